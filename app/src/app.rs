@@ -1,0 +1,58 @@
+//! The root component: contexts and routes.
+
+use crate::{
+    components::{clock::provide_clock, toast::provide_toasts},
+    context::{PageContext, provide_page},
+    layout::{RequireAdmin, RequireReader, Shell},
+    pages::{
+        account::AccountPage,
+        admin::{
+            models::ModelsPage,
+            servers::{editor::EditServerPage, editor::NewServerPage, list::ServersPage},
+            users::UsersPage,
+        },
+        chat::{ChatHome, ChatPage},
+        login::LoginPage,
+        not_found::NotFoundPage,
+        setup::SetupPage,
+    },
+};
+use leptos::prelude::*;
+use leptos_meta::{Title, provide_meta_context};
+use leptos_router::{
+    SsrMode,
+    components::{ParentRoute, Route, Router, Routes},
+    path,
+};
+
+/// The whole user interface. On the server [`PageContext`] must be in context; the browser reads what the server wrote.
+#[component]
+pub fn App() -> impl IntoView {
+    provide_meta_context();
+    // Written into the page by the server and read back here, so that both halves draw the same first frame.
+    let page = SharedValue::new(|| use_context::<PageContext>().unwrap_or_default()).into_inner();
+    provide_page(page);
+    provide_toasts();
+    provide_clock();
+
+    view! {
+        <Title formatter=|text: String| if text.is_empty() { "Patchbay".to_owned() } else { format!("{text} · Patchbay") }/>
+        <Router>
+            <Routes fallback=NotFoundPage>
+                <Route path=path!("/login") view=LoginPage ssr=SsrMode::Async/>
+                <Route path=path!("/setup") view=SetupPage ssr=SsrMode::Async/>
+                <ParentRoute path=path!("") view=Shell ssr=SsrMode::Async>
+                    <Route path=path!("/") view=ChatHome ssr=SsrMode::Async/>
+                    <Route path=path!("/chats/:id") view=ChatPage ssr=SsrMode::Async/>
+                    <Route path=path!("/account") view=AccountPage ssr=SsrMode::Async/>
+                    <Route path=path!("/admin/servers") view=|| view! { <RequireReader><ServersPage/></RequireReader> } ssr=SsrMode::Async/>
+                    <Route path=path!("/admin/servers/new") view=|| view! { <RequireAdmin><NewServerPage/></RequireAdmin> } ssr=SsrMode::Async/>
+                    <Route path=path!("/admin/servers/:id") view=|| view! { <RequireReader><EditServerPage/></RequireReader> } ssr=SsrMode::Async/>
+                    <Route path=path!("/admin/models") view=|| view! { <RequireReader><ModelsPage/></RequireReader> } ssr=SsrMode::Async/>
+                    <Route path=path!("/admin/users") view=|| view! { <RequireReader><UsersPage/></RequireReader> } ssr=SsrMode::Async/>
+                    <Route path=path!("/*any") view=NotFoundPage ssr=SsrMode::Async/>
+                </ParentRoute>
+            </Routes>
+        </Router>
+    }
+}

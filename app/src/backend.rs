@@ -1,0 +1,83 @@
+//! The one way from the UI to the server: an object-safe trait, taken from context, implemented in `server` on the use cases
+//! that REST calls too. So pages never see a database, and an edit of a query never recompiles the views.
+//!
+//! One instance is bound to one request's caller; permissions are checked inside the use cases, never here.
+
+use crate::error::UiError;
+use api::{
+    Uuid,
+    chats::{Chat, ChatCreate, ChatCreated, ChatUpdate, MessageCreate, MessageEdit, MessagePage, MessageSent},
+    check::CheckReport,
+    models::{Model, ModelCreate, ModelUpdate, Provider, ProviderCreate, ProviderUpdate},
+    servers::{McpServer, ServerWrite},
+    users::{BuildInfo, PasswordChange, Session, Token, TokenCreate, TokenCreated, User, UserCreate, UserUpdate},
+};
+use async_trait::async_trait;
+use leptos::prelude::use_context;
+use std::sync::Arc;
+
+/// Result of every call to the server side.
+pub type UiResult<T> = Result<T, UiError>;
+
+#[async_trait]
+pub trait Backend: Send + Sync + 'static {
+    /// Who is signed in; `None` for anonymous.
+    async fn viewer(&self) -> UiResult<Option<User>>;
+    /// False while no user exists, i.e. while set-up is open.
+    async fn has_users(&self) -> UiResult<bool>;
+    async fn build_info(&self) -> UiResult<BuildInfo>;
+
+    async fn server_list(&self) -> UiResult<Vec<McpServer>>;
+    async fn server_get(&self, id: Uuid) -> UiResult<McpServer>;
+    async fn server_create(&self, write: ServerWrite) -> UiResult<McpServer>;
+    /// `if_match`: the ETag the form was loaded with; a stale one is refused.
+    async fn server_update(&self, id: Uuid, write: ServerWrite, if_match: Option<String>) -> UiResult<McpServer>;
+    async fn server_delete(&self, id: Uuid) -> UiResult<()>;
+    async fn server_check(&self, id: Uuid) -> UiResult<CheckReport>;
+    /// The private destinations that may be dialled, as the operator set them.
+    async fn egress_allow(&self) -> UiResult<String>;
+
+    async fn provider_list(&self) -> UiResult<Vec<Provider>>;
+    async fn provider_create(&self, create: ProviderCreate) -> UiResult<Provider>;
+    async fn provider_update(&self, id: Uuid, update: ProviderUpdate) -> UiResult<Provider>;
+    async fn provider_delete(&self, id: Uuid) -> UiResult<()>;
+    async fn model_list(&self) -> UiResult<Vec<Model>>;
+    async fn model_create(&self, create: ModelCreate) -> UiResult<Model>;
+    async fn model_update(&self, id: Uuid, update: ModelUpdate) -> UiResult<Model>;
+    async fn model_delete(&self, id: Uuid) -> UiResult<()>;
+
+    async fn user_list(&self) -> UiResult<Vec<User>>;
+    async fn user_create(&self, create: UserCreate) -> UiResult<User>;
+    async fn user_update(&self, id: Uuid, update: UserUpdate) -> UiResult<User>;
+    async fn user_delete(&self, id: Uuid) -> UiResult<()>;
+    /// Own password.
+    async fn password_change(&self, change: PasswordChange) -> UiResult<()>;
+    /// Own API tokens.
+    async fn token_list(&self) -> UiResult<Vec<Token>>;
+    async fn token_create(&self, create: TokenCreate) -> UiResult<TokenCreated>;
+    async fn token_delete(&self, id: Uuid) -> UiResult<()>;
+    /// Own web sessions.
+    async fn session_list(&self) -> UiResult<Vec<Session>>;
+    async fn session_delete(&self, id: Uuid) -> UiResult<()>;
+
+    async fn chat_list(&self) -> UiResult<Vec<Chat>>;
+    async fn chat_get(&self, id: Uuid) -> UiResult<Chat>;
+    async fn chat_create(&self, create: ChatCreate) -> UiResult<ChatCreated>;
+    async fn chat_update(&self, id: Uuid, update: ChatUpdate) -> UiResult<Chat>;
+    async fn chat_delete(&self, id: Uuid) -> UiResult<()>;
+    /// Newest `limit` messages before `before_id`, oldest first, text parts with sanitised `html`.
+    async fn message_page(&self, id: Uuid, before_id: Option<i64>, limit: i64) -> UiResult<MessagePage>;
+    async fn message_send(&self, id: Uuid, create: MessageCreate) -> UiResult<MessageSent>;
+    /// Edit a user message and rerun from there; without content: run it again.
+    async fn message_edit(&self, id: Uuid, message_id: i64, edit: MessageEdit) -> UiResult<MessageSent>;
+    /// Stop the running turn.
+    async fn chat_interrupt(&self, id: Uuid) -> UiResult<Chat>;
+}
+
+/// The backend of the request being rendered or answered.
+///
+/// # Errors
+/// When the server forgot to provide one: a wiring bug, reported as an internal error.
+pub fn backend() -> UiResult<Arc<dyn Backend>> {
+    use_context::<Arc<dyn Backend>>().ok_or_else(|| UiError::internal("no backend in context"))
+}

@@ -1,0 +1,30 @@
+//! The design system: small components on native elements. Looks live in `style/`, words and rules in the UI direction.
+
+pub mod badge;
+pub mod button;
+pub mod clock;
+pub mod code;
+pub mod dialog;
+pub mod field;
+pub mod icon;
+pub mod loaded;
+pub mod notice;
+pub mod page;
+pub mod secret;
+pub mod server_tile;
+pub mod switch;
+pub mod toast;
+
+pub use badge::{Badge, Tone};
+pub use button::{BusyButton, CopyButton};
+pub use clock::RelativeTime;
+pub use code::CodeBlock;
+pub use dialog::{ConfirmDialog, Modal};
+pub use field::{FieldFrame, PlainField, SelectField, TextArea, TextField};
+pub use icon::{Glyph, Icon};
+pub use loaded::{ErrorNotice, loaded};
+pub use notice::{EmptyState, Notice, Skeleton};
+pub use page::{Brand, PageHead, PageTitle};
+pub use secret::{SecretField, SecretInput};
+pub use server_tile::ServerTile;
+pub use switch::{Checkbox, Switch};

@@ -1,0 +1,62 @@
+//! Dialogs on the native element: focus trap, `Esc` and inert background come with it.
+
+use super::{button::BusyButton, icon::{Glyph, Icon}, loaded::ErrorNotice};
+use crate::error::UiError;
+use leptos::{html, prelude::*};
+
+/// A dialog with a title. Its children exist only while it is open, so every opening starts fresh.
+#[component]
+pub fn Modal(open: RwSignal<bool>, #[prop(into)] title: Signal<String>, children: ChildrenFn) -> impl IntoView {
+    let node = NodeRef::<html::Dialog>::new();
+    Effect::new(move || {
+        let Some(dialog) = node.get() else { return };
+        match (open.get(), dialog.open()) {
+            // Only fails when the element has left the document.
+            (true, false) => drop(dialog.show_modal()),
+            (false, true) => dialog.close(),
+            _ => {}
+        }
+    });
+    let children = StoredValue::new(children);
+    view! {
+        <dialog class="modal" node_ref=node aria-label=move || title.get() on:close=move |_| open.set(false)>
+            <Show when=move || open.get()>
+                <div class="modal-head">
+                    <h2>{move || title.get()}</h2>
+                    <button type="button" class="btn btn-quiet btn-icon" aria-label="Close" on:click=move |_| open.set(false)>
+                        <Icon glyph=Glyph::Cross/>
+                    </button>
+                </div>
+                {move || children.with_value(|children| children())}
+            </Show>
+        </dialog>
+    }
+}
+
+/// Asks before something that cannot be undone. The children name the object and the consequence.
+#[component]
+pub fn ConfirmDialog(
+    open: RwSignal<bool>,
+    #[prop(into)] title: Signal<String>,
+    #[prop(into)] confirm_label: Signal<String>,
+    #[prop(into)] busy: Signal<bool>,
+    /// Why the last attempt was refused.
+    #[prop(optional, into)]
+    error: Signal<Option<UiError>>,
+    on_confirm: Callback<()>,
+    children: ChildrenFn,
+) -> impl IntoView {
+    let children = StoredValue::new(children);
+    view! {
+        <Modal open title>
+            <div class="modal-body">
+                {move || children.with_value(|children| children())}
+                {move || error.get().map(|error| view! { <ErrorNotice error/> })}
+            </div>
+            <div class="modal-foot">
+                <button type="button" class="btn" on:click=move |_| open.set(false)>"Cancel"</button>
+                <BusyButton label=confirm_label busy class="btn-danger" on_press=on_confirm/>
+            </div>
+        </Modal>
+    }
+}

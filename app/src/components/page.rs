@@ -1,0 +1,76 @@
+//! Title bar, document title and brand.
+
+use leptos::{prelude::*, text_prop::TextProp};
+use leptos_meta::Title;
+
+/// The document's title, "… · Patchbay". The renderer writes titles unescaped, so the server's half escapes here; in the browser
+/// the title is set as a property and must not be.
+#[component]
+pub fn PageTitle(#[prop(into)] text: Signal<String>) -> impl IntoView {
+    let text = TextProp::from(move || text.with(|text| for_markup(text)));
+    view! { <Title text/> }
+}
+
+#[cfg(feature = "ssr")]
+fn for_markup(text: &str) -> String {
+    escape_markup(text)
+}
+
+#[cfg(not(feature = "ssr"))]
+fn for_markup(text: &str) -> String {
+    text.to_owned()
+}
+
+/// `&`, `<`, `>` as character references: enough inside elements whose content is text (`title`, `textarea`).
+pub(crate) fn escape_markup(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+/// The head of a page: its heading, one line of purpose, and what belongs to this page alone.
+#[component]
+pub fn PageHead(
+    #[prop(into)] title: String,
+    #[prop(optional, into)] purpose: Option<String>,
+    #[prop(optional)] children: Option<Children>,
+) -> impl IntoView {
+    view! {
+        <PageTitle text=title.clone()/>
+        <header class="page-head">
+            <div class="min-w-0">
+                <h1>{title}</h1>
+                {purpose.map(|purpose| view! { <p>{purpose}</p> })}
+            </div>
+            {children.map(|children| view! { <div class="page-actions">{children()}</div> })}
+        </header>
+    }
+}
+
+/// The mark: four sockets and one patched cord.
+#[component]
+pub fn Brand() -> impl IntoView {
+    view! {
+        <span class="brand">
+            <svg class="brand-mark" viewBox="0 0 32 32" aria-hidden="true" focusable="false">
+                <rect class="brand-plate" width="32" height="32" rx="7"></rect>
+                <g class="brand-sockets">
+                    <circle cx="9" cy="10" r="3"></circle>
+                    <circle cx="23" cy="10" r="3"></circle>
+                    <circle cx="9" cy="22" r="3"></circle>
+                    <circle cx="23" cy="22" r="3"></circle>
+                </g>
+                <path class="brand-cord" d="M9 10C9 18 23 14 23 22"></path>
+            </svg>
+            "Patchbay"
+        </span>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::escape_markup;
+
+    #[test]
+    fn hostile_text_stays_text() {
+        assert_eq!(escape_markup("</title><script>&amp;"), "&lt;/title&gt;&lt;script&gt;&amp;amp;");
+    }
+}

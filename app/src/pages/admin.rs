@@ -1,0 +1,5 @@
+//! The admin panel.
+
+pub mod models;
+pub mod servers;
+pub mod users;

@@ -1,0 +1,5 @@
+//! MCP servers: list and editor.
+
+pub mod editor;
+pub mod list;
+mod words;

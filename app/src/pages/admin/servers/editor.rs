@@ -1,0 +1,125 @@
+//! The editor of one server, new or registered.
+
+mod bar;
+mod form;
+mod headers;
+mod known_tools;
+mod report;
+mod save;
+mod sections;
+
+use crate::{
+    components::{Badge, Glyph, Icon, Notice, PageTitle, ServerTile, Switch, Tone, loaded},
+    context::viewer_is_admin,
+    server_fns::servers::server_get,
+};
+use api::{Uuid, servers::McpServer};
+use bar::ActionBar;
+use form::EditorForm;
+use leptos::{prelude::*, task::spawn_local};
+use leptos_router::hooks::use_params_map;
+use report::CheckResult;
+use save::Saver;
+use sections::{AuthenticationSection, BehaviourSection, ConnectionSection, FormError, ToolsSection};
+
+/// `GET /admin/servers/new`.
+#[component]
+pub fn NewServerPage() -> impl IntoView {
+    view! { <Editor server=None/> }
+}
+
+/// `GET /admin/servers/{id}`.
+#[component]
+pub fn EditServerPage() -> impl IntoView {
+    let params = use_params_map();
+    let id = move || params.with(|params| params.get("id").and_then(|id| id.parse::<Uuid>().ok()));
+    let server = Resource::new(id, |id| server_get(id.unwrap_or_default()));
+    loaded(server, true, |server| view! { <Editor server=Some(server)/> })
+}
+
+#[component]
+fn Editor(server: Option<McpServer>) -> impl IntoView {
+    let form = EditorForm::new(server);
+    let saver = Saver::new(form);
+    let read_only = !viewer_is_admin();
+    let title = Signal::derive(move || match form.saved.with(|saved| saved.as_ref().map(|s| s.display_name.clone())) {
+        Some(name) => name,
+        None => "New server".to_owned(),
+    });
+    view! {
+        <PageTitle text=title/>
+        <form
+            class="page editor"
+            novalidate
+            on:submit=move |event| {
+                event.prevent_default();
+                spawn_local(async move {
+                    saver.save().await;
+                });
+            }
+        >
+            <a class="back-link" href="/admin/servers"><Icon glyph=Glyph::ArrowLeft/>"Servers"</a>
+            <header class="page-head">
+                <div class="editor-title">
+                    {move || {
+                        let name = form.display_name.get();
+                        view! { <ServerTile name=if name.is_empty() { "?".to_owned() } else { name } icon_url=form.icon_url.get()/> }
+                    }}
+                    <h1 dir="auto">{move || title.get()}</h1>
+                </div>
+                <div class="page-actions">
+                    <Switch
+                        label="Enabled"
+                        checked=form.enabled
+                        disabled=read_only
+                        on_change=Callback::new(move |wanted| form.enabled.set(wanted))
+                    />
+                </div>
+            </header>
+            <noscript>
+                <p class="notice tone-warn">"This page needs JavaScript (WebAssembly) to save changes; reading works without."</p>
+            </noscript>
+            {read_only.then(|| view! {
+                <Notice tone=Tone::Info><p>"You can read this configuration. Changing it needs the admin role."</p></Notice>
+            })}
+            <Problems form/>
+            <FormError form/>
+            <fieldset class="editor-body" disabled=read_only>
+                <ConnectionSection form/>
+                <AuthenticationSection form/>
+                <BehaviourSection form/>
+                <ToolsSection form/>
+            </fieldset>
+            <CheckResult form saver/>
+            {(!read_only).then(|| view! { <ActionBar form saver/> })}
+        </form>
+    }
+}
+
+/// What is wrong with the stored configuration, such as a secret that must be entered again.
+#[component]
+fn Problems(form: EditorForm) -> impl IntoView {
+    move || {
+        let problems = form.saved.with(|saved| saved.as_ref().and_then(|s| s.config_problems.clone())).unwrap_or_default();
+        (!problems.is_empty()).then(|| {
+            let lines = problems.into_iter().map(|problem| view! { <li>{problem.detail}</li> }).collect_view();
+            view! {
+                <Notice tone=Tone::Warn title="This server is not used until you fix it".to_owned()>
+                    <ul class="notice-list">{lines}</ul>
+                </Notice>
+            }
+        })
+    }
+}
+
+/// A badge for the head of a section that holds refused fields.
+#[component]
+fn SectionErrors(form: EditorForm, fields: &'static [&'static str]) -> impl IntoView {
+    move || {
+        let count = form.errors_in(fields);
+        (count > 0).then(|| {
+            let text = if count == 1 { "1 to fix".to_owned() } else { format!("{count} to fix") };
+            view! { <Badge tone=Tone::Danger glyph=Glyph::Warn text/> }
+        })
+    }
+}

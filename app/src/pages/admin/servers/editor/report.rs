@@ -1,0 +1,178 @@
+//! The result of a connection test as a short report: each step with a tick, or the reason and what to do.
+
+use super::{
+    form::{Busy, EditorForm},
+    save::Saver,
+};
+use crate::components::{BusyButton, Glyph, Icon, Notice, Tone};
+use api::check::{CheckReport, ConnectOutcome};
+use leptos::{prelude::*, task::spawn_local};
+
+/// One line of the report.
+#[derive(Debug, PartialEq, Eq)]
+struct Step {
+    state: StepState,
+    text: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum StepState {
+    Done,
+    Failed,
+    /// Not tried, because an earlier step failed.
+    Skipped,
+}
+
+/// Appears after the first test.
+#[component]
+pub(super) fn CheckResult(form: EditorForm, saver: Saver) -> impl IntoView {
+    view! {
+        <div aria-live="polite">
+            {move || form.report.get().map(|report| view! { <Report form saver report/> })}
+        </div>
+    }
+}
+
+#[component]
+fn Report(form: EditorForm, saver: Saver, report: CheckReport) -> impl IntoView {
+    let good = report.outcome == ConnectOutcome::Connected;
+    let lines = steps(&report)
+        .into_iter()
+        .map(|step| {
+            let (glyph, class, word) = match step.state {
+                StepState::Done => (Glyph::Check, "step tone-ok", "Done: "),
+                StepState::Failed => (Glyph::Cross, "step tone-danger", "Failed: "),
+                StepState::Skipped => (Glyph::Dots, "step tone-neutral", "Not tried: "),
+            };
+            view! {
+                <li class=class>
+                    <Icon glyph/>
+                    <span><span class="sr-only">{word}</span>{step.text}</span>
+                </li>
+            }
+        })
+        .collect_view();
+    let offer = move || good && form.saved.with(|saved| saved.as_ref().is_some_and(|server| !server.enabled));
+    view! {
+        <section class="section report" aria-label="Test result">
+            <div class="section-head">
+                <h2>"Test result"</h2>
+                <p>{if good { "The server works with this configuration." } else { "Saved, but the server cannot be used yet." }}</p>
+            </div>
+            <div class="section-body stack">
+                <ol class="steps">{lines}</ol>
+                {(!report.error.is_empty()).then(|| {
+                    let tone = if good { Tone::Warn } else { Tone::Danger };
+                    view! { <Notice tone><p dir="auto">{report.error.clone()}</p></Notice> }
+                })}
+                <Show when=offer>
+                    <div class="btn-row">
+                        <BusyButton
+                            label="Enable server"
+                            class="btn-primary"
+                            glyph=Glyph::Check
+                            busy=Signal::derive(move || form.busy.get() != Busy::No)
+                            on_press=Callback::new(move |()| spawn_local(saver.enable()))
+                        />
+                        <span class="field-hint">"It is saved but off; chats cannot use it yet."</span>
+                    </div>
+                </Show>
+            </div>
+        </section>
+    }
+}
+
+/// Reached → protocol → tools.
+fn steps(report: &CheckReport) -> Vec<Step> {
+    let reached = report.connect_ms.is_some() || report.protocol_version.is_some();
+    let listed = matches!(report.outcome, ConnectOutcome::Connected | ConnectOutcome::NoTools);
+    let mut broken = false;
+    let mut step = |done: bool, good: String, bad: &str| {
+        let state = match (done, broken) {
+            (true, _) => StepState::Done,
+            (false, true) => StepState::Skipped,
+            (false, false) => StepState::Failed,
+        };
+        broken |= !done;
+        Step { state, text: if done { good } else { bad.to_owned() } }
+    };
+    let server = match (&report.server_name, &report.server_version) {
+        (Some(name), Some(version)) => format!(" · {name} {version}"),
+        (Some(name), None) => format!(" · {name}"),
+        _ => String::new(),
+    };
+    let allowed = report.tools.iter().filter(|tool| tool.allowed).count();
+    vec![
+        step(reached, format!("Reached in {} ms", report.connect_ms.unwrap_or_default()), "Reach the server"),
+        step(
+            report.protocol_version.is_some(),
+            format!("Protocol {}{server}", report.protocol_version.as_deref().unwrap_or_default()),
+            "Agree on a protocol",
+        ),
+        step(
+            listed,
+            format!(
+                "{}, {allowed} allowed, listed in {} ms",
+                count(report.tools.len(), "tool"),
+                report.list_ms.unwrap_or_default()
+            ),
+            "List the tools",
+        ),
+    ]
+}
+
+fn count(number: usize, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use api::{check::CheckedTool, servers::AuthStatus};
+
+    fn report(outcome: ConnectOutcome) -> CheckReport {
+        CheckReport {
+            outcome,
+            auth_status: AuthStatus::NotRequired,
+            error: String::new(),
+            server_name: None,
+            server_version: None,
+            protocol_version: None,
+            connect_ms: None,
+            list_ms: None,
+            tools: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_first_broken_step_fails_and_the_rest_is_not_tried() {
+        let states = |report: &CheckReport| steps(report).iter().map(|step| step.state).collect::<Vec<_>>();
+        assert_eq!(states(&report(ConnectOutcome::Error)), [StepState::Failed, StepState::Skipped, StepState::Skipped]);
+        let reached = CheckReport { connect_ms: Some(12), ..report(ConnectOutcome::Timeout) };
+        assert_eq!(states(&reached), [StepState::Done, StepState::Failed, StepState::Skipped]);
+    }
+
+    #[test]
+    fn a_good_report_names_figures_with_units() {
+        let tool = |name: &str, allowed| CheckedTool {
+            name: name.into(),
+            exposed_name: name.into(),
+            title: String::new(),
+            description: String::new(),
+            allowed,
+            reason: String::new(),
+            problems: Vec::new(),
+        };
+        let good = CheckReport {
+            protocol_version: Some("2025-11-25".into()),
+            server_name: Some("everything".into()),
+            server_version: Some("2.0".into()),
+            connect_ms: Some(41),
+            list_ms: Some(88),
+            tools: vec![tool("a", true), tool("b", false)],
+            ..report(ConnectOutcome::Connected)
+        };
+        let texts: Vec<String> = steps(&good).into_iter().map(|step| step.text).collect();
+        assert_eq!(texts, ["Reached in 41 ms", "Protocol 2025-11-25 · everything 2.0", "2 tools, 1 allowed, listed in 88 ms"]);
+    }
+}

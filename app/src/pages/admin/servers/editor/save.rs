@@ -1,0 +1,143 @@
+//! Saving, checking, enabling, deleting: what the buttons of the editor do.
+
+use super::form::{Busy, EditorForm};
+use crate::{
+    browser,
+    components::toast::{Toasts, use_toasts},
+    error::UiError,
+    server_fns::servers::{server_check, server_create, server_delete, server_update},
+};
+use api::servers::{McpServer, ServerWrite};
+use leptos::prelude::*;
+use leptos_router::{NavigateOptions, hooks::use_navigate};
+
+/// The actions of one editor.
+#[derive(Clone, Copy)]
+pub(super) struct Saver {
+    form: EditorForm,
+    toasts: Toasts,
+    leave: Callback<()>,
+}
+
+impl Saver {
+    pub(super) fn new(form: EditorForm) -> Self {
+        let navigate = use_navigate();
+        let leave = Callback::new(move |()| navigate("/admin/servers", NavigateOptions::default()));
+        Self { form, toasts: use_toasts(), leave }
+    }
+
+    /// The button "Save server".
+    pub(super) async fn save(self) {
+        if self.form.busy.get_untracked() != Busy::No {
+            return;
+        }
+        self.form.busy.set(Busy::Saving);
+        if let Some(server) = self.store(None).await {
+            self.toasts.say(saved_text(&server));
+        }
+        self.form.busy.set(Busy::No);
+    }
+
+    /// The button "Test connection": a new server is saved disabled, changes are saved, then the server is contacted.
+    pub(super) async fn check(self) {
+        let form = self.form;
+        if form.busy.get_untracked() != Busy::No {
+            return;
+        }
+        form.busy.set(Busy::Checking);
+        form.report.set(None);
+        let server = match form.saved.get_untracked() {
+            Some(server) if !untrack(|| form.is_dirty()) => Some(server),
+            Some(_) => self.store(None).await,
+            None => self.store(Some(false)).await,
+        };
+        if let Some(server) = server {
+            match server_check(server.id).await {
+                Ok(report) => form.report.set(Some(report)),
+                Err(error) => self.refuse(error),
+            }
+        }
+        form.busy.set(Busy::No);
+    }
+
+    /// The button "Enable server" after a good check.
+    pub(super) async fn enable(self) {
+        let form = self.form;
+        let Some(server) = form.saved.get_untracked() else { return };
+        form.busy.set(Busy::Saving);
+        let write = ServerWrite { enabled: Some(true), ..ServerWrite::default() };
+        match server_update(server.id, write, form.if_match()).await {
+            Ok(server) => {
+                // Only this field moved: what is typed meanwhile stays typed.
+                form.enabled.set(true);
+                self.toasts.say(format!("{} is enabled", server.display_name));
+                if untrack(|| form.is_dirty_but_for_enabled()) {
+                    form.adopt(server);
+                } else {
+                    form.load(server);
+                }
+            }
+            Err(error) => self.refuse(error),
+        }
+        form.busy.set(Busy::No);
+    }
+
+    /// Deletes the server and leaves for the list.
+    pub(super) async fn delete(self, failed: RwSignal<Option<UiError>>) {
+        let form = self.form;
+        let Some(server) = form.saved.get_untracked() else { return };
+        form.busy.set(Busy::Deleting);
+        match server_delete(server.id).await {
+            Ok(()) => {
+                self.toasts.say(format!("{} is deleted", server.display_name));
+                self.leave.run(());
+            }
+            Err(error) => {
+                failed.set(Some(error));
+                form.busy.set(Busy::No);
+            }
+        }
+    }
+
+    /// Writes the form; `enabled` overrides the switch for this write. None when refused, with the reasons in place.
+    async fn store(self, enabled: Option<bool>) -> Option<McpServer> {
+        let form = self.form;
+        form.error.set(None);
+        let mut write = untrack(|| form.to_write());
+        if enabled.is_some() {
+            write.enabled = enabled;
+        }
+        let known = form.saved.with_untracked(|saved| saved.as_ref().map(|server| server.id));
+        let answer = match known {
+            Some(id) => server_update(id, write, form.if_match()).await,
+            None => server_create(write).await,
+        };
+        match answer {
+            Ok(server) => {
+                form.load(server.clone());
+                if known.is_none() {
+                    browser::replace_address(&format!("/admin/servers/{}", server.id));
+                }
+                Some(server)
+            }
+            Err(error) => {
+                self.refuse(error);
+                None
+            }
+        }
+    }
+
+    /// Shows why, and leads to the first field at fault.
+    fn refuse(self, error: UiError) {
+        self.form.error.set(Some(error));
+        browser::focus_soon("[aria-invalid=true], .editor > .notice");
+    }
+}
+
+fn saved_text(server: &McpServer) -> String {
+    let wiped = server.credentials_cleared.as_ref().map_or(0, |cleared| cleared.fields.len());
+    match wiped {
+        0 => format!("{} is saved", server.display_name),
+        _ => format!("{} is saved. Enter its secret again before it can be used", server.display_name),
+    }
+}

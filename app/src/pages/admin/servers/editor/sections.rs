@@ -1,0 +1,135 @@
+//! The sections of the form.
+
+use super::{
+    SectionErrors,
+    form::{AUTHENTICATION_FIELDS, BEHAVIOUR_FIELDS, CONNECTION_FIELDS, EditorForm, TOOLS_FIELDS},
+    headers::HeadersField,
+    known_tools::KnownTools,
+};
+use crate::{
+    components::{Checkbox, ErrorNotice, SecretField, SelectField, TextArea, TextField},
+    pages::admin::servers::words::{AUTH_TYPES, auth_label, availability_label, availability_meaning},
+};
+use api::servers::{AuthType, Availability};
+use domain::mcp_server::slug_from_name;
+use leptos::prelude::*;
+
+/// What was refused and stands at no field of the form.
+#[component]
+pub(super) fn FormError(form: EditorForm) -> impl IntoView {
+    move || {
+        let mut error = form.error.get()?;
+        let refused = error.body.validations.len();
+        error.body.validations.retain(|v| {
+            let known = [&CONNECTION_FIELDS[..], &AUTHENTICATION_FIELDS, &BEHAVIOUR_FIELDS, &TOOLS_FIELDS];
+            !known.iter().any(|fields| fields.iter().any(|field| v.field.starts_with(field)))
+        });
+        // Where every refusal stands at its field, the bar counts them and nothing is said twice.
+        (refused == 0 || !error.body.validations.is_empty()).then(|| view! { <ErrorNotice error/> })
+    }
+}
+
+#[component]
+fn Section(
+    form: EditorForm,
+    title: &'static str,
+    purpose: &'static str,
+    fields: &'static [&'static str],
+    children: Children,
+) -> impl IntoView {
+    view! {
+        <section class="section" aria-label=title>
+            <div class="section-head">
+                <h2>{title}<SectionErrors form fields/></h2>
+                <p>{purpose}</p>
+            </div>
+            <div class="section-body stack">{children()}</div>
+        </section>
+    }
+}
+
+/// Names and address.
+#[component]
+pub(super) fn ConnectionSection(form: EditorForm) -> impl IntoView {
+    let follow_name = Callback::new(move |()| {
+        if !form.slug_edited.get_untracked() {
+            form.slug.set(form.display_name.with_untracked(|name| slug_from_name(name)));
+        }
+    });
+    let slug_typed = Callback::new(move |()| form.slug_edited.set(true));
+    view! {
+        <Section form title="Connection" purpose="What the server is called and where it answers." fields=&CONNECTION_FIELDS>
+            <TextField name="display_name" label="Display name" value=form.display_name required=true on_typed=follow_name
+                error=form.error_at("display_name")/>
+            <TextField name="slug" label="Slug" value=form.slug required=true mono=true on_typed=slug_typed error=form.error_at("slug")
+                hint="Begins the name of each tool as the model sees it. Letters, digits, dot, dash, underscore."/>
+            <TextField name="url" label="URL" value=form.url required=true mono=true kind="url" placeholder="https://mcp.example.com/mcp"
+                error=form.error_at("url") hint="The Streamable HTTP endpoint of the server."/>
+            <TextArea name="description" label="Description" value=form.description rows=2 error=form.error_at("description")
+                hint="People see it when they choose servers for a chat."/>
+            <TextField name="icon_url" label="Icon path" value=form.icon_url mono=true placeholder="/icons/linear.svg" error=form.error_at("icon_url")
+                hint="A path on this deployment; without one the first letter is shown."/>
+        </Section>
+    }
+}
+
+/// The type, and only its fields.
+#[component]
+pub(super) fn AuthenticationSection(form: EditorForm) -> impl IntoView {
+    let options = Signal::stored(options(AUTH_TYPES.map(|t| (t.as_str(), auth_label(t)))));
+    let chosen = Memo::new(move |_| form.auth_type.with(|text| AuthType::parse(text)));
+    let has_key = Signal::derive(move || form.saved.with(|saved| saved.as_ref().is_some_and(|s| s.has_api_key)));
+    let has_headers = Signal::derive(move || form.saved.with(|saved| saved.as_ref().is_some_and(|s| s.has_custom_headers)));
+    view! {
+        <Section form title="Authentication" purpose="How Patchbay proves itself to this server." fields=&AUTHENTICATION_FIELDS>
+            <SelectField name="auth_type" label="Authentication" value=form.auth_type options error=form.error_at("auth_type")/>
+            {move || match chosen.get() {
+                Some(AuthType::ApiKey) => view! {
+                    <TextField name="api_key_header" label="Header" value=form.api_key_header mono=true error=form.error_at("api_key_header")
+                        hint="The header that carries the key."/>
+                    <SecretField name="api_key_value" label="API key" value=form.api_key stored=has_key removable=false
+                        error=form.error_at("api_key_value")
+                        hint="Sent exactly as entered: write “Bearer …” if the server wants it. To remove it choose another authentication."/>
+                }.into_any(),
+                Some(AuthType::CustomHeaders) => view! {
+                    <HeadersField rows=form.headers stored=has_headers error=form.error_at("custom_headers")/>
+                }.into_any(),
+                _ => view! { <p class="field-hint">"Requests carry no credential."</p> }.into_any(),
+            }}
+        </Section>
+    }
+}
+
+/// Where the server takes part, and what the model says about its calls.
+#[component]
+pub(super) fn BehaviourSection(form: EditorForm) -> impl IntoView {
+    let choices = [Availability::DefaultOff, Availability::DefaultOn, Availability::ForceOn];
+    let options = Signal::stored(options(choices.map(|a| (a.as_str(), availability_label(a)))));
+    let meaning = move || form.availability.with(|text| Availability::parse(text).map(availability_meaning));
+    view! {
+        <Section form title="Behaviour" purpose="When chats use this server, and what people see of its calls." fields=&BEHAVIOUR_FIELDS>
+            <SelectField name="availability" label="Availability" value=form.availability options error=form.error_at("availability")/>
+            <p class="field-hint" aria-live="polite">{meaning}</p>
+            <Checkbox label="Model intent" checked=form.model_intent
+                hint="The model writes one line on what each call is for; chats show it while the tool runs. The server never receives it."/>
+        </Section>
+    }
+}
+
+/// Which tools are offered.
+#[component]
+pub(super) fn ToolsSection(form: EditorForm) -> impl IntoView {
+    view! {
+        <Section form title="Tools" purpose="Which of the server's tools chats may use. Deny wins over allow." fields=&TOOLS_FIELDS>
+            <TextArea name="tool_allow_list" label="Allowed tools" value=form.allow rows=3 mono=true error=form.error_at("tool_allow_list")
+                placeholder="search_*" hint="One pattern a line; * stands for any text, ? for one character. Empty allows every tool."/>
+            <TextArea name="tool_deny_list" label="Denied tools" value=form.deny rows=3 mono=true error=form.error_at("tool_deny_list")
+                placeholder="delete_*" hint="One pattern a line. Denied tools are neither offered nor called."/>
+            <KnownTools form/>
+        </Section>
+    }
+}
+
+fn options<const N: usize>(pairs: [(&str, &str); N]) -> Vec<(String, String)> {
+    pairs.map(|(value, label)| (value.to_owned(), label.to_owned())).to_vec()
+}

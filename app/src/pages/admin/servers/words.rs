@@ -1,0 +1,69 @@
+//! How the panel names contract values, in one place.
+
+use api::servers::{AuthType, Availability, McpServer};
+
+/// Label of an authentication type.
+pub(super) fn auth_label(auth_type: AuthType) -> &'static str {
+    match auth_type {
+        AuthType::None => "None",
+        AuthType::Oauth2 => "OAuth 2",
+        AuthType::ApiKey => "API key",
+        AuthType::CustomHeaders => "Custom headers",
+        AuthType::UserOidc => "User identity (OIDC)",
+        AuthType::UserHeader => "Personal headers",
+    }
+}
+
+/// The types that this build has, in the order of the dropdown.
+pub(super) const AUTH_TYPES: [AuthType; 3] = [AuthType::None, AuthType::ApiKey, AuthType::CustomHeaders];
+
+/// Label of an availability.
+pub(super) fn availability_label(availability: Availability) -> &'static str {
+    match availability {
+        Availability::ForceOn => "Always on",
+        Availability::DefaultOn => "On by default",
+        Availability::DefaultOff => "Off by default",
+    }
+}
+
+/// What an availability means, in one line.
+pub(super) fn availability_meaning(availability: Availability) -> &'static str {
+    match availability {
+        Availability::ForceOn => "In every chat; nobody can switch it off.",
+        Availability::DefaultOn => "Preselected in new chats; people can switch it off.",
+        Availability::DefaultOff => "Not selected; people switch it on when they need it.",
+    }
+}
+
+/// Host and port of a server's address; empty for addresses without one.
+pub(super) fn host(url: &str) -> &str {
+    let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+    rest.split(['/', '?', '#']).next().unwrap_or_default()
+}
+
+/// Scheme, host and port: what stored secrets are bound to.
+pub(super) fn origin(url: &str) -> String {
+    let scheme = url.trim().split_once("://").map_or("", |(scheme, _)| scheme).to_ascii_lowercase();
+    let host = host(url.trim()).to_ascii_lowercase();
+    let default_port = if scheme == "https" { ":443" } else { ":80" };
+    format!("{scheme}://{}", host.strip_suffix(default_port).unwrap_or(&host))
+}
+
+/// The version of a server as the form was loaded with it, for `If-Match`.
+pub(super) fn etag(server: &McpServer) -> String {
+    format!("\"{}-{}\"", server.id, server.updated_at.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_compare_like_the_contract() {
+        assert_eq!(host("https://mcp.linear.app/mcp?x=1"), "mcp.linear.app");
+        assert_eq!(host("no address"), "");
+        assert_eq!(origin("HTTPS://MCP.Linear.app:443/mcp"), origin("https://mcp.linear.app/other"));
+        assert_ne!(origin("https://mcp.linear.app:8443/"), origin("https://mcp.linear.app/"));
+        assert_ne!(origin("http://mcp.linear.app/"), origin("https://mcp.linear.app/"));
+    }
+}

@@ -1,0 +1,28 @@
+//! The chat: what a person sees of a turn while it runs and after (behaviour 25, issue "the main job").
+//!
+//! [`ChatHome`] begins a chat, [`ChatPage`] shows one, [`ChatList`] stands in the sidebar. All three read without wasm; writing
+//! and the live stream need it.
+
+#![expect(unreachable_pub, reason = "the component macro makes the property types `pub`, also of components that are not")]
+
+mod blocks;
+mod browser;
+mod calls;
+mod composer;
+mod details;
+mod home;
+mod icons;
+mod list;
+mod notices;
+mod page;
+mod picker;
+mod popover;
+mod rename;
+mod scroll;
+mod shared;
+mod stream;
+pub mod transcript;
+
+pub use home::ChatHome;
+pub use list::ChatList;
+pub use page::ChatPage;

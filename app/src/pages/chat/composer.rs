@@ -1,0 +1,202 @@
+//! Where a message is written: the text, the servers, the model, and one button that sends or stops.
+
+use super::picker::{Selection, ServerPicker};
+use crate::{
+    components::{Glyph, Icon},
+    context::viewer_is_admin,
+    error::UiError,
+    server_fns::chats::ChatOptions,
+};
+use api::{Uuid, models::Model};
+use leptos::{ev::KeyboardEvent, html, prelude::*};
+
+/// What the composer and its page say to each other.
+#[derive(Clone, Copy)]
+pub(super) struct Draft {
+    pub(super) text: RwSignal<String>,
+    pub(super) servers: Selection,
+    /// `None`: the chat's or the default one.
+    pub(super) model: RwSignal<Option<Uuid>>,
+    pub(super) sending: RwSignal<bool>,
+    pub(super) error: RwSignal<Option<UiError>>,
+}
+
+impl Draft {
+    pub(super) fn new(servers: Selection) -> Self {
+        Self {
+            text: RwSignal::new(String::new()),
+            servers,
+            model: RwSignal::new(None),
+            sending: RwSignal::new(false),
+            error: RwSignal::new(None),
+        }
+    }
+
+    /// The trimmed text, unless there is nothing to send.
+    pub(super) fn message(self) -> Option<String> {
+        let text = self.text.with_untracked(|text| text.trim().to_owned());
+        (!text.is_empty() && !self.sending.get_untracked()).then_some(text)
+    }
+}
+
+/// `busy`: a turn runs, the button stops it. `stopping`: a stop is under way.
+#[component]
+pub(super) fn Composer(
+    draft: Draft,
+    options: ChatOptions,
+    /// The model the chat used last.
+    #[prop(optional_no_strip)]
+    last_model: Option<Uuid>,
+    #[prop(into)] busy: Signal<bool>,
+    #[prop(into)] stopping: Signal<bool>,
+    #[prop(into)] on_send: Callback<()>,
+    #[prop(into)] on_stop: Callback<()>,
+) -> impl IntoView {
+    let textarea = NodeRef::<html::Textarea>::new();
+    let no_model = options.models.is_empty();
+    // Typed text lives in the element; the signal follows it. (A value bound the other way would, at hydration, wipe what was typed
+    // while the page was still loading.)
+    Effect::new(move |first: Option<()>| {
+        let Some(element) = textarea.get() else { return };
+        let text = draft.text.get();
+        if first.is_none() && text.is_empty() && !element.value().is_empty() {
+            draft.text.set(element.value());
+        } else if element.value() != text {
+            element.set_value(&text);
+        }
+    });
+    let can_send = Memo::new(move |_| {
+        !no_model && !draft.sending.get() && !busy.get() && draft.text.with(|text| !text.trim().is_empty())
+    });
+    let send = move || {
+        if can_send.get_untracked() {
+            on_send.run(());
+        }
+    };
+    let on_key = move |event: KeyboardEvent| {
+        if event.key() == "Enter" && !event.shift_key() && !event.is_composing() {
+            event.prevent_default();
+            send();
+        }
+    };
+    view! {
+        <form
+            class="chat-composer"
+            on:submit=move |event| {
+                event.prevent_default();
+                send();
+            }
+        >
+            <div class="chat-composer-box">
+                <label class="sr-only" for="chat-message">"Message"</label>
+                <textarea
+                    id="chat-message"
+                    node_ref=textarea
+                    class="chat-textarea"
+                    rows="2"
+                    dir="auto"
+                    placeholder="Ask anything"
+                    aria-describedby="chat-composer-note"
+                    disabled=no_model
+                    readonly=move || draft.sending.get()
+                    on:input=move |event| draft.text.set(event_target_value(&event))
+                    on:keydown=on_key
+                ></textarea>
+                <div class="chat-composer-bar">
+                    <ServerPicker selection=draft.servers />
+                    <ModelSelect models=options.models.clone() chosen=draft.model last=last_model />
+                    <span class="chat-spacer"></span>
+                    <Show
+                        when=move || busy.get()
+                        fallback=move || {
+                            view! {
+                                <button type="submit" class="chat-send" aria-label="Send" disabled=move || !can_send.get()>
+                                    <Icon glyph=Glyph::ArrowUp />
+                                </button>
+                            }
+                        }
+                    >
+                        <button
+                            type="button"
+                            class="chat-send chat-send-stop"
+                            aria-label="Stop"
+                            disabled=move || stopping.get()
+                            on:click=move |_| on_stop.run(())
+                        >
+                            <Icon glyph=Glyph::Stop />
+                            <span>{move || if stopping.get() { "Stopping" } else { "Stop" }}</span>
+                        </button>
+                    </Show>
+                </div>
+            </div>
+            <p class="chat-field-error" role="alert">
+                {move || draft.error.get().map(|error| error.field("content").unwrap_or_else(|| error.to_string()))}
+            </p>
+            <p id="chat-composer-note" class="chat-composer-note">
+                {if no_model {
+                    view! { <NoModel /> }.into_any()
+                } else {
+                    (move || {
+                        if busy.get() {
+                            "A turn is running. Esc stops it; the next message can be sent when it is over."
+                        } else {
+                            "Enter sends, Shift+Enter starts a new line."
+                        }
+                    })
+                        .into_any()
+                }}
+            </p>
+            <noscript>
+                <p class="chat-composer-note">
+                    "Writing in a chat needs JavaScript with WebAssembly. Reading works without."
+                </p>
+            </noscript>
+        </form>
+    }
+}
+
+/// Why nothing can be sent, and who does what about it.
+#[component]
+fn NoModel() -> impl IntoView {
+    if viewer_is_admin() {
+        view! {
+            "No model is set up. "
+            <a class="chat-link" href="/admin/models">"Add a model"</a>
+            " to start chatting."
+        }
+        .into_any()
+    } else {
+        "No model is set up. An admin has to add one before anybody can chat.".into_any()
+    }
+}
+
+/// A choice of models, when there is one.
+#[component]
+fn ModelSelect(models: Vec<Model>, chosen: RwSignal<Option<Uuid>>, last: Option<Uuid>) -> impl IntoView {
+    if models.len() < 2 {
+        return ().into_any();
+    }
+    let default = models.iter().find(|model| model.is_default).or(models.first()).map(|model| model.id);
+    let preset = last.filter(|last| models.iter().any(|model| model.id == *last)).or(default);
+    let options = models
+        .into_iter()
+        .map(|model| {
+            let id = model.id;
+            view! {
+                <option value=id.to_string() selected=move || chosen.get().or(preset) == Some(id)>
+                    {model.display_name}
+                </option>
+            }
+        })
+        .collect_view();
+    view! {
+        <select
+            class="chat-tool-button chat-model"
+            aria-label="Model"
+            on:change=move |event| chosen.set(event_target_value(&event).parse().ok())
+        >
+            {options}
+        </select>
+    }
+    .into_any()
+}

@@ -1,0 +1,257 @@
+//! The chats in the sidebar, by day.
+
+use super::{
+    browser,
+    popover::Popover,
+    rename::RenameField,
+    shared::{list_changed, list_version},
+};
+use crate::{
+    components::{ConfirmDialog, Glyph, Icon},
+    error::UiError,
+    server_fns::chats::{ChatListing, chat_delete, chat_list},
+};
+use api::{
+    Timestamp,
+    chats::{Chat, ChatStatus},
+};
+use leptos::{prelude::*, task::spawn_local};
+use leptos_router::hooks::{use_location, use_navigate};
+use std::time::Duration;
+
+/// How often the list is read again while a chat in it is at work.
+const POLL: Duration = Duration::from_secs(4);
+
+const DAY_MS: i64 = 86_400_000;
+
+/// The sidebar's list of own chats.
+#[component]
+pub fn ChatList() -> impl IntoView {
+    let listing = Resource::new(list_version, |_| chat_list());
+    // Where the reader's day begins is known only in the browser; until then days are those of UTC.
+    let offset_ms = RwSignal::new(0_i64);
+    Effect::new(move |_| {
+        let minutes = browser::timezone_offset_minutes().unwrap_or(0);
+        if minutes != 0 {
+            offset_ms.set(minutes * 60_000);
+        }
+    });
+    let any_busy = Memo::new(move |_| {
+        listing.get().is_some_and(|listing| {
+            listing.is_ok_and(|listing| listing.chats.iter().any(|chat| chat.status.is_busy()))
+        })
+    });
+    Effect::new(move |_| {
+        if any_busy.get()
+            && let Ok(handle) = set_interval_with_handle(list_changed, POLL)
+        {
+            on_cleanup(move || handle.clear());
+        }
+    });
+    view! {
+        <nav class="chat-list" aria-label="Recent chats">
+            <Transition>
+                {move || Suspend::new(async move {
+                    match listing.await {
+                        Ok(listing) => {
+                            let groups = Memo::new(move |_| by_day(&listing, offset_ms.get()));
+                            (move || view! { <Groups groups=groups.get() /> }).into_any()
+                        }
+                        Err(error) => view! { <p class="chat-list-empty">{error.to_string()}</p> }.into_any(),
+                    }
+                })}
+            </Transition>
+        </nav>
+    }
+}
+
+/// Chats of one heading, newest first.
+type Group = (&'static str, Vec<Chat>);
+
+/// Today, yesterday, earlier, in the days of a place `offset_ms` behind UTC. Headings without chats are left out.
+fn by_day(listing: &ChatListing, offset_ms: i64) -> Vec<Group> {
+    let day = |at: Timestamp| (at.as_millis() - offset_ms).div_euclid(DAY_MS);
+    let today = day(listing.now);
+    let mut groups: Vec<Group> = vec![("Today", Vec::new()), ("Yesterday", Vec::new()), ("Earlier", Vec::new())];
+    for chat in &listing.chats {
+        // A clock that went back makes a chat of the future: it is today's.
+        let index = match today - day(chat.updated_at) {
+            ..=0 => 0,
+            1 => 1,
+            _ => 2,
+        };
+        groups[index].1.push(chat.clone());
+    }
+    groups.retain(|(_, chats)| !chats.is_empty());
+    groups
+}
+
+#[component]
+fn Groups(groups: Vec<Group>) -> impl IntoView {
+    if groups.is_empty() {
+        return view! { <p class="chat-list-empty">"No chats yet. The first message begins one."</p> }.into_any();
+    }
+    groups
+        .into_iter()
+        .map(|(heading, chats)| {
+            view! {
+                <section class="chat-list-group">
+                    <h2 class="chat-list-heading">{heading}</h2>
+                    <ul>{chats.into_iter().map(|chat| view! { <Row chat /> }).collect_view()}</ul>
+                </section>
+            }
+        })
+        .collect_view()
+        .into_any()
+}
+
+#[component]
+fn Row(chat: Chat) -> impl IntoView {
+    let id = chat.id;
+    let path = StoredValue::new(format!("/chats/{id}"));
+    let title = StoredValue::new(chat.title.clone());
+    let location = use_location();
+    let is_current = Memo::new(move |_| path.with_value(|path| location.pathname.with(|here| here == path)));
+    let menu = RwSignal::new(false);
+    let renaming = RwSignal::new(false);
+    let deleting = RwSignal::new(false);
+    let busy = RwSignal::new(false);
+    let refused = RwSignal::new(None::<UiError>);
+    let navigate = use_navigate();
+    let delete = Callback::new(move |()| {
+        busy.set(true);
+        let navigate = navigate.clone();
+        let leave = is_current.get_untracked();
+        spawn_local(async move {
+            match chat_delete(id).await {
+                Ok(()) => {
+                    deleting.try_set(false);
+                    if leave {
+                        navigate("/", Default::default());
+                    }
+                    list_changed();
+                }
+                Err(error) => {
+                    refused.try_set(Some(error));
+                }
+            }
+            busy.try_set(false);
+        });
+    });
+    let state = status_word(chat.status);
+    view! {
+        <li class="chat-list-row" data-current=move || is_current.get().to_string()>
+            <Show
+                when=move || renaming.get()
+                fallback=move || {
+                    view! {
+                        <a class="chat-list-link" href=path.get_value() aria-current=move || is_current.get().then_some("page")>
+                            <span class="chat-list-title" dir="auto">{title.get_value()}</span>
+                            {state
+                                .map(|(class, word)| {
+                                    view! { <span class=format!("chat-list-state {class}")>{word}</span> }
+                                })}
+                        </a>
+                        <Popover
+                            open=menu
+                            label=format!("Options for {}", title.get_value())
+                            button_class="btn btn-quiet btn-icon chat-list-menu"
+                            panel_class="chat-panel chat-menu"
+                            trigger=view! { <Icon glyph=Glyph::Dots /> }.into_any()
+                        >
+                            <button
+                                type="button"
+                                class="chat-menu-item"
+                                on:click=move |_| {
+                                    menu.set(false);
+                                    renaming.set(true);
+                                }
+                            >
+                                <Icon glyph=Glyph::Pencil />
+                                "Rename"
+                            </button>
+                            <button
+                                type="button"
+                                class="chat-menu-item chat-menu-danger"
+                                on:click=move |_| {
+                                    menu.set(false);
+                                    refused.set(None);
+                                    deleting.set(true);
+                                }
+                            >
+                                <Icon glyph=Glyph::Trash />
+                                "Delete"
+                            </button>
+                        </Popover>
+                    }
+                }
+            >
+                <RenameField
+                    id
+                    title=title.get_value()
+                    editing=renaming
+                    on_saved=move |_| list_changed()
+                />
+            </Show>
+            <ConfirmDialog open=deleting title="Delete this chat?" confirm_label="Delete chat" busy error=refused on_confirm=delete>
+                <p>
+                    <bdi class="chat-strong">{title.get_value()}</bdi>
+                    " and everything in it will be gone for good. A turn that is running is stopped."
+                </p>
+            </ConfirmDialog>
+        </li>
+    }
+}
+
+/// A dot's class and its word, for chats that are not simply idle.
+fn status_word(status: ChatStatus) -> Option<(&'static str, &'static str)> {
+    match status {
+        ChatStatus::Waiting => None,
+        ChatStatus::Running => Some(("chat-list-running", "Running")),
+        ChatStatus::Interrupting => Some(("chat-list-running", "Stopping")),
+        ChatStatus::RequiresAction => Some(("chat-list-asks", "Needs you")),
+        ChatStatus::Error => Some(("chat-list-failed", "Failed")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use api::Uuid;
+
+    fn chat(hours: i64) -> Chat {
+        Chat {
+            id: Uuid::from_u128(u128::from(hours.unsigned_abs())),
+            organization_id: Uuid::nil(),
+            owner_id: Uuid::nil(),
+            workspace_id: None,
+            parent_chat_id: None,
+            root_chat_id: None,
+            last_model_config_id: None,
+            title: format!("at hour {hours}"),
+            status: ChatStatus::Waiting,
+            last_error: None,
+            archived: false,
+            mcp_server_ids: Vec::new(),
+            labels: Default::default(),
+            created_at: Timestamp(hours * 3_600_000_000),
+            updated_at: Timestamp(hours * 3_600_000_000),
+        }
+    }
+
+    #[test]
+    fn days_are_those_of_the_reader() {
+        let listing = ChatListing {
+            chats: vec![chat(241), chat(230), chat(215), chat(200), chat(100)],
+            now: Timestamp(241 * 3_600_000_000),
+        };
+        let shape = |offset_hours: i64| -> Vec<(&'static str, usize)> {
+            by_day(&listing, offset_hours * 3_600_000).into_iter().map(|(heading, chats)| (heading, chats.len())).collect()
+        };
+        // Hour 241 is 01:00 of day 10 in UTC; two hours further west it is still day 9.
+        assert_eq!(shape(0), [("Today", 1), ("Yesterday", 1), ("Earlier", 3)]);
+        assert_eq!(shape(2), [("Today", 2), ("Yesterday", 2), ("Earlier", 1)]);
+        assert_eq!(by_day(&ChatListing { chats: vec![chat(300)], now: Timestamp(0) }, 0)[0].0, "Today");
+        assert!(by_day(&ChatListing { chats: vec![], now: Timestamp(0) }, 0).is_empty());
+    }
+}

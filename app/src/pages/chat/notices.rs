@@ -1,0 +1,78 @@
+//! What a turn says about itself: servers it goes on without, a model that is asked again, a failure and the way out.
+
+use super::transcript::{Shared, blocks::troubled};
+use crate::components::{Glyph, Icon};
+use api::{
+    chats::TurnError,
+    check::{ConnectOutcome, ServerOutcome},
+    stream::RetryNotice,
+};
+use leptos::prelude::*;
+
+/// One quiet line per server that is missing.
+#[component]
+pub(super) fn ServerTrouble(outcomes: Shared<Vec<ServerOutcome>>) -> impl IntoView {
+    let lines = troubled(&outcomes)
+        .map(|server| {
+            let why = if server.error.is_empty() { default_reason(server.outcome).to_owned() } else { server.error.clone() };
+            view! {
+                <details class="chat-trouble" data-testid="server-trouble">
+                    <summary>
+                        <Icon glyph=Glyph::Warn />
+                        <span><bdi>{server.display_name.clone()}</bdi> {trouble_words(server.outcome)}</span>
+                        <span class="chat-link">"Why?"</span>
+                    </summary>
+                    <p class="chat-trouble-why" dir="auto">{why}</p>
+                </details>
+            }
+        })
+        .collect_view();
+    view! { <div class="chat-troubles">{lines}</div> }
+}
+
+fn trouble_words(outcome: ConnectOutcome) -> &'static str {
+    match outcome {
+        ConnectOutcome::Timeout => " did not answer in time; continuing without it.",
+        ConnectOutcome::NoTools => " offers no tools; continuing without it.",
+        _ => " is not reachable; continuing without it.",
+    }
+}
+
+fn default_reason(outcome: ConnectOutcome) -> &'static str {
+    match outcome {
+        ConnectOutcome::Timeout => "The server took too long to answer.",
+        ConnectOutcome::NoTools => "The server listed no tool that this deployment allows.",
+        _ => "The connection failed. An admin can test it under Servers.",
+    }
+}
+
+/// "The model is busy; trying again in 4 s".
+#[component]
+pub(super) fn RetryLine(notice: RetryNotice) -> impl IntoView {
+    let seconds = (notice.delay_ms.max(0) + 999) / 1000;
+    let cause = notice.cause.trim().trim_end_matches('.').to_owned();
+    let cause = if cause.is_empty() { "The model is busy".to_owned() } else { cause };
+    view! {
+        <p class="chat-retry" data-testid="retry-notice">
+            <Icon glyph=Glyph::Spinner class="spin" />
+            <span dir="auto">{cause} "; trying again in " {seconds} " s"</span>
+        </p>
+    }
+}
+
+/// Why the turn failed, and the button that runs it again.
+#[component]
+pub(super) fn ErrorCard(error: TurnError, #[prop(into)] retrying: Signal<bool>, #[prop(into)] on_retry: Callback<()>) -> impl IntoView {
+    view! {
+        <div class="chat-card chat-card-danger" role="alert" data-testid="turn-error" data-code=error.code>
+            <Icon glyph=Glyph::Cross />
+            <div class="chat-card-body">
+                <p class="chat-card-title">"The turn failed"</p>
+                <p dir="auto">{error.message}</p>
+            </div>
+            <button type="button" class="btn" disabled=move || retrying.get() on:click=move |_| on_retry.run(())>
+                "Retry"
+            </button>
+        </div>
+    }
+}

@@ -1,0 +1,319 @@
+//! One chat: title, transcript, composer, kept live.
+
+use super::{
+    blocks::Blocks,
+    composer::{Composer, Draft},
+    notices::{ErrorCard, RetryLine},
+    picker::Selection,
+    rename::RenameField,
+    scroll::Follow,
+    shared::{OpenChat, list_changed, take_fresh},
+    stream::{Link, follow},
+    transcript::Transcript,
+};
+use crate::{
+    browser,
+    components::{Glyph, Icon, PageTitle, loaded::loaded},
+    error::{UiError, UiErrorKind},
+    server_fns::chats::{ChatOpened, chat_interrupt, chat_open, message_edit, message_page, message_send},
+};
+use api::{
+    ErrorBody, Uuid,
+    chats::{ChatStatus, InputPart, MessageCreate, MessageEdit},
+};
+use leptos::{ev, prelude::*, task::spawn_local};
+use leptos_router::hooks::use_params_map;
+use std::time::Duration;
+
+/// How often running calls count on.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Page `/chats/:id`.
+#[component]
+pub fn ChatPage() -> impl IntoView {
+    let params = use_params_map();
+    let id = Memo::new(move |_| params.read().get("id").and_then(|id| id.parse::<Uuid>().ok()));
+    let opened = Resource::new(
+        move || id.get(),
+        |id| async move {
+            let Some(id) = id else { return Err(no_such_chat()) };
+            match take_fresh(id) {
+                Some(fresh) => Ok(fresh),
+                None => chat_open(id).await,
+            }
+        },
+    );
+    loaded(opened, true, |opened| view! { <Chat opened /> })
+}
+
+fn no_such_chat() -> UiError {
+    UiError { kind: UiErrorKind::NotFound, body: ErrorBody::message("This chat does not exist, or it is not yours.") }
+}
+
+#[component]
+fn Chat(opened: ChatOpened) -> impl IntoView {
+    let ChatOpened { chat: record, page, options } = opened;
+    let id = record.id;
+    let draft = Draft::new(Selection::for_chat(&options.servers, &record.mcp_server_ids));
+    let last_model = record.last_model_config_id;
+    let chat = OpenChat::new(Transcript::new(&record, page.messages, page.has_more));
+    let transcript = chat.transcript;
+    let status = Memo::new(move |_| transcript.with(Transcript::status));
+    let title = Memo::new(move |_| transcript.with(|transcript| transcript.title().to_owned()));
+    let busy = Signal::derive(move || status.get().is_busy());
+    let stopping = Signal::derive(move || status.get() == ChatStatus::Interrupting);
+    let link = follow(id, chat);
+    let view = Follow::new(move || transcript.track());
+    tick_while_calls_run(chat);
+    tell_the_list(status, title, chat);
+
+    let send = Callback::new(move |()| {
+        let Some(text) = draft.message() else { return };
+        draft.sending.set(true);
+        draft.error.set(None);
+        spawn_local(async move {
+            let create = MessageCreate {
+                content: vec![InputPart::Text { text }],
+                model_config_id: draft.model.get_untracked(),
+                mcp_server_ids: draft.servers.outgoing(),
+            };
+            match message_send(id, create).await {
+                Ok(sent) => {
+                    transcript.try_update(|transcript| transcript.sent(sent.message, sent.status));
+                    draft.text.try_set(String::new());
+                    view.resume();
+                }
+                Err(refused) => {
+                    draft.error.try_set(Some(refused));
+                }
+            }
+            draft.sending.try_set(false);
+        });
+    });
+    let stop = Callback::new(move |()| {
+        if !busy.get_untracked() || stopping.get_untracked() {
+            return;
+        }
+        spawn_local(async move {
+            match chat_interrupt(id).await {
+                // A turn that ended meanwhile has told so on the stream already.
+                Ok(record) if record.status == ChatStatus::Interrupting => {
+                    transcript.try_maybe_update(|transcript| {
+                        let runs = transcript.status() == ChatStatus::Running;
+                        if runs {
+                            transcript.set_status(record.status);
+                        }
+                        (runs, ())
+                    });
+                }
+                Ok(_) => {}
+                Err(refused) => {
+                    draft.error.try_set(Some(refused));
+                }
+            }
+        });
+    });
+    Effect::new(move |_| {
+        let handle = window_event_listener(ev::keydown, move |event| {
+            if event.key() == "Escape" && !event.default_prevented() {
+                stop.run(());
+            }
+        });
+        on_cleanup(move || handle.remove());
+    });
+
+    view! {
+        <PageTitle text=Signal::derive(move || title.get()) />
+        <article class="chat" data-status=move || status.get().as_str()>
+            <ChatHead id title transcript />
+            <div class="chat-column">
+                <Earlier id transcript />
+                <Blocks chat />
+                <TurnState id chat draft follow=view />
+            </div>
+            <div class="chat-foot">
+                <Show when=move || view.missed.get()>
+                    <button type="button" class="chat-pill" on:click=move |_| view.resume()>
+                        <Icon glyph=Glyph::ChevronDown />
+                        "New messages"
+                    </button>
+                </Show>
+                <LinkNotice link />
+                <Composer draft options last_model busy stopping on_send=send on_stop=stop />
+            </div>
+            <p class="sr-only" role="status" aria-live="polite">{move || chat.announcement.get()}</p>
+        </article>
+    }
+}
+
+/// Title bar; the title turns into a field.
+#[component]
+fn ChatHead(id: Uuid, title: Memo<String>, transcript: RwSignal<Transcript>) -> impl IntoView {
+    let editing = RwSignal::new(false);
+    let saved = Callback::new(move |title: String| {
+        transcript.try_update(|transcript| transcript.set_title(title));
+        list_changed();
+    });
+    view! {
+        <header class="chat-head">
+            <Show
+                when=move || editing.get()
+                fallback=move || {
+                    view! {
+                        <h1 class="chat-title" dir="auto">{move || title.get()}</h1>
+                        <button
+                            type="button"
+                            class="btn btn-quiet btn-icon"
+                            aria-label="Rename chat"
+                            title="Rename chat"
+                            on:click=move |_| editing.set(true)
+                        >
+                            <Icon glyph=Glyph::Pencil />
+                        </button>
+                    }
+                }
+            >
+                <RenameField id title=title.get_untracked() editing on_saved=saved />
+            </Show>
+        </header>
+    }
+}
+
+/// The way to older pages.
+#[component]
+fn Earlier(id: Uuid, transcript: RwSignal<Transcript>) -> impl IntoView {
+    let loading = RwSignal::new(false);
+    let failed = RwSignal::new(None::<UiError>);
+    let has_more = Memo::new(move |_| transcript.with(Transcript::has_more));
+    let load = move |_| {
+        let Some(first) = transcript.with_untracked(Transcript::first_id) else { return };
+        loading.set(true);
+        spawn_local(async move {
+            match message_page(id, first).await {
+                Ok(page) => {
+                    failed.try_set(None);
+                    transcript.try_update(|transcript| transcript.prepend(page.messages, page.has_more));
+                }
+                Err(error) => {
+                    failed.try_set(Some(error));
+                }
+            }
+            loading.try_set(false);
+        });
+    };
+    move || {
+        has_more.get().then(|| {
+            view! {
+                <div class="chat-earlier">
+                    <button type="button" class="btn btn-small" disabled=move || loading.get() on:click=load>
+                        "Show earlier messages"
+                    </button>
+                    <p class="chat-field-error" role="alert">{move || failed.get().map(|error| error.to_string())}</p>
+                </div>
+            }
+        })
+    }
+}
+
+/// Below the last words: that the model is at work, that it is asked again, or why the turn failed.
+#[component]
+fn TurnState(id: Uuid, chat: OpenChat, draft: Draft, follow: Follow) -> impl IntoView {
+    let transcript = chat.transcript;
+    let retry = Memo::new(move |_| transcript.with(|transcript| transcript.retry().cloned()));
+    let error = Memo::new(move |_| transcript.with(|transcript| transcript.turn_error().cloned()));
+    let waits = Memo::new(move |_| {
+        !chat.runs_calls()
+            && transcript.with(|transcript| {
+                transcript.status() == ChatStatus::Running && transcript.is_quiet() && transcript.retry().is_none()
+            })
+    });
+    let retrying = RwSignal::new(false);
+    let run_again = Callback::new(move |()| {
+        let Some(message_id) = transcript.with_untracked(Transcript::last_user_message_id) else { return };
+        retrying.set(true);
+        spawn_local(async move {
+            let edit = MessageEdit {
+                content: None,
+                model_config_id: draft.model.get_untracked(),
+                mcp_server_ids: draft.servers.outgoing(),
+            };
+            match message_edit(id, message_id, edit).await {
+                Ok(sent) => {
+                    transcript.try_update(|transcript| transcript.rerun(message_id, sent.message, sent.status));
+                    follow.resume();
+                }
+                Err(refused) => {
+                    draft.error.try_set(Some(refused));
+                }
+            }
+            retrying.try_set(false);
+        });
+    });
+    view! {
+        <div class="chat-state">
+            {move || {
+                waits
+                    .get()
+                    .then(|| {
+                        view! {
+                            <p class="chat-waits" data-testid="working">
+                                <Icon glyph=Glyph::Spinner class="spin" />
+                                "Working"
+                            </p>
+                        }
+                    })
+            }}
+            {move || retry.get().map(|notice| view! { <RetryLine notice /> })}
+            {move || error.get().map(|error| view! { <ErrorCard error retrying on_retry=run_again /> })}
+        </div>
+    }
+}
+
+/// Says when what is shown may be behind.
+#[component]
+fn LinkNotice(link: RwSignal<Link>) -> impl IntoView {
+    move || match link.get() {
+        Link::Connecting | Link::Open => None,
+        Link::Lost => Some(
+            view! {
+                <p class="chat-link-notice" role="status">
+                    <Icon glyph=Glyph::Spinner class="spin" />
+                    "Connection lost; reconnecting. The turn goes on without this page."
+                </p>
+            }
+            .into_any(),
+        ),
+        Link::Gone(error) => Some(view! { <p class="chat-card chat-card-danger" role="alert">{error.to_string()}</p> }.into_any()),
+    }
+}
+
+/// Counts the time of running calls; still while nothing runs.
+fn tick_while_calls_run(chat: OpenChat) {
+    let runs = Memo::new(move |_| chat.runs_calls());
+    Effect::new(move |_| {
+        if !runs.get() {
+            return;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 fit a double")]
+        let tick = move || drop(chat.now_ms.try_set(Some(browser::now_millis() as f64)));
+        tick();
+        if let Ok(handle) = set_interval_with_handle(tick, TICK) {
+            on_cleanup(move || handle.clear());
+        }
+    });
+}
+
+/// Keeps the sidebar in step, and tells a screen reader that the turn is over.
+fn tell_the_list(status: Memo<ChatStatus>, title: Memo<String>, chat: OpenChat) {
+    Effect::new(move |last: Option<(ChatStatus, String)>| {
+        let now = (status.get(), title.get());
+        if let Some(last) = last.filter(|last| *last != now) {
+            list_changed();
+            if last.0.is_busy() && !now.0.is_busy() {
+                let words = if now.0 == ChatStatus::Error { "The turn failed" } else { "The answer is complete" };
+                chat.announcement.set(words.to_owned());
+            }
+        }
+        now
+    });
+}

@@ -1,0 +1,228 @@
+//! Which servers the chat may use (behaviour 16, 25): forced ones locked on, the rest switched by the person.
+
+use super::{
+    browser,
+    popover::Popover,
+};
+use crate::components::{Glyph, Icon, ServerTile};
+use api::{
+    Uuid,
+    servers::{AuthStatus, Availability, McpServer},
+};
+use leptos::prelude::*;
+use std::collections::BTreeSet;
+
+/// Where the selection for new chats is remembered, per browser.
+const STORAGE_KEY: &str = "patchbay.servers";
+
+/// The person's choice among the servers on offer.
+#[derive(Clone, Copy)]
+pub(super) struct Selection {
+    servers: StoredValue<Vec<McpServer>>,
+    chosen: RwSignal<BTreeSet<Uuid>>,
+    /// Something was chosen, now or in an earlier visit; else the server's own rules decide.
+    decided: RwSignal<bool>,
+}
+
+impl Selection {
+    /// For a new chat: the server's defaults until the browser remembers better.
+    pub(super) fn for_new_chat(servers: &[McpServer]) -> Self {
+        let selection = Self::new(servers, &defaults(servers));
+        Effect::new(move |_| {
+            let remembered = browser::remembered(STORAGE_KEY);
+            if let Some(chosen) = selection.servers.with_value(|servers| recall(remembered.as_deref(), servers)) {
+                selection.chosen.set(chosen);
+                selection.decided.set(true);
+            }
+        });
+        selection
+    }
+
+    /// For a chat that has its list already.
+    pub(super) fn for_chat(servers: &[McpServer], chosen: &[Uuid]) -> Self {
+        Self::new(servers, &chosen.iter().copied().collect())
+    }
+
+    fn new(servers: &[McpServer], chosen: &BTreeSet<Uuid>) -> Self {
+        let offered = servers.iter().map(|server| server.id).filter(|id| chosen.contains(id)).collect();
+        Self {
+            servers: StoredValue::new(servers.to_vec()),
+            chosen: RwSignal::new(offered),
+            decided: RwSignal::new(false),
+        }
+    }
+
+    fn is_on(self, server: &McpServer) -> bool {
+        server.availability == Availability::ForceOn || self.chosen.with(|chosen| chosen.contains(&server.id))
+    }
+
+    fn set(self, id: Uuid, on: bool) {
+        self.chosen.update(|chosen| {
+            if on {
+                chosen.insert(id);
+            } else {
+                chosen.remove(&id);
+            }
+        });
+        self.decided.set(true);
+        let chosen: Vec<Uuid> = self.chosen.with_untracked(|chosen| chosen.iter().copied().collect());
+        if let Ok(text) = serde_json::to_string(&chosen) {
+            browser::remember(STORAGE_KEY, &text);
+        }
+    }
+
+    /// Servers that take part, forced ones included; tracks.
+    pub(super) fn active(self) -> usize {
+        self.servers.with_value(|servers| servers.iter().filter(|server| self.is_on(server)).count())
+    }
+
+    /// What to send along: nothing while nothing was decided, so that the server's rules act (behaviour 16).
+    pub(super) fn outgoing(self) -> Option<Vec<Uuid>> {
+        self.decided.get_untracked().then(|| {
+            let chosen = self.chosen.get_untracked();
+            self.servers.with_value(|servers| {
+                servers.iter().map(|server| server.id).filter(|id| chosen.contains(id)).collect()
+            })
+        })
+    }
+}
+
+fn defaults(servers: &[McpServer]) -> BTreeSet<Uuid> {
+    servers.iter().filter(|server| server.availability == Availability::DefaultOn).map(|server| server.id).collect()
+}
+
+/// The remembered selection cut to what exists. `None` when nothing usable is remembered: then the defaults stay. A person who
+/// switched everything off is remembered as such; one whose servers are all gone is not.
+fn recall(text: Option<&str>, servers: &[McpServer]) -> Option<BTreeSet<Uuid>> {
+    let remembered: Vec<Uuid> = serde_json::from_str(text?).ok()?;
+    let existing: BTreeSet<Uuid> =
+        remembered.iter().copied().filter(|id| servers.iter().any(|server| server.id == *id)).collect();
+    (remembered.is_empty() || !existing.is_empty()).then_some(existing)
+}
+
+/// Button with the number of active servers, and the panel behind it. Nothing when there are no servers.
+#[component]
+pub(super) fn ServerPicker(selection: Selection) -> impl IntoView {
+    let open = RwSignal::new(false);
+    if selection.servers.with_value(Vec::is_empty) {
+        return ().into_any();
+    }
+    let trigger = view! {
+        <Icon glyph=Glyph::Server />
+        <span class="chat-tool-word">"Servers"</span>
+        <span class="chat-count">{move || selection.active()}</span>
+        <Icon glyph=Glyph::ChevronDown />
+    };
+    view! {
+        <Popover
+            open
+            label="Servers"
+            button_class="chat-tool-button"
+            panel_class="chat-panel chat-picker"
+            trigger=trigger.into_any()
+        >
+            <p class="chat-panel-title">"Servers for this chat"</p>
+            <ul class="chat-picker-list">
+                {selection
+                    .servers
+                    .get_value()
+                    .into_iter()
+                    .map(|server| view! { <PickerRow server selection /> })
+                    .collect_view()}
+            </ul>
+        </Popover>
+    }
+    .into_any()
+}
+
+#[component]
+fn PickerRow(server: McpServer, selection: Selection) -> impl IntoView {
+    let forced = server.availability == Availability::ForceOn;
+    let id = server.id;
+    let input_id = format!("server-{id}");
+    let note_id = format!("server-{id}-note");
+    let state = auth_words(server.auth_status);
+    let checked = {
+        let server = server.clone();
+        move || selection.is_on(&server)
+    };
+    view! {
+        <li class="chat-picker-row">
+            <ServerTile name=server.display_name.clone() icon_url=server.icon_url.clone() />
+            <label class="chat-picker-text" for=input_id.clone()>
+                <bdi class="chat-picker-name">{server.display_name.clone()}</bdi>
+                {(!server.description.is_empty())
+                    .then(|| view! { <span class="chat-picker-description" dir="auto">{server.description.clone()}</span> })}
+            </label>
+            <input
+                id=input_id
+                class="chat-switch"
+                type="checkbox"
+                role="switch"
+                aria-describedby=note_id.clone()
+                prop:checked=checked
+                disabled=forced
+                on:change=move |event| selection.set(id, event_target_checked(&event))
+            />
+            <span id=note_id class="chat-picker-note">
+                {state}
+                {forced
+                    .then(|| {
+                        view! {
+                            <span class="chat-picker-forced">
+                                <Icon glyph=Glyph::Lock />
+                                "Always on: an admin set this server for every chat."
+                            </span>
+                        }
+                    })}
+            </span>
+        </li>
+    }
+}
+
+/// State of the viewer's credential in a few words; empty when there is nothing to say.
+fn auth_words(status: AuthStatus) -> Option<&'static str> {
+    match status {
+        AuthStatus::NotRequired => None,
+        AuthStatus::Connected | AuthStatus::ExpiredRefreshable => Some("Connected"),
+        AuthStatus::NotConnected => Some("Needs your account"),
+        AuthStatus::NeedsReconnect => Some("Needs to be connected again"),
+        AuthStatus::NeedsPermission => Some("Asks for more permission"),
+        AuthStatus::NeedsOidcLogin => Some("Needs a single sign-on login"),
+        AuthStatus::UntrustedOrigin | AuthStatus::Misconfigured => Some("Not set up correctly. An admin has to mend it."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server(id: u128, availability: &str) -> McpServer {
+        let id = Uuid::from_u128(id);
+        serde_json::from_value(serde_json::json!({
+            "id": id, "display_name": "S", "slug": "s", "description": "", "icon_url": "", "transport": "", "url": "",
+            "auth_type": "none", "has_oauth2_secret": false, "has_api_key": false, "has_custom_headers": false,
+            "has_signing_secret": false, "user_headers": [], "tool_allow_list": [], "tool_deny_list": [],
+            "tool_idempotent_list": [], "tool_approval_list": [], "tool_change_policy": "notify",
+            "send_trace_context": false, "use_instructions": false, "availability": availability, "enabled": true,
+            "model_intent": false, "allow_in_plan_mode": false, "forward_coder_headers": false, "auth_connected": true,
+            "auth_status": "not_required", "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z",
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn the_remembered_selection_is_cut_to_what_exists() {
+        let servers = [server(1, "default_on"), server(2, "default_off")];
+        let ids = |ids: &[u128]| ids.iter().copied().map(Uuid::from_u128).collect::<BTreeSet<_>>();
+        let text = |ids: &[u128]| {
+            serde_json::to_string(&ids.iter().copied().map(Uuid::from_u128).collect::<Vec<_>>()).unwrap()
+        };
+        assert_eq!(recall(Some(&text(&[2, 9])), &servers), Some(ids(&[2])));
+        assert_eq!(recall(Some(&text(&[])), &servers), Some(ids(&[])), "everything off is a choice");
+        assert_eq!(recall(Some(&text(&[8, 9])), &servers), None, "all gone: defaults");
+        assert_eq!(recall(Some("rubbish"), &servers), None);
+        assert_eq!(recall(None, &servers), None);
+        assert_eq!(defaults(&servers), ids(&[1]));
+    }
+}

@@ -1,0 +1,258 @@
+//! The transcript cut into what stands below one another on the page.
+
+use super::{
+    Shared, Transcript,
+    call::{CallState, CallView},
+    committed::{Committed, CommittedPart},
+    live::LiveItem,
+};
+use api::{
+    check::{ConnectOutcome, ServerOutcome},
+    messages::{MessageRole, TextPart, ToolResultPart},
+};
+use std::sync::Arc;
+
+/// Place of a block: the turn (id of its user message, 0 when that is not loaded) and the part's place within the turn. A part
+/// keeps its place from the first streamed piece to the reloaded page, so what is open or selected stays so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BlockKey {
+    pub turn: i64,
+    pub ordinal: u32,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Block {
+    User { message_id: i64, text: Shared<TextPart> },
+    /// Servers this turn goes on without.
+    Trouble(Shared<Vec<ServerOutcome>>),
+    Text(Text),
+    Reasoning(Text),
+    Calls(Frame),
+    /// A kind of part this build does not know.
+    Other(Arc<str>),
+    /// The message ends here because it was stopped.
+    Interrupted,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Text {
+    Committed(Shared<TextPart>),
+    /// Still growing: plain text, markup comes with the committed message.
+    Live(String),
+}
+
+/// Calls with nothing said between them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Frame {
+    pub calls: Vec<CallView>,
+    pub turn_over: bool,
+}
+
+impl Frame {
+    /// Several calls of a finished turn fold to one line, unless one of them needs the reader's attention.
+    pub fn folds(&self) -> bool {
+        self.turn_over && self.calls.len() > 1 && self.calls.iter().all(|call| call.state != CallState::Unknown)
+    }
+
+    /// "Used 3 tools in 4.2 s, 1 failed"; the seconds are those on the wall, parallel calls overlap.
+    pub fn summary(&self) -> String {
+        let mut text = format!("Used {} tools", self.calls.len());
+        let start = self.calls.iter().filter_map(CallView::started_at).min();
+        let end = self.calls.iter().filter_map(|call| call.result.as_ref().map(|result| result.created_at)).max();
+        if let (Some(start), Some(end)) = (start, end) {
+            text.push_str(" in ");
+            text.push_str(&super::call::duration_text(end.millis_since(start)));
+        }
+        let failed = self.failed();
+        if failed > 0 {
+            text.push_str(&format!(", {failed} failed"));
+        }
+        text
+    }
+
+    /// Calls that did not do what was asked.
+    pub fn failed(&self) -> usize {
+        self.calls.iter().filter(|call| matches!(call.state, CallState::ToolError | CallState::Failed)).count()
+    }
+
+    /// Servers in the order they were used, each once.
+    pub fn servers(&self) -> String {
+        let mut names: Vec<String> = Vec::new();
+        for call in &self.calls {
+            let name = call.server_name();
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names.join(", ")
+    }
+}
+
+/// Outcomes worth a line: servers the turn goes on without.
+pub fn troubled(outcomes: &[ServerOutcome]) -> impl Iterator<Item = &ServerOutcome> {
+    outcomes.iter().filter(|server| !matches!(server.outcome, ConnectOutcome::Connected | ConnectOutcome::Skipped))
+}
+
+impl Transcript {
+    /// Everything to show, in order; keys ascend.
+    pub fn blocks(&self) -> Vec<(BlockKey, Block)> {
+        let mut builder = Builder { transcript: self, blocks: Vec::new(), turn: Turn::new(0) };
+        for message in &self.messages {
+            builder.message(message);
+        }
+        builder.live();
+        builder.end_turn(true);
+        builder.blocks
+    }
+}
+
+struct Turn {
+    id: i64,
+    next: u32,
+    items: Vec<(u32, Item)>,
+}
+
+impl Turn {
+    fn new(id: i64) -> Self {
+        Self { id, next: 0, items: Vec::new() }
+    }
+}
+
+enum Item {
+    Block(Block),
+    Call { committed: bool, call: Shared<api::messages::ToolCallPart>, label: Arc<str>, result: Option<Shared<ToolResultPart>> },
+}
+
+struct Builder<'a> {
+    transcript: &'a Transcript,
+    blocks: Vec<(BlockKey, Block)>,
+    turn: Turn,
+}
+
+impl Builder<'_> {
+    fn message(&mut self, message: &Committed) {
+        if message.role == MessageRole::System {
+            return;
+        }
+        if message.role == MessageRole::User {
+            self.end_turn(false);
+            self.turn = Turn::new(message.id);
+        }
+        for part in &message.parts {
+            match part {
+                CommittedPart::Result(result) => self.answer(result),
+                _ => self.part(message, part),
+            }
+        }
+        if message.interrupted {
+            self.push(Some(Item::Block(Block::Interrupted)));
+        }
+        // Above the answer, below the question. Its place is always counted, or the answer would move when trouble is heard of.
+        if message.role == MessageRole::User {
+            let trouble = self.transcript.last_user_message_id() == Some(message.id)
+                && troubled(&self.transcript.servers).next().is_some();
+            self.push(trouble.then(|| Item::Block(Block::Trouble(self.transcript.servers.clone()))));
+        }
+    }
+
+    fn part(&mut self, message: &Committed, part: &CommittedPart) {
+        let item = match part {
+            CommittedPart::Text(text) if message.role == MessageRole::User => {
+                Some(Item::Block(Block::User { message_id: message.id, text: text.clone() }))
+            }
+            CommittedPart::Text(text) => {
+                (!text.text.trim().is_empty()).then(|| Item::Block(Block::Text(Text::Committed(text.clone()))))
+            }
+            CommittedPart::Reasoning(text) => {
+                (!text.text.trim().is_empty()).then(|| Item::Block(Block::Reasoning(Text::Committed(text.clone()))))
+            }
+            CommittedPart::Call { call, label } => {
+                Some(Item::Call { committed: true, call: call.clone(), label: label.clone(), result: None })
+            }
+            CommittedPart::Other(kind) => Some(Item::Block(Block::Other(kind.clone()))),
+            CommittedPart::Result(_) => None,
+        };
+        self.push(item);
+    }
+
+    fn live(&mut self) {
+        for item in &self.transcript.live.items {
+            let item = match item {
+                LiveItem::Text(text) => {
+                    (!text.trim().is_empty()).then(|| Item::Block(Block::Text(Text::Live(text.clone()))))
+                }
+                LiveItem::Reasoning(text) => {
+                    (!text.trim().is_empty()).then(|| Item::Block(Block::Reasoning(Text::Live(text.clone()))))
+                }
+                LiveItem::Call(call) => {
+                    Some(Item::Call { committed: false, call: call.call.clone(), label: call.label.clone(), result: None })
+                }
+                LiveItem::Other(kind) => Some(Item::Block(Block::Other(kind.clone()))),
+            };
+            self.push(item);
+        }
+    }
+
+    /// Takes the next place of the turn, also for parts that show nothing.
+    fn push(&mut self, item: Option<Item>) {
+        let ordinal = self.turn.next;
+        self.turn.next += 1;
+        if let Some(item) = item {
+            self.turn.items.push((ordinal, item));
+        }
+    }
+
+    /// Gives a result to the first call of the turn that bears its id and has none. Ids may repeat within a chat: some models
+    /// count from `call_1` each time.
+    fn answer(&mut self, answer: &Shared<ToolResultPart>) {
+        let open = self.turn.items.iter_mut().find_map(|(_, item)| match item {
+            Item::Call { call, result, .. } if result.is_none() && call.tool_call_id == answer.tool_call_id => Some(result),
+            _ => None,
+        });
+        if let Some(open) = open {
+            *open = Some(answer.clone());
+        }
+    }
+
+    fn end_turn(&mut self, last: bool) {
+        let runs = last && self.transcript.status.is_busy();
+        let turn = std::mem::replace(&mut self.turn, Turn::new(0));
+        let key = |ordinal| BlockKey { turn: turn.id, ordinal };
+        for (ordinal, item) in turn.items {
+            match item {
+                Item::Block(block) => self.blocks.push((key(ordinal), block)),
+                Item::Call { committed, call, label, result } => {
+                    let view = self.call(ordinal, committed, call, label, result, runs);
+                    match self.blocks.last_mut() {
+                        Some((BlockKey { turn: frame_turn, .. }, Block::Calls(frame))) if *frame_turn == turn.id => {
+                            frame.calls.push(view);
+                        }
+                        _ => {
+                            let frame = Frame { calls: vec![view], turn_over: !runs };
+                            self.blocks.push((key(ordinal), Block::Calls(frame)));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn call(
+        &self,
+        ordinal: u32,
+        committed: bool,
+        call: Shared<api::messages::ToolCallPart>,
+        label: Arc<str>,
+        result: Option<Shared<ToolResultPart>>,
+        runs: bool,
+    ) -> CallView {
+        if !committed {
+            return CallView::streaming(ordinal, call, label);
+        }
+        let result = result.or_else(|| {
+            runs.then(|| self.transcript.live_results.get(&call.tool_call_id).cloned()).flatten()
+        });
+        let progress = self.transcript.progress.get(&call.tool_call_id).filter(|_| runs && result.is_none()).cloned();
+        CallView { progress, ..CallView::committed(ordinal, call, label, result, runs) }
+    }
+}

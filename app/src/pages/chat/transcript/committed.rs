@@ -1,0 +1,62 @@
+//! A committed message, its parts shared and its labels computed once.
+
+use super::{Shared, call::committed_label};
+use api::messages::{ChatMessage, MessageRole, Part, TextPart, ToolCallPart, ToolResultPart};
+use std::sync::Arc;
+
+#[derive(Debug)]
+pub(super) struct Committed {
+    pub(super) id: i64,
+    pub(super) role: MessageRole,
+    pub(super) revision: i64,
+    pub(super) interrupted: bool,
+    pub(super) parts: Vec<CommittedPart>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum CommittedPart {
+    Text(Shared<TextPart>),
+    Reasoning(Shared<TextPart>),
+    Call { call: Shared<ToolCallPart>, label: Arc<str> },
+    Result(Shared<ToolResultPart>),
+    /// A kind a newer replica wrote: its name.
+    Other(Arc<str>),
+}
+
+impl Committed {
+    pub(super) fn new(message: ChatMessage) -> Self {
+        let parts = message.content.into_iter().map(|part| match part {
+            Part::Text(text) => CommittedPart::Text(Shared::new(text)),
+            Part::Reasoning(text) => CommittedPart::Reasoning(Shared::new(text)),
+            Part::ToolCall(call) => {
+                let label = committed_label(&call).into();
+                CommittedPart::Call { call: Shared::new(call), label }
+            }
+            Part::ToolResult(result) => CommittedPart::Result(Shared::new(result)),
+            Part::Other(value) => {
+                CommittedPart::Other(value.get("type").and_then(|kind| kind.as_str()).unwrap_or("unnamed").into())
+            }
+        });
+        Self {
+            id: message.id,
+            role: message.role,
+            revision: message.revision,
+            interrupted: message.interrupted,
+            parts: parts.collect(),
+        }
+    }
+
+    pub(super) fn results(&self) -> impl Iterator<Item = &Shared<ToolResultPart>> {
+        self.parts.iter().filter_map(|part| match part {
+            CommittedPart::Result(result) => Some(result),
+            _ => None,
+        })
+    }
+
+    pub(super) fn calls(&self) -> impl Iterator<Item = &Shared<ToolCallPart>> {
+        self.parts.iter().filter_map(|part| match part {
+            CommittedPart::Call { call, .. } => Some(call),
+            _ => None,
+        })
+    }
+}

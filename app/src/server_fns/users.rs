@@ -1,0 +1,34 @@
+//! Accounts for the panel.
+
+#[cfg(feature = "ssr")]
+use super::answer;
+#[cfg(feature = "ssr")]
+use crate::backend::backend;
+use crate::error::UiError;
+use api::{Uuid, users as wire};
+use leptos::prelude::*;
+use leptos::server_fn::codec::Json;
+
+/// All users.
+#[server(prefix = "/ui/fn", endpoint = "user_list", input = Json)]
+pub async fn user_list() -> Result<Vec<wire::User>, UiError> {
+    answer(backend()?.user_list().await)
+}
+
+/// Creates a user.
+#[server(prefix = "/ui/fn", endpoint = "user_create", input = Json)]
+pub async fn user_create(create: wire::UserCreate) -> Result<wire::User, UiError> {
+    answer(backend()?.user_create(create).await)
+}
+
+/// Changes a user.
+#[server(prefix = "/ui/fn", endpoint = "user_update", input = Json)]
+pub async fn user_update(id: Uuid, update: wire::UserUpdate) -> Result<wire::User, UiError> {
+    answer(backend()?.user_update(id, update).await)
+}
+
+/// Deletes a user.
+#[server(prefix = "/ui/fn", endpoint = "user_delete", input = Json)]
+pub async fn user_delete(id: Uuid) -> Result<(), UiError> {
+    answer(backend()?.user_delete(id).await)
+}

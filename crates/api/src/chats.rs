@@ -1,0 +1,178 @@
+//! Chats over REST (behaviour 17 and 18).
+
+use crate::{Timestamp, messages::ChatMessage, servers::AuthStatus};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+/// The five statuses of behaviour 18.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChatStatus {
+    /// Idle.
+    Waiting,
+    /// A turn is under way or due.
+    Running,
+    /// A stop was asked for; partial output is being committed.
+    Interrupting,
+    /// Waits for a person or a client.
+    RequiresAction,
+    /// The last turn failed; `last_error` says why.
+    Error,
+}
+
+impl ChatStatus {
+    pub const ALL: [ChatStatus; 5] =
+        [Self::Waiting, Self::Running, Self::Interrupting, Self::RequiresAction, Self::Error];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Running => "running",
+            Self::Interrupting => "interrupting",
+            Self::RequiresAction => "requires_action",
+            Self::Error => "error",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|s| s.as_str() == text)
+    }
+
+    /// A turn is under way or being stopped.
+    pub fn is_busy(self) -> bool {
+        matches!(self, Self::Running | Self::Interrupting | Self::RequiresAction)
+    }
+}
+
+/// Why the last turn failed and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TurnError {
+    /// Stable code: `model_auth`, `model_unavailable`, `model_missing`, `model_refused`, `context_overflow`, `servers_unavailable`,
+    /// `step_limit`, `interrupted_stream`, `internal`.
+    pub code: String,
+    /// A sentence for people: what happened, why, what to do.
+    pub message: String,
+    pub retryable: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Chat {
+    pub id: Uuid,
+    pub organization_id: Uuid,
+    pub owner_id: Uuid,
+    pub workspace_id: Option<Uuid>,
+    pub parent_chat_id: Option<Uuid>,
+    pub root_chat_id: Option<Uuid>,
+    pub last_model_config_id: Option<Uuid>,
+    pub title: String,
+    pub status: ChatStatus,
+    pub last_error: Option<TurnError>,
+    pub archived: bool,
+    pub mcp_server_ids: Vec<Uuid>,
+    pub labels: BTreeMap<String, String>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+/// A piece of user input.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum InputPart {
+    Text { text: String },
+}
+
+/// `POST /api/experimental/chats`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ChatCreate {
+    pub content: Vec<InputPart>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model_config_id: Option<Uuid>,
+    /// Omitted or null: the server defaults (behaviour 16). `[]`: only forced ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mcp_server_ids: Option<Vec<Uuid>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels: Option<BTreeMap<String, String>>,
+    /// Accepted and ignored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub organization_id: Option<Uuid>,
+    /// `ui` or `api`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_type: Option<String>,
+}
+
+/// `POST /api/experimental/chats/{id}/messages`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MessageCreate {
+    pub content: Vec<InputPart>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model_config_id: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mcp_server_ids: Option<Vec<Uuid>>,
+}
+
+/// `PATCH /api/experimental/chats/{id}/messages/{m}`: edit a user message and rerun from there. Without `content` the same text runs again.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MessageEdit {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content: Option<Vec<InputPart>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model_config_id: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mcp_server_ids: Option<Vec<Uuid>>,
+}
+
+/// `PATCH /api/experimental/chats/{id}`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ChatUpdate {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub archived: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels: Option<BTreeMap<String, String>>,
+}
+
+/// A server the turn cannot use until the caller acts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AuthRequired {
+    pub server_id: Uuid,
+    pub auth_status: AuthStatus,
+    pub connect_url: String,
+}
+
+/// Answer to a message POST or edit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MessageSent {
+    pub message: ChatMessage,
+    /// With `Prefer: wait=N` every message of the turn so far, else only the user's.
+    pub messages: Vec<ChatMessage>,
+    pub status: ChatStatus,
+    pub queued: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queued_message: Option<ChatMessage>,
+    pub warnings: Vec<String>,
+    pub auth_required: Vec<AuthRequired>,
+}
+
+/// Answer to a chat POST: the chat, and the turn as in [`MessageSent`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ChatCreated {
+    #[serde(flatten)]
+    pub chat: Chat,
+    pub messages: Vec<ChatMessage>,
+    pub warnings: Vec<String>,
+    pub auth_required: Vec<AuthRequired>,
+}
+
+/// `GET …/messages`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MessagePage {
+    pub messages: Vec<ChatMessage>,
+    pub queued_messages: Vec<ChatMessage>,
+    pub has_more: bool,
+}

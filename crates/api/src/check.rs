@@ -1,0 +1,72 @@
+//! The answer of `POST /{id}/check` (behaviour 4): own status, connect outcome, tools.
+
+use crate::servers::AuthStatus;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// How contacting a server ended (behaviour 13).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConnectOutcome {
+    Connected,
+    Timeout,
+    Error,
+    NoTools,
+    Skipped,
+}
+
+/// Outcome of one server in a turn; also the entries of the `mcp_status` event.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ServerOutcome {
+    pub server_id: Uuid,
+    pub slug: String,
+    pub display_name: String,
+    pub outcome: ConnectOutcome,
+    /// Up to 512 bytes, redacted; empty when all is well.
+    #[serde(default)]
+    pub error: String,
+    pub tool_count: i64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CheckReport {
+    pub outcome: ConnectOutcome,
+    pub auth_status: AuthStatus,
+    /// One sentence of cause and what to do; empty when connected.
+    #[serde(default)]
+    pub error: String,
+    /// Self-reported by the server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_version: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol_version: Option<String>,
+    /// Milliseconds until the handshake was done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connect_ms: Option<i64>,
+    /// Milliseconds of the tool listing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub list_ms: Option<i64>,
+    /// Admins and auditors see every tool with its verdict, others only the allowed ones.
+    pub tools: Vec<CheckedTool>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CheckedTool {
+    /// As the server names it.
+    pub name: String,
+    /// As the model sees it (behaviour 14).
+    pub exposed_name: String,
+    #[serde(default)]
+    pub title: String,
+    #[serde(default)]
+    pub description: String,
+    pub allowed: bool,
+    /// Why not allowed; empty otherwise.
+    #[serde(default)]
+    pub reason: String,
+    /// Problems of the definition; empty when it is usable as it is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<String>,
+}

@@ -1,0 +1,34 @@
+//! The error envelope (behaviour 2).
+
+use serde::{Deserialize, Serialize};
+
+/// Body of every failed answer. `message` is a sentence for people; nothing secret is ever in it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ErrorBody {
+    pub message: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// One entry per offending field, all of them in one answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub validations: Vec<Validation>,
+}
+
+/// One field that was refused and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Validation {
+    pub field: String,
+    pub detail: String,
+}
+
+impl Validation {
+    pub fn new(field: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { field: field.into(), detail: detail.into() }
+    }
+}
+
+impl ErrorBody {
+    /// An envelope with only a message.
+    pub fn message(message: impl Into<String>) -> Self {
+        Self { message: message.into(), ..Self::default() }
+    }
+}

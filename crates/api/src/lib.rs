@@ -1,0 +1,21 @@
+//! Wire types of Patchbay: what REST clients, the browser and the server say to each other.
+//!
+//! One set of types serves the REST API, the server functions and the live stream (behaviour 3, "Do better").
+//! The crate is wasm-clean: it knows no database, no HTTP and no clock.
+
+pub mod chats;
+pub mod check;
+pub mod error;
+pub mod messages;
+pub mod models;
+pub mod servers;
+pub mod stream;
+pub mod timestamp;
+pub mod users;
+
+pub use error::{ErrorBody, Validation};
+pub use timestamp::Timestamp;
+pub use uuid::Uuid;
+
+/// The one organisation every chat belongs to (behaviour 17: accepted, ignored, one constant id in responses).
+pub const ORGANIZATION_ID: Uuid = Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0001);

@@ -1,0 +1,216 @@
+//! The MCP server object (behaviour 3 to 6).
+
+use crate::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+macro_rules! text_enum {
+    ($(#[$meta:meta])* $name:ident { $($variant:ident = $text:literal),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        pub enum $name { $(#[serde(rename = $text)] $variant),+ }
+
+        impl $name {
+            pub const ALL: &'static [$name] = &[$($name::$variant),+];
+
+            pub fn as_str(self) -> &'static str {
+                match self { $($name::$variant => $text),+ }
+            }
+
+            pub fn parse(text: &str) -> Option<Self> {
+                match text { $($text => Some($name::$variant),)+ _ => None }
+            }
+        }
+    };
+}
+
+text_enum! {
+    /// How requests to the server prove who asks (behaviour 7).
+    AuthType {
+        None = "none",
+        Oauth2 = "oauth2",
+        ApiKey = "api_key",
+        CustomHeaders = "custom_headers",
+        UserOidc = "user_oidc",
+        UserHeader = "user_header",
+    }
+}
+
+text_enum! {
+    /// Streamable HTTP, or legacy HTTP+SSE.
+    Transport { StreamableHttp = "streamable_http", Sse = "sse" }
+}
+
+text_enum! {
+    /// Who gets the server in a chat (behaviour 16).
+    Availability { ForceOn = "force_on", DefaultOn = "default_on", DefaultOff = "default_off" }
+}
+
+text_enum! {
+    /// Whether the caller can use the server's credential now (behaviour 10).
+    AuthStatus {
+        NotRequired = "not_required",
+        Connected = "connected",
+        ExpiredRefreshable = "expired_refreshable",
+        NotConnected = "not_connected",
+        NeedsReconnect = "needs_reconnect",
+        NeedsPermission = "needs_permission",
+        NeedsOidcLogin = "needs_oidc_login",
+        UntrustedOrigin = "untrusted_origin",
+        Misconfigured = "misconfigured",
+    }
+}
+
+/// A server as answered. Fields marked R in behaviour 3 are absent for members; `url` and `transport` are empty for them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct McpServer {
+    pub id: Uuid,
+    pub display_name: String,
+    pub slug: String,
+    pub description: String,
+    pub icon_url: String,
+    /// `streamable_http`, `sse`, or empty for members.
+    pub transport: String,
+    /// Empty for members.
+    pub url: String,
+    pub auth_type: AuthType,
+    pub has_oauth2_secret: bool,
+    pub has_api_key: bool,
+    pub has_custom_headers: bool,
+    pub has_signing_secret: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_key_header: Option<String>,
+    pub user_headers: Vec<UserHeader>,
+    pub tool_allow_list: Vec<String>,
+    pub tool_deny_list: Vec<String>,
+    pub tool_idempotent_list: Vec<String>,
+    pub tool_approval_list: Vec<String>,
+    pub tool_change_policy: String,
+    pub send_trace_context: bool,
+    pub use_instructions: bool,
+    pub availability: Availability,
+    pub enabled: bool,
+    pub model_intent: bool,
+    pub allow_in_plan_mode: bool,
+    pub forward_coder_headers: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allowed_group_ids: Option<Vec<Uuid>>,
+    pub auth_connected: bool,
+    pub auth_status: AuthStatus,
+    #[serde(default)]
+    pub auth_status_reason: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_problems: Option<Vec<ConfigProblem>>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    /// Creator and last editor: admins and auditors only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_by: Option<Uuid>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updated_by: Option<Uuid>,
+    /// Only in the answer to PATCH (behaviour 6, point 6).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials_cleared: Option<CredentialsCleared>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserHeader {
+    pub name: String,
+    #[serde(default)]
+    pub description: String,
+    #[serde(default)]
+    pub value_prefix: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigProblem {
+    pub field: String,
+    pub detail: String,
+}
+
+/// What an edit wiped.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct CredentialsCleared {
+    pub fields: Vec<String>,
+    pub user_tokens: i64,
+    pub user_header_values: i64,
+}
+
+/// Body of POST and PATCH. Omitted (or null) keeps on PATCH and takes the default on POST; `""` clears a text or secret.
+///
+/// Enumerations arrive as text so that every mistake of a request is reported in one answer. The last block holds contract
+/// fields whose feature is not in this build: anything but the default is refused with the field's name.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServerWrite {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub display_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slug: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub icon_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transport: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auth_type: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api_key_header: Option<String>,
+    /// Write-only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api_key_value: Option<String>,
+    /// Write-only; the whole map is replaced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub custom_headers: Option<BTreeMap<String, String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_allow_list: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_deny_list: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub availability: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model_intent: Option<bool>,
+
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oauth2_client_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oauth2_client_secret: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oauth2_auth_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oauth2_token_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oauth2_revocation_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oauth2_scopes: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oauth2_issuer: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signing_secret: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oidc_trusted_origin: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_headers: Option<Vec<UserHeader>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_idempotent_list: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_approval_list: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_change_policy: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub send_trace_context: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub use_instructions: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allow_in_plan_mode: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forward_coder_headers: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allowed_group_ids: Option<Vec<Uuid>>,
+}

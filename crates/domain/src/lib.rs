@@ -1,0 +1,24 @@
+//! The rules of Patchbay, without input or output: what is valid, what is visible, what takes part, what comes next.
+//!
+//! Everything here is a pure function of its arguments. Time and randomness come in as [`clock::Clock`] and
+//! [`clock::Entropy`]; nothing reads a file, a socket or the system clock. The crate compiles to wasm, so the browser
+//! applies the same rules as the server.
+
+pub mod accounts;
+pub mod availability;
+pub mod chat;
+pub mod clock;
+pub mod header;
+pub mod intent;
+pub mod limits;
+pub mod mcp_server;
+pub mod models;
+pub mod redirect;
+pub mod secret;
+pub mod text;
+pub mod tools;
+pub mod url_rules;
+mod validation;
+
+pub use secret::SecretChange;
+pub use url_rules::UrlPolicy;

@@ -1,0 +1,71 @@
+//! Every cap of this crate, in one table (behaviour 3 and 14, threats 5).
+
+/// Characters of a server's, provider's or model's display name.
+pub const DISPLAY_NAME_CHARS: usize = 128;
+/// Characters of a slug.
+pub const SLUG_CHARS: usize = 64;
+/// Characters of a description, and of an icon path.
+pub const DESCRIPTION_CHARS: usize = 4096;
+/// Bytes of a URL.
+pub const URL_BYTES: usize = 2048;
+/// Entries of a map of custom headers.
+pub const HEADERS: usize = 32;
+/// Bytes of a header name.
+pub const HEADER_NAME_BYTES: usize = 128;
+/// Bytes of a header value, API keys included.
+pub const HEADER_VALUE_BYTES: usize = 8 * 1024;
+/// Entries of a tool pattern list, after blanks were dropped.
+pub const PATTERNS: usize = 512;
+/// Characters of one tool pattern.
+pub const PATTERN_CHARS: usize = 256;
+
+/// Characters of a tool name as sent to a model provider.
+pub const EXPOSED_NAME_CHARS: usize = 64;
+/// Characters of the hash at the end of a changed or cut tool name.
+pub const NAME_HASH_CHARS: usize = 8;
+/// Characters of a tool call's label.
+pub const LABEL_CHARS: usize = 100;
+/// Levels of a tool's schema that are walked for references; below them it is passed on as it is.
+pub const SCHEMA_WALK_DEPTH: usize = 128;
+/// Bytes of a tool result that reach the model.
+pub const RESULT_TO_MODEL_BYTES: usize = 256 * 1024;
+
+/// Servers that one chat may list.
+pub const CHAT_SERVERS: usize = 256;
+/// Characters of a chat title made from the first prompt.
+pub const TITLE_CHARS: usize = 80;
+
+/// Characters of an email address (RFC 5321, 4.5.3.1.3, without the brackets).
+pub const EMAIL_CHARS: usize = 254;
+/// Characters of the part of an address before the `@` (RFC 5321, 4.5.3.1.1).
+pub const EMAIL_LOCAL_CHARS: usize = 64;
+/// Characters of a user name.
+pub const USERNAME_CHARS: usize = 64;
+/// Characters of a person's name.
+pub const PERSON_NAME_CHARS: usize = 128;
+/// Least characters of a password.
+pub const PASSWORD_MIN_CHARS: usize = 12;
+/// Most characters of a password.
+pub const PASSWORD_MAX_CHARS: usize = 128;
+/// A user name of fewer characters is not looked for inside the password: one letter is in nearly every text.
+pub const USERNAME_IN_PASSWORD_MIN_CHARS: usize = 3;
+/// Characters of an API token's name.
+pub const TOKEN_NAME_CHARS: usize = 64;
+/// Seconds an API token lives unless asked otherwise: 30 days.
+pub const TOKEN_LIFETIME_SECONDS: i64 = 30 * 24 * 3600;
+/// Most seconds an API token may live: one year.
+pub const TOKEN_LIFETIME_MAX_SECONDS: i64 = 365 * 24 * 3600;
+
+/// Characters of a model's id at its provider.
+pub const MODEL_ID_CHARS: usize = 256;
+/// Tokens of context a model has unless said otherwise.
+pub const CONTEXT_LIMIT_TOKENS: i64 = 128_000;
+/// Least tokens of context with which a turn makes sense.
+pub const CONTEXT_LIMIT_MIN_TOKENS: i64 = 1024;
+/// Most tokens of context.
+pub const CONTEXT_LIMIT_MAX_TOKENS: i64 = 100_000_000;
+/// Tokens of one answer unless said otherwise (behaviour 18).
+pub const OUTPUT_LIMIT_TOKENS: i64 = 32_000;
+
+/// Bytes of a path to return to after sign-in.
+pub const RETURN_TO_BYTES: usize = 2048;

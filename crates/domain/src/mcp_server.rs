@@ -1,0 +1,74 @@
+//! The registered MCP server: what may be stored, what an edit does, who sees what of it (behaviour 3, 5 and 6).
+
+mod fields;
+mod later;
+mod status;
+mod wire;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+pub use status::{auth_status, config_problems};
+pub use wire::{Viewer, etag, etag_of_answer, is_visible, to_wire};
+pub use write::{ServerChange, ServerDraft, merge_update, validate_create};
+
+use crate::limits::SLUG_CHARS;
+use api::{
+    Timestamp, Uuid,
+    servers::{AuthType, Availability, Transport},
+};
+
+/// Header of an API key unless the admin names another.
+pub const DEFAULT_API_KEY_HEADER: &str = "Authorization";
+
+/// A server as stored, without its secrets: of those it only knows whether they exist.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerRecord {
+    pub id: Uuid,
+    pub display_name: String,
+    /// Unique without regard to case.
+    pub slug: String,
+    pub description: String,
+    /// Empty, or a path on this deployment.
+    pub icon_url: String,
+    pub transport: Transport,
+    pub url: String,
+    pub auth_type: AuthType,
+    /// Empty unless `auth_type` is `api_key`.
+    pub api_key_header: String,
+    pub has_api_key: bool,
+    pub has_custom_headers: bool,
+    /// Patterns; empty allows every tool.
+    pub tool_allow_list: Vec<String>,
+    /// Patterns; always win.
+    pub tool_deny_list: Vec<String>,
+    pub availability: Availability,
+    pub enabled: bool,
+    pub model_intent: bool,
+    pub created_at: Timestamp,
+    /// Ascends with every change, also when the clock stands still: the ETag rests on it.
+    pub updated_at: Timestamp,
+    pub created_by: Option<Uuid>,
+    pub updated_by: Option<Uuid>,
+    /// Counts every change of the row.
+    pub version: i64,
+    /// Counts the changes after which an open connection must not be used: URL, transport, authentication, secrets.
+    pub credential_version: i64,
+}
+
+/// A slug for a display name, for the form: letters and digits in lower case, the rest as single hyphens. Empty when the
+/// name has no ASCII letter or digit; then the person chooses.
+pub fn slug_from_name(name: &str) -> String {
+    let mut slug = String::new();
+    for c in name.chars() {
+        if c.is_ascii_alphanumeric() {
+            slug.push(c.to_ascii_lowercase());
+        } else if !slug.is_empty() && !slug.ends_with('-') {
+            slug.push('-');
+        }
+    }
+    // Only ASCII was pushed, so bytes are characters.
+    slug.truncate(SLUG_CHARS);
+    slug.trim_end_matches('-').to_owned()
+}

@@ -1,0 +1,87 @@
+//! Who sees what of a server (behaviour 1 and 3).
+
+use super::{ServerRecord, auth_status, config_problems};
+use api::{
+    Timestamp, Uuid,
+    servers::{AuthStatus, AuthType, McpServer},
+};
+
+/// How much the reader may see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Viewer {
+    /// Owners, admins and auditors: every field but the secrets. Members get the fields marked R redacted.
+    pub unredacted: bool,
+}
+
+/// Whether the server exists for this reader at all: members see enabled ones only.
+pub fn is_visible(server: &ServerRecord, unredacted: bool) -> bool {
+    unredacted || server.enabled
+}
+
+/// The server as answered to this reader. Secrets have no way into it: the record holds none.
+pub fn to_wire(server: &ServerRecord, viewer: Viewer) -> McpServer {
+    let (status, reason) = auth_status(server);
+    let open = |text: &str| if viewer.unredacted { text.to_owned() } else { String::new() };
+    McpServer {
+        id: server.id,
+        display_name: server.display_name.clone(),
+        slug: server.slug.clone(),
+        description: server.description.clone(),
+        icon_url: server.icon_url.clone(),
+        transport: open(server.transport.as_str()),
+        url: open(&server.url),
+        auth_type: server.auth_type,
+        has_oauth2_secret: false,
+        has_api_key: server.has_api_key,
+        has_custom_headers: server.has_custom_headers,
+        has_signing_secret: false,
+        api_key_header: Some(open(&server.api_key_header)).filter(|header| !header.is_empty()),
+        user_headers: Vec::new(),
+        tool_allow_list: server.tool_allow_list.clone(),
+        tool_deny_list: server.tool_deny_list.clone(),
+        tool_idempotent_list: Vec::new(),
+        tool_approval_list: Vec::new(),
+        tool_change_policy: "notify".to_owned(),
+        send_trace_context: false,
+        use_instructions: false,
+        availability: server.availability,
+        enabled: server.enabled,
+        model_intent: server.model_intent,
+        allow_in_plan_mode: false,
+        forward_coder_headers: false,
+        allowed_group_ids: viewer.unredacted.then(Vec::new),
+        auth_connected: auth_connected(server.auth_type, status),
+        auth_status: status,
+        auth_status_reason: reason.to_owned(),
+        config_problems: viewer.unredacted.then(|| config_problems(server)),
+        created_at: server.created_at,
+        updated_at: server.updated_at,
+        created_by: server.created_by.filter(|_| viewer.unredacted),
+        updated_by: server.updated_by.filter(|_| viewer.unredacted),
+        credentials_cleared: None,
+    }
+}
+
+/// The older flag (behaviour 10): about the connect step only, so true for every type without one.
+fn auth_connected(auth_type: AuthType, status: AuthStatus) -> bool {
+    match auth_type {
+        AuthType::Oauth2 | AuthType::UserHeader => {
+            matches!(status, AuthStatus::Connected | AuthStatus::ExpiredRefreshable)
+        }
+        AuthType::None | AuthType::ApiKey | AuthType::CustomHeaders | AuthType::UserOidc => true,
+    }
+}
+
+/// The ETag of a server, quotes included: `"{id}-{updated_at in microseconds}"`.
+pub fn etag(server: &ServerRecord) -> String {
+    etag_from(server.id, server.updated_at)
+}
+
+/// The same ETag from an answer, for the form: what it sends as `If-Match`.
+pub fn etag_of_answer(server: &McpServer) -> String {
+    etag_from(server.id, server.updated_at)
+}
+
+fn etag_from(id: Uuid, updated_at: Timestamp) -> String {
+    format!("\"{id}-{}\"", updated_at.0)
+}

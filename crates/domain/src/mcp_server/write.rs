@@ -1,0 +1,414 @@
+//! Create and PATCH: validation, defaults, merge, and what is wiped (behaviour 5 and 6).
+
+use super::{DEFAULT_API_KEY_HEADER, ServerRecord, fields, later::refuse_later_fields};
+use crate::{
+    SecretChange,
+    header,
+    limits::{DESCRIPTION_CHARS, DISPLAY_NAME_CHARS},
+    url_rules::{UrlPolicy, check_url, same_origin},
+    validation::{Problems, optional_lines, required_line},
+};
+use api::{
+    Timestamp, Uuid, Validation,
+    servers::{AuthType, Availability, CredentialsCleared, ServerWrite, Transport},
+};
+use std::collections::BTreeMap;
+
+/// A valid new server.
+#[derive(Debug, Clone)]
+pub struct ServerDraft {
+    /// The fields to store; id, times, authors and versions are set by [`ServerDraft::record`].
+    pub merged: ServerRecord,
+    /// `Set` or `Clear` (there is none).
+    pub api_key: SecretChange,
+    /// `Set` or `Clear` (there are none).
+    pub custom_headers: SecretChange<BTreeMap<String, String>>,
+    /// Fields of other authentication types that came with the request and were dropped.
+    pub cleared: CredentialsCleared,
+}
+
+impl ServerDraft {
+    /// The row to insert.
+    pub fn record(&self, id: Uuid, now: Timestamp, by: Option<Uuid>) -> ServerRecord {
+        ServerRecord {
+            id,
+            created_at: now,
+            updated_at: now,
+            created_by: by,
+            updated_by: by,
+            version: 1,
+            credential_version: 1,
+            ..self.merged.clone()
+        }
+    }
+}
+
+/// A valid edit.
+#[derive(Debug, Clone)]
+pub struct ServerChange {
+    /// The server after the edit; time, author and versions are still the old ones until [`ServerChange::record`].
+    pub merged: ServerRecord,
+    pub api_key: SecretChange,
+    pub custom_headers: SecretChange<BTreeMap<String, String>>,
+    /// What the edit wipes or drops beyond what it says (behaviour 6, point 5 and 6). The counts are the store's to fill.
+    pub cleared: CredentialsCleared,
+    /// Open connections must not be used any more: URL, transport, authentication or a secret changed.
+    pub credentials_changed: bool,
+    /// Names of the changed fields, secrets included, in the order of the form. For the audit log.
+    pub changed: Vec<&'static str>,
+}
+
+impl ServerChange {
+    /// The row to store, with versions raised. `updated_at` passes the old one even when the clock stands still.
+    pub fn record(&self, now: Timestamp, by: Option<Uuid>) -> ServerRecord {
+        let before = &self.merged;
+        ServerRecord {
+            updated_at: now.max(Timestamp(before.updated_at.0.saturating_add(1))),
+            updated_by: by,
+            version: before.version + 1,
+            credential_version: before.credential_version + i64::from(self.credentials_changed),
+            ..before.clone()
+        }
+    }
+}
+
+/// Checks the body of POST and applies the defaults.
+///
+/// # Errors
+/// Every problem of the request, one entry per field, in the order of the form.
+pub fn validate_create(write: &ServerWrite, policy: &UrlPolicy) -> Result<ServerDraft, Vec<Validation>> {
+    let mut problems = Problems::default();
+    let parsed = Parsed::of(write, policy, &mut problems);
+    for (field, missing, detail) in [
+        ("display_name", write.display_name.is_none(), "Enter a name."),
+        ("slug", write.slug.is_none(), "Enter a slug, such as `linear`."),
+        ("url", write.url.is_none(), "Enter a URL."),
+    ] {
+        if missing {
+            problems.refuse(field, detail);
+        }
+    }
+    // The empty text gives the sentence that lists the choices.
+    if write.transport.is_none() {
+        problems.take("transport", fields::transport(""));
+    }
+    if write.auth_type.is_none() {
+        problems.take("auth_type", fields::auth_type(""));
+    }
+    if write.availability.is_none() {
+        problems.take("availability", fields::availability(""));
+    }
+    let blank = blank_record();
+    let outcome = resolve_credentials(&blank, &parsed, true, &mut problems);
+    problems.finish(FIELD_ORDER)?;
+    let merged = merge(&blank, parsed, &outcome);
+    let none_is_clear = |change: SecretChange| if change.is_change() { change } else { SecretChange::Clear };
+    Ok(ServerDraft {
+        merged,
+        api_key: none_is_clear(outcome.api_key),
+        custom_headers: if outcome.custom_headers.is_change() { outcome.custom_headers } else { SecretChange::Clear },
+        cleared: CredentialsCleared { fields: outcome.cleared, ..Default::default() },
+    })
+}
+
+/// Checks the body of PATCH against the stored server: omitted keeps, present replaces, `""` clears.
+///
+/// # Errors
+/// Every problem of the request, one entry per field, in the order of the form.
+pub fn merge_update(
+    current: &ServerRecord,
+    write: &ServerWrite,
+    policy: &UrlPolicy,
+) -> Result<ServerChange, Vec<Validation>> {
+    let mut problems = Problems::default();
+    let parsed = Parsed::of(write, policy, &mut problems);
+    let outcome = resolve_credentials(current, &parsed, false, &mut problems);
+    problems.finish(FIELD_ORDER)?;
+    let merged = merge(current, parsed, &outcome);
+    let changed = changed_fields(current, &merged, &outcome);
+    let credentials_changed = changed.iter().any(|field| CONNECTION_FIELDS.contains(field));
+    Ok(ServerChange {
+        merged,
+        api_key: outcome.api_key,
+        custom_headers: outcome.custom_headers,
+        cleared: CredentialsCleared { fields: outcome.cleared, ..Default::default() },
+        credentials_changed,
+        changed,
+    })
+}
+
+/// The order in which problems are reported: that of the form and of [`ServerWrite`].
+const FIELD_ORDER: &[&str] = &[
+    "display_name",
+    "slug",
+    "description",
+    "icon_url",
+    "transport",
+    "url",
+    "auth_type",
+    "api_key_header",
+    "api_key_value",
+    "custom_headers",
+    "tool_allow_list",
+    "tool_deny_list",
+    "availability",
+    "enabled",
+    "model_intent",
+    "oauth2_client_id",
+    "oauth2_client_secret",
+    "oauth2_auth_url",
+    "oauth2_token_url",
+    "oauth2_revocation_url",
+    "oauth2_scopes",
+    "oauth2_issuer",
+    "signing_secret",
+    "oidc_trusted_origin",
+    "user_headers",
+    "tool_idempotent_list",
+    "tool_approval_list",
+    "tool_change_policy",
+    "send_trace_context",
+    "use_instructions",
+    "allow_in_plan_mode",
+    "forward_coder_headers",
+    "allowed_group_ids",
+];
+
+/// After a change of one of these, an open connection must not be used.
+const CONNECTION_FIELDS: &[&str] =
+    &["transport", "url", "auth_type", "api_key_header", "api_key_value", "custom_headers"];
+
+/// The fields that were sent and are valid by themselves.
+struct Parsed {
+    display_name: Option<String>,
+    slug: Option<String>,
+    description: Option<String>,
+    icon_url: Option<String>,
+    transport: Option<Transport>,
+    url: Option<String>,
+    auth_type: Option<AuthType>,
+    api_key_header: Option<String>,
+    /// Empty: to be cleared.
+    api_key_value: Option<String>,
+    custom_headers: Option<BTreeMap<String, String>>,
+    tool_allow_list: Option<Vec<String>>,
+    tool_deny_list: Option<Vec<String>>,
+    availability: Option<Availability>,
+    enabled: Option<bool>,
+    model_intent: Option<bool>,
+}
+
+impl Parsed {
+    fn of(write: &ServerWrite, policy: &UrlPolicy, problems: &mut Problems) -> Self {
+        let mut line = |field: &str, text: &Option<String>, rule: &dyn Fn(&str) -> Result<String, String>| {
+            text.as_ref().and_then(|text| problems.take(field, rule(text)))
+        };
+        let display_name =
+            line("display_name", &write.display_name, &|text| required_line(text, "a name", DISPLAY_NAME_CHARS));
+        let slug = line("slug", &write.slug, &fields::slug);
+        let description = line("description", &write.description, &|text| optional_lines(text, DESCRIPTION_CHARS));
+        let icon_url = line("icon_url", &write.icon_url, &fields::icon_url);
+        let url = line("url", &write.url, &|text| check_url(text, policy));
+        // An empty header is judged with the authentication type.
+        let api_key_header = line("api_key_header", &write.api_key_header, &|text| match text {
+            blank if blank.trim_matches([' ', '\t']).is_empty() => Ok(String::new()),
+            name => header::check_name(name),
+        });
+        let api_key_value = line("api_key_value", &write.api_key_value, &header::check_value);
+        let transport = write.transport.as_ref().and_then(|text| problems.take("transport", fields::transport(text)));
+        let auth_type = write.auth_type.as_ref().and_then(|text| problems.take("auth_type", fields::auth_type(text)));
+        let availability =
+            write.availability.as_ref().and_then(|text| problems.take("availability", fields::availability(text)));
+        let custom_headers =
+            write.custom_headers.as_ref().and_then(|map| problems.take("custom_headers", header::check_map(map)));
+        let mut list = |field: &str, list: &Option<Vec<String>>| {
+            list.as_ref().and_then(|list| problems.take(field, fields::patterns(list)))
+        };
+        let tool_allow_list = list("tool_allow_list", &write.tool_allow_list);
+        let tool_deny_list = list("tool_deny_list", &write.tool_deny_list);
+        refuse_later_fields(write, problems);
+        Self {
+            display_name,
+            slug,
+            description,
+            icon_url,
+            transport,
+            url,
+            auth_type,
+            api_key_header,
+            api_key_value,
+            custom_headers,
+            tool_allow_list,
+            tool_deny_list,
+            availability,
+            enabled: write.enabled,
+            model_intent: write.model_intent,
+        }
+    }
+}
+
+/// What becomes of the credentials.
+struct Outcome {
+    auth_type: AuthType,
+    api_key_header: String,
+    api_key: SecretChange,
+    custom_headers: SecretChange<BTreeMap<String, String>>,
+    /// Wiped or dropped without having been asked for.
+    cleared: Vec<String>,
+}
+
+/// Cross-field rules of behaviour 5, wiping of behaviour 6. `is_new`: there is nothing stored, `current` is blank.
+fn resolve_credentials(current: &ServerRecord, parsed: &Parsed, is_new: bool, problems: &mut Problems) -> Outcome {
+    let auth_type = parsed.auth_type.unwrap_or(current.auth_type);
+    let type_changed = is_new || auth_type != current.auth_type;
+    let origin_moved = !is_new && parsed.url.as_ref().is_some_and(|url| !same_origin(url, &current.url));
+    // A mistake in the type itself must not cause further complaints about what the type needs.
+    let judge = !problems.has("auth_type");
+    let mut outcome = Outcome {
+        auth_type,
+        api_key_header: String::new(),
+        api_key: SecretChange::Keep,
+        custom_headers: SecretChange::Keep,
+        cleared: Vec::new(),
+    };
+
+    if auth_type == AuthType::ApiKey {
+        let stored = if type_changed { DEFAULT_API_KEY_HEADER } else { &current.api_key_header };
+        outcome.api_key_header = parsed.api_key_header.clone().unwrap_or_else(|| stored.to_owned());
+        if outcome.api_key_header.is_empty() && judge {
+            problems.refuse("api_key_header", "Enter the header that carries the key, such as `Authorization`.");
+        }
+        match &parsed.api_key_value {
+            Some(value) if value.is_empty() => {
+                if judge {
+                    problems.refuse("api_key_value", "Enter the key; `api_key` needs one.");
+                }
+            }
+            Some(value) => outcome.api_key = SecretChange::Set(value.clone()),
+            // What the edit wipes may be missing until it is sent again (behaviour 6, point 6); what it needs anew may not.
+            None if type_changed => {
+                if judge {
+                    problems.refuse("api_key_value", "Enter the key; `api_key` needs one.");
+                }
+            }
+            None if origin_moved && current.has_api_key => {
+                outcome.api_key = SecretChange::Clear;
+                outcome.cleared.push("api_key_value".to_owned());
+            }
+            None => {}
+        }
+    } else {
+        let sent = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
+        if sent(&parsed.api_key_header) || !current.api_key_header.is_empty() {
+            outcome.cleared.push("api_key_header".to_owned());
+        }
+        if sent(&parsed.api_key_value) || current.has_api_key {
+            outcome.cleared.push("api_key_value".to_owned());
+        }
+        if current.has_api_key {
+            outcome.api_key = SecretChange::Clear;
+        }
+    }
+
+    if auth_type == AuthType::CustomHeaders {
+        match &parsed.custom_headers {
+            Some(map) if map.is_empty() => {
+                if judge {
+                    problems.refuse("custom_headers", "Enter at least one header; `custom_headers` needs one.");
+                }
+            }
+            Some(map) => outcome.custom_headers = SecretChange::Set(map.clone()),
+            None if type_changed => {
+                if judge {
+                    problems.refuse("custom_headers", "Enter at least one header; `custom_headers` needs one.");
+                }
+            }
+            None if origin_moved && current.has_custom_headers => {
+                outcome.custom_headers = SecretChange::Clear;
+                outcome.cleared.push("custom_headers".to_owned());
+            }
+            None => {}
+        }
+    } else {
+        if parsed.custom_headers.as_ref().is_some_and(|map| !map.is_empty()) || current.has_custom_headers {
+            outcome.cleared.push("custom_headers".to_owned());
+        }
+        if current.has_custom_headers {
+            outcome.custom_headers = SecretChange::Clear;
+        }
+    }
+    outcome
+}
+
+fn merge(current: &ServerRecord, parsed: Parsed, outcome: &Outcome) -> ServerRecord {
+    let base = current.clone();
+    ServerRecord {
+        display_name: parsed.display_name.unwrap_or(base.display_name),
+        slug: parsed.slug.unwrap_or(base.slug),
+        description: parsed.description.unwrap_or(base.description),
+        icon_url: parsed.icon_url.unwrap_or(base.icon_url),
+        transport: parsed.transport.unwrap_or(base.transport),
+        url: parsed.url.unwrap_or(base.url),
+        auth_type: outcome.auth_type,
+        api_key_header: outcome.api_key_header.clone(),
+        has_api_key: outcome.api_key.leaves_value(base.has_api_key),
+        has_custom_headers: outcome.custom_headers.leaves_value(base.has_custom_headers),
+        tool_allow_list: parsed.tool_allow_list.unwrap_or(base.tool_allow_list),
+        tool_deny_list: parsed.tool_deny_list.unwrap_or(base.tool_deny_list),
+        availability: parsed.availability.unwrap_or(base.availability),
+        enabled: parsed.enabled.unwrap_or(base.enabled),
+        model_intent: parsed.model_intent.unwrap_or(base.model_intent),
+        ..base
+    }
+}
+
+fn changed_fields(before: &ServerRecord, after: &ServerRecord, outcome: &Outcome) -> Vec<&'static str> {
+    [
+        ("display_name", before.display_name != after.display_name),
+        ("slug", before.slug != after.slug),
+        ("description", before.description != after.description),
+        ("icon_url", before.icon_url != after.icon_url),
+        ("transport", before.transport != after.transport),
+        ("url", before.url != after.url),
+        ("auth_type", before.auth_type != after.auth_type),
+        ("api_key_header", before.api_key_header != after.api_key_header),
+        ("api_key_value", outcome.api_key.is_change()),
+        ("custom_headers", outcome.custom_headers.is_change()),
+        ("tool_allow_list", before.tool_allow_list != after.tool_allow_list),
+        ("tool_deny_list", before.tool_deny_list != after.tool_deny_list),
+        ("availability", before.availability != after.availability),
+        ("enabled", before.enabled != after.enabled),
+        ("model_intent", before.model_intent != after.model_intent),
+    ]
+    .into_iter()
+    .filter_map(|(field, changed)| changed.then_some(field))
+    .collect()
+}
+
+/// What a create merges into: the defaults of behaviour 3.
+fn blank_record() -> ServerRecord {
+    ServerRecord {
+        id: Uuid::nil(),
+        display_name: String::new(),
+        slug: String::new(),
+        description: String::new(),
+        icon_url: String::new(),
+        transport: Transport::StreamableHttp,
+        url: String::new(),
+        auth_type: AuthType::None,
+        api_key_header: String::new(),
+        has_api_key: false,
+        has_custom_headers: false,
+        tool_allow_list: Vec::new(),
+        tool_deny_list: Vec::new(),
+        availability: Availability::DefaultOff,
+        enabled: false,
+        model_intent: false,
+        created_at: Timestamp(0),
+        updated_at: Timestamp(0),
+        created_by: None,
+        updated_by: None,
+        version: 0,
+        credential_version: 0,
+    }
+}

@@ -1,0 +1,195 @@
+//! The request body.
+
+use crate::{GenerationRequest, PromptMessage, PromptToolCall, ToolSpec};
+use serde_json::{Map, Value, json};
+
+/// What the server at hand takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Dialect {
+    /// `stream_options` is understood.
+    pub(super) usage: bool,
+    /// The output limit is called `max_completion_tokens` instead of `max_tokens`.
+    pub(super) completion_tokens: bool,
+}
+
+/// The JSON text of `request`.
+pub(super) fn build(request: &GenerationRequest, dialect: Dialect) -> String {
+    let mut body = Map::new();
+    body.insert("model".to_owned(), json!(request.model));
+    body.insert("messages".to_owned(), Value::Array(messages(request)));
+    body.insert("stream".to_owned(), json!(true));
+    if dialect.usage {
+        body.insert("stream_options".to_owned(), json!({"include_usage": true}));
+    }
+    if request.max_output_tokens > 0 {
+        let name = if dialect.completion_tokens { "max_completion_tokens" } else { "max_tokens" };
+        body.insert(name.to_owned(), json!(request.max_output_tokens));
+    }
+    // `tools: []` is refused by several servers. Parallel calls are every server's default; naming it is refused by some.
+    if !request.tools.is_empty() {
+        body.insert("tools".to_owned(), request.tools.iter().map(tool).collect());
+    }
+    Value::Object(body).to_string()
+}
+
+fn messages(request: &GenerationRequest) -> Vec<Value> {
+    let system = request.system.iter().map(|text| json!({"role": "system", "content": text}));
+    system.chain(request.messages.iter().filter_map(message)).collect()
+}
+
+fn message(message: &PromptMessage) -> Option<Value> {
+    Some(match message {
+        PromptMessage::User { text } => json!({"role": "user", "content": text}),
+        // An answer that was stopped before its first word; servers refuse an empty one.
+        PromptMessage::Assistant { text, tool_calls } if text.is_empty() && tool_calls.is_empty() => {
+            return None;
+        }
+        PromptMessage::Assistant { text, tool_calls } => {
+            let mut object = Map::new();
+            object.insert("role".to_owned(), json!("assistant"));
+            object.insert("content".to_owned(), if text.is_empty() { Value::Null } else { json!(text) });
+            if !tool_calls.is_empty() {
+                object.insert("tool_calls".to_owned(), tool_calls.iter().map(tool_call).collect());
+            }
+            Value::Object(object)
+        }
+        PromptMessage::Tool { tool_call_id, text, is_error, .. } => {
+            // The dialect has no mark for a failed call, so the text says it.
+            let content = if *is_error { format!("Error: {text}") } else { text.clone() };
+            json!({"role": "tool", "tool_call_id": tool_call_id, "content": content})
+        }
+    })
+}
+
+fn tool_call(call: &PromptToolCall) -> Value {
+    json!({
+        "id": call.id,
+        "type": "function",
+        "function": {"name": call.name, "arguments": history_arguments(&call.arguments)},
+    })
+}
+
+/// Arguments of an earlier call. Many servers parse them again and refuse the whole conversation, for ever, over one call
+/// that the model once wrote badly; so what is no object is wrapped in one.
+fn history_arguments(arguments: &str) -> String {
+    if arguments.trim().is_empty() {
+        return "{}".to_owned();
+    }
+    match serde_json::from_str::<Value>(arguments) {
+        Ok(Value::Object(_)) => arguments.to_owned(),
+        _ => json!({"invalid_json": arguments}).to_string(),
+    }
+}
+
+fn tool(spec: &ToolSpec) -> Value {
+    json!({
+        "type": "function",
+        "function": {"name": spec.name, "description": spec.description, "parameters": parameters(&spec.parameters)},
+    })
+}
+
+/// The dialect wants an object schema with `properties`, also for a tool without arguments. All else passes through whole
+/// (behaviour 14).
+fn parameters(schema: &Value) -> Value {
+    let mut schema = schema.as_object().cloned().unwrap_or_default();
+    schema.entry("type").or_insert_with(|| json!("object"));
+    schema.entry("properties").or_insert_with(|| json!({}));
+    Value::Object(schema)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    const FULL: Dialect = Dialect { usage: true, completion_tokens: false };
+
+    fn request(messages: Vec<PromptMessage>, tools: Vec<ToolSpec>) -> GenerationRequest {
+        GenerationRequest {
+            model: "m".to_owned(),
+            system: Some("be brief".to_owned()),
+            messages,
+            tools,
+            max_output_tokens: 100,
+        }
+    }
+
+    fn built(request: &GenerationRequest, dialect: Dialect) -> Value {
+        serde_json::from_str(&build(request, dialect)).unwrap()
+    }
+
+    #[test]
+    fn a_whole_conversation() {
+        let call = |arguments: &str| PromptToolCall {
+            id: "c1".to_owned(),
+            name: "look".to_owned(),
+            arguments: arguments.to_owned(),
+        };
+        let messages = vec![
+            PromptMessage::User { text: "hi".to_owned() },
+            PromptMessage::Assistant {
+                text: String::new(),
+                tool_calls: vec![call("{\"a\": 1}"), call(""), call("{\"a\"")],
+            },
+            PromptMessage::Tool {
+                tool_call_id: "c1".to_owned(),
+                name: "look".to_owned(),
+                text: "no".to_owned(),
+                is_error: true,
+            },
+            PromptMessage::Assistant { text: String::new(), tool_calls: vec![] },
+            PromptMessage::Assistant { text: "done".to_owned(), tool_calls: vec![] },
+        ];
+        let body = built(&request(messages, vec![]), FULL);
+        assert_eq!(
+            body,
+            json!({
+                "model": "m",
+                "messages": [
+                    {"role": "system", "content": "be brief"},
+                    {"role": "user", "content": "hi"},
+                    {"role": "assistant", "content": null, "tool_calls": [
+                        {"id": "c1", "type": "function", "function": {"name": "look", "arguments": "{\"a\": 1}"}},
+                        {"id": "c1", "type": "function", "function": {"name": "look", "arguments": "{}"}},
+                        {"id": "c1", "type": "function", "function": {"name": "look", "arguments": "{\"invalid_json\":\"{\\\"a\\\"\"}"}},
+                    ]},
+                    {"role": "tool", "tool_call_id": "c1", "content": "Error: no"},
+                    {"role": "assistant", "content": "done"},
+                ],
+                "stream": true,
+                "stream_options": {"include_usage": true},
+                "max_tokens": 100,
+            })
+        );
+    }
+
+    #[test]
+    fn schemas_pass_through_whole_and_become_objects() {
+        let schema = json!({"$defs": {"x": {"type": "string"}}, "type": "object", "properties": {"a": {"$ref": "#/$defs/x"}}});
+        let spec = |parameters: Value| ToolSpec {
+            name: "t".to_owned(),
+            description: "d".to_owned(),
+            parameters: Arc::new(parameters),
+        };
+        let body = built(
+            &request(vec![], vec![spec(schema.clone()), spec(json!({"type": "object"})), spec(json!(true))]),
+            FULL,
+        );
+        assert_eq!(body["tools"][0]["function"]["parameters"], schema);
+        assert_eq!(body["tools"][1]["function"]["parameters"], json!({"type": "object", "properties": {}}));
+        assert_eq!(body["tools"][2]["function"]["parameters"], json!({"type": "object", "properties": {}}));
+    }
+
+    #[test]
+    fn the_dialect_decides_on_optional_parameters() {
+        let mut asked = request(vec![], vec![]);
+        let body = built(&asked, Dialect { usage: false, completion_tokens: true });
+        assert_eq!(body.get("stream_options"), None);
+        assert_eq!(body.get("max_tokens"), None);
+        assert_eq!(body["max_completion_tokens"], 100);
+        asked.max_output_tokens = 0;
+        let body = built(&asked, FULL);
+        assert_eq!(body.get("max_tokens"), None);
+        assert_eq!(body.get("tools"), None);
+    }
+}

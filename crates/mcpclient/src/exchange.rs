@@ -1,0 +1,202 @@
+//! What is known about one request: whether it left, what came back.
+//!
+//! rmcp answers a broken stream with a JSON-RPC error of its own making, so its result cannot tell "the server said no"
+//! from "nobody knows". The exchange can: it rides in the request's extensions down to our HTTP client, which is the only
+//! writer of it. It also takes the raw answer, before any typed parsing loses what it does not know.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde_json::Value;
+use tokio::{
+    sync::mpsc,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    call::Progress,
+    error::{McpError, RpcError},
+    limits::PROGRESS_INTERVAL,
+};
+
+/// Shared between the caller of a request and the wire below it.
+#[derive(Clone, Debug)]
+pub(crate) struct Exchange {
+    inner: Arc<Mutex<Inner>>,
+    progress: Option<mpsc::Sender<Progress>>,
+    /// Nothing is waited for beyond this.
+    deadline: Instant,
+}
+
+#[derive(Debug)]
+struct Inner {
+    state: State,
+    last_sign: Instant,
+    last_progress: Option<f64>,
+    last_report: Option<Instant>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum State {
+    /// Not a byte has left.
+    Queued,
+    /// Taken back before a byte left.
+    Withdrawn,
+    /// Handed to the network; nothing came back yet.
+    Sent,
+    /// Ended without an answer.
+    Failed(Failure),
+    /// The server's answer.
+    Answered(Result<Value, RpcError>),
+}
+
+/// A request that ended without an answer.
+#[derive(Debug, Clone)]
+pub(crate) struct Failure {
+    pub(crate) error: McpError,
+    /// The request has surely not been executed: it did not arrive, or was refused as a whole.
+    pub(crate) surely_not_executed: bool,
+}
+
+impl Exchange {
+    pub(crate) fn new(deadline: Instant, progress: Option<mpsc::Sender<Progress>>) -> Self {
+        let inner =
+            Inner { state: State::Queued, last_sign: Instant::now(), last_progress: None, last_report: None };
+        Self { inner: Arc::new(Mutex::new(inner)), progress, deadline }
+    }
+
+    pub(crate) fn state(&self) -> State {
+        self.lock().state.clone()
+    }
+
+    /// Time left until the deadline.
+    pub(crate) fn remaining(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// When the server last showed that it works on the request.
+    pub(crate) fn last_sign(&self) -> Instant {
+        self.lock().last_sign
+    }
+
+    /// Takes the request back; true when nothing of it has left and nothing will.
+    pub(crate) fn withdraw(&self) -> bool {
+        let mut inner = self.lock();
+        if matches!(inner.state, State::Queued) {
+            inner.state = State::Withdrawn;
+        }
+        matches!(inner.state, State::Withdrawn)
+    }
+
+    /// Called right before the request is handed to the network; false when it was withdrawn or was sent before.
+    pub(crate) fn begin(&self) -> bool {
+        let mut inner = self.lock();
+        let first = matches!(inner.state, State::Queued);
+        if first {
+            inner.state = State::Sent;
+            inner.last_sign = Instant::now();
+        }
+        first
+    }
+
+    /// The first answer counts, later ones and everything after a failure do not.
+    pub(crate) fn answer(&self, answer: Result<Value, RpcError>) {
+        let mut inner = self.lock();
+        if matches!(inner.state, State::Sent) {
+            inner.state = State::Answered(answer);
+        }
+    }
+
+    pub(crate) fn fail(&self, error: McpError, surely_not_executed: bool) {
+        let mut inner = self.lock();
+        if matches!(inner.state, State::Queued | State::Sent) {
+            inner.state = State::Failed(Failure { error, surely_not_executed });
+        }
+    }
+
+    /// Whether the answer is still missing.
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.lock().state, State::Sent)
+    }
+
+    /// A progress notification that belongs to this request (protocol.md C5, C6): it counts as a sign of life when the
+    /// figure grew, and is passed on at most four times a second.
+    pub(crate) fn progress(&self, report: Progress) {
+        let mut inner = self.lock();
+        let grew = report.progress.is_finite() && inner.last_progress.is_none_or(|last| report.progress > last);
+        if !grew || !matches!(inner.state, State::Sent) {
+            return;
+        }
+        let now = Instant::now();
+        inner.last_progress = Some(report.progress);
+        inner.last_sign = now;
+        if inner.last_report.is_some_and(|last| now.duration_since(last) < PROGRESS_INTERVAL) {
+            return;
+        }
+        inner.last_report = Some(now);
+        if let Some(listener) = &self.progress {
+            // A slow listener misses a report; it must not hold up the stream.
+            let _ = listener.try_send(report);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn exchange() -> Exchange {
+        Exchange::new(Instant::now() + Duration::from_secs(1), None)
+    }
+
+    #[test]
+    fn withdrawn_means_never_sent() {
+        let exchange = exchange();
+        assert!(exchange.withdraw());
+        assert!(!exchange.begin());
+        exchange.answer(Ok(json!({})));
+        assert!(matches!(exchange.state(), State::Withdrawn));
+    }
+
+    #[test]
+    fn sent_cannot_be_withdrawn_and_only_the_first_end_counts() {
+        let exchange = exchange();
+        assert!(exchange.begin());
+        assert!(!exchange.begin(), "a request leaves once");
+        assert!(!exchange.withdraw());
+        exchange.answer(Ok(json!({"a": 1})));
+        exchange.answer(Ok(json!({"a": 2})));
+        exchange.fail(McpError::closed(), true);
+        assert!(matches!(exchange.state(), State::Answered(Ok(value)) if value == json!({"a": 1})));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn progress_must_grow_and_is_thinned_out() {
+        let (tell, mut told) = mpsc::channel(16);
+        let exchange = Exchange::new(Instant::now() + Duration::from_secs(9), Some(tell));
+        assert!(exchange.begin());
+        let started = exchange.last_sign();
+        let report = |progress| Progress { progress, total: None, message: None };
+        exchange.progress(report(1.0));
+        tokio::time::advance(Duration::from_millis(100)).await;
+        exchange.progress(report(2.0));
+        let grown = exchange.last_sign();
+        assert!(grown > started);
+        tokio::time::advance(Duration::from_millis(200)).await;
+        exchange.progress(report(2.0));
+        exchange.progress(report(f64::NAN));
+        assert_eq!(exchange.last_sign(), grown, "no growth is no sign of life");
+        exchange.progress(report(3.0));
+        drop(exchange);
+        let mut seen = Vec::new();
+        while let Some(report) = told.recv().await {
+            seen.push(report.progress);
+        }
+        assert_eq!(seen, [1.0, 3.0]);
+    }
+}

@@ -1,0 +1,56 @@
+//! Who asks, from where: every use case takes it, so authorisation and audit cannot be forgotten.
+
+use crate::{Error, Result};
+use api::{Uuid, users::User};
+use domain::accounts::{Action, can};
+
+/// A signed-in user and the credential behind the request.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    pub user: User,
+    pub credential_id: Uuid,
+    /// A web session (true) or an API token.
+    pub is_session: bool,
+}
+
+/// Facts about the request, for the audit log.
+#[derive(Debug, Clone, Default)]
+pub struct RequestInfo {
+    pub address: String,
+    pub user_agent: String,
+    pub request_id: String,
+}
+
+/// The context of one operation.
+#[derive(Debug, Clone, Default)]
+pub struct OpContext {
+    pub caller: Option<Caller>,
+    pub request: RequestInfo,
+}
+
+impl OpContext {
+    /// The caller.
+    ///
+    /// # Errors
+    /// [`Error::Unauthorized`] for anonymous.
+    pub fn require(&self) -> Result<&Caller> {
+        self.caller.as_ref().ok_or(Error::Unauthorized)
+    }
+
+    /// The caller, if one of their roles allows `action`.
+    ///
+    /// # Errors
+    /// [`Error::Unauthorized`]; [`Error::Forbidden`], decided before any row is read (behaviour 1).
+    pub fn authorize(&self, action: Action) -> Result<&Caller> {
+        let caller = self.require()?;
+        if can(&caller.user.roles, action) {
+            return Ok(caller);
+        }
+        Err(Error::Forbidden("Your role does not allow this. Ask an owner or admin.".to_owned()))
+    }
+
+    /// True when the caller's roles allow `action`.
+    pub fn may(&self, action: Action) -> bool {
+        self.caller.as_ref().is_some_and(|caller| can(&caller.user.roles, action))
+    }
+}

@@ -1,0 +1,110 @@
+//! Use cases, one file per resource: authorise, validate, transaction, audit, notify.
+//!
+//! REST handlers, server functions and the command line all call these functions and nothing below them; so a rule that holds
+//! here holds everywhere. Each takes an [`OpContext`]: who asks, from where.
+
+mod audit;
+mod chats;
+mod context;
+mod egress_settings;
+mod error;
+mod follow;
+mod keys;
+mod maintenance;
+mod markdown;
+mod mcp_check;
+mod mcp_servers;
+mod models;
+mod passwords;
+mod providers;
+mod secrets;
+mod sessions;
+mod setup;
+mod sources;
+mod tokens;
+mod users;
+
+pub use context::{Caller, OpContext, RequestInfo};
+pub use error::{Error, Result};
+pub use follow::RenderedEvent;
+pub use keys::{KeyStartError, keyring_check, keys_known};
+pub use markdown::render_markdown;
+pub use sessions::{SESSION_ABSOLUTE_SECONDS, TOKEN_BYTES};
+pub use setup::SetupToken;
+pub use sources::Sources;
+
+use chatd::ChatDaemon;
+use dbcrypt::Keyring;
+use domain::clock::{Clock, Entropy};
+use egress::Egress;
+use mcpclient::McpClients;
+use passwords::Passwords;
+use std::sync::Arc;
+use store::Db;
+use url::Url;
+
+/// What the use cases stand on.
+pub struct Deps {
+    pub db: Db,
+    pub keyring: Arc<Keyring>,
+    pub egress: Egress,
+    pub mcp: McpClients,
+    pub chatd: ChatDaemon,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    /// Where people and providers reach us (behaviour 30).
+    pub access_url: Url,
+    pub build: api::users::BuildInfo,
+}
+
+/// The use cases. Clones share everything.
+#[derive(Clone)]
+pub struct Service(Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) deps: Deps,
+    pub(crate) passwords: Passwords,
+    pub(crate) checks: mcp_check::CheckLimiter,
+}
+
+impl Service {
+    pub fn new(deps: Deps) -> Self {
+        Self(Arc::new(Inner { deps, passwords: Passwords::new(), checks: mcp_check::CheckLimiter::default() }))
+    }
+
+    pub(crate) fn deps(&self) -> &Deps {
+        &self.0.deps
+    }
+
+    pub(crate) fn db(&self) -> &Db {
+        &self.0.deps.db
+    }
+
+    pub(crate) fn now(&self) -> api::Timestamp {
+        self.0.deps.clock.now()
+    }
+
+    pub(crate) fn new_id(&self) -> api::Uuid {
+        domain::clock::new_id(&*self.0.deps.clock, &*self.0.deps.entropy)
+    }
+
+    /// The public address of this deployment.
+    pub fn access_url(&self) -> &Url {
+        &self.0.deps.access_url
+    }
+
+    /// Version, commit, engine (behaviour 30). For everybody.
+    pub fn build_info(&self) -> api::users::BuildInfo {
+        self.0.deps.build.clone()
+    }
+
+    /// True when the database answers (`/readyz`).
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn ready(&self) -> Result<()> {
+        let mut session = self.db().read().await?;
+        store::clock::database_now(&mut session).await?;
+        Ok(())
+    }
+}

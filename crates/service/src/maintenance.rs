@@ -1,0 +1,22 @@
+//! What nobody asks for: expired rows go.
+
+use crate::{Result, Service};
+use store::{credentials, login_attempts};
+
+/// Sign-in windows older than this are of no use, seconds.
+const ATTEMPTS_KEPT_SECONDS: i64 = 3600;
+
+impl Service {
+    /// Removes expired credentials and old sign-in counters; the caller runs it every few minutes.
+    ///
+    /// # Errors
+    /// [`crate::Error::Unavailable`].
+    pub async fn maintenance_sweep(&self) -> Result<()> {
+        let now = self.now();
+        let mut write = self.db().write().await?;
+        credentials::credentials_sweep(&mut write, now).await?;
+        login_attempts::login_attempts_sweep(&mut write, now.plus_seconds(-ATTEMPTS_KEPT_SECONDS)).await?;
+        write.commit().await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,140 @@
+//! `check`: contact a stored server now and say what came of it (behaviour 4). Never a URL from the request.
+
+use crate::{Error, OpContext, Result, Service, sources::access_target};
+use api::{
+    Uuid,
+    check::{CheckReport, CheckedTool, ConnectOutcome},
+};
+use domain::{
+    mcp_server::auth_status,
+    tools::{ToolFilter, Verdict, exposed_name},
+};
+use std::{
+    collections::HashMap,
+    sync::Mutex,
+    time::{Duration, Instant},
+};
+
+/// Checks per user in a window (behaviour 4).
+const CHECKS: usize = 10;
+const WINDOW: Duration = Duration::from_secs(60);
+
+/// Counts checks per user. Per process: a second replica doubles the limit, which is harmless here.
+#[derive(Default)]
+pub(crate) struct CheckLimiter(Mutex<HashMap<Uuid, Vec<Instant>>>);
+
+impl CheckLimiter {
+    fn admit(&self, user: Uuid, now: Instant) -> Result<()> {
+        let mut users = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        users.retain(|_, times| times.last().is_some_and(|t| now.duration_since(*t) < WINDOW));
+        let times = users.entry(user).or_default();
+        times.retain(|t| now.duration_since(*t) < WINDOW);
+        if times.len() >= CHECKS {
+            let retry_after = WINDOW - now.duration_since(times[0]);
+            let message = "Ten checks a minute is the limit. Wait a moment and try again.".to_owned();
+            return Err(Error::RateLimited { message, retry_after });
+        }
+        times.push(now);
+        Ok(())
+    }
+}
+
+impl Service {
+    /// Contacts a stored server with the caller's own credentials. A disabled server can be checked by those who see it.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::RateLimited`]. A server that cannot be used is no error: the report says so.
+    pub async fn server_check(&self, ctx: &OpContext, id: Uuid) -> Result<CheckReport> {
+        let caller = ctx.require()?;
+        let stored = self.server_visible(ctx, id).await?;
+        self.0.checks.admit(caller.user.id, Instant::now())?;
+        let (status, reason) = auth_status(&stored.record);
+        let mut report = CheckReport {
+            outcome: ConnectOutcome::Skipped,
+            auth_status: status,
+            error: reason,
+            server_name: None,
+            server_version: None,
+            protocol_version: None,
+            connect_ms: None,
+            list_ms: None,
+            tools: Vec::new(),
+        };
+        let target = match access_target(&self.deps().keyring, caller.user.id, &stored) {
+            Ok(target) => target,
+            Err(unusable) => {
+                report.outcome = unusable.outcome;
+                report.error = unusable.message;
+                return Ok(report);
+            }
+        };
+        let result = match self.deps().mcp.check(&target).await {
+            Ok(result) => result,
+            Err(error) => {
+                report.outcome = if error.is_timeout() { ConnectOutcome::Timeout } else { ConnectOutcome::Error };
+                report.error = error.public_message();
+                return Ok(report);
+            }
+        };
+        let filter = ToolFilter::new(&stored.record.tool_allow_list, &stored.record.tool_deny_list);
+        let unredacted = Self::viewer(ctx).unredacted;
+        let catalogue = &result.catalogue;
+        for tool in &catalogue.tools {
+            let (allowed, reason) = match filter.verdict(&tool.name) {
+                Verdict::Allowed => (true, String::new()),
+                Verdict::NotOnAllowList => (false, "Not on the allow list.".to_owned()),
+                Verdict::Denied { pattern } => (false, format!("Denied by the pattern {pattern}.")),
+            };
+            if allowed || unredacted {
+                report.tools.push(CheckedTool {
+                    exposed_name: exposed_name(&stored.record.slug, &tool.name),
+                    name: tool.name.clone(),
+                    title: tool.title.clone().unwrap_or_default(),
+                    description: tool.description.clone(),
+                    allowed,
+                    reason,
+                    problems: Vec::new(),
+                });
+            }
+        }
+        if unredacted {
+            for problem in &catalogue.problems {
+                report.tools.push(CheckedTool {
+                    exposed_name: String::new(),
+                    name: problem.name.clone(),
+                    title: String::new(),
+                    description: String::new(),
+                    allowed: false,
+                    reason: "The definition cannot be used.".to_owned(),
+                    problems: vec![problem.detail.clone()],
+                });
+            }
+        }
+        report.outcome = if catalogue.tools.is_empty() { ConnectOutcome::NoTools } else { ConnectOutcome::Connected };
+        report.error =
+            if catalogue.tools.is_empty() { "The server answered, but offers no tools.".to_owned() } else { String::new() };
+        report.server_name = Some(catalogue.server_name.clone());
+        report.server_version = Some(catalogue.server_version.clone());
+        report.protocol_version = Some(catalogue.protocol_version.clone());
+        report.connect_ms = i64::try_from(result.connect.as_millis()).ok();
+        report.list_ms = i64::try_from(result.list.as_millis()).ok();
+        Ok(report)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_eleventh_check_in_a_minute_waits() {
+        let limiter = CheckLimiter::default();
+        let (user, start) = (Uuid::nil(), Instant::now());
+        for _ in 0..CHECKS {
+            assert!(limiter.admit(user, start).is_ok());
+        }
+        assert!(matches!(limiter.admit(user, start), Err(Error::RateLimited { .. })));
+        assert!(limiter.admit(Uuid::max(), start).is_ok());
+        assert!(limiter.admit(user, start + WINDOW).is_ok());
+    }
+}

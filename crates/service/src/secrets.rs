@@ -1,0 +1,35 @@
+//! Sealing and opening, each value bound to its row (behaviour 26).
+
+use crate::{Error, Result};
+use api::Uuid;
+use dbcrypt::{Binding, Keyring, OpenError};
+use secrecy::SecretString;
+use store::SealedColumn;
+
+/// Where a secret lies. Deployment-wide rows have no owner.
+pub(crate) struct Place {
+    pub(crate) table: &'static str,
+    pub(crate) column: &'static str,
+    pub(crate) row: Uuid,
+}
+
+impl Place {
+    fn with<T>(&self, run: impl FnOnce(&Binding<'_>) -> T) -> T {
+        run(&Binding { table: self.table, column: self.column, row: &self.row.to_string(), owner: "" })
+    }
+}
+
+/// Seals `secret` for `place`.
+pub(crate) fn seal(keyring: &Keyring, place: &Place, secret: &SecretString) -> Result<SealedColumn> {
+    let sealed =
+        place.with(|binding| keyring.seal(binding, secret)).map_err(|e| Error::internal("sealing a secret", e))?;
+    Ok(SealedColumn::from(Some(sealed)))
+}
+
+/// Opens what lies at `place`; `None` when nothing does.
+pub(crate) fn open(keyring: &Keyring, place: &Place, column: &SealedColumn) -> std::result::Result<Option<SecretString>, OpenError> {
+    match column.sealed() {
+        Some(sealed) => place.with(|binding| keyring.open(binding, &sealed)).map(Some),
+        None => Ok(None),
+    }
+}

@@ -1,0 +1,93 @@
+//! API tokens (behaviour 30).
+
+use crate::{Error, OpContext, Result, Service, audit::Act, sessions::token_hash};
+use api::{
+    Uuid,
+    users::{Token, TokenCreate, TokenCreated},
+};
+use store::credentials::{self, CredentialKind, CredentialRecord};
+
+const DEFAULT_LIFETIME_SECONDS: i64 = 30 * 24 * 3600;
+const LONGEST_LIFETIME_SECONDS: i64 = 366 * 24 * 3600;
+const NAME_CHARS: usize = 64;
+
+impl Service {
+    /// Makes a token; its text is in the answer and nowhere else. Tokens are made by their user only: an admin who could make one
+    /// for somebody else could act as them.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for another user; [`Error::Invalid`].
+    pub async fn token_create(&self, ctx: &OpContext, user: &str, request: TokenCreate) -> Result<TokenCreated> {
+        let user_id = self.user_id_of(ctx, user)?;
+        let caller = ctx.require()?;
+        if user_id != caller.user.id {
+            return Err(Error::Forbidden("A token can only be made by the user it belongs to.".to_owned()));
+        }
+        let mut wrong = Vec::new();
+        let name = request.token_name.trim().to_owned();
+        if name.is_empty() || name.chars().count() > NAME_CHARS || name.chars().any(char::is_control) {
+            wrong.push(api::Validation::new("token_name", format!("Give a name of 1 to {NAME_CHARS} characters.")));
+        }
+        if !(0..=LONGEST_LIFETIME_SECONDS).contains(&request.lifetime_seconds) {
+            wrong.push(api::Validation::new("lifetime_seconds", "Choose between 1 second and 366 days; 0 means 30 days."));
+        }
+        if !wrong.is_empty() {
+            return Err(Error::invalid(wrong));
+        }
+        let lifetime =
+            if request.lifetime_seconds == 0 { DEFAULT_LIFETIME_SECONDS } else { request.lifetime_seconds };
+        let token = self.new_token();
+        let now = self.now();
+        let record = CredentialRecord {
+            id: self.new_id(),
+            user_id,
+            kind: CredentialKind::Token,
+            name: name.clone(),
+            user_agent: String::new(),
+            address: ctx.request.address.clone(),
+            created_at: now,
+            expires_at: now.plus_seconds(lifetime),
+            last_used_at: None,
+        };
+        let mut write = self.db().write().await?;
+        credentials::credential_insert(&mut write, &record, &token_hash(&token)).await?;
+        self.audit(&mut write, ctx, Act::on("token.create", "token", record.id, &name)).await?;
+        write.commit().await?;
+        Ok(TokenCreated { id: record.id, key: token, expires_at: record.expires_at })
+    }
+
+    /// A user's tokens, without their text.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::Unauthorized`].
+    pub async fn token_list(&self, ctx: &OpContext, user: &str) -> Result<Vec<Token>> {
+        let user_id = self.user_id_of(ctx, user)?;
+        let mut session = self.db().read().await?;
+        let records = credentials::credential_list(&mut session, user_id, CredentialKind::Token).await?;
+        Ok(records
+            .into_iter()
+            .map(|record| Token {
+                id: record.id,
+                token_name: record.name,
+                created_at: record.created_at,
+                expires_at: record.expires_at,
+                last_used: record.last_used_at,
+            })
+            .collect())
+    }
+
+    /// Removes a token.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn token_delete(&self, ctx: &OpContext, user: &str, id: Uuid) -> Result<()> {
+        let user_id = self.user_id_of(ctx, user)?;
+        let mut write = self.db().write().await?;
+        if !credentials::credential_delete(&mut write, user_id, CredentialKind::Token, id).await? {
+            return Err(Error::NotFound);
+        }
+        self.audit(&mut write, ctx, Act::on("token.delete", "token", id, "")).await?;
+        write.commit().await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,55 @@
+//! The audit log (behaviour 27): written in the transaction of the action, never a secret in it.
+
+use crate::{Micros, Result, Write};
+use api::{Timestamp, Uuid};
+use sqlx::types::Json;
+
+/// One entry.
+#[derive(Debug, Clone)]
+pub struct AuditEntry {
+    pub id: Uuid,
+    pub at: Timestamp,
+    pub actor_id: Option<Uuid>,
+    pub actor_name: String,
+    pub credential_id: Option<Uuid>,
+    pub address: String,
+    pub user_agent: String,
+    pub request_id: String,
+    pub action: &'static str,
+    pub resource_type: &'static str,
+    pub resource_id: String,
+    pub resource_name: String,
+    /// `ok`, `denied` or `failed`.
+    pub outcome: &'static str,
+    /// Names of changed fields; secrets only as "set", "changed", "cleared".
+    pub changed_fields: Vec<String>,
+}
+
+/// Appends one entry.
+///
+/// # Errors
+/// [`crate::StoreError::Unavailable`].
+pub async fn audit_append(write: &mut Write, entry: &AuditEntry) -> Result<()> {
+    let sql = "INSERT INTO audit_log (id, at, actor_id, actor_name, credential_id, address, user_agent, request_id, action, \
+               resource_type, resource_id, resource_name, outcome, changed_fields) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+    execute!(
+        write,
+        sql,
+        entry.id,
+        Micros::from(entry.at),
+        entry.actor_id,
+        &entry.actor_name,
+        entry.credential_id,
+        &entry.address,
+        &entry.user_agent,
+        &entry.request_id,
+        entry.action,
+        entry.resource_type,
+        &entry.resource_id,
+        &entry.resource_name,
+        entry.outcome,
+        Json(&entry.changed_fields),
+    )
+    .map(|_| ())
+}

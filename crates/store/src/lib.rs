@@ -1,0 +1,35 @@
+//! The database: one file per aggregate, the only user of sqlx.
+//!
+//! One SQL text per query, in the common subset of SQLite and PostgreSQL. Functions take a [`Session`] (reads) or a [`Write`]
+//! (a transaction); whoever opens the transaction decides what belongs together. How to add an aggregate: a migration in both
+//! folders, a file here with a row type deriving `FromRow`, and its name in `tests/it/statements.rs`, which runs it on both engines.
+
+#[macro_use]
+mod macros;
+pub mod audit;
+pub mod chats;
+pub mod clock;
+pub mod credentials;
+mod db;
+pub mod encryption_keys;
+mod error;
+mod instant;
+pub mod login_attempts;
+pub mod mcp_servers;
+pub mod messages;
+pub mod models;
+pub mod providers;
+mod sealed;
+mod session;
+pub mod settings;
+pub mod tool_calls;
+pub mod users;
+
+pub use db::{Db, DbConfig};
+pub use error::StoreError;
+pub use instant::Micros;
+pub use sealed::SealedColumn;
+pub use session::{Session, Write};
+
+/// Result of every store function.
+pub type Result<T> = std::result::Result<T, StoreError>;

@@ -1,0 +1,233 @@
+//! Messages (behaviour 17 and 20).
+
+use crate::{Micros, Result, Session, StoreError, Write};
+use api::{
+    Timestamp, Uuid,
+    messages::{ChatMessage, MessageRole, Part, Usage},
+};
+use serde_json::Value;
+use sqlx::types::Json;
+
+/// A message to be stored. The database gives the id.
+#[derive(Debug, Clone)]
+pub struct NewMessage {
+    pub chat_id: Uuid,
+    pub role: MessageRole,
+    pub content: Vec<Part>,
+    pub model_config_id: Option<Uuid>,
+    pub usage: Option<Usage>,
+    pub interrupted: bool,
+    pub created_at: Timestamp,
+}
+
+#[derive(sqlx::FromRow)]
+struct MessageRow {
+    id: i64,
+    chat_id: Uuid,
+    role: String,
+    content: Json<Vec<Part>>,
+    model_config_id: Option<Uuid>,
+    usage: Option<Json<Usage>>,
+    interrupted: bool,
+    revision: i64,
+    created_at: Micros,
+}
+
+const COLUMNS: &str = "id, chat_id, role, content, model_config_id, usage, interrupted, revision, created_at";
+
+impl TryFrom<MessageRow> for ChatMessage {
+    type Error = StoreError;
+
+    fn try_from(row: MessageRow) -> Result<Self> {
+        let role = match row.role.as_str() {
+            "system" => MessageRole::System,
+            "user" => MessageRole::User,
+            "assistant" => MessageRole::Assistant,
+            "tool" => MessageRole::Tool,
+            _ => {
+                return Err(StoreError::Inconsistent { table: "messages", column: "role", row: row.id.to_string() });
+            }
+        };
+        Ok(Self {
+            id: row.id,
+            chat_id: row.chat_id,
+            role,
+            content: row.content.0,
+            created_at: row.created_at.into(),
+            revision: row.revision,
+            model_config_id: row.model_config_id,
+            usage: row.usage.map(|usage| usage.0),
+            interrupted: row.interrupted,
+        })
+    }
+}
+
+/// Stores a message and returns it as it will be read. Call it after the transition of the chat (see [`crate::chats`]).
+///
+/// # Errors
+/// A conflict on an unknown chat.
+pub async fn message_insert(write: &mut Write, message: NewMessage) -> Result<ChatMessage> {
+    let sql = "INSERT INTO messages (chat_id, role, content, model_config_id, usage, interrupted, hidden, revision, created_at) \
+               VALUES ($1, $2, $3, $4, $5, $6, FALSE, 1, $7) RETURNING id";
+    let content = storable_parts(message.content);
+    let (id,): (i64,) = fetch_one!(
+        write,
+        (i64,),
+        sql,
+        message.chat_id,
+        message.role.as_str(),
+        Json(&content),
+        message.model_config_id,
+        message.usage.as_ref().map(Json),
+        message.interrupted,
+        Micros::from(message.created_at),
+    )?;
+    Ok(ChatMessage {
+        id,
+        chat_id: message.chat_id,
+        role: message.role,
+        content,
+        created_at: message.created_at,
+        revision: 1,
+        model_config_id: message.model_config_id,
+        usage: message.usage,
+        interrupted: message.interrupted,
+    })
+}
+
+/// One visible message.
+///
+/// # Errors
+/// [`StoreError::Unavailable`].
+pub async fn message_get(session: &mut Session, chat: Uuid, id: i64) -> Result<Option<ChatMessage>> {
+    let sql =
+        sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM messages WHERE chat_id = $1 AND id = $2 AND NOT hidden"));
+    fetch_optional!(session, MessageRow, sql, chat, id)?.map(TryInto::try_into).transpose()
+}
+
+/// Which page of a chat's messages.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PageRequest {
+    pub before_id: Option<i64>,
+    pub after_id: Option<i64>,
+    pub limit: i64,
+}
+
+/// A page of visible messages and whether more follow in its direction. Newest first; ascending if only `after_id` is given
+/// (behaviour 17).
+///
+/// # Errors
+/// [`StoreError::Unavailable`].
+pub async fn message_page(session: &mut Session, chat: Uuid, page: PageRequest) -> Result<(Vec<ChatMessage>, bool)> {
+    let ascending = page.after_id.is_some() && page.before_id.is_none();
+    let order = if ascending { "ASC" } else { "DESC" };
+    let sql = sqlx::AssertSqlSafe(format!(
+        "SELECT {COLUMNS} FROM messages WHERE chat_id = $1 AND NOT hidden AND ($2 IS NULL OR id < $2) AND ($3 IS NULL OR id > $3) \
+         ORDER BY id {order} LIMIT $4"
+    ));
+    let limit = page.limit.max(0);
+    // One more than asked for tells whether there is more.
+    let mut rows: Vec<MessageRow> =
+        fetch_all!(session, MessageRow, sql, chat, page.before_id, page.after_id, limit.saturating_add(1))?;
+    let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = rows.len() > wanted;
+    rows.truncate(wanted);
+    let messages = rows.into_iter().map(TryInto::try_into).collect::<Result<_>>()?;
+    Ok((messages, more))
+}
+
+/// The newest `limit` visible messages, oldest first: what a turn starts from.
+///
+/// # Errors
+/// [`StoreError::Unavailable`].
+pub async fn messages_for_turn(session: &mut Session, chat: Uuid, limit: i64) -> Result<Vec<ChatMessage>> {
+    let (mut messages, _) = message_page(session, chat, PageRequest { limit, ..PageRequest::default() }).await?;
+    messages.reverse();
+    Ok(messages)
+}
+
+/// The highest id of a visible message, 0 when there is none.
+///
+/// # Errors
+/// [`StoreError::Unavailable`].
+pub async fn message_last_id(session: &mut Session, chat: Uuid) -> Result<i64> {
+    let sql = "SELECT COALESCE(MAX(id), 0) FROM messages WHERE chat_id = $1 AND NOT hidden";
+    let (id,): (i64,) = fetch_one!(session, (i64,), sql, chat)?;
+    Ok(id)
+}
+
+/// Replaces the text of a user's message (an edit); the message as it is now, or `None` when there is no such visible message.
+///
+/// # Errors
+/// [`StoreError::Unavailable`].
+pub async fn message_replace(write: &mut Write, chat: Uuid, id: i64, content: Vec<Part>) -> Result<Option<ChatMessage>> {
+    let sql = sqlx::AssertSqlSafe(format!(
+        "UPDATE messages SET content = $3, revision = revision + 1 WHERE chat_id = $1 AND id = $2 AND role = 'user' AND NOT hidden \
+         RETURNING {COLUMNS}"
+    ));
+    let content = storable_parts(content);
+    fetch_optional!(write, MessageRow, sql, chat, id, Json(&content))?.map(TryInto::try_into).transpose()
+}
+
+/// Hides every message after `id`; how many.
+///
+/// # Errors
+/// [`StoreError::Unavailable`].
+pub async fn messages_hide_after(write: &mut Write, chat: Uuid, id: i64) -> Result<u64> {
+    let sql = "UPDATE messages SET hidden = TRUE, revision = revision + 1 WHERE chat_id = $1 AND id > $2 AND NOT hidden";
+    execute!(write, sql, chat, id)
+}
+
+/// PostgreSQL's JSON cannot hold U+0000. Models and servers can send it, and one such character must not cost the turn; both
+/// engines store the same.
+fn storable_parts(content: Vec<Part>) -> Vec<Part> {
+    let clean = serde_json::to_string(&content).is_ok_and(|text| !text.contains("\\u0000"));
+    if clean {
+        return content;
+    }
+    let Ok(mut value) = serde_json::to_value(&content) else { return content };
+    replace_nul(&mut value);
+    serde_json::from_value(value).unwrap_or(content)
+}
+
+/// Every U+0000 in texts and member names becomes U+FFFD.
+pub(crate) fn replace_nul(value: &mut Value) {
+    match value {
+        Value::String(text) if text.contains('\0') => *text = text.replace('\0', "\u{fffd}"),
+        Value::Array(items) => items.iter_mut().for_each(replace_nul),
+        Value::Object(members) => {
+            if members.keys().any(|name| name.contains('\0')) {
+                *members = std::mem::take(members)
+                    .into_iter()
+                    .map(|(name, value)| (name.replace('\0', "\u{fffd}"), value))
+                    .collect();
+            }
+            members.values_mut().for_each(replace_nul);
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use api::messages::ToolCallPart;
+
+    #[test]
+    fn nul_is_replaced_everywhere_and_nothing_else_changes() {
+        let parts = vec![
+            Part::text("a\0b"),
+            Part::text("a literal \\u0000 stays"),
+            Part::ToolCall(ToolCallPart {
+                tool_call_id: "c1".to_owned(),
+                args: Some(serde_json::json!({"k\0": ["\0", 1, {"x": "y"}]})),
+                ..ToolCallPart::default()
+            }),
+        ];
+        let stored = storable_parts(parts);
+        assert_eq!(stored[0], Part::text("a\u{fffd}b"));
+        assert_eq!(stored[1], Part::text("a literal \\u0000 stays"));
+        let Part::ToolCall(call) = &stored[2] else { panic!("kind changed") };
+        assert_eq!(call.args, Some(serde_json::json!({"k\u{fffd}": ["\u{fffd}", 1, {"x": "y"}]})));
+    }
+}

@@ -1,0 +1,10 @@
+//! The wasm entry: takes over the page that the server rendered.
+
+use wasm_bindgen::prelude::wasm_bindgen;
+
+/// Called by the loader script once the module is there.
+#[wasm_bindgen]
+pub fn hydrate() {
+    console_error_panic_hook::set_once();
+    leptos::mount::hydrate_body(app::App);
+}

@@ -1,0 +1,71 @@
+//! The command line (behaviour 30). `serve` is the default.
+
+use crate::config::Settings;
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand};
+use std::{net::SocketAddr, path::PathBuf};
+use tokio_util::sync::CancellationToken;
+
+#[derive(Debug, Parser)]
+#[command(name = "patchbay", version, about = "Plug MCP servers into AI chats without giving up control.")]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the web app and the API.
+    Serve(ServeArgs),
+    /// Run the sample MCP server: search_docs, create_ticket, slow_count.
+    SampleMcp(SampleArgs),
+}
+
+#[derive(Debug, Args)]
+struct ServeArgs {
+    #[command(flatten)]
+    settings: Settings,
+    /// Also start the sample MCP server, make a demo owner and a demo user, and select the demo model.
+    #[arg(long)]
+    demo: bool,
+}
+
+#[derive(Debug, Args)]
+struct SampleArgs {
+    /// Where to listen; loopback only makes sense for demos.
+    #[arg(long, default_value = "127.0.0.1:3990")]
+    addr: SocketAddr,
+    /// Where tickets and the effect ledger are written.
+    #[arg(long, env = "PATCHBAY_SAMPLE_DATA_DIR")]
+    data_dir: Option<PathBuf>,
+}
+
+impl Cli {
+    /// Runs the chosen command to its end.
+    ///
+    /// # Errors
+    /// One sentence for the operator.
+    pub async fn run(self) -> anyhow::Result<()> {
+        match self.command {
+            None => crate::serve(self.settings.load()?, false).await,
+            Some(Command::Serve(args)) => crate::serve(args.settings.over(self.settings).load()?, args.demo).await,
+            Some(Command::SampleMcp(args)) => sample_mcp(args).await,
+        }
+    }
+}
+
+async fn sample_mcp(args: SampleArgs) -> anyhow::Result<()> {
+    let data_dir = args.data_dir.unwrap_or_else(|| std::env::temp_dir().join("patchbay-sample-mcp"));
+    std::fs::create_dir_all(&data_dir).with_context(|| format!("cannot write to {}", data_dir.display()))?;
+    let shutdown = CancellationToken::new();
+    let stop = shutdown.clone();
+    tokio::spawn(async move {
+        crate::serve::stop_signal().await;
+        stop.cancel();
+    });
+    samplemcp::serve(args.addr, data_dir, |addr| crate::serve::announce(&format!("Sample MCP server at http://{addr}/mcp")), shutdown)
+        .await
+        .with_context(|| format!("cannot serve the sample MCP server on {}", args.addr))
+}

@@ -1,0 +1,193 @@
+//! [`Backend`] on the use cases, bound to one caller.
+
+use super::{error::ApiError, ui::kind_of};
+use api::{
+    Uuid,
+    chats::{Chat, ChatCreate, ChatCreated, ChatUpdate, MessageCreate, MessageEdit, MessagePage, MessageSent},
+    check::CheckReport,
+    models::{Model, ModelCreate, ModelUpdate, Provider, ProviderCreate, ProviderUpdate},
+    servers::{McpServer, ServerWrite},
+    users::{BuildInfo, PasswordChange, Session, Token, TokenCreate, TokenCreated, User, UserCreate, UserUpdate},
+};
+use app::{
+    backend::{Backend, UiResult},
+    error::UiError,
+};
+use async_trait::async_trait;
+use service::{OpContext, Service};
+
+pub(crate) struct ServiceBackend {
+    service: Service,
+    ctx: OpContext,
+}
+
+impl ServiceBackend {
+    pub(crate) fn new(service: Service, ctx: OpContext) -> Self {
+        Self { service, ctx }
+    }
+}
+
+fn ui_error(error: service::Error) -> UiError {
+    let error = ApiError::from(error);
+    UiError { kind: kind_of(error.status), body: error.body }
+}
+
+/// Pages show whole lists of chats up to this many; older ones are reached by search, later.
+const CHATS_SHOWN: i64 = 200;
+
+#[async_trait]
+impl Backend for ServiceBackend {
+    async fn viewer(&self) -> UiResult<Option<User>> {
+        Ok(self.ctx.caller.as_ref().map(|caller| caller.user.clone()))
+    }
+
+    async fn has_users(&self) -> UiResult<bool> {
+        self.service.users_exist().await.map_err(ui_error)
+    }
+
+    async fn build_info(&self) -> UiResult<BuildInfo> {
+        Ok(self.service.build_info())
+    }
+
+    async fn server_list(&self) -> UiResult<Vec<McpServer>> {
+        self.service.server_list(&self.ctx, None, None).await.map_err(ui_error)
+    }
+
+    async fn server_get(&self, id: Uuid) -> UiResult<McpServer> {
+        self.service.server_get(&self.ctx, id).await.map(|(server, _)| server).map_err(ui_error)
+    }
+
+    async fn server_create(&self, write: ServerWrite) -> UiResult<McpServer> {
+        self.service.server_create(&self.ctx, write).await.map(|(server, _)| server).map_err(ui_error)
+    }
+
+    async fn server_update(&self, id: Uuid, write: ServerWrite, if_match: Option<String>) -> UiResult<McpServer> {
+        let updated = self.service.server_update(&self.ctx, id, write, if_match.as_deref()).await;
+        updated.map(|(server, _)| server).map_err(ui_error)
+    }
+
+    async fn server_delete(&self, id: Uuid) -> UiResult<()> {
+        self.service.server_delete(&self.ctx, id, None).await.map_err(ui_error)
+    }
+
+    async fn server_check(&self, id: Uuid) -> UiResult<CheckReport> {
+        self.service.server_check(&self.ctx, id).await.map_err(ui_error)
+    }
+
+    async fn egress_allow(&self) -> UiResult<String> {
+        self.service.egress_allow(&self.ctx).map_err(ui_error)
+    }
+
+    async fn provider_list(&self) -> UiResult<Vec<Provider>> {
+        self.service.provider_list(&self.ctx).await.map_err(ui_error)
+    }
+
+    async fn provider_create(&self, create: ProviderCreate) -> UiResult<Provider> {
+        self.service.provider_create(&self.ctx, create).await.map_err(ui_error)
+    }
+
+    async fn provider_update(&self, id: Uuid, update: ProviderUpdate) -> UiResult<Provider> {
+        self.service.provider_update(&self.ctx, id, update).await.map_err(ui_error)
+    }
+
+    async fn provider_delete(&self, id: Uuid) -> UiResult<()> {
+        self.service.provider_delete(&self.ctx, id).await.map_err(ui_error)
+    }
+
+    async fn model_list(&self) -> UiResult<Vec<Model>> {
+        self.service.model_list(&self.ctx).await.map_err(ui_error)
+    }
+
+    async fn model_create(&self, create: ModelCreate) -> UiResult<Model> {
+        self.service.model_create(&self.ctx, create).await.map_err(ui_error)
+    }
+
+    async fn model_update(&self, id: Uuid, update: ModelUpdate) -> UiResult<Model> {
+        self.service.model_update(&self.ctx, id, update).await.map_err(ui_error)
+    }
+
+    async fn model_delete(&self, id: Uuid) -> UiResult<()> {
+        self.service.model_delete(&self.ctx, id).await.map_err(ui_error)
+    }
+
+    async fn user_list(&self) -> UiResult<Vec<User>> {
+        self.service.user_list(&self.ctx, "", None).await.map_err(ui_error)
+    }
+
+    async fn user_create(&self, create: UserCreate) -> UiResult<User> {
+        self.service.user_create(&self.ctx, create).await.map_err(ui_error)
+    }
+
+    async fn user_update(&self, id: Uuid, update: UserUpdate) -> UiResult<User> {
+        self.service.user_update(&self.ctx, &id.to_string(), update).await.map_err(ui_error)
+    }
+
+    async fn user_delete(&self, id: Uuid) -> UiResult<()> {
+        self.service.user_delete(&self.ctx, &id.to_string()).await.map_err(ui_error)
+    }
+
+    async fn password_change(&self, change: PasswordChange) -> UiResult<()> {
+        self.service.password_change(&self.ctx, "me", change).await.map_err(ui_error)
+    }
+
+    async fn token_list(&self) -> UiResult<Vec<Token>> {
+        self.service.token_list(&self.ctx, "me").await.map_err(ui_error)
+    }
+
+    async fn token_create(&self, create: TokenCreate) -> UiResult<TokenCreated> {
+        self.service.token_create(&self.ctx, "me", create).await.map_err(ui_error)
+    }
+
+    async fn token_delete(&self, id: Uuid) -> UiResult<()> {
+        self.service.token_delete(&self.ctx, "me", id).await.map_err(ui_error)
+    }
+
+    async fn session_list(&self) -> UiResult<Vec<Session>> {
+        self.service.session_list(&self.ctx).await.map_err(ui_error)
+    }
+
+    async fn session_delete(&self, id: Uuid) -> UiResult<()> {
+        self.service.session_delete(&self.ctx, id).await.map_err(ui_error)
+    }
+
+    async fn chat_list(&self) -> UiResult<Vec<Chat>> {
+        self.service.chat_list(&self.ctx, Some(false), Some(CHATS_SHOWN), None).await.map_err(ui_error)
+    }
+
+    async fn chat_get(&self, id: Uuid) -> UiResult<Chat> {
+        self.service.chat_get(&self.ctx, id).await.map_err(ui_error)
+    }
+
+    async fn chat_create(&self, create: ChatCreate) -> UiResult<ChatCreated> {
+        self.service.chat_create(&self.ctx, create, None).await.map_err(ui_error)
+    }
+
+    async fn chat_update(&self, id: Uuid, update: ChatUpdate) -> UiResult<Chat> {
+        self.service.chat_update(&self.ctx, id, update).await.map_err(ui_error)
+    }
+
+    async fn chat_delete(&self, id: Uuid) -> UiResult<()> {
+        self.service.chat_delete(&self.ctx, id).await.map_err(ui_error)
+    }
+
+    async fn message_page(&self, id: Uuid, before_id: Option<i64>, limit: i64) -> UiResult<MessagePage> {
+        let page = self.service.message_page(&self.ctx, id, before_id, None, Some(limit), true).await;
+        page.map(|mut page| {
+            page.messages.reverse();
+            page
+        })
+        .map_err(ui_error)
+    }
+
+    async fn message_send(&self, id: Uuid, create: MessageCreate) -> UiResult<MessageSent> {
+        self.service.message_send(&self.ctx, id, create, None).await.map_err(ui_error)
+    }
+
+    async fn message_edit(&self, id: Uuid, message_id: i64, edit: MessageEdit) -> UiResult<MessageSent> {
+        self.service.message_edit(&self.ctx, id, message_id, edit).await.map_err(ui_error)
+    }
+
+    async fn chat_interrupt(&self, id: Uuid) -> UiResult<Chat> {
+        self.service.chat_interrupt(&self.ctx, id).await.map_err(ui_error)
+    }
+}

@@ -1,0 +1,94 @@
+//! Request bodies: JSON of at most 1 MiB, unknown fields refused, the field at fault named (behaviour 2, threats 5 Inbound).
+
+use super::error::ApiError;
+use axum::extract::{FromRequest, Request};
+use bytes::Bytes;
+use http::{StatusCode, header::CONTENT_TYPE};
+use serde::de::DeserializeOwned;
+
+/// Largest JSON body, bytes.
+pub(crate) const MAX_JSON: usize = 1024 * 1024;
+/// Longest wait for a body.
+const READ_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// A JSON body.
+pub(crate) struct Json<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        if essence != "application/json" {
+            return Err(ApiError::new(StatusCode::BAD_REQUEST, "Send JSON with Content-Type: application/json."));
+        }
+        let read = Bytes::from_request(request, state);
+        let bytes = match tokio::time::timeout(READ_TIMEOUT, read).await {
+            Ok(Ok(bytes)) => bytes,
+            Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+                return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than 1 MiB."));
+            }
+            Ok(Err(_)) => return Err(ApiError::new(StatusCode::BAD_REQUEST, "The body could not be read.")),
+            Err(_) => return Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, "The body did not arrive in time.")),
+        };
+        parse(&bytes).map(Self)
+    }
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        let inner = error.into_inner();
+        if inner.is_syntax() || inner.is_eof() {
+            return ApiError::new(StatusCode::BAD_REQUEST, format!("The body is not valid JSON: {inner}."));
+        }
+        let text = inner.to_string();
+        // serde names a missing or unknown field in its text and gives the path of the object around it.
+        let named = ["unknown field `", "missing field `"].iter().find_map(|lead| {
+            text.strip_prefix(lead).and_then(|rest| rest.split_once('`')).map(|(name, _)| name.to_owned())
+        });
+        let field = match (path.as_str(), named) {
+            ("." | "?", Some(name)) => name,
+            (path, Some(name)) if path.ends_with(&name) => path.to_owned(),
+            (path, Some(name)) => format!("{path}.{name}"),
+            (path, None) => path.to_owned(),
+        };
+        let detail = text.split(" at line ").next().unwrap_or(&text).to_owned();
+        ApiError::invalid(&field, detail)
+    })?;
+    deserializer.end().map_err(|error| {
+        ApiError::new(StatusCode::BAD_REQUEST, format!("The body is not valid JSON: {error}."))
+    })?;
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use api::servers::ServerWrite;
+
+    #[test]
+    fn the_field_at_fault_is_named() {
+        for (body, field) in [
+            (r#"{"colour": 1}"#, "colour"),
+            (r#"{"enabled": "yes"}"#, "enabled"),
+            (r#"{"tool_allow_list": [1]}"#, "tool_allow_list[0]"),
+            (r#"{"custom_headers": {"X-A": 1}}"#, "custom_headers.X-A"),
+            (r#"{"user_headers": [{"description": ""}]}"#, "user_headers[0].name"),
+        ] {
+            let error = parse::<ServerWrite>(body.as_bytes()).err().expect(body);
+            assert_eq!(error.status, StatusCode::BAD_REQUEST);
+            assert_eq!(error.body.validations[0].field, field, "{body}: {:?}", error.body);
+        }
+    }
+
+    #[test]
+    fn broken_json_says_so() {
+        for body in ["", "{", "{]", "[]x", "{\"url\": \"x\"} trailing"] {
+            let error = parse::<ServerWrite>(body.as_bytes()).err().expect(body);
+            assert!(error.body.message.contains("JSON") || !error.body.validations.is_empty(), "{body}: {:?}", error.body);
+        }
+    }
+}

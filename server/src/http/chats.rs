@@ -1,0 +1,180 @@
+//! Chats (behaviour 17).
+
+use super::{
+    auth::Ctx,
+    body::Json,
+    error::{ApiError, ApiResult},
+    router::{AppState, parse_id},
+};
+use api::chats::{Chat, ChatCreate, ChatUpdate, MessageCreate, MessageEdit, MessagePage};
+use axum::{
+    extract::{Path, Query, State},
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use serde::Deserialize;
+use std::time::Duration;
+
+/// Longest `Prefer: wait`, seconds.
+const MAX_WAIT_SECONDS: u64 = 120;
+
+#[derive(Deserialize)]
+pub(crate) struct ListQuery {
+    archived: Option<bool>,
+    limit: Option<i64>,
+    after: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct MessagesQuery {
+    before_id: Option<i64>,
+    after_id: Option<i64>,
+    limit: Option<i64>,
+    #[serde(default)]
+    rendered: bool,
+}
+
+/// `Prefer: wait=N` (RFC 7240 section 4.3): how long the caller would like to wait for the turn. An unreadable preference is ignored.
+fn preferred_wait(headers: &HeaderMap) -> Option<Duration> {
+    headers
+        .get_all("prefer")
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|line| line.split(','))
+        .filter_map(|preference| preference.trim().split(';').next()?.split_once('='))
+        .find(|(name, _)| name.trim().eq_ignore_ascii_case("wait"))
+        .and_then(|(_, seconds)| seconds.trim().trim_matches('"').parse::<u64>().ok())
+        .map(|seconds| Duration::from_secs(seconds.min(MAX_WAIT_SECONDS)))
+}
+
+fn idempotency_key(headers: &HeaderMap) -> ApiResult<Option<String>> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    let text = value.to_str().unwrap_or_default().trim();
+    if text.is_empty() || text.len() > 255 {
+        return Err(ApiError::invalid("Idempotency-Key", "Use 1 to 255 visible ASCII characters."));
+    }
+    Ok(Some(text.to_owned()))
+}
+
+fn applied(mut response: Response, wait: Option<Duration>) -> Response {
+    if let Some(wait) = wait
+        && let Ok(value) = HeaderValue::from_str(&format!("wait={}", wait.as_secs()))
+    {
+        response.headers_mut().insert("preference-applied", value);
+    }
+    response
+}
+
+pub(crate) async fn list(
+    State(state): State<AppState>,
+    Ctx(ctx): Ctx,
+    Query(query): Query<ListQuery>,
+) -> ApiResult<axum::Json<Vec<Chat>>> {
+    ctx.require()?;
+    let after = query.after.as_deref().map(|text| parse_id("after", text)).transpose()?;
+    Ok(axum::Json(state.service.chat_list(&ctx, query.archived, query.limit, after).await?))
+}
+
+pub(crate) async fn create(
+    State(state): State<AppState>,
+    Ctx(ctx): Ctx,
+    headers: HeaderMap,
+    Json(request): Json<ChatCreate>,
+) -> ApiResult<Response> {
+    let wait = preferred_wait(&headers);
+    let mut created = state.service.chat_create(&ctx, request, idempotency_key(&headers)?.as_deref()).await?;
+    if let (Some(wait), Some(first)) = (wait, created.messages.first().map(|m| m.id)) {
+        let (messages, chat) = state.service.turn_wait(&ctx, created.chat.id, first, wait).await?;
+        created.messages = messages;
+        created.chat = chat;
+    }
+    Ok(applied((StatusCode::CREATED, axum::Json(created)).into_response(), wait))
+}
+
+pub(crate) async fn get(State(state): State<AppState>, Ctx(ctx): Ctx, Path(id): Path<String>) -> ApiResult<axum::Json<Chat>> {
+    ctx.require()?;
+    Ok(axum::Json(state.service.chat_get(&ctx, parse_id("id", &id)?).await?))
+}
+
+pub(crate) async fn update(
+    State(state): State<AppState>,
+    Ctx(ctx): Ctx,
+    Path(id): Path<String>,
+    Json(request): Json<ChatUpdate>,
+) -> ApiResult<axum::Json<Chat>> {
+    ctx.require()?;
+    Ok(axum::Json(state.service.chat_update(&ctx, parse_id("id", &id)?, request).await?))
+}
+
+pub(crate) async fn delete(State(state): State<AppState>, Ctx(ctx): Ctx, Path(id): Path<String>) -> ApiResult<StatusCode> {
+    ctx.require()?;
+    state.service.chat_delete(&ctx, parse_id("id", &id)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(crate) async fn messages(
+    State(state): State<AppState>,
+    Ctx(ctx): Ctx,
+    Path(id): Path<String>,
+    Query(query): Query<MessagesQuery>,
+) -> ApiResult<axum::Json<MessagePage>> {
+    ctx.require()?;
+    let id = parse_id("id", &id)?;
+    let page = state.service.message_page(&ctx, id, query.before_id, query.after_id, query.limit, query.rendered).await?;
+    Ok(axum::Json(page))
+}
+
+pub(crate) async fn send(
+    State(state): State<AppState>,
+    Ctx(ctx): Ctx,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    Json(request): Json<MessageCreate>,
+) -> ApiResult<Response> {
+    ctx.require()?;
+    let (id, wait) = (parse_id("id", &id)?, preferred_wait(&headers));
+    let mut sent = state.service.message_send(&ctx, id, request, idempotency_key(&headers)?.as_deref()).await?;
+    if let Some(wait) = wait {
+        let (messages, chat) = state.service.turn_wait(&ctx, id, sent.message.id, wait).await?;
+        sent.messages = messages;
+        sent.status = chat.status;
+    }
+    Ok(applied((StatusCode::CREATED, axum::Json(sent)).into_response(), wait))
+}
+
+pub(crate) async fn edit(
+    State(state): State<AppState>,
+    Ctx(ctx): Ctx,
+    Path((id, message)): Path<(String, String)>,
+    Json(request): Json<MessageEdit>,
+) -> ApiResult<Response> {
+    ctx.require()?;
+    let message = message.parse().map_err(|_| ApiError::invalid("message", "is not a message id"))?;
+    let sent = state.service.message_edit(&ctx, parse_id("id", &id)?, message, request).await?;
+    Ok(axum::Json(sent).into_response())
+}
+
+pub(crate) async fn interrupt(
+    State(state): State<AppState>,
+    Ctx(ctx): Ctx,
+    Path(id): Path<String>,
+) -> ApiResult<axum::Json<Chat>> {
+    ctx.require()?;
+    Ok(axum::Json(state.service.chat_interrupt(&ctx, parse_id("id", &id)?).await?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_are_read_and_bounded() {
+        for (header, seconds) in
+            [("wait=30", Some(30)), ("respond-async, wait=5", Some(5)), ("wait=999", Some(120)), ("wait=\"7\"", Some(7)), ("wait=x", None), ("a=1", None)]
+        {
+            let mut headers = HeaderMap::new();
+            headers.insert("prefer", header.parse().unwrap());
+            assert_eq!(preferred_wait(&headers).map(|wait| wait.as_secs()), seconds, "{header}");
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! A short id per request, in the log, the audit log and the `X-Request-Id` answer header. Never taken from the caller.
+
+use super::router::AppState;
+use axum::{
+    extract::{Request, State},
+    middleware::Next,
+    response::Response,
+};
+use http::HeaderValue;
+
+#[derive(Debug, Clone)]
+pub(crate) struct RequestId(pub(crate) String);
+
+pub(crate) async fn assign(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
+    let mut bytes = [0_u8; 8];
+    state.entropy.fill(&mut bytes);
+    let id: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    request.extensions_mut().insert(RequestId(id.clone()));
+    let mut response = next.run(request).await;
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert("x-request-id", value);
+    }
+    response
+}

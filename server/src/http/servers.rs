@@ -1,0 +1,99 @@
+//! MCP servers (behaviour 4).
+
+use super::{
+    auth::Ctx,
+    body::Json,
+    error::{ApiError, ApiResult},
+    router::{AppState, parse_id},
+};
+use api::{check::CheckReport, servers::{McpServer, ServerWrite}};
+use axum::{
+    extract::{Path, Query, State},
+    response::{IntoResponse, Response},
+};
+use http::{
+    HeaderMap, HeaderValue, StatusCode,
+    header::{ETAG, IF_MATCH, LINK},
+};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+pub(crate) struct Page {
+    after: Option<String>,
+    limit: Option<usize>,
+}
+
+/// Largest page.
+const MAX_PAGE: usize = 200;
+
+fn with_etag(status: StatusCode, server: McpServer, etag: &str) -> Response {
+    let mut response = (status, axum::Json(server)).into_response();
+    if let Ok(value) = HeaderValue::from_str(etag) {
+        response.headers_mut().insert(ETAG, value);
+    }
+    response
+}
+
+fn if_match(headers: &HeaderMap) -> Option<String> {
+    headers.get(IF_MATCH).map(|value| value.to_str().unwrap_or_default().to_owned())
+}
+
+/// All rows, or pages with a `Link` to the next.
+pub(crate) async fn list(State(state): State<AppState>, Ctx(ctx): Ctx, Query(page): Query<Page>) -> ApiResult<Response> {
+    if page.limit.is_some_and(|limit| limit == 0 || limit > MAX_PAGE) {
+        ctx.require()?;
+        return Err(ApiError::invalid("limit", format!("Use 1 to {MAX_PAGE}.")));
+    }
+    let after = page.after.as_deref().map(|text| parse_id("after", text)).transpose()?;
+    let servers = state.service.server_list(&ctx, after, page.limit).await?;
+    let next = page.limit.filter(|limit| servers.len() == *limit).and_then(|limit| {
+        let last = servers.last()?.id;
+        HeaderValue::from_str(&format!("</api/experimental/mcp/servers?limit={limit}&after={last}>; rel=\"next\"")).ok()
+    });
+    let mut response = axum::Json(servers).into_response();
+    if let Some(next) = next {
+        response.headers_mut().insert(LINK, next);
+    }
+    Ok(response)
+}
+
+pub(crate) async fn create(State(state): State<AppState>, Ctx(ctx): Ctx, Json(request): Json<ServerWrite>) -> ApiResult<Response> {
+    let (server, etag) = state.service.server_create(&ctx, request).await?;
+    Ok(with_etag(StatusCode::CREATED, server, &etag))
+}
+
+pub(crate) async fn get(State(state): State<AppState>, Ctx(ctx): Ctx, Path(id): Path<String>) -> ApiResult<Response> {
+    ctx.require()?;
+    let (server, etag) = state.service.server_get(&ctx, parse_id("id", &id)?).await?;
+    Ok(with_etag(StatusCode::OK, server, &etag))
+}
+
+pub(crate) async fn update(
+    State(state): State<AppState>,
+    Ctx(ctx): Ctx,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    Json(request): Json<ServerWrite>,
+) -> ApiResult<Response> {
+    // The role decides before the id is looked at, so that the code reveals nothing (behaviour 4).
+    ctx.authorize(domain::accounts::Action::ServersWrite)?;
+    let id = parse_id("id", &id)?;
+    let (server, etag) = state.service.server_update(&ctx, id, request, if_match(&headers).as_deref()).await?;
+    Ok(with_etag(StatusCode::OK, server, &etag))
+}
+
+pub(crate) async fn delete(
+    State(state): State<AppState>,
+    Ctx(ctx): Ctx,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> ApiResult<StatusCode> {
+    ctx.authorize(domain::accounts::Action::ServersWrite)?;
+    state.service.server_delete(&ctx, parse_id("id", &id)?, if_match(&headers).as_deref()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(crate) async fn check(State(state): State<AppState>, Ctx(ctx): Ctx, Path(id): Path<String>) -> ApiResult<axum::Json<CheckReport>> {
+    ctx.require()?;
+    Ok(axum::Json(state.service.server_check(&ctx, parse_id("id", &id)?).await?))
+}

@@ -1,0 +1,104 @@
+//! The live stream over SSE (behaviour 19).
+
+use super::{
+    auth::Ctx,
+    error::{ApiError, ApiResult},
+    router::{AppState, parse_id},
+};
+use axum::{
+    extract::{Path, Query, State},
+    response::{
+        IntoResponse, Response,
+        sse::{Event, KeepAlive, Sse},
+    },
+};
+use futures::{Stream, StreamExt as _};
+use http::{HeaderMap, HeaderValue, StatusCode, header::CACHE_CONTROL};
+use serde::Deserialize;
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+/// threats 5, Browser.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+const CLIENT_RETRY: Duration = Duration::from_secs(2);
+const STREAMS_PER_USER: usize = 20;
+
+#[derive(Deserialize)]
+pub(crate) struct StreamQuery {
+    after_id: Option<i64>,
+    /// Text parts of committed messages carry sanitised `html`.
+    #[serde(default)]
+    rendered: bool,
+}
+
+/// Open streams per user.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct StreamCounter(Arc<Mutex<HashMap<api::Uuid, usize>>>);
+
+/// One open stream; counts itself out when dropped.
+struct Counted {
+    counter: StreamCounter,
+    user: api::Uuid,
+}
+
+impl StreamCounter {
+    fn enter(&self, user: api::Uuid) -> Option<Counted> {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = open.entry(user).or_default();
+        if *count >= STREAMS_PER_USER {
+            return None;
+        }
+        *count += 1;
+        Some(Counted { counter: self.clone(), user })
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let mut open = self.counter.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = open.get_mut(&self.user) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&self.user);
+            }
+        }
+    }
+}
+
+pub(crate) async fn follow(
+    State(state): State<AppState>,
+    Ctx(ctx): Ctx,
+    Path(id): Path<String>,
+    Query(query): Query<StreamQuery>,
+    headers: HeaderMap,
+) -> ApiResult<Response> {
+    let user = ctx.require()?.user.id;
+    let last_event_id = headers.get("last-event-id").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let id = parse_id("id", &id)?;
+    let events = state.service.chat_follow(&ctx, id, last_event_id, query.after_id, query.rendered).await?;
+    let counted = state.streams.enter(user).ok_or_else(|| {
+        ApiError::new(StatusCode::TOO_MANY_REQUESTS, "Twenty live streams are open already. Close some and try again.")
+    })?;
+    let events = to_sse(events, counted);
+    let mut response = Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response();
+    response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}
+
+fn to_sse(
+    events: impl Stream<Item = service::RenderedEvent> + Send + 'static,
+    counted: Counted,
+) -> impl Stream<Item = Result<Event, Infallible>> + Send + 'static {
+    let first = futures::stream::once(async { Ok(Event::default().retry(CLIENT_RETRY).comment("open")) });
+    // Ids are [A-Za-z0-9_-] and names constants, so neither can break a line (threats 4, axum SSE); JSON has no raw line breaks.
+    let rest = events.map(move |event| {
+        let _open = &counted;
+        Ok(Event::default().id(event.id).event(event.name).data(event.data))
+    });
+    first.chain(rest)
+}

@@ -1,0 +1,136 @@
+//! Accounts, sessions, tokens (behaviour 30).
+
+use super::{auth::Ctx, body::Json, error::ApiResult, router::AppState};
+use api::{
+    Uuid,
+    users::{FirstUserCreate, LoginRequest, LoginResponse, PasswordChange, Session, Token, TokenCreate, TokenCreated, User, UserCreate, UserUpdate},
+};
+use axum::{
+    extract::{Path, Query, State},
+    response::{IntoResponse, Response},
+};
+use http::{StatusCode, header::SET_COOKIE};
+use serde::Deserialize;
+
+/// `GET /users/first`: 404 while no user exists.
+pub(crate) async fn first_exists(State(state): State<AppState>) -> ApiResult<Response> {
+    if state.service.users_exist().await? {
+        return Ok(axum::Json(api::ErrorBody::message("The first owner exists.")).into_response());
+    }
+    Ok((StatusCode::NOT_FOUND, axum::Json(api::ErrorBody::message("No user exists yet."))).into_response())
+}
+
+pub(crate) async fn first_create(
+    State(state): State<AppState>,
+    Ctx(ctx): Ctx,
+    Json(request): Json<FirstUserCreate>,
+) -> ApiResult<(StatusCode, axum::Json<User>)> {
+    let user = state.service.first_user_create(&ctx, request).await?;
+    Ok((StatusCode::CREATED, axum::Json(user)))
+}
+
+/// Answers the token in the body, for API clients; the cookie belongs to the login page.
+pub(crate) async fn login(
+    State(state): State<AppState>,
+    Ctx(ctx): Ctx,
+    Json(request): Json<LoginRequest>,
+) -> ApiResult<(StatusCode, axum::Json<LoginResponse>)> {
+    let (_, session_token) = state.service.session_login(&ctx.request, request).await?;
+    Ok((StatusCode::CREATED, axum::Json(LoginResponse { session_token })))
+}
+
+pub(crate) async fn logout(State(state): State<AppState>, Ctx(ctx): Ctx) -> ApiResult<Response> {
+    state.service.session_logout(&ctx).await?;
+    Ok((StatusCode::OK, [(SET_COOKIE, state.cookie.clear())], axum::Json(api::ErrorBody::message("Logged out."))).into_response())
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Page {
+    #[serde(default)]
+    after: String,
+    limit: Option<i64>,
+}
+
+pub(crate) async fn list(
+    State(state): State<AppState>,
+    Ctx(ctx): Ctx,
+    Query(page): Query<Page>,
+) -> ApiResult<axum::Json<Vec<User>>> {
+    Ok(axum::Json(state.service.user_list(&ctx, &page.after, page.limit).await?))
+}
+
+pub(crate) async fn create(
+    State(state): State<AppState>,
+    Ctx(ctx): Ctx,
+    Json(request): Json<UserCreate>,
+) -> ApiResult<(StatusCode, axum::Json<User>)> {
+    Ok((StatusCode::CREATED, axum::Json(state.service.user_create(&ctx, request).await?)))
+}
+
+pub(crate) async fn get(State(state): State<AppState>, Ctx(ctx): Ctx, Path(user): Path<String>) -> ApiResult<axum::Json<User>> {
+    Ok(axum::Json(state.service.user_get(&ctx, &user).await?))
+}
+
+pub(crate) async fn update(
+    State(state): State<AppState>,
+    Ctx(ctx): Ctx,
+    Path(user): Path<String>,
+    Json(request): Json<UserUpdate>,
+) -> ApiResult<axum::Json<User>> {
+    Ok(axum::Json(state.service.user_update(&ctx, &user, request).await?))
+}
+
+pub(crate) async fn delete(State(state): State<AppState>, Ctx(ctx): Ctx, Path(user): Path<String>) -> ApiResult<StatusCode> {
+    state.service.user_delete(&ctx, &user).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(crate) async fn password(
+    State(state): State<AppState>,
+    Ctx(ctx): Ctx,
+    Path(user): Path<String>,
+    Json(request): Json<PasswordChange>,
+) -> ApiResult<StatusCode> {
+    state.service.password_change(&ctx, &user, request).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(crate) async fn token_list(
+    State(state): State<AppState>,
+    Ctx(ctx): Ctx,
+    Path(user): Path<String>,
+) -> ApiResult<axum::Json<Vec<Token>>> {
+    Ok(axum::Json(state.service.token_list(&ctx, &user).await?))
+}
+
+pub(crate) async fn token_create(
+    State(state): State<AppState>,
+    Ctx(ctx): Ctx,
+    Path(user): Path<String>,
+    Json(request): Json<TokenCreate>,
+) -> ApiResult<(StatusCode, axum::Json<TokenCreated>)> {
+    Ok((StatusCode::CREATED, axum::Json(state.service.token_create(&ctx, &user, request).await?)))
+}
+
+pub(crate) async fn token_delete(
+    State(state): State<AppState>,
+    Ctx(ctx): Ctx,
+    Path((user, id)): Path<(String, String)>,
+) -> ApiResult<StatusCode> {
+    state.service.token_delete(&ctx, &user, super::router::parse_id("id", &id)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(crate) async fn session_list(State(state): State<AppState>, Ctx(ctx): Ctx) -> ApiResult<axum::Json<Vec<Session>>> {
+    Ok(axum::Json(state.service.session_list(&ctx).await?))
+}
+
+pub(crate) async fn session_delete(
+    State(state): State<AppState>,
+    Ctx(ctx): Ctx,
+    Path(id): Path<String>,
+) -> ApiResult<StatusCode> {
+    let id: Uuid = super::router::parse_id("id", &id)?;
+    state.service.session_delete(&ctx, id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

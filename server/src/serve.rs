@@ -1,0 +1,143 @@
+//! `patchbay serve`: bind, wire, announce, serve, drain.
+
+use crate::{
+    config::Config,
+    demo, http,
+    listen::serve_connections,
+    providers_from_environment,
+    wiring::{Pacing, Running, wire},
+};
+use anyhow::Context as _;
+use secrecy::ExposeSecret as _;
+use service::{Service, SetupToken};
+use std::{
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+use url::Url;
+
+/// threats 5, Drain: without and with tool calls in flight.
+const DRAIN_CONNECTIONS: Duration = Duration::from_secs(5);
+const DRAIN_TURNS: Duration = Duration::from_secs(25);
+/// How often expired rows are removed.
+const SWEEP_EVERY: Duration = Duration::from_secs(300);
+/// Between two deltas of the demo model: quick to read, slow enough to see.
+const DEMO_PACING: Duration = Duration::from_millis(24);
+
+/// Prints a line for the operator.
+pub(crate) fn announce(line: &str) {
+    #[expect(clippy::print_stdout, reason = "the address and the set-up link are the command's output")]
+    {
+        println!("{line}");
+    }
+}
+
+fn start_log(config: &Config) {
+    // rmcp prints server text and, at debug, more than it should: never above info for it (stack.md, Traps).
+    let filter = EnvFilter::try_new(format!("{},rmcp=warn", config.log)).unwrap_or_else(|_| EnvFilter::new("info,rmcp=warn"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second start in one process (tests) keeps the first subscriber.
+    let _ = if config.log_json { builder.json().try_init() } else { builder.try_init() };
+}
+
+/// Runs until a signal.
+///
+/// # Errors
+/// One sentence for the operator.
+pub async fn serve(mut config: Config, with_demo: bool) -> anyhow::Result<()> {
+    let started = Instant::now();
+    start_log(&config);
+    let listener = TcpListener::bind(config.listen).await.with_context(|| {
+        format!("cannot listen on {}: choose another with PATCHBAY_LISTEN, or stop what uses it", config.listen)
+    })?;
+    let bound = listener.local_addr().context("the listener has no address")?;
+    let access_url = match &config.access_url {
+        Some(url) => url.clone(),
+        None => Url::parse(&format!("http://{bound}")).context("the listener's address is no URL")?,
+    };
+    let stop = CancellationToken::new();
+    let sample = if with_demo { Some(demo::start_sample(&mut config, stop.clone()).await?) } else { None };
+    let pacing = std::env::var("PATCHBAY_DEMO_PACING_MS").ok().and_then(|ms| ms.parse().ok()).map_or(DEMO_PACING, Duration::from_millis);
+    let running = wire(&config, bound, access_url.clone(), Pacing(pacing)).await?;
+    providers_from_environment::ensure(&running.service, &config).await?;
+    if let Some((email, password)) = &config.admin {
+        let username = email.split('@').next().unwrap_or("owner");
+        running
+            .service
+            .user_ensure(email, username, "", password.expose_secret(), api::users::Role::Owner)
+            .await
+            .context("PATCHBAY_ADMIN_EMAIL and PATCHBAY_ADMIN_PASSWORD_FILE: the first owner cannot be made")?;
+    }
+    let accounts = match sample {
+        Some(sample) => demo::prepare(&running.service, sample).await?,
+        None => Vec::new(),
+    };
+    let setup = setup_link(&running.service, &config, &access_url).await?;
+    let connections = tokio::spawn(serve_connections(listener, http::router(running.state.clone()), stop.clone(), DRAIN_CONNECTIONS));
+    tracing::info!(ms = started.elapsed().as_millis(), database = running.db.engine_name(), "started");
+    announce(&format!("Patchbay is ready at {}", access_url.as_str().trim_end_matches('/')));
+    if let Some(link) = setup {
+        announce(&format!("Set up the first owner: {link}"));
+    }
+    for line in accounts {
+        announce(&line);
+    }
+    let sweeper = tokio::spawn(sweep(running.service.clone(), stop.clone()));
+    stop_signal().await;
+    drain(running, stop).await;
+    let _ = connections.await;
+    let _ = sweeper.await;
+    Ok(())
+}
+
+/// Readiness first, then streams and turns, then connections, then the database.
+async fn drain(running: Running, stop: CancellationToken) {
+    tracing::info!("shutting down");
+    running.draining.store(true, Ordering::Relaxed);
+    running.chatd.hub().close();
+    running.chatd.drain(DRAIN_TURNS).await;
+    running.mcp.shutdown().await;
+    stop.cancel();
+    running.db.close().await;
+}
+
+async fn setup_link(service: &Service, config: &Config, access_url: &Url) -> anyhow::Result<Option<String>> {
+    if service.users_exist().await? {
+        return Ok(None);
+    }
+    let token = config.setup_token.clone().unwrap_or_else(|| service.setup_token_generate());
+    if !service.setup_token_store(&SetupToken(token.clone())).await? {
+        return Ok(None);
+    }
+    let mut link = access_url.join("/setup").context("the access URL takes no path")?;
+    link.query_pairs_mut().append_pair("token", &token);
+    Ok(Some(link.to_string()))
+}
+
+async fn sweep(service: Service, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(SWEEP_EVERY) => {}
+            () = stop.cancelled() => return,
+        }
+        if let Err(error) = service.maintenance_sweep().await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "sweep failed; the next one tries again");
+        }
+    }
+}
+
+/// SIGINT or SIGTERM.
+pub(crate) async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        let _ = tokio::signal::ctrl_c().await;
+        return;
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}
