@@ -7,6 +7,7 @@
 
 // Pages nest views deeply; the types are erased, but the bounds are still checked.
 #![recursion_limit = "512"]
+#![expect(unreachable_pub, reason = "the component macro makes the props of every component pub")]
 
 mod app;
 #[cfg(feature = "ssr")]

@@ -1,6 +1,6 @@
 //! Dialogs on the native element: focus trap, `Esc` and inert background come with it.
 
-use super::{button::BusyButton, icon::{Glyph, Icon}, loaded::ErrorNotice};
+use super::{button::BusyButton, icon::{Glyph, Icon}, loaded::ErrorNotice, task::{Deed, Task}};
 use crate::error::UiError;
 use leptos::{html, prelude::*};
 
@@ -58,5 +58,74 @@ pub fn ConfirmDialog(
                 <BusyButton label=confirm_label busy class="btn-danger" on_press=on_confirm/>
             </div>
         </Modal>
+    }
+}
+
+/// A form in a dialog: fields as children, one submit button. It closes when its task says so.
+#[component]
+pub fn FormDialog(
+    open: RwSignal<bool>,
+    #[prop(into)] submit_label: Signal<String>,
+    task: Task,
+    /// Fields that show their own errors; other refusals stand above the buttons.
+    fields: &'static [&'static str],
+    on_submit: Callback<()>,
+    children: Children,
+) -> impl IntoView {
+    view! {
+        <form
+            novalidate
+            on:submit=move |event| {
+                event.prevent_default();
+                on_submit.run(());
+            }
+        >
+            <div class="modal-body stack">
+                {children()}
+                {move || task.error_beside(fields).map(|error| view! { <ErrorNotice error/> })}
+            </div>
+            <div class="modal-foot">
+                <button type="button" class="btn" on:click=move |_| open.set(false)>"Cancel"</button>
+                <BusyButton label=submit_label busy=task.busy class="btn-primary"/>
+            </div>
+        </form>
+    }
+}
+
+/// A button that deletes after a question naming the object and the consequence.
+#[component]
+pub fn DeleteButton(
+    /// On both buttons, such as "Delete provider".
+    #[prop(into)]
+    label: String,
+    /// The object's name.
+    #[prop(into)]
+    name: String,
+    #[prop(into)] consequence: String,
+    deed: Deed,
+    /// After it is gone.
+    done: Callback<()>,
+    /// Verb of the question.
+    #[prop(default = "Delete")]
+    verb: &'static str,
+    #[prop(default = Glyph::Trash)] glyph: Glyph,
+) -> impl IntoView {
+    let open = RwSignal::new(false);
+    let task = Task::new();
+    let title = format!("{verb} {name}?");
+    let confirm = Callback::new(move |()| {
+        task.run(deed.run(), move |()| {
+            open.set(false);
+            done.run(());
+        });
+    });
+    view! {
+        <button type="button" class="btn btn-small" aria-label=format!("{label} {name}") on:click=move |_| open.set(true)>
+            <Icon glyph/>
+            {verb}
+        </button>
+        <ConfirmDialog open title=Signal::stored(title) confirm_label=Signal::stored(label) busy=task.busy error=task.error on_confirm=confirm>
+            <p dir="auto">{consequence.clone()}</p>
+        </ConfirmDialog>
     }
 }

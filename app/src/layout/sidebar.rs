@@ -3,7 +3,7 @@
 use super::{SIDEBAR_ID, account_menu::AccountMenu};
 use crate::{
     components::{Brand, Glyph, Icon},
-    context::viewer_may_audit,
+    context::{viewer_is_admin, viewer_may_audit},
     pages::chat::ChatList,
 };
 use leptos::prelude::*;
@@ -68,7 +68,7 @@ fn PanelLinks() -> impl IntoView {
     view! {
         <NavLink href="/admin/servers" glyph=Glyph::Server label="Servers"/>
         <NavLink href="/admin/models" glyph=Glyph::Chip label="Models"/>
-        <NavLink href="/admin/users" glyph=Glyph::Users label="Users"/>
+        {viewer_is_admin().then(|| view! { <NavLink href="/admin/users" glyph=Glyph::Users label="Users"/> })}
     }
 }
 

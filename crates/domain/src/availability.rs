@@ -19,7 +19,10 @@ pub struct Selection {
 ///
 /// # Errors
 /// A refusal of `mcp_server_ids` when one of them does not exist for the caller.
-pub fn servers_for_new_chat(visible: &[ServerRecord], requested: Option<&[Uuid]>) -> Result<Selection, Vec<Validation>> {
+pub fn servers_for_new_chat(
+    visible: &[ServerRecord],
+    requested: Option<&[Uuid]>,
+) -> Result<Selection, Vec<Validation>> {
     match requested {
         Some(requested) => replace(visible, &[], requested),
         None => {
@@ -60,8 +63,10 @@ pub fn servers_for_step<'a>(open: &'a [ServerRecord], stored: &[Uuid]) -> Vec<&'
             taken.push(server);
         }
     }
-    let mut forced: Vec<&ServerRecord> =
-        open.iter().filter(|server| is_forced(server) && !taken.iter().any(|known| known.id == server.id)).collect();
+    let mut forced: Vec<&ServerRecord> = open
+        .iter()
+        .filter(|server| is_forced(server) && !taken.iter().any(|known| known.id == server.id))
+        .collect();
     forced.sort_by(|a, b| (&a.slug, a.id).cmp(&(&b.slug, b.id)));
     taken.append(&mut forced);
     taken
@@ -72,7 +77,11 @@ pub fn is_forced(server: &ServerRecord) -> bool {
     server.enabled && server.availability == Availability::ForceOn
 }
 
-fn replace(visible: &[ServerRecord], current: &[Uuid], requested: &[Uuid]) -> Result<Selection, Vec<Validation>> {
+fn replace(
+    visible: &[ServerRecord],
+    current: &[Uuid],
+    requested: &[Uuid],
+) -> Result<Selection, Vec<Validation>> {
     if requested.len() > CHAT_SERVERS {
         let detail = format!("Has {} ids; at most {CHAT_SERVERS} are possible.", requested.len());
         return Err(vec![Validation::new("mcp_server_ids", detail)]);
@@ -150,7 +159,8 @@ mod tests {
 
     #[test]
     fn a_disabled_server_is_neither_default_nor_forced_for_admins() {
-        let visible = [server(FORCED, Availability::ForceOn, false), server(DEFAULT, Availability::DefaultOn, false)];
+        let visible =
+            [server(FORCED, Availability::ForceOn, false), server(DEFAULT, Availability::DefaultOn, false)];
         assert_eq!(servers_for_new_chat(&visible, None).unwrap().ids, ids(&[]));
         assert_eq!(servers_for_new_chat(&visible, Some(&ids(&[DEFAULT]))).unwrap().ids, ids(&[DEFAULT]));
     }
@@ -198,7 +208,8 @@ mod tests {
         let mut open = some();
         open.push(server(4, Availability::ForceOn, true));
         open.push(server(5, Availability::DefaultOn, false));
-        let step = |stored: &[u128]| servers_for_step(&open, &ids(stored)).iter().map(|s| s.id).collect::<Vec<_>>();
+        let step =
+            |stored: &[u128]| servers_for_step(&open, &ids(stored)).iter().map(|s| s.id).collect::<Vec<_>>();
         assert_eq!(step(&[]), ids(&[FORCED, 4]));
         assert_eq!(step(&[OFF, 5, UNKNOWN, OFF]), ids(&[OFF, FORCED, 4]));
         assert_eq!(step(&[4, DEFAULT]), ids(&[4, DEFAULT, FORCED]));

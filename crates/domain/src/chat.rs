@@ -157,8 +157,11 @@ mod tests {
 
     #[test]
     fn every_cell_of_the_table() {
-        let rows: Vec<Vec<&str>> =
-            TABLE.lines().map(|line| line.split_whitespace().collect()).filter(|row: &Vec<_>| !row.is_empty()).collect();
+        let rows: Vec<Vec<&str>> = TABLE
+            .lines()
+            .map(|line| line.split_whitespace().collect())
+            .filter(|row: &Vec<_>| !row.is_empty())
+            .collect();
         assert_eq!(rows.len(), ChatEvent::ALL.len());
         for (row, event) in rows.iter().zip(ChatEvent::ALL) {
             assert_eq!(row[0], format!("{event:?}"));
@@ -173,7 +176,13 @@ mod tests {
         for status in ChatStatus::ALL {
             assert_eq!(cell(ChatEvent::Send, status, true), "archived");
             assert_eq!(cell(ChatEvent::Edit, status, true), "archived");
-            for event in [ChatEvent::Claim, ChatEvent::Finish, ChatEvent::Fail, ChatEvent::Interrupt, ChatEvent::Recover] {
+            for event in [
+                ChatEvent::Claim,
+                ChatEvent::Finish,
+                ChatEvent::Fail,
+                ChatEvent::Interrupt,
+                ChatEvent::Recover,
+            ] {
                 assert_eq!(cell(event, status, true), cell(event, status, false), "{event:?} in {status:?}");
             }
             let from = ChatState { status, archived: true };

@@ -34,14 +34,19 @@ pub fn check_name(name: &str) -> Result<String, String> {
         return Err("Enter a header name.".into());
     }
     if trimmed.len() > HEADER_NAME_BYTES {
-        return Err(format!("The header name has {} bytes; at most {HEADER_NAME_BYTES} are possible.", trimmed.len()));
+        return Err(format!(
+            "The header name has {} bytes; at most {HEADER_NAME_BYTES} are possible.",
+            trimmed.len()
+        ));
     }
     let shown = quote(trimmed, 40);
     if !trimmed.bytes().all(is_token_byte) {
         return Err(format!("`{shown}` is no header name. Use letters, digits and hyphens."));
     }
     let lower = trimmed.to_ascii_lowercase();
-    if REFUSED_NAMES.contains(&lower.as_str()) || REFUSED_PREFIXES.iter().any(|prefix| lower.starts_with(prefix)) {
+    if REFUSED_NAMES.contains(&lower.as_str())
+        || REFUSED_PREFIXES.iter().any(|prefix| lower.starts_with(prefix))
+    {
         return Err(format!("`{shown}` is set by Patchbay itself and cannot be chosen. Use another header."));
     }
     Ok(trimmed.to_owned())
@@ -61,7 +66,10 @@ pub fn check_value(value: &str) -> Result<String, String> {
         return Err("The value contains a control character. Remove it.".into());
     }
     if value.len() > HEADER_VALUE_BYTES {
-        return Err(format!("The value has {} bytes; at most {HEADER_VALUE_BYTES} are possible.", value.len()));
+        return Err(format!(
+            "The value has {} bytes; at most {HEADER_VALUE_BYTES} are possible.",
+            value.len()
+        ));
     }
     Ok(value.to_owned())
 }
@@ -86,11 +94,14 @@ pub fn check_map(headers: &BTreeMap<String, String>) -> Result<BTreeMap<String, 
             }
         };
         if !seen.insert(name.to_ascii_lowercase()) {
-            problems.push(format!("`{}` is given twice; case does not count in header names.", quote(&name, 40)));
+            problems
+                .push(format!("`{}` is given twice; case does not count in header names.", quote(&name, 40)));
             continue;
         }
         match check_value(value) {
-            Ok(value) if value.is_empty() => problems.push(format!("Enter a value for `{}`.", quote(&name, 40))),
+            Ok(value) if value.is_empty() => {
+                problems.push(format!("Enter a value for `{}`.", quote(&name, 40)))
+            }
             Ok(value) => {
                 kept.insert(name, value);
             }
@@ -115,7 +126,9 @@ mod tests {
 
     #[test]
     fn names_are_tokens_that_patchbay_does_not_set() {
-        for good in ["Authorization", "X-API-Key", "x_y.z", "!#$%&'*+-.^_`|~", " X-Trimmed ", "Contents", "mcp"] {
+        for good in
+            ["Authorization", "X-API-Key", "x_y.z", "!#$%&'*+-.^_`|~", " X-Trimmed ", "Contents", "mcp"]
+        {
             assert!(check_name(good).is_ok(), "{good}");
         }
         for bad in [
@@ -164,7 +177,9 @@ mod tests {
 
     #[test]
     fn maps_report_every_header() {
-        let detail = check_map(&map(&[("Host", "x"), ("X-A", "1\n2"), ("X-B", ""), ("x-c", "1"), ("X-C", "2")])).unwrap_err();
+        let detail =
+            check_map(&map(&[("Host", "x"), ("X-A", "1\n2"), ("X-B", ""), ("x-c", "1"), ("X-C", "2")]))
+                .unwrap_err();
         for part in ["`Host`", "`X-A`", "`X-B`", "`x-c` is given twice"] {
             assert!(detail.contains(part), "{part} in {detail}");
         }

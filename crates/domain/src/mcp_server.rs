@@ -1,5 +1,6 @@
 //! The registered MCP server: what may be stored, what an edit does, who sees what of it (behaviour 3, 5 and 6).
 
+mod credentials;
 mod fields;
 mod later;
 mod status;
@@ -7,7 +8,7 @@ mod wire;
 mod write;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use status::{auth_status, config_problems};
 pub use wire::{Viewer, etag, etag_of_answer, is_visible, to_wire};

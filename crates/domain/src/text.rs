@@ -45,7 +45,11 @@ pub fn cut_for_model(text: &str, max: usize) -> (Cow<'_, str>, bool) {
         return (Cow::Borrowed(text), false);
     }
     let shown = head(text, max);
-    let marked = format!("{shown}\n[Result shortened: {} of {} shown]", human_bytes(shown.len()), human_bytes(text.len()));
+    let marked = format!(
+        "{shown}\n[Result shortened: {} of {} shown]",
+        human_bytes(shown.len()),
+        human_bytes(text.len())
+    );
     (Cow::Owned(marked), true)
 }
 
@@ -137,7 +141,11 @@ mod tests {
         let text = "x".repeat(300 * 1024);
         let (cut, was_cut) = cut_for_model(&text, 256 * 1024);
         assert!(was_cut);
-        assert!(cut.ends_with("x\n[Result shortened: 256 KiB of 300 KiB shown]"), "{}", &cut[cut.len() - 60..]);
+        assert!(
+            cut.ends_with("x\n[Result shortened: 256 KiB of 300 KiB shown]"),
+            "{}",
+            &cut[cut.len() - 60..]
+        );
         assert_eq!(cut_for_model("short", 256), (Cow::Borrowed("short"), false));
     }
 

@@ -54,7 +54,9 @@ fn name_hash(slug: &str, original: &str) -> String {
     hasher.update(original.as_bytes());
     let digest = hasher.finalize();
     let pick = |at: usize, alphabet: &[u8]| char::from(alphabet[usize::from(digest[at]) % alphabet.len()]);
-    (0..NAME_HASH_CHARS).map(|at| if at == 0 { pick(at, HASH_FIRST) } else { pick(at, HASH_ALPHABET) }).collect()
+    (0..NAME_HASH_CHARS)
+        .map(|at| if at == 0 { pick(at, HASH_FIRST) } else { pick(at, HASH_ALPHABET) })
+        .collect()
 }
 
 fn looks_hashed(name: &str) -> bool {
@@ -85,13 +87,20 @@ impl Pattern {
             Some(parts) => parts,
             None => return name.is_empty(),
         };
-        let Some((last, middle)) = rest.split_last() else { return name.len() == first.len() && fits(first, name) };
-        if name.len() < first.len() + last.len() || !fits(first, name) || !fits(last, &name[name.len() - last.len()..]) {
+        let Some((last, middle)) = rest.split_last() else {
+            return name.len() == first.len() && fits(first, name);
+        };
+        if name.len() < first.len() + last.len()
+            || !fits(first, name)
+            || !fits(last, &name[name.len() - last.len()..])
+        {
             return false;
         }
         let mut open = &name[first.len()..name.len() - last.len()];
         for piece in middle {
-            let Some(at) = (0..(open.len() + 1).saturating_sub(piece.len())).find(|&at| fits(piece, &open[at..])) else {
+            let Some(at) =
+                (0..(open.len() + 1).saturating_sub(piece.len())).find(|&at| fits(piece, &open[at..]))
+            else {
                 return false;
             };
             open = &open[at + piece.len()..];

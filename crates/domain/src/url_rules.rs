@@ -100,16 +100,23 @@ pub fn check_url(text: &str, policy: &UrlPolicy) -> Result<String, String> {
     if !scheme_is("https") && !scheme_is("http") {
         return Err("Enter an absolute URL that begins with https://.".into());
     }
-    let url = Url::parse(text).map_err(|cause| format!("This is no URL: {cause}. Enter one such as https://mcp.example.com/mcp."))?;
+    let url = Url::parse(text).map_err(|cause| {
+        format!("This is no URL: {cause}. Enter one such as https://mcp.example.com/mcp.")
+    })?;
     // An empty `user:` part parses to nothing, so look at the text as well.
-    let authority = text.split_once("://").map_or("", |(_, rest)| rest.split(['/', '?', '#']).next().unwrap_or(""));
+    let authority =
+        text.split_once("://").map_or("", |(_, rest)| rest.split(['/', '?', '#']).next().unwrap_or(""));
     if !url.username().is_empty() || url.password().is_some() || authority.contains('@') {
-        return Err("The URL contains a user name or password. Remove it and choose an authentication type instead.".into());
+        return Err(
+            "The URL contains a user name or password. Remove it and choose an authentication type instead."
+                .into(),
+        );
     }
     if url.fragment().is_some() {
         return Err("The URL has a fragment, which is never sent. Remove the part from # on.".into());
     }
-    let origin = Origin::of(text).ok_or("The URL has no host. Enter one such as https://mcp.example.com/mcp.")?;
+    let origin =
+        Origin::of(text).ok_or("The URL has no host. Enter one such as https://mcp.example.com/mcp.")?;
     if origin.port == 0 {
         return Err("Port 0 cannot be reached. Enter the server's port.".into());
     }
@@ -179,7 +186,11 @@ mod tests {
             let detail = check_url(bad, &policy()).unwrap_err();
             assert!(detail.contains(why), "{bad}: {detail}");
         }
-        assert!(check_url(&format!("https://example.com/{}", "a".repeat(2048)), &policy()).unwrap_err().contains("2048"));
+        assert!(
+            check_url(&format!("https://example.com/{}", "a".repeat(2048)), &policy())
+                .unwrap_err()
+                .contains("2048")
+        );
     }
 
     #[test]

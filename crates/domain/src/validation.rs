@@ -67,3 +67,12 @@ pub(crate) fn at_most(text: &str, max: usize) -> Result<(), String> {
     let count = text.chars().count();
     if count > max { Err(format!("Has {count} characters; at most {max} are possible.")) } else { Ok(()) }
 }
+
+/// `a`, `a or b`, `a, b or c`, each in backticks.
+pub(crate) fn listed(values: &[&str]) -> String {
+    let quoted: Vec<String> = values.iter().map(|value| format!("`{value}`")).collect();
+    match quoted.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        _ => quoted.concat(),
+    }
+}

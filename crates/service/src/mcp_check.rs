@@ -7,7 +7,7 @@ use api::{
 };
 use domain::{
     mcp_server::auth_status,
-    tools::{ToolFilter, Verdict, exposed_name},
+    tools::{ToolFilter, exposed_name},
 };
 use std::{
     collections::HashMap,
@@ -52,7 +52,7 @@ impl Service {
         let mut report = CheckReport {
             outcome: ConnectOutcome::Skipped,
             auth_status: status,
-            error: reason,
+            error: reason.to_owned(),
             server_name: None,
             server_version: None,
             protocol_version: None,
@@ -76,15 +76,13 @@ impl Service {
                 return Ok(report);
             }
         };
-        let filter = ToolFilter::new(&stored.record.tool_allow_list, &stored.record.tool_deny_list);
+        let filter = ToolFilter::of(&stored.record);
         let unredacted = Self::viewer(ctx).unredacted;
         let catalogue = &result.catalogue;
         for tool in &catalogue.tools {
-            let (allowed, reason) = match filter.verdict(&tool.name) {
-                Verdict::Allowed => (true, String::new()),
-                Verdict::NotOnAllowList => (false, "Not on the allow list.".to_owned()),
-                Verdict::Denied { pattern } => (false, format!("Denied by the pattern {pattern}.")),
-            };
+            let verdict = filter.verdict(&tool.name);
+            let allowed = verdict.is_allowed();
+            let reason = if allowed { String::new() } else { verdict.reason() };
             if allowed || unredacted {
                 report.tools.push(CheckedTool {
                     exposed_name: exposed_name(&stored.record.slug, &tool.name),

@@ -10,11 +10,15 @@ use api::{
     servers::{McpServer, ServerWrite},
 };
 use domain::{
+    SecretChange, UrlPolicy,
     accounts::Action,
-    mcp_server::{self, SecretChange, UrlPolicy, Viewer, etag, to_wire},
+    mcp_server::{self, Viewer, etag, to_wire},
 };
 use secrecy::SecretString;
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr},
+};
 use store::{
     SealedColumn, StoreError,
     mcp_servers::{self, StoredServer},
@@ -43,9 +47,13 @@ impl Service {
         Viewer { unredacted: ctx.may(Action::ServersReadAll) }
     }
 
-    fn url_policy(&self) -> UrlPolicy {
-        let egress = self.deps().egress.clone();
-        UrlPolicy::new(move |host, port| egress.allow().names(host, port))
+    pub(crate) fn url_policy(&self) -> UrlPolicy {
+        // Plain http only where the operator allows a private destination; an address that is no literal is judged by its name.
+        let allow = self.deps().egress.allow();
+        UrlPolicy::new(move |host, port| {
+            let literal = host.trim_start_matches('[').trim_end_matches(']').parse();
+            allow.contains(host, port, literal.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)))
+        })
     }
 
     /// Servers the caller may see, by display name, then id; `after` and `limit` page.
@@ -113,20 +121,49 @@ impl Service {
         let caller = ctx.authorize(Action::ServersWrite)?;
         let draft = mcp_server::validate_create(&request, &self.url_policy()).map_err(Error::invalid)?;
         let id = self.new_id();
-        let now = self.now();
-        let mut record = draft.into_record(id, now, Some(caller.user.id));
-        let api_key = self.seal_api_key(id, SealedColumn::default(), record.1)?;
-        let custom_headers = self.seal_headers(id, SealedColumn::default(), record.2)?;
-        record.0.has_api_key = api_key.is_set();
-        record.0.has_custom_headers = custom_headers.is_set();
-        let stored = StoredServer { record: record.0, api_key, custom_headers };
+        let mut record = draft.record(id, self.now(), Some(caller.user.id));
+        let api_key = self.seal_api_key(id, SealedColumn::default(), draft.api_key)?;
+        let custom_headers = self.seal_headers(id, SealedColumn::default(), draft.custom_headers)?;
+        record.has_api_key = api_key.is_set();
+        record.has_custom_headers = custom_headers.is_set();
+        let stored = StoredServer { record, api_key, custom_headers };
         let mut write = self.db().write().await?;
         mcp_servers::server_insert(&mut write, &stored).await.map_err(slug_conflict)?;
         self.audit(&mut write, ctx, Act::on("server.create", "mcp_server", id, &stored.record.slug)).await?;
         write.commit().await?;
         let mut wire = to_wire(&stored.record, Self::viewer(ctx));
-        let _ = &mut wire;
+        if !draft.cleared.fields.is_empty() {
+            wire.credentials_cleared = Some(draft.cleared);
+        }
         Ok((wire, etag(&stored.record)))
+    }
+
+    /// Registers a server without a caller, unless its slug is taken: `--demo` does. A taken one gets the URL.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], [`Error::Unavailable`].
+    pub async fn server_ensure(&self, request: ServerWrite) -> Result<()> {
+        let ctx = OpContext::default();
+        let draft = mcp_server::validate_create(&request, &self.url_policy()).map_err(Error::invalid)?;
+        let record = draft.record(self.new_id(), self.now(), None);
+        let mut write = self.db().write().await?;
+        let taken = mcp_servers::server_list(&mut write, false).await?;
+        match taken.into_iter().find(|s| s.record.slug.eq_ignore_ascii_case(&record.slug)) {
+            Some(mut stored) => {
+                stored.record.url = record.url;
+                stored.record.credential_version += 1;
+                stored.record.updated_at = self.now();
+                mcp_servers::server_update(&mut write, &stored).await?;
+            }
+            None => {
+                let act = Act::on("server.create", "mcp_server", record.id, &record.slug);
+                self.audit(&mut write, &ctx, act).await?;
+                let stored = StoredServer { record, api_key: SealedColumn::default(), custom_headers: SealedColumn::default() };
+                mcp_servers::server_insert(&mut write, &stored).await?;
+            }
+        }
+        write.commit().await?;
+        Ok(())
     }
 
     /// Changes a server under a row lock; the answer says what was wiped.
@@ -145,20 +182,14 @@ impl Service {
         let stored = mcp_servers::server_get_for_update(&mut write, id).await?.ok_or(Error::NotFound)?;
         check_match(if_match, &etag(&stored.record))?;
         let change = mcp_server::merge_update(&stored.record, &request, &self.url_policy()).map_err(Error::invalid)?;
-        let mut record = change.record;
-        let now = self.now();
-        // Two edits within one microsecond must still differ: the ETag is made of this instant.
-        record.updated_at = if now > stored.record.updated_at { now } else { api::Timestamp(stored.record.updated_at.0 + 1) };
-        record.updated_by = Some(caller.user.id);
-        record.version = stored.record.version + 1;
-        record.credential_version = stored.record.credential_version + i64::from(change.credentials_changed);
+        let mut record = change.record(self.now(), Some(caller.user.id));
         let api_key = self.seal_api_key(id, stored.api_key, change.api_key)?;
         let custom_headers = self.seal_headers(id, stored.custom_headers, change.custom_headers)?;
         record.has_api_key = api_key.is_set();
         record.has_custom_headers = custom_headers.is_set();
         let stored = StoredServer { record, api_key, custom_headers };
         mcp_servers::server_update(&mut write, &stored).await.map_err(slug_conflict)?;
-        let act = Act::on("server.update", "mcp_server", id, &stored.record.slug).fields(change.changed_fields);
+        let act = Act::on("server.update", "mcp_server", id, &stored.record.slug).fields(change.changed.iter().map(|field| (*field).to_owned()).collect());
         self.audit(&mut write, ctx, act).await?;
         write.commit().await?;
         if change.credentials_changed || !stored.record.enabled {

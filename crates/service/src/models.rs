@@ -5,7 +5,10 @@ use api::{
     Uuid,
     models::{Model, ModelCreate, ModelUpdate},
 };
-use domain::{accounts::Action, models as rules};
+use domain::{
+    accounts::Action,
+    models::{self as rules, ModelDraft},
+};
 use store::{
     StoreError,
     models::{self, ModelRecord},
@@ -16,6 +19,18 @@ fn to_wire(record: &ModelRecord, unredacted: bool) -> Model {
         id: record.id,
         provider_id: unredacted.then_some(record.provider_id),
         model: unredacted.then(|| record.model.clone()),
+        display_name: record.display_name.clone(),
+        context_limit: record.context_limit,
+        max_output_tokens: record.max_output_tokens,
+        enabled: record.enabled,
+        is_default: record.is_default,
+    }
+}
+
+fn draft_of(record: &ModelRecord) -> ModelDraft {
+    ModelDraft {
+        provider_id: record.provider_id,
+        model: record.model.clone(),
         display_name: record.display_name.clone(),
         context_limit: record.context_limit,
         max_output_tokens: record.max_output_tokens,
@@ -40,7 +55,7 @@ impl Service {
     /// [`Error::Unauthorized`].
     pub async fn model_list(&self, ctx: &OpContext) -> Result<Vec<Model>> {
         ctx.require()?;
-        let unredacted = ctx.may(Action::ServersReadAll);
+        let unredacted = ctx.may(Action::ModelsReadAll);
         let mut session = self.db().read().await?;
         let records = models::model_list(&mut session).await?;
         Ok(records
@@ -91,22 +106,18 @@ impl Service {
     /// [`Error::Forbidden`], [`Error::NotFound`], [`Error::Invalid`], [`Error::Conflict`].
     pub async fn model_update(&self, ctx: &OpContext, id: Uuid, request: ModelUpdate) -> Result<Model> {
         ctx.authorize(Action::ModelsWrite)?;
-        rules::validate_model_update(&request).map_err(Error::invalid)?;
         let mut write = self.db().write().await?;
         let mut record = models::model_get(&mut write, id).await?.ok_or(Error::NotFound)?;
-        if let Some(model) = &request.model {
-            record.model = model.trim().to_owned();
-        }
-        if let Some(name) = &request.display_name {
-            record.display_name = name.trim().to_owned();
-        }
-        record.context_limit = request.context_limit.unwrap_or(record.context_limit);
-        record.max_output_tokens = request.max_output_tokens.unwrap_or(record.max_output_tokens);
-        record.enabled = request.enabled.unwrap_or(record.enabled);
-        if request.is_default == Some(true) && !record.is_default {
+        let draft = rules::validate_model_update(&draft_of(&record), &request).map_err(Error::invalid)?;
+        if draft.is_default && !record.is_default {
             models::model_default_clear(&mut write).await?;
         }
-        record.is_default = request.is_default.unwrap_or(record.is_default);
+        record.model = draft.model;
+        record.display_name = draft.display_name;
+        record.context_limit = draft.context_limit;
+        record.max_output_tokens = draft.max_output_tokens;
+        record.enabled = draft.enabled;
+        record.is_default = draft.is_default;
         record.updated_at = self.now();
         models::model_update(&mut write, &record).await.map_err(conflict)?;
         self.audit(&mut write, ctx, Act::on("model.update", "model", id, &record.display_name)).await?;

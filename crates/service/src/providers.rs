@@ -7,14 +7,19 @@ use crate::{
 };
 use api::{
     Uuid,
-    models::{Provider, ProviderCreate, ProviderUpdate},
+    models::{Provider, ProviderCreate, ProviderType, ProviderUpdate},
 };
-use domain::{accounts::Action, models as rules};
+use domain::{SecretChange, accounts::Action, models as rules};
 use secrecy::SecretString;
 use store::{
     SealedColumn, StoreError,
+    models::ModelRecord,
     providers::{self, ProviderRecord},
 };
+
+/// The demo model has no real limits; these keep its chats within what any model takes.
+const DEMO_CONTEXT_TOKENS: i64 = 128_000;
+const DEMO_OUTPUT_TOKENS: i64 = 32_000;
 
 pub(crate) fn api_key_place(row: Uuid) -> Place {
     Place { table: "llm_providers", column: "api_key", row }
@@ -52,12 +57,20 @@ impl Service {
         self.deps().egress.check_url(&url).map_err(|e| Error::invalid_field("base_url", e.public_message()))
     }
 
+    fn seal_provider_key(&self, id: Uuid, current: SealedColumn, change: SecretChange) -> Result<SealedColumn> {
+        match change {
+            SecretChange::Keep => Ok(current),
+            SecretChange::Clear => Ok(SealedColumn::default()),
+            SecretChange::Set(key) => seal(&self.deps().keyring, &api_key_place(id), &SecretString::from(key)),
+        }
+    }
+
     /// All providers, for those who manage models or audit.
     ///
     /// # Errors
     /// [`Error::Forbidden`].
     pub async fn provider_list(&self, ctx: &OpContext) -> Result<Vec<Provider>> {
-        ctx.authorize(Action::ServersReadAll)?;
+        ctx.authorize(Action::ModelsReadAll)?;
         let mut session = self.db().read().await?;
         Ok(providers::provider_list(&mut session).await?.iter().map(to_wire).collect())
     }
@@ -68,13 +81,10 @@ impl Service {
     /// [`Error::Forbidden`], [`Error::Invalid`], [`Error::Conflict`] on the name.
     pub async fn provider_create(&self, ctx: &OpContext, request: ProviderCreate) -> Result<Provider> {
         ctx.authorize(Action::ModelsWrite)?;
-        let draft = rules::validate_provider_create(&request).map_err(Error::invalid)?;
+        let draft = rules::validate_provider_create(&request, &self.url_policy()).map_err(Error::invalid)?;
         self.base_url_check(&draft.base_url)?;
         let (id, now) = (self.new_id(), self.now());
-        let api_key = match draft.api_key {
-            Some(key) => seal(&self.deps().keyring, &api_key_place(id), &SecretString::from(key))?,
-            None => SealedColumn::default(),
-        };
+        let api_key = self.seal_provider_key(id, SealedColumn::default(), draft.api_key)?;
         let record = ProviderRecord {
             id,
             name: draft.name,
@@ -92,6 +102,56 @@ impl Service {
         Ok(to_wire(&record))
     }
 
+    /// Makes a provider without a caller, unless one has the name: the operator's environment and `--demo` do. A demo provider
+    /// comes with its model.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], [`Error::Unavailable`].
+    pub async fn provider_ensure(&self, name: &str, provider_type: ProviderType, base_url: &str, key: Option<SecretString>) -> Result<()> {
+        let ctx = OpContext::default();
+        let mut write = self.db().write().await?;
+        if providers::provider_list(&mut write).await?.iter().any(|p| p.name.eq_ignore_ascii_case(name)) {
+            return Ok(());
+        }
+        let (id, now) = (self.new_id(), self.now());
+        let api_key = match &key {
+            Some(key) => seal(&self.deps().keyring, &api_key_place(id), key)?,
+            None => SealedColumn::default(),
+        };
+        let record = ProviderRecord {
+            id,
+            name: name.to_owned(),
+            provider_type,
+            base_url: base_url.trim_end_matches('/').to_owned(),
+            api_key,
+            enabled: true,
+            created_at: now,
+            updated_at: now,
+        };
+        providers::provider_insert(&mut write, &record).await.map_err(name_conflict)?;
+        self.audit(&mut write, &ctx, Act::on("provider.create", "provider", id, name)).await?;
+        if provider_type == ProviderType::Demo {
+            let first = !store::models::model_list(&mut write).await?.iter().any(|model| model.is_default);
+            let model = ModelRecord {
+                id: self.new_id(),
+                provider_id: id,
+                model: "demo".to_owned(),
+                display_name: "Demo model (no AI)".to_owned(),
+                context_limit: DEMO_CONTEXT_TOKENS,
+                max_output_tokens: DEMO_OUTPUT_TOKENS,
+                enabled: true,
+                is_default: first,
+                provider_enabled: true,
+                created_at: now,
+                updated_at: now,
+            };
+            store::models::model_insert(&mut write, &model).await?;
+            self.audit(&mut write, &ctx, Act::on("model.create", "model", model.id, &model.display_name)).await?;
+        }
+        write.commit().await?;
+        Ok(())
+    }
+
     /// Changes a provider. Another origin in the base URL wipes the key unless it is sent again: a stored key goes only where it
     /// was meant for.
     ///
@@ -101,33 +161,18 @@ impl Service {
         ctx.authorize(Action::ModelsWrite)?;
         let mut write = self.db().write().await?;
         let mut record = providers::provider_get(&mut write, id).await?.ok_or(Error::NotFound)?;
-        let draft = rules::validate_provider_update(record.provider_type, &record.name, &record.base_url, record.enabled, &request)
-            .map_err(Error::invalid)?;
-        let mut changed = Vec::new();
-        if draft.base_url != record.base_url {
-            self.base_url_check(&draft.base_url)?;
-            changed.push("base_url".to_owned());
+        let change =
+            rules::validate_provider_update(&to_wire(&record), &request, &self.url_policy()).map_err(Error::invalid)?;
+        if change.base_url != record.base_url {
+            self.base_url_check(&change.base_url)?;
         }
-        match request.api_key.as_deref().map(str::trim) {
-            Some("") => {
-                record.api_key = SealedColumn::default();
-                changed.push("api_key cleared".to_owned());
-            }
-            Some(key) => {
-                record.api_key = seal(&self.deps().keyring, &api_key_place(id), &SecretString::from(key.to_owned()))?;
-                changed.push("api_key changed".to_owned());
-            }
-            None if origin(&draft.base_url) != origin(&record.base_url) && record.api_key.is_set() => {
-                record.api_key = SealedColumn::default();
-                changed.push("api_key cleared".to_owned());
-            }
-            None => {}
-        }
-        record.name = draft.name;
-        record.base_url = draft.base_url;
-        record.enabled = draft.enabled;
+        record.api_key = self.seal_provider_key(id, record.api_key, change.api_key)?;
+        record.name = change.name;
+        record.base_url = change.base_url;
+        record.enabled = change.enabled;
         record.updated_at = self.now();
         providers::provider_update(&mut write, &record).await.map_err(name_conflict)?;
+        let changed = change.changed.iter().map(|field| (*field).to_owned()).collect();
         self.audit(&mut write, ctx, Act::on("provider.update", "provider", id, &record.name).fields(changed)).await?;
         write.commit().await?;
         Ok(to_wire(&record))
@@ -146,8 +191,4 @@ impl Service {
         write.commit().await?;
         Ok(())
     }
-}
-
-fn origin(url: &str) -> Option<String> {
-    url::Url::parse(url).ok().map(|url| url.origin().ascii_serialization())
 }

@@ -1,7 +1,8 @@
 //! The first owner (behaviour 30): made once, with a token of 256 bits that only the operator saw.
 
 use crate::{Error, OpContext, Result, Service, audit::Act, users::new_user_record};
-use api::users::{FirstUserCreate, Role, User};
+use api::users::{FirstUserCreate, Role, User, UserCreate};
+use domain::accounts;
 use sha2::{Digest, Sha256};
 use store::{Db, settings, users};
 use subtle::ConstantTimeEq;
@@ -23,6 +24,34 @@ impl Service {
     pub async fn users_exist(&self) -> Result<bool> {
         let mut session = self.db().read().await?;
         Ok(users::users_exist(&mut session).await?)
+    }
+
+    /// A fresh token of 256 bits.
+    pub fn setup_token_generate(&self) -> String {
+        self.new_token()
+    }
+
+    /// A password that passes our own rules, for accounts made without a person: `--demo`.
+    pub fn password_generate(&self) -> String {
+        self.new_token().chars().take(20).collect()
+    }
+
+    /// Sets the password of the account with this e-mail, without a caller: `--demo` prints a new one at each start.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Unavailable`].
+    pub async fn password_reset(&self, email: &str, password: &str) -> Result<()> {
+        let hash = self.0.passwords.hash(password.to_owned()).await?;
+        let mut write = self.db().write().await?;
+        let mut record = users::user_by_email(&mut write, email).await?.ok_or(Error::NotFound)?;
+        record.password_hash = Some(hash);
+        record.user.updated_at = self.now();
+        users::user_update(&mut write, &record).await?;
+        let ctx = OpContext::default();
+        let act = Act::on("user.password", "user", record.user.id, &record.user.username);
+        self.audit(&mut write, &ctx, act.fields(vec!["password changed".to_owned()])).await?;
+        write.commit().await?;
+        Ok(())
     }
 
     /// Makes `token` the one that sets up the first owner; earlier ones no longer work. Nothing happens once users exist.
@@ -51,15 +80,8 @@ impl Service {
                 "The setup link is wrong or was used already. Start Patchbay again to get a new one.".to_owned(),
             ));
         }
-        let record = new_user_record(
-            self,
-            &request.email,
-            &request.username,
-            &request.name,
-            Some(request.password),
-            vec![Role::Owner],
-        )
-        .await?;
+        let new = accounts::validate_first_user(&request).map_err(Error::invalid)?;
+        let record = new_user_record(self, new).await?;
         let mut write = self.db().write().await?;
         users::users_lock(&mut write).await?;
         if users::users_exist(&mut write).await? || !settings::setting_delete(&mut write, SETUP_TOKEN_HASH).await? {
@@ -81,7 +103,15 @@ impl Service {
             return Ok(false);
         }
         drop(session);
-        let record = new_user_record(self, email, username, name, Some(password.to_owned()), vec![role]).await?;
+        let request = UserCreate {
+            email: email.to_owned(),
+            username: username.to_owned(),
+            name: name.to_owned(),
+            password: password.to_owned(),
+            roles: vec![role.as_str().to_owned()],
+        };
+        let new = accounts::validate_user_create(&request).map_err(Error::invalid)?;
+        let record = new_user_record(self, new).await?;
         let mut write = self.db().write().await?;
         users::user_insert(&mut write, &record).await?;
         settings::setting_delete(&mut write, SETUP_TOKEN_HASH).await?;

@@ -5,11 +5,8 @@ use api::{
     Uuid,
     users::{Token, TokenCreate, TokenCreated},
 };
+use domain::accounts;
 use store::credentials::{self, CredentialKind, CredentialRecord};
-
-const DEFAULT_LIFETIME_SECONDS: i64 = 30 * 24 * 3600;
-const LONGEST_LIFETIME_SECONDS: i64 = 366 * 24 * 3600;
-const NAME_CHARS: usize = 64;
 
 impl Service {
     /// Makes a token; its text is in the answer and nowhere else. Tokens are made by their user only: an admin who could make one
@@ -23,19 +20,7 @@ impl Service {
         if user_id != caller.user.id {
             return Err(Error::Forbidden("A token can only be made by the user it belongs to.".to_owned()));
         }
-        let mut wrong = Vec::new();
-        let name = request.token_name.trim().to_owned();
-        if name.is_empty() || name.chars().count() > NAME_CHARS || name.chars().any(char::is_control) {
-            wrong.push(api::Validation::new("token_name", format!("Give a name of 1 to {NAME_CHARS} characters.")));
-        }
-        if !(0..=LONGEST_LIFETIME_SECONDS).contains(&request.lifetime_seconds) {
-            wrong.push(api::Validation::new("lifetime_seconds", "Choose between 1 second and 366 days; 0 means 30 days."));
-        }
-        if !wrong.is_empty() {
-            return Err(Error::invalid(wrong));
-        }
-        let lifetime =
-            if request.lifetime_seconds == 0 { DEFAULT_LIFETIME_SECONDS } else { request.lifetime_seconds };
+        let (name, lifetime) = accounts::validate_token_create(&request).map_err(Error::invalid)?;
         let token = self.new_token();
         let now = self.now();
         let record = CredentialRecord {

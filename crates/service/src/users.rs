@@ -3,57 +3,37 @@
 use crate::{Error, OpContext, Result, Service, audit::Act};
 use api::{
     Uuid, Validation,
-    users::{PasswordChange, Role, User, UserCreate, UserStatus, UserUpdate},
+    users::{PasswordChange, User, UserCreate, UserStatus, UserUpdate},
 };
-use domain::accounts::{self, Action};
+use domain::accounts::{self, Action, NewUser, can_manage_user};
 use store::{StoreError, credentials, users, users::UserRecord};
 
 /// A page of users at most.
 const PAGE: i64 = 200;
 
-/// Validates and hashes: a record ready to insert.
-pub(crate) async fn new_user_record(
-    service: &Service,
-    email: &str,
-    username: &str,
-    name: &str,
-    password: Option<String>,
-    roles: Vec<Role>,
-) -> Result<UserRecord> {
-    let (email, username, name) = (email.trim().to_owned(), username.trim().to_owned(), name.trim().to_owned());
-    let mut wrong = accounts::validate_profile(&email, &username, &name);
-    if let Some(password) = &password {
-        wrong.extend(accounts::validate_password(password, &email, &username));
-    }
-    if !wrong.is_empty() {
-        return Err(Error::invalid(wrong));
-    }
-    let password_hash = match password {
-        Some(password) => Some(service.0.passwords.hash(password).await?),
-        None => None,
-    };
+/// Hashes the password: a record ready to insert.
+pub(crate) async fn new_user_record(service: &Service, new: NewUser) -> Result<UserRecord> {
+    let password_hash = Some(service.0.passwords.hash(new.password).await?);
     let now = service.now();
-    let id = service.new_id();
-    Ok(UserRecord {
-        user: User { id, email, username, name, roles, status: UserStatus::Active, created_at: now, updated_at: now },
-        password_hash,
-    })
+    let user = User {
+        id: service.new_id(),
+        email: new.email,
+        username: new.username,
+        name: new.name,
+        roles: new.roles,
+        status: UserStatus::Active,
+        created_at: now,
+        updated_at: now,
+    };
+    Ok(UserRecord { user, password_hash })
 }
 
-fn parse_roles(names: &[String], wrong: &mut Vec<Validation>) -> Vec<Role> {
-    if names.is_empty() {
-        return vec![Role::Member];
-    }
-    let mut roles: Vec<Role> = Vec::new();
-    for name in names {
-        match Role::parse(name) {
-            Some(role) => roles.push(role),
-            None => wrong.push(Validation::new("roles", format!("\"{name}\" is not a role. Use owner, admin, auditor or member."))),
-        }
-    }
-    roles.sort();
-    roles.dedup();
-    roles
+fn refuse_owner_change() -> Error {
+    Error::Forbidden("Only an owner can change an owner.".to_owned())
+}
+
+fn last_owner() -> Error {
+    Error::conflict("This is the last active owner. Make somebody else an owner first.")
 }
 
 fn conflict(error: StoreError) -> Error {
@@ -93,23 +73,12 @@ impl Service {
     /// # Errors
     /// [`Error::Forbidden`], [`Error::Invalid`], [`Error::Conflict`].
     pub async fn user_create(&self, ctx: &OpContext, request: UserCreate) -> Result<User> {
-        ctx.authorize(Action::UsersManage)?;
-        let mut wrong = Vec::new();
-        let roles = parse_roles(&request.roles, &mut wrong);
-        if roles.contains(&Role::Owner) {
-            ctx.authorize(Action::OwnersManage)?;
+        let caller = ctx.authorize(Action::UsersManage)?;
+        let new = accounts::validate_user_create(&request).map_err(Error::invalid)?;
+        if !can_manage_user(&caller.user.roles, &[], &new.roles) {
+            return Err(refuse_owner_change());
         }
-        let record =
-            new_user_record(self, &request.email, &request.username, &request.name, Some(request.password), roles).await;
-        let record = match (record, wrong.is_empty()) {
-            (Ok(record), true) => record,
-            (Ok(_), false) => return Err(Error::invalid(wrong)),
-            (Err(Error::Invalid { mut validations, .. }), _) => {
-                validations.extend(wrong);
-                return Err(Error::invalid(validations));
-            }
-            (Err(error), _) => return Err(error),
-        };
+        let record = new_user_record(self, new).await?;
         let mut write = self.db().write().await?;
         users::user_insert(&mut write, &record).await.map_err(conflict)?;
         self.audit(&mut write, ctx, Act::on("user.create", "user", record.user.id, &record.user.username)).await?;
@@ -130,78 +99,44 @@ impl Service {
         if administrative || !own {
             ctx.authorize(Action::UsersManage)?;
         }
-        let mut wrong = Vec::new();
-        let roles = request.roles.as_ref().map(|names| parse_roles(names, &mut wrong));
-        let status = match request.status.as_deref() {
-            None => None,
-            Some("active") => Some(UserStatus::Active),
-            Some("suspended") => Some(UserStatus::Suspended),
-            Some(_) => {
-                wrong.push(Validation::new("status", "Use active or suspended."));
-                None
-            }
-        };
         let mut session = self.db().read().await?;
         let current = users::user_get(&mut session, id).await?.ok_or(Error::NotFound)?;
         drop(session);
-        let email = request.email.as_deref().unwrap_or(&current.user.email).trim().to_owned();
-        let username = request.username.as_deref().unwrap_or(&current.user.username).trim().to_owned();
-        let name = request.name.as_deref().unwrap_or(&current.user.name).trim().to_owned();
-        wrong.extend(accounts::validate_profile(&email, &username, &name));
-        if let Some(password) = &request.password {
-            wrong.extend(accounts::validate_password(password, &email, &username));
+        let change = accounts::validate_user_update(&current.user, &request).map_err(Error::invalid)?;
+        if own && change.status == UserStatus::Suspended {
+            return Err(Error::invalid_field("status", "You cannot suspend your own account."));
         }
-        if own && (status == Some(UserStatus::Suspended)) {
-            wrong.push(Validation::new("status", "You cannot suspend your own account."));
-        }
-        if !wrong.is_empty() {
-            return Err(Error::invalid(wrong));
-        }
-        let password_hash = match request.password.clone() {
+        let password_hash = match change.password {
             Some(password) => Some(self.0.passwords.hash(password).await?),
             None => None,
         };
         let mut write = self.db().write().await?;
         let mut record = users::user_get_for_update(&mut write, id).await?.ok_or(Error::NotFound)?;
+        if record.user != current.user {
+            return Err(Error::conflict("Somebody else changed this account meanwhile. Load it again and repeat your change."));
+        }
+        if administrative && !can_manage_user(&caller.user.roles, &record.user.roles, &change.roles) {
+            return Err(refuse_owner_change());
+        }
         let was_owner = record.user.is_owner() && record.user.status == UserStatus::Active;
-        let touches_owner = record.user.is_owner() || roles.as_ref().is_some_and(|r| r.contains(&Role::Owner));
-        if touches_owner && !own && !ctx.may(Action::OwnersManage) {
-            return Err(Error::Forbidden("Only an owner can change an owner.".to_owned()));
-        }
-        if touches_owner && roles.is_some() && !ctx.may(Action::OwnersManage) {
-            return Err(Error::Forbidden("Only an owner can change an owner.".to_owned()));
-        }
-        let mut changed = Vec::new();
-        let mut set = |field: &str, differs: bool| {
-            if differs {
-                changed.push(field.to_owned());
-            }
-        };
-        set("email", record.user.email != email);
-        set("username", record.user.username != username);
-        set("name", record.user.name != name);
-        set("roles", roles.as_ref().is_some_and(|r| *r != record.user.roles));
-        set("status", status.is_some_and(|s| s != record.user.status));
-        set("password changed", password_hash.is_some());
-        record.user.email = email;
-        record.user.username = username;
-        record.user.name = name;
-        record.user.roles = roles.unwrap_or(record.user.roles);
-        record.user.status = status.unwrap_or(record.user.status);
+        let ends_sessions = password_hash.is_some() || change.status == UserStatus::Suspended;
+        record.user.email = change.email;
+        record.user.username = change.username;
+        record.user.name = change.name;
+        record.user.roles = change.roles;
+        record.user.status = change.status;
         record.user.updated_at = self.now();
-        let ends_sessions = password_hash.is_some() || record.user.status == UserStatus::Suspended;
-        if password_hash.is_some() {
-            record.password_hash = password_hash;
-        }
+        record.password_hash = password_hash.or(record.password_hash);
         users::user_update(&mut write, &record).await.map_err(conflict)?;
         let still_owner = record.user.is_owner() && record.user.status == UserStatus::Active;
         if was_owner && !still_owner && users::owners_count(&mut write).await? == 0 {
-            return Err(Error::conflict("This is the last active owner. Make somebody else an owner first."));
+            return Err(last_owner());
         }
         if ends_sessions {
             let keep = own.then_some(caller.credential_id);
             credentials::sessions_delete_others(&mut write, id, keep).await?;
         }
+        let changed = change.changed.iter().map(|field| (*field).to_owned()).collect();
         self.audit(&mut write, ctx, Act::on("user.update", "user", id, &record.user.username).fields(changed)).await?;
         write.commit().await?;
         Ok(record.user)
@@ -219,12 +154,12 @@ impl Service {
         }
         let mut write = self.db().write().await?;
         let record = users::user_get_for_update(&mut write, id).await?.ok_or(Error::NotFound)?;
-        if record.user.is_owner() {
-            ctx.authorize(Action::OwnersManage)?;
+        if !can_manage_user(&caller.user.roles, &record.user.roles, &[]) {
+            return Err(refuse_owner_change());
         }
         users::user_delete(&mut write, id).await?;
         if record.user.is_owner() && users::owners_count(&mut write).await? == 0 {
-            return Err(Error::conflict("This is the last active owner. Make somebody else an owner first."));
+            return Err(last_owner());
         }
         self.audit(&mut write, ctx, Act::on("user.delete", "user", id, &record.user.username)).await?;
         write.commit().await?;
@@ -247,7 +182,10 @@ impl Service {
         let mut session = self.db().read().await?;
         let current = users::user_get(&mut session, id).await?.ok_or(Error::NotFound)?;
         drop(session);
-        let mut wrong = accounts::validate_password(&request.password, &current.user.email, &current.user.username);
+        let mut wrong = Vec::new();
+        if let Err(detail) = accounts::check_password(&request.password, &current.user.email, &current.user.username) {
+            wrong.push(Validation::new("password", detail));
+        }
         if !self.0.passwords.verify(request.old_password, current.password_hash).await? {
             wrong.push(Validation::new("old_password", "This is not your current password."));
         }

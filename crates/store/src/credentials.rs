@@ -177,3 +177,14 @@ pub async fn sessions_delete_others(write: &mut Write, user_id: Uuid, keep: Opti
 pub async fn credentials_sweep(write: &mut Write, now: Timestamp) -> Result<u64> {
     execute!(write, "DELETE FROM credentials WHERE expires_at < $1", Micros::from(now))
 }
+
+/// Whether a credential can still be used: there, not expired, its user active.
+///
+/// # Errors
+/// [`crate::StoreError::Unavailable`].
+pub async fn credential_alive(session: &mut Session, id: Uuid, now: Timestamp) -> Result<bool> {
+    let sql = "SELECT CAST(1 AS BIGINT) FROM credentials c JOIN users u ON u.id = c.user_id \
+               WHERE c.id = $1 AND c.expires_at > $2 AND u.status = 'active'";
+    let row: Option<(i64,)> = fetch_optional!(session, (i64,), sql, id, Micros::from(now))?;
+    Ok(row.is_some())
+}

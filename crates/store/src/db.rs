@@ -12,13 +12,13 @@ use sqlx::{
 use std::{path::Path, str::FromStr, time::Duration};
 
 /// How long a caller waits for a connection, and SQLite's writer for the file's lock (threats 5, Database).
-pub const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Longest statement on PostgreSQL, milliseconds.
-pub const STATEMENT_TIMEOUT_MS: u32 = 10_000;
+const STATEMENT_TIMEOUT_MS: u32 = 10_000;
 /// Readers beside SQLite's one writer.
-pub const SQLITE_READERS: u32 = 4;
+const SQLITE_READERS: u32 = 4;
 /// Connections to PostgreSQL.
-pub const POSTGRES_CONNECTIONS: u32 = 16;
+const POSTGRES_CONNECTIONS: u32 = 16;
 
 /// Where the database is.
 #[derive(Debug, Clone)]

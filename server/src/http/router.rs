@@ -80,21 +80,29 @@ async fn envelope(response: Response) -> Response {
     }
 }
 
+const SERVERS: &str = "/api/experimental/mcp/servers";
+const CHATS: &str = "/api/experimental/chats";
+
 fn servers_api() -> Router<AppState> {
+    let collection = get(servers::list).post(servers::create);
     Router::new()
-        .route("/", get(servers::list).post(servers::create))
-        .route("/{id}", get(servers::get).patch(servers::update).delete(servers::delete))
-        .route("/{id}/check", post(servers::check))
+        // Clients of the reference write the collection with and without the slash.
+        .route(SERVERS, collection.clone())
+        .route(&format!("{SERVERS}/"), collection)
+        .route(&format!("{SERVERS}/{{id}}"), get(servers::get).patch(servers::update).delete(servers::delete))
+        .route(&format!("{SERVERS}/{{id}}/check"), post(servers::check))
 }
 
 fn chats_api() -> Router<AppState> {
+    let collection = get(chats::list).post(chats::create);
     Router::new()
-        .route("/", get(chats::list).post(chats::create))
-        .route("/{id}", get(chats::get).patch(chats::update).delete(chats::delete))
-        .route("/{id}/messages", get(chats::messages).post(chats::send))
-        .route("/{id}/messages/{message}", patch(chats::edit))
-        .route("/{id}/interrupt", post(chats::interrupt))
-        .route("/{id}/stream", get(stream::follow))
+        .route(CHATS, collection.clone())
+        .route(&format!("{CHATS}/"), collection)
+        .route(&format!("{CHATS}/{{id}}"), get(chats::get).patch(chats::update).delete(chats::delete))
+        .route(&format!("{CHATS}/{{id}}/messages"), get(chats::messages).post(chats::send))
+        .route(&format!("{CHATS}/{{id}}/messages/{{message}}"), patch(chats::edit))
+        .route(&format!("{CHATS}/{{id}}/interrupt"), post(chats::interrupt))
+        .route(&format!("{CHATS}/{{id}}/stream"), get(stream::follow))
 }
 
 fn v2_api() -> Router<AppState> {
@@ -119,8 +127,8 @@ fn v2_api() -> Router<AppState> {
 /// The whole surface.
 pub fn router(state: AppState) -> Router {
     let api = Router::new()
-        .nest("/api/experimental/mcp/servers", slashless(servers_api()))
-        .nest("/api/experimental/chats", slashless(chats_api()))
+        .merge(servers_api())
+        .merge(chats_api())
         .nest("/api/v2", v2_api())
         .route("/api/{*rest}", any(unknown_route))
         .layer(map_response(envelope));
@@ -143,9 +151,4 @@ pub fn router(state: AppState) -> Router {
         .layer(from_fn_with_state(state.clone(), headers::secure))
         .layer(from_fn_with_state(state.clone(), request_id::assign))
         .with_state(state)
-}
-
-/// The contract writes `/`; axum's nesting answers only the form without a trailing slash, so both are routed by the caller's nest.
-fn slashless(router: Router<AppState>) -> Router<AppState> {
-    router
 }

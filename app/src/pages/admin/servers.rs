@@ -2,4 +2,4 @@
 
 pub mod editor;
 pub mod list;
-mod words;
+pub(super) mod words;

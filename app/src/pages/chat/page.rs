@@ -295,7 +295,9 @@ fn tick_while_calls_run(chat: OpenChat) {
             return;
         }
         #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 fit a double")]
-        let tick = move || drop(chat.now_ms.try_set(Some(browser::now_millis() as f64)));
+        let tick = move || {
+            chat.now_ms.try_set(Some(browser::now_millis() as f64));
+        };
         tick();
         if let Ok(handle) = set_interval_with_handle(tick, TICK) {
             on_cleanup(move || handle.clear());

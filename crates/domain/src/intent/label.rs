@@ -110,7 +110,9 @@ mod tests {
 
     #[test]
     fn without_an_intent_the_fallback_stands() {
-        for args in [json!({}), json!(null), json!("text"), json!([1]), json!({"properties": {"model_intent": "x"}})] {
+        for args in
+            [json!({}), json!(null), json!("text"), json!([1]), json!({"properties": {"model_intent": "x"}})]
+        {
             assert_eq!(label(&args, "Create issue"), "Create issue");
         }
         assert_eq!(label(&json!({}), "line\nbreak"), "line break");

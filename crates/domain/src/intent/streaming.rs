@@ -139,9 +139,7 @@ impl StreamingLabel {
                 '}' => Place::Done,
                 _ => self.place,
             },
-            Place::Nested { depth, in_text: true } => {
-                Place::Nested { depth, in_text: !self.string.skip(c) }
-            }
+            Place::Nested { depth, in_text: true } => Place::Nested { depth, in_text: !self.string.skip(c) },
             Place::Nested { depth, in_text: false } => match c {
                 '"' => {
                     self.string = StringDecoder::default();
@@ -194,10 +192,7 @@ enum Escape {
     /// After the backslash.
     Begun,
     /// In `\uXXXX`: the value and the number of digits so far.
-    Unicode {
-        value: u16,
-        digits: u8,
-    },
+    Unicode { value: u16, digits: u8 },
 }
 
 enum Piece {

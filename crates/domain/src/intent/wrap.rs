@@ -62,7 +62,8 @@ pub fn wrap_schema(schema: &Value) -> Value {
 /// Keywords whose value is data, not a schema: a `$ref` in there is none.
 const DATA: [&str; 5] = ["const", "enum", "default", "examples", "example"];
 /// Keywords whose value maps names to schemas: a name there is no keyword.
-const NAMED: [&str; 6] = ["properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependencies"];
+const NAMED: [&str; 6] =
+    ["properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependencies"];
 
 fn turn_references(schema: &mut Map<String, Value>, id: Option<&str>, depth: usize) {
     if let Some(Value::String(reference)) = schema.get_mut("$ref")
@@ -94,7 +95,8 @@ fn turn_value(value: &mut Value, id: Option<&str>, depth: usize) {
     }
     match value {
         // A schema with its own `$id` is a document of its own: its references mean its own root and stay right.
-        Value::Object(schema) if schema.get("$id").and_then(Value::as_str).is_some_and(|id| !id.starts_with('#')) => {}
+        Value::Object(schema)
+            if schema.get("$id").and_then(Value::as_str).is_some_and(|id| !id.starts_with('#')) => {}
         Value::Object(schema) => turn_references(schema, id, depth),
         Value::Array(items) => items.iter_mut().for_each(|item| turn_value(item, id, depth + 1)),
         _ => {}
@@ -104,14 +106,21 @@ fn turn_value(value: &mut Value, id: Option<&str>, depth: usize) {
 /// Where a reference points now; `None` when it stays as it is.
 fn turned(reference: &str, id: Option<&str>) -> Option<String> {
     // The schema may call itself by its full name, which is gone.
-    let by_name = id.and_then(|id| reference.strip_prefix(id)).filter(|rest| rest.is_empty() || rest.starts_with('#'));
+    let by_name =
+        id.and_then(|id| reference.strip_prefix(id)).filter(|rest| rest.is_empty() || rest.starts_with('#'));
     let fragment = by_name.unwrap_or(reference);
     let turned = match fragment {
         "" if by_name.is_some() => INNER.to_owned(),
         "#" | "#/" => fragment.replacen('#', INNER, 1),
         _ if DEFINITIONS.iter().any(|name| {
-            fragment.strip_prefix("#/").and_then(|rest| rest.strip_prefix(name)).is_some_and(|rest| rest.starts_with('/'))
-        }) => fragment.to_owned(),
+            fragment
+                .strip_prefix("#/")
+                .and_then(|rest| rest.strip_prefix(name))
+                .is_some_and(|rest| rest.starts_with('/'))
+        }) =>
+        {
+            fragment.to_owned()
+        }
         _ if fragment.starts_with("#/") => fragment.replacen('#', INNER, 1),
         // Anchors name their target wherever it stands.
         _ => fragment.to_owned(),
@@ -176,7 +185,9 @@ mod tests {
         assert_eq!(wrapped["$defs"]["Node"]["properties"]["next"]["$ref"], "#/$defs/Node");
         assert_eq!(wrapped["$defs"]["Node"]["properties"]["top"]["$ref"], "#/properties/properties");
         let own = inner(&wrapped);
-        assert!(own.get("$defs").is_none() && own.get("definitions").is_none() && own.get("$schema").is_none());
+        assert!(
+            own.get("$defs").is_none() && own.get("definitions").is_none() && own.get("$schema").is_none()
+        );
         assert_eq!(own["properties"]["node"]["$ref"], "#/$defs/Node");
         assert_eq!(own["properties"]["same"]["$ref"], "#/properties/properties/properties/node");
         let any_of = &own["properties"]["items"]["items"]["anyOf"];
@@ -226,12 +237,17 @@ mod tests {
 
     #[test]
     fn odd_roots_are_wrapped_as_they_are() {
-        for schema in [json!(true), json!({}), json!({"$ref": "#/$defs/A", "$defs": {"A": {"type": "object"}}})] {
+        for schema in
+            [json!(true), json!({}), json!({"$ref": "#/$defs/A", "$defs": {"A": {"type": "object"}}})]
+        {
             let wrapped = wrap_schema(&schema);
             assert_eq!(wrapped["required"], json!(["model_intent", "properties"]), "{schema}");
         }
         assert_eq!(inner(&wrap_schema(&json!(true))), &json!(true));
-        assert_eq!(inner(&wrap_schema(&json!({"$recursiveRef": "#"}))), &json!({"$ref": "#/properties/properties"}));
+        assert_eq!(
+            inner(&wrap_schema(&json!({"$recursiveRef": "#"}))),
+            &json!({"$ref": "#/properties/properties"})
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::{
     limits::{DESCRIPTION_CHARS, PATTERN_CHARS, PATTERNS, SLUG_CHARS},
     text::{has_control, quote},
-    validation::at_most,
+    validation::{at_most, listed},
 };
 use api::servers::{AuthType, Availability, Transport};
 
@@ -78,7 +78,10 @@ pub(super) fn patterns(list: &[String]) -> Result<Vec<String>, String> {
             return Err(format!("`{}` is longer than {PATTERN_CHARS} characters.", quote(entry, 40)));
         }
         if has_control(entry) {
-            return Err(format!("`{}` contains a control character. Enter one pattern per line.", quote(entry, 40)));
+            return Err(format!(
+                "`{}` contains a control character. Enter one pattern per line.",
+                quote(entry, 40)
+            ));
         }
     }
     Ok(kept)
@@ -93,14 +96,5 @@ fn one_of(what: &str, given: &str, allowed: &[&str]) -> String {
         format!("Choose {what}: {}.", listed(allowed))
     } else {
         format!("`{}` is not {what}. Use {}.", quote(given, 40), listed(allowed))
-    }
-}
-
-/// `a`, `a or b`, `a, b or c`, each in backticks.
-pub(crate) fn listed(values: &[&str]) -> String {
-    let quoted: Vec<String> = values.iter().map(|value| format!("`{value}`")).collect();
-    match quoted.split_last() {
-        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
-        _ => quoted.concat(),
     }
 }

@@ -27,3 +27,48 @@ pub(crate) fn record() -> ServerRecord {
         credential_version: 3,
     }
 }
+
+mod read;
+mod write_rules;
+
+use crate::UrlPolicy;
+use api::{Validation, servers::ServerWrite};
+use std::collections::BTreeMap;
+
+fn policy() -> UrlPolicy {
+    UrlPolicy::new(|host, port| host == "127.0.0.1" && port == 3990)
+}
+
+fn with_key() -> ServerRecord {
+    ServerRecord {
+        auth_type: AuthType::ApiKey,
+        api_key_header: "X-Key".into(),
+        has_api_key: true,
+        ..record()
+    }
+}
+
+fn with_headers() -> ServerRecord {
+    ServerRecord { auth_type: AuthType::CustomHeaders, has_custom_headers: true, ..record() }
+}
+
+fn headers(entries: &[(&str, &str)]) -> BTreeMap<String, String> {
+    entries.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+/// The least body that POST accepts.
+fn minimal() -> ServerWrite {
+    ServerWrite {
+        display_name: Some("Linear".into()),
+        slug: Some("linear".into()),
+        transport: Some("streamable_http".into()),
+        url: Some("https://mcp.example.com/mcp".into()),
+        auth_type: Some("none".into()),
+        availability: Some("default_off".into()),
+        ..ServerWrite::default()
+    }
+}
+
+fn fields<T: std::fmt::Debug>(result: Result<T, Vec<Validation>>) -> Vec<String> {
+    result.unwrap_err().into_iter().map(|problem| problem.field).collect()
+}

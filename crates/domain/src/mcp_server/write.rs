@@ -1,11 +1,15 @@
 //! Create and PATCH: validation, defaults, merge, and what is wiped (behaviour 5 and 6).
 
-use super::{DEFAULT_API_KEY_HEADER, ServerRecord, fields, later::refuse_later_fields};
+use super::{
+    ServerRecord,
+    credentials::{Outcome, resolve_credentials},
+    fields,
+    later::refuse_later_fields,
+};
 use crate::{
-    SecretChange,
-    header,
+    SecretChange, header,
     limits::{DESCRIPTION_CHARS, DISPLAY_NAME_CHARS},
-    url_rules::{UrlPolicy, check_url, same_origin},
+    url_rules::{UrlPolicy, check_url},
     validation::{Problems, optional_lines, required_line},
 };
 use api::{
@@ -106,7 +110,11 @@ pub fn validate_create(write: &ServerWrite, policy: &UrlPolicy) -> Result<Server
     Ok(ServerDraft {
         merged,
         api_key: none_is_clear(outcome.api_key),
-        custom_headers: if outcome.custom_headers.is_change() { outcome.custom_headers } else { SecretChange::Clear },
+        custom_headers: if outcome.custom_headers.is_change() {
+            outcome.custom_headers
+        } else {
+            SecretChange::Clear
+        },
         cleared: CredentialsCleared { fields: outcome.cleared, ..Default::default() },
     })
 }
@@ -179,23 +187,23 @@ const CONNECTION_FIELDS: &[&str] =
     &["transport", "url", "auth_type", "api_key_header", "api_key_value", "custom_headers"];
 
 /// The fields that were sent and are valid by themselves.
-struct Parsed {
-    display_name: Option<String>,
-    slug: Option<String>,
-    description: Option<String>,
-    icon_url: Option<String>,
-    transport: Option<Transport>,
-    url: Option<String>,
-    auth_type: Option<AuthType>,
-    api_key_header: Option<String>,
+pub(super) struct Parsed {
+    pub(super) display_name: Option<String>,
+    pub(super) slug: Option<String>,
+    pub(super) description: Option<String>,
+    pub(super) icon_url: Option<String>,
+    pub(super) transport: Option<Transport>,
+    pub(super) url: Option<String>,
+    pub(super) auth_type: Option<AuthType>,
+    pub(super) api_key_header: Option<String>,
     /// Empty: to be cleared.
-    api_key_value: Option<String>,
-    custom_headers: Option<BTreeMap<String, String>>,
-    tool_allow_list: Option<Vec<String>>,
-    tool_deny_list: Option<Vec<String>>,
-    availability: Option<Availability>,
-    enabled: Option<bool>,
-    model_intent: Option<bool>,
+    pub(super) api_key_value: Option<String>,
+    pub(super) custom_headers: Option<BTreeMap<String, String>>,
+    pub(super) tool_allow_list: Option<Vec<String>>,
+    pub(super) tool_deny_list: Option<Vec<String>>,
+    pub(super) availability: Option<Availability>,
+    pub(super) enabled: Option<bool>,
+    pub(super) model_intent: Option<bool>,
 }
 
 impl Parsed {
@@ -203,10 +211,12 @@ impl Parsed {
         let mut line = |field: &str, text: &Option<String>, rule: &dyn Fn(&str) -> Result<String, String>| {
             text.as_ref().and_then(|text| problems.take(field, rule(text)))
         };
-        let display_name =
-            line("display_name", &write.display_name, &|text| required_line(text, "a name", DISPLAY_NAME_CHARS));
+        let display_name = line("display_name", &write.display_name, &|text| {
+            required_line(text, "a name", DISPLAY_NAME_CHARS)
+        });
         let slug = line("slug", &write.slug, &fields::slug);
-        let description = line("description", &write.description, &|text| optional_lines(text, DESCRIPTION_CHARS));
+        let description =
+            line("description", &write.description, &|text| optional_lines(text, DESCRIPTION_CHARS));
         let icon_url = line("icon_url", &write.icon_url, &fields::icon_url);
         let url = line("url", &write.url, &|text| check_url(text, policy));
         // An empty header is judged with the authentication type.
@@ -215,12 +225,18 @@ impl Parsed {
             name => header::check_name(name),
         });
         let api_key_value = line("api_key_value", &write.api_key_value, &header::check_value);
-        let transport = write.transport.as_ref().and_then(|text| problems.take("transport", fields::transport(text)));
-        let auth_type = write.auth_type.as_ref().and_then(|text| problems.take("auth_type", fields::auth_type(text)));
-        let availability =
-            write.availability.as_ref().and_then(|text| problems.take("availability", fields::availability(text)));
-        let custom_headers =
-            write.custom_headers.as_ref().and_then(|map| problems.take("custom_headers", header::check_map(map)));
+        let transport =
+            write.transport.as_ref().and_then(|text| problems.take("transport", fields::transport(text)));
+        let auth_type =
+            write.auth_type.as_ref().and_then(|text| problems.take("auth_type", fields::auth_type(text)));
+        let availability = write
+            .availability
+            .as_ref()
+            .and_then(|text| problems.take("availability", fields::availability(text)));
+        let custom_headers = write
+            .custom_headers
+            .as_ref()
+            .and_then(|map| problems.take("custom_headers", header::check_map(map)));
         let mut list = |field: &str, list: &Option<Vec<String>>| {
             list.as_ref().and_then(|list| problems.take(field, fields::patterns(list)))
         };
@@ -245,99 +261,6 @@ impl Parsed {
             model_intent: write.model_intent,
         }
     }
-}
-
-/// What becomes of the credentials.
-struct Outcome {
-    auth_type: AuthType,
-    api_key_header: String,
-    api_key: SecretChange,
-    custom_headers: SecretChange<BTreeMap<String, String>>,
-    /// Wiped or dropped without having been asked for.
-    cleared: Vec<String>,
-}
-
-/// Cross-field rules of behaviour 5, wiping of behaviour 6. `is_new`: there is nothing stored, `current` is blank.
-fn resolve_credentials(current: &ServerRecord, parsed: &Parsed, is_new: bool, problems: &mut Problems) -> Outcome {
-    let auth_type = parsed.auth_type.unwrap_or(current.auth_type);
-    let type_changed = is_new || auth_type != current.auth_type;
-    let origin_moved = !is_new && parsed.url.as_ref().is_some_and(|url| !same_origin(url, &current.url));
-    // A mistake in the type itself must not cause further complaints about what the type needs.
-    let judge = !problems.has("auth_type");
-    let mut outcome = Outcome {
-        auth_type,
-        api_key_header: String::new(),
-        api_key: SecretChange::Keep,
-        custom_headers: SecretChange::Keep,
-        cleared: Vec::new(),
-    };
-
-    if auth_type == AuthType::ApiKey {
-        let stored = if type_changed { DEFAULT_API_KEY_HEADER } else { &current.api_key_header };
-        outcome.api_key_header = parsed.api_key_header.clone().unwrap_or_else(|| stored.to_owned());
-        if outcome.api_key_header.is_empty() && judge {
-            problems.refuse("api_key_header", "Enter the header that carries the key, such as `Authorization`.");
-        }
-        match &parsed.api_key_value {
-            Some(value) if value.is_empty() => {
-                if judge {
-                    problems.refuse("api_key_value", "Enter the key; `api_key` needs one.");
-                }
-            }
-            Some(value) => outcome.api_key = SecretChange::Set(value.clone()),
-            // What the edit wipes may be missing until it is sent again (behaviour 6, point 6); what it needs anew may not.
-            None if type_changed => {
-                if judge {
-                    problems.refuse("api_key_value", "Enter the key; `api_key` needs one.");
-                }
-            }
-            None if origin_moved && current.has_api_key => {
-                outcome.api_key = SecretChange::Clear;
-                outcome.cleared.push("api_key_value".to_owned());
-            }
-            None => {}
-        }
-    } else {
-        let sent = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
-        if sent(&parsed.api_key_header) || !current.api_key_header.is_empty() {
-            outcome.cleared.push("api_key_header".to_owned());
-        }
-        if sent(&parsed.api_key_value) || current.has_api_key {
-            outcome.cleared.push("api_key_value".to_owned());
-        }
-        if current.has_api_key {
-            outcome.api_key = SecretChange::Clear;
-        }
-    }
-
-    if auth_type == AuthType::CustomHeaders {
-        match &parsed.custom_headers {
-            Some(map) if map.is_empty() => {
-                if judge {
-                    problems.refuse("custom_headers", "Enter at least one header; `custom_headers` needs one.");
-                }
-            }
-            Some(map) => outcome.custom_headers = SecretChange::Set(map.clone()),
-            None if type_changed => {
-                if judge {
-                    problems.refuse("custom_headers", "Enter at least one header; `custom_headers` needs one.");
-                }
-            }
-            None if origin_moved && current.has_custom_headers => {
-                outcome.custom_headers = SecretChange::Clear;
-                outcome.cleared.push("custom_headers".to_owned());
-            }
-            None => {}
-        }
-    } else {
-        if parsed.custom_headers.as_ref().is_some_and(|map| !map.is_empty()) || current.has_custom_headers {
-            outcome.cleared.push("custom_headers".to_owned());
-        }
-        if current.has_custom_headers {
-            outcome.custom_headers = SecretChange::Clear;
-        }
-    }
-    outcome
 }
 
 fn merge(current: &ServerRecord, parsed: Parsed, outcome: &Outcome) -> ServerRecord {

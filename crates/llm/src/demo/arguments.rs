@@ -142,7 +142,7 @@ impl Filler<'_> {
     fn mentions(&self, name: &str, choice: &Value) -> bool {
         match (self.pair(name), choice) {
             (Some(pair), Value::String(text)) => pair.eq_ignore_ascii_case(text),
-            (Some(pair), other) => pair == other.to_string(),
+            (Some(pair), other) => serde_json::from_str::<Value>(pair).is_ok_and(|value| value == *other),
             (None, Value::String(text)) => self.message.mentions(text).is_some(),
             (None, Value::Number(number)) => self.message.numbers.iter().any(|found| found.value == *number),
             (None, _) => false,
@@ -428,8 +428,23 @@ fn format(name: &str) -> Option<Format> {
             && (1..=28).contains(&parts[2].parse().unwrap_or(0))
     }
     fn email(text: &str) -> bool {
-        text.split_once('@')
-            .is_some_and(|(user, host)| !user.is_empty() && host.contains('.') && !host.contains('@'))
+        let plain = |part: &str, marks: &[char]| {
+            let inside = |c: char| c.is_ascii_alphanumeric() || marks.contains(&c);
+            part.chars().all(inside)
+                && part.starts_with(|c: char| c.is_ascii_alphanumeric())
+                && part.ends_with(|c: char| c.is_ascii_alphanumeric())
+        };
+        text.split_once('@').is_some_and(|(user, host)| {
+            plain(user, &['.', '_', '-', '+'])
+                && !text.contains("..")
+                && host.contains('.')
+                && host.split('.').all(|label| plain(label, &['-']))
+        })
+    }
+    fn uri(text: &str) -> bool {
+        // Stricter than what a browser forgives: only characters that a URI may have.
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=".contains(&b);
+        text.bytes().all(allowed) && url::Url::parse(text).is_ok_and(|url| url.has_host() && url.as_str().starts_with(text))
     }
     fn uuid(text: &str) -> bool {
         let lengths = text.split('-').map(str::len);
@@ -442,8 +457,7 @@ fn format(name: &str) -> Option<Format> {
         "time" => (none, "12:00:00Z"),
         "duration" => (none, "PT1M"),
         "email" | "idn-email" => (email, "user@example.com"),
-        "uri" | "url" | "iri" | "uri-reference" => {
-            (|text| url::Url::parse(text).is_ok_and(|url| url.has_host()), "https://example.com/")
+        "uri" | "url" | "iri" | "uri-reference" => (uri, "https://example.com/")
         }
         "uuid" => (uuid, "00000000-0000-4000-8000-000000000000"),
         "ipv4" => (|text| text.parse::<std::net::Ipv4Addr>().is_ok(), "192.0.2.1"),

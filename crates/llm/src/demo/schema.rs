@@ -59,7 +59,8 @@ fn resolve(root: &Value, schema: &Value, depth: usize) -> Map<String, Value> {
             }
             ("allOf", Value::Array(all)) => parts.extend(all),
             ("anyOf" | "oneOf", Value::Array(branches)) => {
-                parts.extend(branches.iter().find(|branch| !is_null_or_nothing(branch)));
+let usable = branches.iter().find(|branch| !is_null_or_nothing(branch));
+                parts.extend(usable.or_else(|| branches.first()));
             }
             _ => {
                 plain.insert(key.clone(), value.clone());
@@ -100,15 +101,15 @@ fn merge(into: &mut Map<String, Value>, other: Map<String, Value>) {
                 ours.extend(new);
             }
             ("enum", Value::Array(ours), Value::Array(theirs)) => ours.retain(|value| theirs.contains(value)),
-            ("minimum" | "exclusiveMinimum" | "minLength" | "minItems", ours, theirs) => {
-                if theirs.as_f64() > ours.as_f64() {
-                    *ours = theirs;
-                }
+            ("minimum" | "exclusiveMinimum" | "minLength" | "minItems", ours, theirs)
+                if theirs.as_f64() > ours.as_f64() =>
+            {
+                *ours = theirs;
             }
-            ("maximum" | "exclusiveMaximum" | "maxLength" | "maxItems", ours, theirs) => {
-                if theirs.as_f64() < ours.as_f64() {
-                    *ours = theirs;
-                }
+            ("maximum" | "exclusiveMaximum" | "maxLength" | "maxItems", ours, theirs)
+                if theirs.as_f64() < ours.as_f64() =>
+            {
+                *ours = theirs;
             }
             _ => {}
         }

@@ -368,7 +368,7 @@ fn any_object(inner: impl Strategy<Value = Value>) -> impl Strategy<Value = Valu
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
     /// Random tools, a message in words of one of them: that one is called, whatever the order.
     #[test]

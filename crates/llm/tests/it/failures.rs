@@ -164,9 +164,8 @@ async fn each_phase_has_its_own_deadline() {
     assert_eq!(run(&fake.with_deadlines(|d| d.idle = short)).await.1, None);
 
     // A stream that never ends.
-    let endless =
-        [vec![head("text/event-stream")], vec![said(), Step::Sleep(Duration::from_millis(20))].repeat(500)]
-            .concat();
+    let mut endless = vec![head("text/event-stream")];
+    endless.extend((0..500).flat_map(|_| [said(), Step::Sleep(Duration::from_millis(20))]));
     let fake = Fake::always(endless).await;
     let total = Duration::from_millis(400);
     let error = fails(&fake.with_deadlines(|d| d.total = total)).await;

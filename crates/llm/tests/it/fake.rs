@@ -1,4 +1,5 @@
 //! A fake model server that sends exactly the bytes it is told to, on plain TCP.
+#![expect(clippy::unwrap_used, reason = "a helper of tests fails by panicking")]
 
 use egress::{Egress, EgressConfig};
 use futures::StreamExt;

@@ -3,7 +3,6 @@
 use crate::fake::*;
 use api::messages::Usage;
 use futures::StreamExt;
-use patchbay_api as api;
 use patchbay_llm::{
     FinishReason, Interruption, ModelError, ModelEvent, ModelProvider, Outage, ProtocolFault, ToolSpec,
 };

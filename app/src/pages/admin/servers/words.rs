@@ -42,7 +42,7 @@ pub(super) fn host(url: &str) -> &str {
 }
 
 /// Scheme, host and port: what stored secrets are bound to.
-pub(super) fn origin(url: &str) -> String {
+pub(crate) fn origin(url: &str) -> String {
     let scheme = url.trim().split_once("://").map_or("", |(scheme, _)| scheme).to_ascii_lowercase();
     let host = host(url.trim()).to_ascii_lowercase();
     let default_port = if scheme == "https" { ":443" } else { ":80" };

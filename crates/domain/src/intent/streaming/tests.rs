@@ -50,7 +50,9 @@ fn half_a_surrogate_pair_is_shown_as_such() {
 fn an_unfinished_text_shows_what_is_there() {
     let mut label = StreamingLabel::new();
     let mut seen = Vec::new();
-    for delta in [r#"{"mod"#, r#"el_intent":"lis"#, "ting op", r"en \u00", "e4pfel\"", r#","properties":{"q":"x"}}"#] {
+    for delta in
+        [r#"{"mod"#, r#"el_intent":"lis"#, "ting op", r"en \u00", "e4pfel\"", r#","properties":{"q":"x"}}"#]
+    {
         label.push(delta);
         seen.push(label.current().unwrap_or_default());
     }
@@ -80,7 +82,9 @@ fn written(value: &Value, seed: &mut u64) -> String {
                     '"' | '\\' => out.extend(['\\', c]),
                     '\n' if roll() % 2 == 0 => out.push_str("\\n"),
                     c if c < ' ' || roll() % 4 == 0 => {
-                        c.encode_utf16(&mut units).iter().for_each(|unit| out.push_str(&format!("\\u{unit:04x}")));
+                        c.encode_utf16(&mut units)
+                            .iter()
+                            .for_each(|unit| out.push_str(&format!("\\u{unit:04x}")));
                     }
                     c => out.push(c),
                 }
@@ -88,7 +92,9 @@ fn written(value: &Value, seed: &mut u64) -> String {
             out.push('"');
             out
         }
-        Value::Array(items) => format!("[{}]", items.iter().map(|v| written(v, seed)).collect::<Vec<_>>().join(" , ")),
+        Value::Array(items) => {
+            format!("[{}]", items.iter().map(|v| written(v, seed)).collect::<Vec<_>>().join(" , "))
+        }
         Value::Object(map) => {
             let entry = |(key, v): (&String, &Value)| {
                 format!("{}:{}", written(&Value::String(key.clone()), seed), written(v, seed))
@@ -118,7 +124,8 @@ fn json_value() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(3, 16, 4, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::vec((text(), inner), 0..4).prop_map(|entries| Value::Object(entries.into_iter().collect())),
+            prop::collection::vec((text(), inner), 0..4)
+                .prop_map(|entries| Value::Object(entries.into_iter().collect())),
         ]
     })
 }

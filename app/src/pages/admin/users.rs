@@ -1,0 +1,168 @@
+//! Accounts.
+
+mod user_form;
+
+use crate::{
+    components::{
+        Badge, Deed, DeleteButton, Glyph, Icon, Modal, PageHead, RelativeTime, Tone, loaded, toast::use_toasts,
+    },
+    context::use_viewer,
+    server_fns::users::{user_delete, user_list, user_update},
+};
+use api::users::{Role, User, UserStatus, UserUpdate};
+use leptos::{prelude::*, task::spawn_local};
+use user_form::UserForm;
+
+/// `GET /admin/users`.
+#[component]
+pub fn UsersPage() -> impl IntoView {
+    let users = Resource::new(|| (), |()| user_list());
+    let changed = Callback::new(move |()| users.refetch());
+    let open = RwSignal::new(false);
+    let editing = RwSignal::new(None::<User>);
+    let edit = Callback::new(move |user: Option<User>| {
+        editing.set(user);
+        open.set(true);
+    });
+    view! {
+        <div class="page">
+            <PageHead title="Users" purpose="Who may sign in, and what they may do.".to_owned()>
+                <button type="button" class="btn btn-primary" on:click=move |_| edit.run(None)>
+                    <Icon glyph=Glyph::Plus/>
+                    "New user"
+                </button>
+            </PageHead>
+            {loaded(users, true, move |users| view! { <UserTable users edit changed/> })}
+            <Modal open title=Signal::derive(move || if editing.with(Option::is_some) { "Edit user" } else { "New user" }.to_owned())>
+                <UserForm user=editing.get_untracked() open changed/>
+            </Modal>
+        </div>
+    }
+}
+
+#[component]
+fn UserTable(users: Vec<User>, edit: Callback<Option<User>>, changed: Callback<()>) -> impl IntoView {
+    let rows = users.into_iter().map(|user| view! { <UserRow user edit changed/> }).collect_view();
+    view! {
+        <div class="table-frame">
+            <table class="table">
+                <thead>
+                    <tr>
+                        <th scope="col">"User"</th>
+                        <th scope="col">"Email"</th>
+                        <th scope="col">"Roles"</th>
+                        <th scope="col">"Status"</th>
+                        <th scope="col">"Created"</th>
+                        <th scope="col"><span class="sr-only">"Actions"</span></th>
+                    </tr>
+                </thead>
+                <tbody>{rows}</tbody>
+            </table>
+        </div>
+    }
+}
+
+#[component]
+fn UserRow(user: User, edit: Callback<Option<User>>, changed: Callback<()>) -> impl IntoView {
+    let viewer = use_viewer();
+    let own = viewer.with_untracked(|viewer| viewer.as_ref().is_some_and(|viewer| viewer.id == user.id));
+    // Only an owner changes owners (behaviour 2).
+    let may_change = !user.is_owner() || viewer.with_untracked(|viewer| viewer.as_ref().is_some_and(User::is_owner));
+    let name = if user.name.is_empty() { user.username.clone() } else { user.name.clone() };
+    let id = user.id;
+    let roles = user.roles.iter().map(|role| view! { <Badge tone=role_tone(*role) text=role_label(*role)/> }).collect_view();
+    let active = user.status == UserStatus::Active;
+    let subject = user.clone();
+    view! {
+        <tr>
+            <td>
+                <span class="row-title" dir="auto">{name.clone()}{own.then_some(" (you)")}</span>
+                <span class="row-note">{user.username.clone()}</span>
+            </td>
+            <td data-label="Email" dir="auto">{user.email.clone()}</td>
+            <td data-label="Roles"><span class="badges">{roles}</span></td>
+            <td data-label="Status">
+                {if active {
+                    view! { <Badge tone=Tone::Ok glyph=Glyph::Check text="Active"/> }
+                } else {
+                    view! { <Badge tone=Tone::Warn glyph=Glyph::Lock text="Suspended"/> }
+                }}
+            </td>
+            <td data-label="Created"><RelativeTime at=user.created_at/></td>
+            <td class="row-actions">
+                {may_change.then(|| view! {
+                    <button type="button" class="btn btn-small" aria-label=format!("Edit user {name}") on:click=move |_| edit.run(Some(subject.clone()))>
+                        <Icon glyph=Glyph::Pencil/>
+                        "Edit"
+                    </button>
+                })}
+                {(may_change && !own).then(|| view! {
+                    {if active {
+                        view! {
+                            <DeleteButton label="Suspend user" verb="Suspend" glyph=Glyph::Lock name=name.clone()
+                                consequence="They are signed out at once and cannot sign in. Their chats and tokens stay, but their tokens do not work meanwhile."
+                                deed=Deed::new(move || set_status(id, UserStatus::Suspended)) done=changed/>
+                        }.into_any()
+                    } else {
+                        view! { <ActivateButton user=user.clone() changed/> }.into_any()
+                    }}
+                    <DeleteButton label="Delete user" name=name.clone()
+                        consequence="Their chats, sessions and API tokens are deleted with them. This cannot be undone."
+                        deed=Deed::new(move || user_delete(id)) done=changed/>
+                })}
+            </td>
+        </tr>
+    }
+}
+
+#[component]
+fn ActivateButton(user: User, changed: Callback<()>) -> impl IntoView {
+    let toasts = use_toasts();
+    let id = user.id;
+    let activate = move |_| {
+        spawn_local(async move {
+            match set_status(id, UserStatus::Active).await {
+                Ok(()) => changed.run(()),
+                Err(error) => toasts.warn(error.body.message),
+            }
+        });
+    };
+    view! {
+        <button type="button" class="btn btn-small" aria-label=format!("Activate user {}", user.username) on:click=activate>
+            <Icon glyph=Glyph::Check/>
+            "Activate"
+        </button>
+    }
+}
+
+async fn set_status(id: api::Uuid, status: UserStatus) -> Result<(), crate::error::UiError> {
+    let update = UserUpdate { status: Some(status.as_str().to_owned()), ..UserUpdate::default() };
+    user_update(id, update).await.map(|_| ())
+}
+
+fn role_label(role: Role) -> &'static str {
+    match role {
+        Role::Owner => "Owner",
+        Role::Admin => "Admin",
+        Role::Auditor => "Auditor",
+        Role::Member => "Member",
+    }
+}
+
+/// What a role may do, in one line.
+fn role_meaning(role: Role) -> &'static str {
+    match role {
+        Role::Owner => "Everything, and the only one who changes owners.",
+        Role::Admin => "Manages servers, models and users.",
+        Role::Auditor => "Reads the whole configuration, changes nothing.",
+        Role::Member => "Chats with the enabled servers.",
+    }
+}
+
+fn role_tone(role: Role) -> Tone {
+    match role {
+        Role::Owner | Role::Admin => Tone::Accent,
+        Role::Auditor => Tone::Info,
+        Role::Member => Tone::Neutral,
+    }
+}

@@ -1,0 +1,141 @@
+//! Who watches which chat (behaviour 19): committed messages from the database, the running answer from memory.
+//!
+//! Per chat one [`channel::Channel`] with a bounded log. Readers do not have queues of their own: each holds a place in the log, so a
+//! slow one costs nothing, and whoever falls behind the log's end is cut and resumes from the database.
+
+mod channel;
+mod event_id;
+mod follow;
+mod publisher;
+
+pub(crate) use channel::content_bytes;
+pub use event_id::EventId;
+pub use follow::{Resume, follow};
+pub use publisher::Publisher;
+
+use crate::limits;
+use channel::{Channel, Subscription, Unread};
+use domain::clock::Entropy;
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use store::{Db, StoreError, chats::ChatRecord};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// The channels of this process. Clones share them.
+#[derive(Debug, Clone)]
+pub struct Hub(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    /// Tells the event ids of this start from those of any other.
+    boot: u64,
+    /// One count for all chats: a channel that is dropped and made again never repeats a number.
+    sequence: AtomicU64,
+    channels: Mutex<HashMap<Uuid, Arc<Channel>>>,
+    closed: CancellationToken,
+}
+
+impl Hub {
+    pub fn new(entropy: &dyn Entropy) -> Self {
+        let mut boot = [0; 8];
+        entropy.fill(&mut boot);
+        Self(Arc::new(Inner {
+            boot: u64::from_be_bytes(boot),
+            sequence: AtomicU64::new(0),
+            channels: Mutex::new(HashMap::new()),
+            closed: CancellationToken::new(),
+        }))
+    }
+
+    fn channels(&self) -> MutexGuard<'_, HashMap<Uuid, Arc<Channel>>> {
+        self.0.channels.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn channel(&self, chat: Uuid) -> Arc<Channel> {
+        let mut channels = self.channels();
+        let channel = channels.entry(chat).or_insert_with(|| Arc::new(Channel::new(chat, self.sequence())));
+        Arc::clone(channel)
+    }
+
+    /// The newest sequence number of any chat.
+    fn sequence(&self) -> u64 {
+        self.0.sequence.load(Ordering::SeqCst)
+    }
+
+    fn next_sequence(&self) -> u64 {
+        self.0.sequence.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    /// A hand to publish events of `chat`, which is in the state `edit_version` of its history.
+    pub fn publisher(&self, chat: Uuid, edit_version: i64) -> Publisher {
+        Publisher::new(self.clone(), self.channel(chat), edit_version)
+    }
+
+    /// Ends the streams of a chat that was deleted.
+    pub fn chat_gone(&self, chat: Uuid) {
+        if let Some(channel) = self.channels().remove(&chat) {
+            channel.close();
+        }
+    }
+
+    /// Ends every stream, now and from now on.
+    pub fn close(&self) {
+        self.0.closed.cancel();
+    }
+
+    /// Drops the channels nobody uses.
+    pub(crate) fn sweep(&self) {
+        // A count of one is ours: others can only get at a channel through this map, whose lock we hold.
+        self.channels().retain(|_, channel| Arc::strong_count(channel) > 1 || channel.idle() < limits::LOG_KEPT);
+    }
+
+    /// Waits until no turn of `chat` is under way, at most for `wait`; the chat as it is then, `None` when there is no such chat.
+    /// For `Prefer: wait=N` (behaviour 17).
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn wait_idle(&self, db: &Db, chat: Uuid, wait: Duration) -> Result<Option<ChatRecord>, StoreError> {
+        let deadline = Instant::now() + wait;
+        loop {
+            // The place first, then the look: what happens in between is seen.
+            let (mut subscription, _) = self.channel(chat).join();
+            let record = store::chats::chat_get_any(&mut db.read().await?, chat).await?;
+            let busy = record.as_ref().is_some_and(|record| record.status.is_busy());
+            if !busy || Instant::now() >= deadline || self.0.closed.is_cancelled() {
+                return Ok(record);
+            }
+            let until = deadline.min(Instant::now() + limits::WAIT_POLL);
+            tokio::select! {
+                () = ended(&mut subscription) => {}
+                () = self.0.closed.cancelled() => {}
+                () = tokio::time::sleep_until(until) => {}
+            }
+        }
+    }
+}
+
+/// Waits for an event that says that the turn is over.
+async fn ended(subscription: &mut Subscription) {
+    use api::stream::StreamPayload;
+    loop {
+        subscription.changed().await;
+        let Unread::Entries(entries) = subscription.read() else { return };
+        let over = entries.iter().any(|entry| match &entry.body {
+            channel::Body::Event(event) => {
+                matches!(&event.payload, StreamPayload::Status { status } if !status.status.is_busy())
+            }
+            channel::Body::StoredMessage(_) => false,
+        });
+        if over {
+            return;
+        }
+    }
+}

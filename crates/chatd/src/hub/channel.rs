@@ -1,0 +1,299 @@
+//! The events of one chat in this process: a bounded log, the running attempt, and whoever waits for more.
+
+use crate::limits;
+use api::{
+    messages::Part,
+    stream::{LivePart, PreviewReset, StreamEvent, StreamPayload},
+};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+use tokio::sync::watch;
+use uuid::Uuid;
+
+/// One event of the log.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    pub(crate) sequence: u64,
+    pub(crate) edit_version: i64,
+    pub(crate) body: Body,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Body {
+    Event(Arc<StreamEvent>),
+    /// A committed message too large to be held; readers load it.
+    StoredMessage(i64),
+}
+
+impl Body {
+    /// The id of the committed message this is about.
+    pub(crate) fn message_id(&self) -> Option<i64> {
+        match self {
+            Self::StoredMessage(id) => Some(*id),
+            Self::Event(event) => match &event.payload {
+                StreamPayload::Message { message } => Some(message.id),
+                _ => None,
+            },
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Channel {
+    pub(crate) chat: Uuid,
+    state: Mutex<State>,
+    /// The newest sequence number.
+    newest: watch::Sender<u64>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Everything after this sequence number is in the log.
+    floor: u64,
+    log: VecDeque<(usize, Entry)>,
+    log_bytes: usize,
+    /// Parts of the running attempt, and what it is.
+    live: Vec<Entry>,
+    live_bytes: usize,
+    live_key: (i64, i64),
+    /// The attempt outgrew its buffer: nothing of it is shown any more.
+    live_muted: bool,
+    /// The connect outcomes of the running turn, for readers who join it.
+    servers: Option<Entry>,
+    /// The newest committed message that was published: edit version and id.
+    committed: (i64, i64),
+    last_event: Instant,
+    /// The chat was deleted.
+    gone: bool,
+}
+
+/// What a reader finds.
+#[derive(Debug)]
+pub(crate) enum Unread {
+    Entries(Vec<Entry>),
+    /// The log no longer has what follows.
+    Lagged,
+    Gone,
+}
+
+impl Channel {
+    pub(super) fn new(chat: Uuid, floor: u64) -> Self {
+        Self {
+            chat,
+            state: Mutex::new(State {
+                floor,
+                log: VecDeque::new(),
+                log_bytes: 0,
+                live: Vec::new(),
+                live_bytes: 0,
+                live_key: (0, 0),
+                live_muted: false,
+                servers: None,
+                committed: (0, 0),
+                last_event: Instant::now(),
+                gone: false,
+            }),
+            newest: watch::Sender::new(floor),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while it holds the lock; if something did, the log is still a log.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes an event in. `next` gives the sequence number, under the lock, so that the log ascends.
+    pub(super) fn publish(&self, edit_version: i64, payload: StreamPayload, next: impl Fn() -> u64) {
+        let mut state = self.state();
+        let key = match &payload {
+            StreamPayload::Message { message } => {
+                let committed = (edit_version, message.id);
+                // Whoever made the message and the runner that found it both say so; the first counts.
+                if committed <= state.committed {
+                    return;
+                }
+                state.committed = committed;
+                state.live_reset();
+                None
+            }
+            StreamPayload::MessagePart { message_part } => {
+                let key = (message_part.history_version, message_part.attempt);
+                if key < state.live_key || (key == state.live_key && state.live_muted) {
+                    return;
+                }
+                if key > state.live_key {
+                    state.live_reset();
+                    state.live_key = key;
+                }
+                Some(key)
+            }
+            StreamPayload::PreviewReset { .. } => {
+                state.live_reset();
+                None
+            }
+            StreamPayload::Status { status } if !status.status.is_busy() => {
+                state.live_reset();
+                state.servers = None;
+                None
+            }
+            _ => None,
+        };
+
+        let bytes = payload_bytes(&payload);
+        if let Some((_, attempt)) = key
+            && state.live_bytes + bytes > limits::ATTEMPT_BYTES
+        {
+            state.live_reset();
+            state.live_muted = true;
+            let reset = StreamPayload::PreviewReset { preview_reset: PreviewReset { attempt } };
+            self.append(&mut state, edit_version, reset, limits::EVENT_OVERHEAD, &next);
+            return;
+        }
+        let is_servers = matches!(payload, StreamPayload::McpStatus { .. });
+        let entry = self.append(&mut state, edit_version, payload, bytes, &next);
+        if key.is_some() {
+            state.live_bytes += bytes;
+            state.live.push(entry);
+        } else if is_servers {
+            state.servers = Some(entry);
+        }
+    }
+
+    fn append(
+        &self,
+        state: &mut State,
+        edit_version: i64,
+        payload: StreamPayload,
+        bytes: usize,
+        next: &impl Fn() -> u64,
+    ) -> Entry {
+        let (body, bytes) = match payload {
+            StreamPayload::Message { message } if bytes > limits::LOG_MESSAGE => {
+                (Body::StoredMessage(message.id), limits::EVENT_OVERHEAD)
+            }
+            payload => (Body::Event(Arc::new(StreamEvent { chat_id: self.chat, payload })), bytes),
+        };
+        let entry = Entry { sequence: next(), edit_version, body };
+        state.log_bytes += bytes;
+        state.log.push_back((bytes, entry.clone()));
+        while state.log_bytes > limits::LOG_BYTES && state.log.len() > 1 {
+            if let Some((bytes, evicted)) = state.log.pop_front() {
+                state.log_bytes -= bytes;
+                state.floor = evicted.sequence;
+            }
+        }
+        state.last_event = Instant::now();
+        self.newest.send_replace(entry.sequence);
+        entry
+    }
+
+    /// The chat is no more: every reader's stream ends.
+    pub(super) fn close(&self) {
+        self.state().gone = true;
+        self.newest.send_modify(|_| {});
+    }
+
+    /// How long nothing has happened.
+    pub(super) fn idle(&self) -> std::time::Duration {
+        self.state().last_event.elapsed()
+    }
+
+    /// A place in the log to read from, now, with what a reader who joins must be shown of the running turn.
+    pub(super) fn join(self: &Arc<Self>) -> (Subscription, Vec<Entry>) {
+        let receiver = self.newest.subscribe();
+        let state = self.state();
+        let cursor = state.log.back().map_or(state.floor, |(_, entry)| entry.sequence);
+        let shown = state.servers.iter().chain(&state.live).cloned().collect();
+        drop(state);
+        (Subscription { channel: Arc::clone(self), receiver, cursor }, shown)
+    }
+
+    /// The place after `sequence`, if the log still has everything that follows it.
+    pub(super) fn join_after(self: &Arc<Self>, sequence: u64) -> Option<Subscription> {
+        let receiver = self.newest.subscribe();
+        let floor = self.state().floor;
+        (sequence >= floor).then(|| Subscription { channel: Arc::clone(self), receiver, cursor: sequence })
+    }
+}
+
+impl State {
+    fn live_reset(&mut self) {
+        self.live.clear();
+        self.live_bytes = 0;
+        self.live_muted = false;
+    }
+}
+
+/// A reader's place.
+#[derive(Debug)]
+pub(crate) struct Subscription {
+    channel: Arc<Channel>,
+    receiver: watch::Receiver<u64>,
+    cursor: u64,
+}
+
+impl Subscription {
+    /// The sequence number up to which everything has been read.
+    pub(crate) fn cursor(&self) -> u64 {
+        self.cursor
+    }
+
+    /// What came since, at most [`limits::READER_BATCH`] events; empty when nothing did.
+    pub(crate) fn read(&mut self) -> Unread {
+        self.receiver.borrow_and_update();
+        let state = self.channel.state();
+        if state.gone {
+            return Unread::Gone;
+        }
+        if self.cursor < state.floor {
+            return Unread::Lagged;
+        }
+        let from = state.log.partition_point(|(_, entry)| entry.sequence <= self.cursor);
+        let entries: Vec<Entry> =
+            state.log.range(from..).take(limits::READER_BATCH).map(|(_, entry)| entry.clone()).collect();
+        if let Some(last) = entries.last() {
+            self.cursor = last.sequence;
+        }
+        Unread::Entries(entries)
+    }
+
+    /// Waits until there may be something to read.
+    pub(crate) async fn changed(&mut self) {
+        if self.receiver.changed().await.is_err() {
+            // The sender lives in the channel we hold.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// What an event costs in memory, roughly: exact sizes would mean to serialise everything once more.
+fn payload_bytes(payload: &StreamPayload) -> usize {
+    let text = match payload {
+        StreamPayload::MessagePart { message_part } => part_bytes(message_part),
+        StreamPayload::Message { message } => message.content.iter().map(content_bytes).sum(),
+        StreamPayload::McpStatus { mcp_status } => {
+            mcp_status.iter().map(|server| server.error.len() + limits::EVENT_OVERHEAD).sum()
+        }
+        _ => 0,
+    };
+    text + limits::EVENT_OVERHEAD
+}
+
+fn part_bytes(live: &LivePart) -> usize {
+    content_bytes(&live.part)
+}
+
+/// Bytes of the text in a part.
+pub(crate) fn content_bytes(part: &Part) -> usize {
+    match part {
+        Part::Text(part) | Part::Reasoning(part) => part.text.len(),
+        Part::ToolCall(call) => {
+            call.args_delta.as_ref().map_or(0, String::len) + call.args.as_ref().map_or(0, |args| args.to_string().len())
+        }
+        Part::ToolResult(result) => serde_json::to_string(&result.result).map_or(0, |text| text.len()),
+        Part::Other(value) => value.to_string().len(),
+    }
+}

@@ -1,0 +1,377 @@
+//! One reader of one chat: what it is shown, in which order, and how it goes on after a cut (behaviour 19).
+//!
+//! The rules that make a resumed transcript equal to an uncut one:
+//! - the place in the log is taken before the database is read, so nothing falls between the two;
+//! - what both have is shown once: messages up to the last one shown are dropped, and where such a message would have replaced
+//!   live parts, the parts are dropped by a `preview_reset` in its place;
+//! - an event of a rewritten history is never shown: a `history_reset` and a snapshot come instead.
+
+use super::{
+    EventId, Hub,
+    channel::{Body, Entry, Subscription, Unread},
+};
+use crate::limits;
+use api::{
+    Uuid,
+    messages::ChatMessage,
+    stream::{HistoryReset, PreviewReset, StatusChange, StreamEvent, StreamPayload},
+};
+use futures::Stream;
+use std::{collections::VecDeque, sync::Arc, time::Instant};
+use store::{
+    Db, StoreError,
+    chats::{ChatRecord, chat_get_any},
+    messages::{PageRequest, message_get, message_last_id, message_page},
+};
+
+/// Where a reader wants to begin.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Resume {
+    /// The id of the last event it was shown. Wins over `after_id`; whatever cannot be resumed gets a snapshot.
+    pub last_event_id: Option<String>,
+    /// The last message it already has; absent: begin with the newest page.
+    pub after_id: Option<i64>,
+}
+
+/// The events of a chat for one reader. The caller has checked that the reader may see the chat.
+///
+/// Ends when the hub closes, the chat is deleted, the database fails, or the reader lags or stalls; a reader that is cut comes back with the id
+/// of the last event it got. Dropping the stream costs the turn nothing.
+pub fn follow(
+    db: Db,
+    hub: Hub,
+    chat_id: Uuid,
+    resume: Resume,
+) -> impl Stream<Item = (EventId, Arc<StreamEvent>)> + Send {
+    let follower = Follower::new(db, hub, chat_id, resume);
+    futures::stream::unfold(follower, |mut follower| async move {
+        let item = follower.next().await?;
+        Some((item, follower))
+    })
+}
+
+type Item = (EventId, Arc<StreamEvent>);
+
+struct Follower {
+    db: Db,
+    hub: Hub,
+    chat: Uuid,
+    /// Where to begin; taken when it has begun.
+    resume: Option<Resume>,
+    subscription: Option<Subscription>,
+    queue: VecDeque<Item>,
+    /// The history this reader is being shown, and the last message of it.
+    edit_version: i64,
+    seen: i64,
+    /// Parts of generations that started from an older history are stale.
+    part_floor: i64,
+    /// Live parts may stand on the reader's screen.
+    parts_shown: bool,
+    /// What the database said last, where another replica may run the turn.
+    snapshot_version: i64,
+    yielded: Option<Instant>,
+}
+
+/// Why a stream ends early.
+enum End {
+    ChatGone,
+    Database(StoreError),
+}
+
+impl From<StoreError> for End {
+    fn from(error: StoreError) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl Follower {
+    fn new(db: Db, hub: Hub, chat: Uuid, resume: Resume) -> Self {
+        Self {
+            db,
+            hub,
+            chat,
+            resume: Some(resume),
+            subscription: None,
+            queue: VecDeque::new(),
+            edit_version: 0,
+            seen: 0,
+            part_floor: 0,
+            parts_shown: false,
+            snapshot_version: 0,
+            yielded: None,
+        }
+    }
+
+    async fn next(&mut self) -> Option<Item> {
+        if self.yielded.is_some_and(|at| at.elapsed() > limits::READER_STALL) {
+            tracing::debug!(chat = %self.chat, "a reader took nothing for too long and is cut");
+            return None;
+        }
+        loop {
+            if self.hub.0.closed.is_cancelled() {
+                return None;
+            }
+            if let Some(item) = self.queue.pop_front() {
+                self.yielded = Some(Instant::now());
+                return Some(item);
+            }
+            let step = match self.resume.take() {
+                Some(resume) => self.open(resume).await,
+                None => self.advance().await,
+            };
+            match step {
+                Ok(true) => {}
+                Ok(false) | Err(End::ChatGone) => return None,
+                Err(End::Database(error)) => {
+                    tracing::warn!(chat = %self.chat, %error, "a stream ends because the database failed");
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// Begins. True when the stream goes on.
+    async fn open(&mut self, resume: Resume) -> Result<bool, End> {
+        let Some(text) = resume.last_event_id else {
+            self.first(resume.after_id).await?;
+            return Ok(true);
+        };
+        let Some(id) = EventId::parse(&text, self.chat) else {
+            self.reset().await?;
+            return Ok(true);
+        };
+        let here = id.boot == self.hub.0.boot;
+        if here && id.sequence > self.hub.sequence() {
+            self.reset().await?;
+            return Ok(true);
+        }
+        if here
+            && id.sequence > 0
+            && let Some(subscription) = self.hub.channel(self.chat).join_after(id.sequence)
+        {
+            // Nothing was missed that the log does not have: go on as if never cut.
+            self.subscription = Some(subscription);
+            self.edit_version = id.edit_version;
+            self.seen = id.message_id;
+            self.parts_shown = true;
+            return Ok(true);
+        }
+        self.catch_up(id).await?;
+        Ok(true)
+    }
+
+    /// A reader without an event id.
+    async fn first(&mut self, after_id: Option<i64>) -> Result<(), End> {
+        match after_id {
+            None => self.snapshot().await,
+            Some(after) => {
+                let known = after == 0
+                    || message_get(&mut self.db.read().await.map_err(End::from)?, self.chat, after).await?.is_some();
+                // What it has was hidden by an edit, or is not of this chat.
+                if known { self.continue_after(after).await } else { self.reset().await }
+            }
+        }
+    }
+
+    /// A reader whose place in the log is gone.
+    async fn catch_up(&mut self, id: EventId) -> Result<(), End> {
+        let mut session = self.db.read().await?;
+        let chat = chat_get_any(&mut session, self.chat).await?.ok_or(End::ChatGone)?;
+        let last = message_last_id(&mut session, self.chat).await?;
+        drop(session);
+        if chat.edit_version != id.edit_version || id.message_id > last {
+            return self.reset().await;
+        }
+        self.edit_version = chat.edit_version;
+        self.seen = id.message_id;
+        self.push_at(0, preview_reset(chat.generation_attempt));
+        self.continue_after(id.message_id).await
+    }
+
+    /// Everything the reader has is void.
+    async fn reset(&mut self) -> Result<(), End> {
+        self.queue.clear();
+        self.seen = 0;
+        let mut session = self.db.read().await?;
+        let chat = chat_get_any(&mut session, self.chat).await?.ok_or(End::ChatGone)?;
+        drop(session);
+        self.edit_version = chat.edit_version;
+        self.push_at(0, StreamPayload::HistoryReset { history_reset: HistoryReset {} });
+        self.snapshot().await
+    }
+
+    /// The newest page, the status, the running answer.
+    async fn snapshot(&mut self) -> Result<(), End> {
+        let (subscription, live) = self.hub.channel(self.chat).join();
+        let mut session = self.db.read().await?;
+        let chat = chat_get_any(&mut session, self.chat).await?.ok_or(End::ChatGone)?;
+        let page = PageRequest { limit: limits::SNAPSHOT_MESSAGES, ..PageRequest::default() };
+        let (mut messages, _) = message_page(&mut session, self.chat, page).await?;
+        drop(session);
+        messages.reverse();
+        self.show(subscription, &chat, messages, live);
+        Ok(())
+    }
+
+    /// Every message after `after`, the status, the running answer.
+    async fn continue_after(&mut self, after: i64) -> Result<(), End> {
+        let (subscription, live) = self.hub.channel(self.chat).join();
+        let mut session = self.db.read().await?;
+        let chat = chat_get_any(&mut session, self.chat).await?.ok_or(End::ChatGone)?;
+        let page = PageRequest { after_id: Some(after), limit: limits::SNAPSHOT_MESSAGES, before_id: None };
+        let (messages, more) = message_page(&mut session, self.chat, page).await?;
+        drop(session);
+        if more {
+            // So far behind that the newest page and REST for the rest serve it better.
+            return Box::pin(self.reset()).await;
+        }
+        self.seen = after;
+        self.show(subscription, &chat, messages, live);
+        Ok(())
+    }
+
+    fn show(&mut self, subscription: Subscription, chat: &ChatRecord, messages: Vec<ChatMessage>, live: Vec<Entry>) {
+        self.edit_version = chat.edit_version;
+        self.snapshot_version = chat.snapshot_version;
+        self.part_floor = chat.history_version;
+        self.parts_shown = false;
+        for message in messages {
+            self.seen = message.id;
+            self.push_at(0, StreamPayload::Message { message });
+        }
+        let status =
+            StatusChange { status: chat.status, last_error: chat.last_error.clone(), title: chat.title.clone() };
+        self.push_at(0, StreamPayload::Status { status });
+        // A turn that ended between the two looks has nothing live any more.
+        if chat.status.is_busy() {
+            for entry in live {
+                self.take_event(&entry);
+            }
+        }
+        self.subscription = Some(subscription);
+    }
+
+    /// Waits for more. True when the stream goes on.
+    async fn advance(&mut self) -> Result<bool, End> {
+        let Some(subscription) = self.subscription.as_mut() else { return Ok(false) };
+        match subscription.read() {
+            Unread::Gone => return Ok(false),
+            Unread::Lagged => {
+                tracing::debug!(chat = %self.chat, "a reader lags behind the log and is cut");
+                return Ok(false);
+            }
+            Unread::Entries(entries) if entries.is_empty() => {}
+            Unread::Entries(entries) => {
+                for entry in entries {
+                    if entry.edit_version > self.edit_version {
+                        self.reset().await?;
+                        return Ok(true);
+                    }
+                    if entry.edit_version == self.edit_version {
+                        self.take(&entry).await?;
+                    }
+                }
+                return Ok(true);
+            }
+        }
+        // With one process every change passes the hub. With several, the database is the only one who knows all.
+        let replicas = self.db.engine_name() == "postgres";
+        let closed = self.hub.0.closed.clone();
+        tokio::select! {
+            () = subscription.changed() => Ok(true),
+            () = closed.cancelled() => Ok(false),
+            () = tokio::time::sleep(limits::READER_POLL), if replicas => {
+                self.look().await?;
+                Ok(true)
+            }
+        }
+    }
+
+    /// Looks for what another replica committed.
+    async fn look(&mut self) -> Result<(), End> {
+        let mut session = self.db.read().await?;
+        let chat = chat_get_any(&mut session, self.chat).await?.ok_or(End::ChatGone)?;
+        if chat.snapshot_version == self.snapshot_version {
+            return Ok(());
+        }
+        let last = message_last_id(&mut session, self.chat).await?;
+        drop(session);
+        self.snapshot_version = chat.snapshot_version;
+        if chat.edit_version != self.edit_version {
+            return self.reset().await;
+        }
+        if last > self.seen {
+            if self.parts_shown {
+                self.push_at(0, preview_reset(chat.generation_attempt));
+            }
+            return self.continue_after(self.seen).await;
+        }
+        let status =
+            StatusChange { status: chat.status, last_error: chat.last_error.clone(), title: chat.title.clone() };
+        let cursor = self.subscription.as_ref().map_or(0, Subscription::cursor);
+        self.push_at(cursor, StreamPayload::Status { status });
+        Ok(())
+    }
+
+    async fn take(&mut self, entry: &Entry) -> Result<(), End> {
+        match &entry.body {
+            body if body.message_id().is_some_and(|id| id <= self.seen) => {
+                if self.parts_shown {
+                    self.parts_shown = false;
+                    self.push_at(entry.sequence, preview_reset(0));
+                }
+                let _ = body;
+            }
+            Body::StoredMessage(id) => {
+                let message = message_get(&mut self.db.read().await?, self.chat, *id).await?;
+                self.parts_shown = false;
+                // Hidden meanwhile: the event of the rewrite follows.
+                if let Some(message) = message {
+                    self.seen = message.id;
+                    self.push_at(entry.sequence, StreamPayload::Message { message });
+                }
+            }
+            Body::Event(_) => self.take_event(entry),
+        }
+        Ok(())
+    }
+
+    fn take_event(&mut self, entry: &Entry) {
+        let Body::Event(event) = &entry.body else { return };
+        match &event.payload {
+            StreamPayload::MessagePart { message_part } => {
+                if message_part.history_version < self.part_floor {
+                    return;
+                }
+                self.parts_shown = true;
+            }
+            StreamPayload::Message { message } => {
+                self.seen = message.id;
+                self.parts_shown = false;
+            }
+            StreamPayload::PreviewReset { .. } => self.parts_shown = false,
+            _ => {}
+        }
+        self.queue.push_back((self.id(entry.sequence), Arc::clone(event)));
+    }
+
+    fn push_at(&mut self, sequence: u64, payload: StreamPayload) {
+        let item = (self.id(sequence), Arc::new(StreamEvent { chat_id: self.chat, payload }));
+        self.queue.push_back(item);
+    }
+
+    /// The id of the event that is queued next: what the reader will have been shown then.
+    fn id(&self, sequence: u64) -> EventId {
+        EventId {
+            chat: self.chat,
+            edit_version: self.edit_version,
+            message_id: self.seen,
+            sequence,
+            boot: self.hub.0.boot,
+        }
+    }
+}
+
+fn preview_reset(attempt: i64) -> StreamPayload {
+    StreamPayload::PreviewReset { preview_reset: PreviewReset { attempt } }
+}

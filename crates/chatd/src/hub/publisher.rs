@@ -1,0 +1,76 @@
+//! The hand that publishes events of one chat.
+
+use super::{Hub, channel::Channel};
+use api::{
+    Uuid,
+    chats::TurnError,
+    check::ServerOutcome,
+    messages::ChatMessage,
+    stream::{LivePart, PreviewReset, RetryNotice, StatusChange, StreamPayload, ToolProgress},
+};
+use std::sync::Arc;
+use store::chats::ChatRecord;
+
+/// Publishes events of one chat. Publish only what is committed, apart from live parts; publishing cannot fail and never waits.
+#[derive(Debug, Clone)]
+pub struct Publisher {
+    hub: Hub,
+    channel: Arc<Channel>,
+    edit_version: i64,
+}
+
+impl Publisher {
+    pub(super) fn new(hub: Hub, channel: Arc<Channel>, edit_version: i64) -> Self {
+        Self { hub, channel, edit_version }
+    }
+
+    /// Which chat.
+    pub fn chat_id(&self) -> Uuid {
+        self.channel.chat
+    }
+
+    fn publish(&self, payload: StreamPayload) {
+        self.channel.publish(self.edit_version, payload, || self.hub.next_sequence());
+    }
+
+    /// A committed message. Saying it twice is harmless.
+    pub fn message(&self, message: &ChatMessage) {
+        self.publish(StreamPayload::Message { message: message.clone() });
+    }
+
+    /// The chat's status, error and title as committed.
+    pub fn status(&self, chat: &ChatRecord) {
+        self.publish(StreamPayload::Status {
+            status: StatusChange {
+                status: chat.status,
+                last_error: chat.last_error.clone(),
+                title: chat.title.clone(),
+            },
+        });
+    }
+
+    /// The turn failed.
+    pub fn error(&self, error: &TurnError) {
+        self.publish(StreamPayload::Error { error: error.clone() });
+    }
+
+    pub(crate) fn part(&self, message_part: LivePart) {
+        self.publish(StreamPayload::MessagePart { message_part });
+    }
+
+    pub(crate) fn preview_reset(&self, attempt: i64) {
+        self.publish(StreamPayload::PreviewReset { preview_reset: PreviewReset { attempt } });
+    }
+
+    pub(crate) fn retry(&self, retry: RetryNotice) {
+        self.publish(StreamPayload::Retry { retry });
+    }
+
+    pub(crate) fn servers(&self, outcomes: Vec<ServerOutcome>) {
+        self.publish(StreamPayload::McpStatus { mcp_status: outcomes });
+    }
+
+    pub(crate) fn progress(&self, tool_progress: ToolProgress) {
+        self.publish(StreamPayload::ToolProgress { tool_progress });
+    }
+}

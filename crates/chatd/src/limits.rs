@@ -1,0 +1,81 @@
+//! Every deadline and cap of this crate (threats 5, groups Turn and Browser).
+
+use std::time::Duration;
+
+/// How long a lease lasts after its last renewal, by the database's clock.
+pub const LEASE: Duration = Duration::from_secs(10);
+/// Between two renewals.
+pub const HEARTBEAT: Duration = Duration::from_secs(2);
+/// A runner that could not renew for this long stops by itself, by its own monotonic clock, well before anybody else can take over.
+pub const SELF_STOP: Duration = Duration::from_secs(6);
+/// Between two looks at the database for chats that wait for a runner.
+pub const POLL: Duration = Duration::from_secs(5);
+/// Chats found by one such look.
+pub const POLL_CHATS: i64 = 256;
+/// Chats that wait in memory for a free place; the poll finds the rest.
+pub const PENDING_CHATS: usize = 1024;
+
+/// Turns at once in one process.
+pub const TURNS: usize = 64;
+/// Turns at once of one user in one process.
+pub const TURNS_PER_USER: usize = 3;
+
+/// Generations in one turn.
+pub const STEPS: usize = 25;
+/// Tool calls in one turn.
+pub const CALLS: usize = 100;
+/// Tool calls at once in one turn.
+pub const PARALLEL_CALLS: usize = 8;
+/// One turn in all.
+pub const WALL: Duration = Duration::from_secs(30 * 60);
+/// Visible messages that a turn starts from, the newest. Compaction will replace this cap.
+pub const HISTORY_MESSAGES: i64 = 2000;
+
+/// Connect, handshake and listing of all servers of a step together.
+pub const SERVERS: Duration = Duration::from_secs(10);
+/// Tries to load the servers of a step.
+pub const SERVER_LOADS: u32 = 3;
+/// Between two such tries.
+pub const SERVER_LOAD_WAIT: Duration = Duration::from_millis(250);
+/// Tools offered to the model in one step.
+pub const TOOLS: usize = 128;
+/// Bytes of a tool's description as the model sees it.
+pub const DESCRIPTION: usize = 8 * 1024;
+/// Bytes of one tool result as the model sees it.
+pub const RESULT_TO_MODEL: usize = domain::limits::RESULT_TO_MODEL_BYTES;
+/// Header values of fewer bytes are not looked for in results: they would match ordinary words.
+pub const REDACTED_MIN: usize = 8;
+
+/// After Stop, how long calls in flight get to say how they ended. Within the 500 ms of behaviour 18.
+pub const STOP_GRACE: Duration = Duration::from_millis(300);
+/// Tries of one commit while the lease lasts.
+pub const COMMIT_TRIES: u32 = 20;
+/// Between two such tries.
+pub const COMMIT_WAIT: Duration = Duration::from_millis(200);
+/// Before a chat whose runner lost its fence or its database is looked at again.
+pub const REWAKE: Duration = Duration::from_secs(1);
+
+/// Bytes of the running attempt kept for readers who join; beyond it the preview is reset and the committed message awaited.
+pub const ATTEMPT_BYTES: usize = 1024 * 1024;
+/// Bytes of events kept per chat for readers who are behind; whoever is further behind is cut and resumes.
+pub const LOG_BYTES: usize = 1024 * 1024;
+/// How long the events of a chat are kept after the last one, when nobody reads.
+pub const LOG_KEPT: Duration = Duration::from_secs(15);
+/// A committed message of more bytes is read from the database by each reader instead of being held in memory.
+pub const LOG_MESSAGE: usize = 64 * 1024;
+/// A tool result of more bytes is not shown before its message is committed.
+pub const LIVE_RESULT: usize = 128 * 1024;
+/// What one event costs in memory besides its text.
+pub const EVENT_OVERHEAD: usize = 256;
+/// A reader that takes nothing for this long is cut.
+pub const READER_STALL: Duration = Duration::from_secs(10);
+/// Events that a reader is handed at once.
+pub const READER_BATCH: usize = 256;
+/// Messages with which a stream begins when the reader names no place, and per page when it does.
+pub const SNAPSHOT_MESSAGES: i64 = 200;
+/// Between two looks of a reader at the database, where another replica may run the turn.
+pub const READER_POLL: Duration = Duration::from_secs(2);
+/// Bytes of a `Last-Event-ID`; longer ones are not read.
+pub const EVENT_ID: usize = 128;
+/// Between two looks at the database of somebody who waits for the end of a turn.
+pub const WAIT_POLL: Duration = Duration::from_secs(1);

@@ -1,0 +1,54 @@
+//! Who may do what (behaviour 2). The server asks here, and so may a page that decides what to show.
+
+use api::users::Role;
+
+/// What needs a role. Everything else (own chats, own connections, own tokens) needs only an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// Create, edit and delete MCP servers, run their tools by hand.
+    ServersWrite,
+    /// See every server unredacted, disabled ones included; never a secret.
+    ServersReadAll,
+    /// Create, edit and delete model providers and models.
+    ModelsWrite,
+    /// See providers, and models with their provider and when disabled.
+    ModelsReadAll,
+    /// See, create, edit and delete accounts, apart from owners.
+    UsersManage,
+    /// Make, change and remove owners.
+    OwnersManage,
+    /// Read the audit log.
+    AuditRead,
+    /// Allow private destinations (behaviour 30, `egress-allow`).
+    EgressAllowWrite,
+}
+
+impl Action {
+    pub const ALL: [Action; 8] = [
+        Self::ServersWrite,
+        Self::ServersReadAll,
+        Self::ModelsWrite,
+        Self::ModelsReadAll,
+        Self::UsersManage,
+        Self::OwnersManage,
+        Self::AuditRead,
+        Self::EgressAllowWrite,
+    ];
+}
+
+/// Whether one of the roles allows it: the widest right counts.
+pub fn can(roles: &[Role], action: Action) -> bool {
+    roles.iter().any(|role| match role {
+        Role::Owner => true,
+        Role::Admin => !matches!(action, Action::OwnersManage | Action::EgressAllowWrite),
+        Role::Auditor => matches!(action, Action::ServersReadAll | Action::ModelsReadAll | Action::AuditRead),
+        Role::Member => false,
+    })
+}
+
+/// Whether an account with `target` roles may be changed into one with `wanted` roles (the same when roles stay, empty when it is
+/// removed). Only an owner changes owners.
+pub fn can_manage_user(actor: &[Role], target: &[Role], wanted: &[Role]) -> bool {
+    let touches_owner = target.contains(&Role::Owner) || wanted.contains(&Role::Owner);
+    can(actor, if touches_owner { Action::OwnersManage } else { Action::UsersManage })
+}

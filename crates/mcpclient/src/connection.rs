@@ -1,0 +1,60 @@
+//! An open connection with what is remembered about it.
+
+use std::sync::Arc;
+
+use tokio::{
+    sync::Mutex,
+    time::{Instant, timeout_at},
+};
+
+use crate::{
+    catalogue::Catalogue,
+    error::McpError,
+    initialize::Session,
+    limits::Timeouts,
+    listing,
+};
+
+/// Belongs to one user, server and credential version.
+pub(crate) struct Connection {
+    pub(crate) session: Session,
+    /// What the connection was made for; see [`crate::target::Target::fingerprint`].
+    pub(crate) fingerprint: [u8; 32],
+    listed: Mutex<Option<Listed>>,
+}
+
+struct Listed {
+    catalogue: Arc<Catalogue>,
+    at: Instant,
+}
+
+impl Connection {
+    pub(crate) fn new(session: Session, fingerprint: [u8; 32]) -> Self {
+        Self { session, fingerprint, listed: Mutex::new(None) }
+    }
+
+    /// The catalogue, listed anew when it is old or the server said that it changed.
+    pub(crate) async fn catalogue(&self, timeouts: Timeouts, deadline: Instant) -> Result<Arc<Catalogue>, McpError> {
+        // Held over the listing: others who ask meanwhile want the same list.
+        let locked = timeout_at(deadline, self.listed.lock()).await;
+        let mut listed = locked.map_err(|_| self.late(deadline))?;
+        if let Some(known) = listed.as_ref() {
+            let age = known.at.elapsed();
+            let stale = age >= timeouts.catalogue_fresh
+                || (self.session.channel.tools_changed() && age >= timeouts.list_debounce);
+            if !stale {
+                return Ok(Arc::clone(&known.catalogue));
+            }
+        }
+        // Asked before listing: a change that is announced during it makes the new list stale too.
+        self.session.channel.take_tools_changed();
+        let catalogue = Arc::new(listing::list(&self.session, deadline).await?);
+        *listed = Some(Listed { catalogue: Arc::clone(&catalogue), at: Instant::now() });
+        Ok(catalogue)
+    }
+
+    fn late(&self, deadline: Instant) -> McpError {
+        let waited = Instant::now().saturating_duration_since(deadline);
+        McpError::late(self.session.channel.host(), "list its tools", waited)
+    }
+}

@@ -1,0 +1,406 @@
+//! The pool: who may use which connection, when one is opened, and when it is closed (behaviour 13).
+
+mod slot;
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
+};
+
+use egress::Egress;
+use futures::future::join_all;
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, sleep, timeout, timeout_at},
+};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::{
+    call::{self, Attempt, CallOutcome, ToolCall},
+    catalogue::Catalogue,
+    connection::Connection,
+    error::{McpError, McpErrorKind, seconds},
+    initialize,
+    limits::{ARGUMENTS, CALLS_PER_SERVER, PARALLEL_DIALS, Timeouts},
+    listing,
+    target::Target,
+};
+use slot::{Key, Slot};
+
+/// What the client says about itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientConfig {
+    /// Build version; the name is always `patchbay`.
+    pub version: String,
+}
+
+/// All connections to MCP servers of this process. Clones share them.
+#[derive(Clone)]
+pub struct McpClients {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    egress: Egress,
+    config: ClientConfig,
+    timeouts: Timeouts,
+    slots: Mutex<HashMap<Key, Arc<Slot>>>,
+    servers: Mutex<HashMap<Uuid, Arc<Semaphore>>>,
+    timed_out: Mutex<HashMap<(Uuid, Uuid), Instant>>,
+    dials: Semaphore,
+    stopped: CancellationToken,
+}
+
+/// What `check` found.
+#[derive(Debug, Clone)]
+pub struct CheckResult {
+    /// Tools, problems, and what the server says about itself.
+    pub catalogue: Catalogue,
+    /// Milliseconds until the handshake was done.
+    pub connect_ms: i64,
+    /// Milliseconds of the listing.
+    pub list_ms: i64,
+}
+
+impl McpClients {
+    /// An empty pool. Call it inside a tokio runtime: a small task there closes idle connections.
+    pub fn new(egress: Egress, config: ClientConfig) -> Self {
+        Self::with_timeouts(egress, config, Timeouts::default())
+    }
+
+    /// The same with other deadlines.
+    pub fn with_timeouts(egress: Egress, config: ClientConfig, timeouts: Timeouts) -> Self {
+        let inner = Arc::new(Inner {
+            egress,
+            config,
+            timeouts,
+            slots: Mutex::default(),
+            servers: Mutex::default(),
+            timed_out: Mutex::default(),
+            dials: Semaphore::new(PARALLEL_DIALS),
+            stopped: CancellationToken::new(),
+        });
+        tokio::spawn(reap(Arc::downgrade(&inner), inner.stopped.clone(), timeouts.idle_connection));
+        Self { inner }
+    }
+
+    /// Connects if needed and lists the tools. The connection and, for up to a minute, the list are those of the last
+    /// time. A timeout is remembered for a minute, so that a dead server costs one turn ten seconds, not every one.
+    ///
+    /// # Errors
+    /// Whatever keeps the server from being used; see [`McpError::kind`].
+    pub async fn catalogue(&self, target: &Target, deadline: Instant) -> Result<Arc<Catalogue>, McpError> {
+        self.inner.remembered_timeout(target)?;
+        let started = Instant::now();
+        let work = async {
+            let slot = self.inner.slot(target)?;
+            let mut retried = false;
+            loop {
+                let connection = self.inner.connected(&slot, target, deadline).await?;
+                match connection.catalogue(self.inner.timeouts, deadline).await {
+                    // A session can end between two turns; listing has no effect, so it is simply done again.
+                    Err(error) if error.kind() == McpErrorKind::SessionEnded && !retried => {
+                        retried = true;
+                        slot.retire(&connection).await;
+                    }
+                    Err(error) if error.is_unauthorized() => {
+                        slot.retire(&connection).await;
+                        return Err(error);
+                    }
+                    other => return other,
+                }
+            }
+        };
+        let listed = timeout_at(deadline, work).await.unwrap_or_else(|_| {
+            Err(McpError::late(&target.host(), "finish connecting and listing its tools", started.elapsed_rounded()))
+        });
+        match &listed {
+            Err(error) if error.is_timeout() => self.inner.remember_timeout(target),
+            Ok(_) => self.inner.forget_timeout(target),
+            Err(_) => {}
+        }
+        listed
+    }
+
+    /// Calls a tool. Dropping the future cancels the call as [`ToolCall::cancel`] does.
+    pub async fn call(&self, target: &Target, call: ToolCall) -> CallOutcome {
+        match self.try_call(target, &call).await {
+            Ok(outcome) => outcome,
+            Err(_) if call.cancel.is_cancelled() => CallOutcome::Cancelled { sure: true },
+            Err(error) => CallOutcome::not_executed(&error),
+        }
+    }
+
+    /// `Err` means that nothing was sent.
+    async fn try_call(&self, target: &Target, call: &ToolCall) -> Result<CallOutcome, McpError> {
+        let inner = &self.inner;
+        let size = serde_json::to_vec(&call.arguments).map_or(usize::MAX, |bytes| bytes.len());
+        if size > ARGUMENTS {
+            return Err(McpError::new(
+                McpErrorKind::TooLarge,
+                format!("the arguments have {size} bytes as JSON; at most {ARGUMENTS} are sent"),
+            ));
+        }
+        let slot = inner.slot(target)?;
+        let server = inner.server_permits(target.server_id);
+        let queued = async {
+            let own = slot.calls.acquire().await;
+            let shared = server.acquire().await;
+            (own, shared)
+        };
+        // Held until the end of the call.
+        let _permits = tokio::select! {
+            biased;
+            () = call.cancel.cancelled() => return Ok(CallOutcome::Cancelled { sure: true }),
+            permits = timeout(inner.timeouts.call_queue, queued) => permits.map_err(|_| {
+                McpError::new(McpErrorKind::Busy, format!(
+                    "too many calls to {} are running; waited {}", target.host(), seconds(inner.timeouts.call_queue)
+                ))
+            })?,
+        };
+        let mut renewed = false;
+        loop {
+            let deadline = Instant::now() + inner.timeouts.connect;
+            let prepared = async {
+                let connection = inner.connected(&slot, target, deadline).await?;
+                match self.seen_definition(&connection, call, deadline).await {
+                    Ok(()) => Ok(Ok(connection)),
+                    Err(error) if error.kind() == McpErrorKind::SessionEnded => Ok(Err(connection)),
+                    Err(error) => Err(error),
+                }
+            };
+            let prepared = tokio::select! {
+                biased;
+                () = call.cancel.cancelled() => return Ok(CallOutcome::Cancelled { sure: true }),
+                prepared = timeout_at(deadline, prepared) => prepared.unwrap_or_else(|_| {
+                    Err(McpError::late(&target.host(), "open a connection", inner.timeouts.connect))
+                })?,
+            };
+            let ended = match prepared {
+                Ok(connection) => {
+                    let attempt = call::call(&connection.session, call, inner.timeouts).await;
+                    slot.touch();
+                    match attempt {
+                        Attempt::Ended(outcome) => return Ok(outcome),
+                        Attempt::Unauthorized(outcome) => {
+                            slot.retire(&connection).await;
+                            return Ok(outcome);
+                        }
+                        Attempt::SessionEnded => connection,
+                    }
+                }
+                Err(connection) => connection,
+            };
+            // The server refused the call as a whole: it goes out once more on a new session (protocol.md L5).
+            slot.retire(&ended).await;
+            if renewed || !slot.may_renew(inner.timeouts.reinit_interval) {
+                return Err(McpError::new(
+                    McpErrorKind::SessionEnded,
+                    format!("{} ends its sessions as soon as they are opened", target.host()),
+                ));
+            }
+            renewed = true;
+        }
+    }
+
+    /// A call uses the definition that the model saw, or fails (behaviour 13, protocol.md T6).
+    async fn seen_definition(
+        &self,
+        connection: &Connection,
+        call: &ToolCall,
+        deadline: Instant,
+    ) -> Result<(), McpError> {
+        let Some(seen) = &call.definition_hash else { return Ok(()) };
+        let catalogue = connection.catalogue(self.inner.timeouts, deadline).await?;
+        let host = connection.session.channel.host();
+        match catalogue.tool(&call.tool) {
+            Some(tool) if tool.hash == *seen => Ok(()),
+            Some(_) => Err(McpError::protocol(format!(
+                "{host} has changed the definition of this tool since it was offered. Nothing was sent; the new \
+                 definition is offered in the next step"
+            ))),
+            None => Err(McpError::protocol(format!("{host} no longer offers this tool. Nothing was sent"))),
+        }
+    }
+
+    /// Connects anew, lists, and ends the session: for the admin's test. 30 s in all; nothing of it is pooled.
+    ///
+    /// # Errors
+    /// As [`Self::catalogue`].
+    pub async fn check(&self, target: &Target) -> Result<CheckResult, McpError> {
+        let inner = &self.inner;
+        let deadline = Instant::now() + inner.timeouts.check;
+        let work = async {
+            let _dial = inner.dials.acquire().await;
+            inner.refuse_if_stopped()?;
+            let started = Instant::now();
+            let session =
+                initialize::open(inner.egress.clone(), target, &inner.config.version, inner.timeouts).await?;
+            let connect_ms = millis(started.elapsed());
+            let started = Instant::now();
+            let catalogue = listing::list(&session, deadline).await?;
+            // Dropping the session ends it beside; the admin need not wait for that.
+            Ok(CheckResult { catalogue, connect_ms, list_ms: millis(started.elapsed()) })
+        };
+        let checked = timeout_at(deadline, work)
+            .await
+            .unwrap_or_else(|_| Err(McpError::late(&target.host(), "answer", inner.timeouts.check)));
+        if checked.is_ok() {
+            inner.forget_timeout(target);
+        }
+        checked
+    }
+
+    /// After a change of the server: no new call uses an old connection, remembered timeouts are forgotten. Calls that
+    /// are running end on the connection they have, which is closed after them.
+    pub fn close_server(&self, server_id: Uuid) {
+        self.inner.lock_slots().retain(|key, _| key.server_id != server_id);
+        lock(&self.inner.timed_out).retain(|(_, server), _| *server != server_id);
+    }
+
+    /// After a change of the user or of a credential. As [`Self::close_server`].
+    pub fn close_user(&self, user_id: Uuid) {
+        self.inner.lock_slots().retain(|key, _| key.user_id != user_id);
+        lock(&self.inner.timed_out).retain(|(user, _), _| *user != user_id);
+    }
+
+    /// Ends every session and waits for it, 5 s at most. Running calls end as [`CallOutcome::Unknown`]; nothing can be
+    /// opened afterwards.
+    pub async fn shutdown(&self) {
+        self.inner.stopped.cancel();
+        let slots: Vec<Arc<Slot>> = self.inner.lock_slots().drain().map(|(_, slot)| slot).collect();
+        join_all(slots.iter().map(|slot| slot.close(self.inner.timeouts.control))).await;
+    }
+}
+
+impl Inner {
+    fn slot(&self, target: &Target) -> Result<Arc<Slot>, McpError> {
+        self.refuse_if_stopped()?;
+        let key = Key::of(target);
+        let mut slots = self.lock_slots();
+        let slot = Arc::clone(slots.entry(key).or_default());
+        slot.touch();
+        // An older credential of the same user is of no more use (protocol.md L4).
+        slots.retain(|other, _| !key.replaces(other));
+        Ok(slot)
+    }
+
+    /// The pooled connection, or a new one. Who waits here while another opens it gets that one.
+    async fn connected(&self, slot: &Slot, target: &Target, deadline: Instant) -> Result<Arc<Connection>, McpError> {
+        let fingerprint = target.fingerprint();
+        let mut current = slot.connection.lock().await;
+        if let Some(connection) = current.as_ref()
+            && connection.fingerprint == fingerprint
+            && !connection.session.is_closed()
+        {
+            return Ok(Arc::clone(connection));
+        }
+        *current = None;
+        self.refuse_if_stopped()?;
+        let _dial = self.dials.acquire().await;
+        let opening = initialize::open(self.egress.clone(), target, &self.config.version, self.timeouts);
+        let session = tokio::select! {
+            biased;
+            () = self.stopped.cancelled() => return Err(McpError::closed()),
+            opened = timeout_at(deadline, opening) => opened.unwrap_or_else(|_| {
+                Err(McpError::late(&target.host(), "finish the MCP handshake", self.timeouts.connect))
+            })?,
+        };
+        tracing::debug!(slug = target.slug, version = session.identity.protocol_version, "connected to an MCP server");
+        let connection = Arc::new(Connection::new(session, fingerprint));
+        *current = Some(Arc::clone(&connection));
+        Ok(connection)
+    }
+
+    fn server_permits(&self, server_id: Uuid) -> Arc<Semaphore> {
+        let mut servers = lock(&self.servers);
+        Arc::clone(servers.entry(server_id).or_insert_with(|| Arc::new(Semaphore::new(CALLS_PER_SERVER))))
+    }
+
+    fn refuse_if_stopped(&self) -> Result<(), McpError> {
+        if self.stopped.is_cancelled() {
+            return Err(McpError::new(McpErrorKind::Closed, "Patchbay is shutting down"));
+        }
+        Ok(())
+    }
+
+    fn remembered_timeout(&self, target: &Target) -> Result<(), McpError> {
+        let mut timed_out = lock(&self.timed_out);
+        let key = (target.user_id, target.server_id);
+        let Some(at) = timed_out.get(&key).copied() else { return Ok(()) };
+        if at.elapsed() >= self.timeouts.timeout_memory {
+            timed_out.remove(&key);
+            return Ok(());
+        }
+        Err(McpError::new(
+            McpErrorKind::Timeout,
+            format!(
+                "{} did not answer in time {} s ago; it is tried again after {}",
+                target.host(),
+                at.elapsed().as_secs(),
+                seconds(self.timeouts.timeout_memory)
+            ),
+        ))
+    }
+
+    fn remember_timeout(&self, target: &Target) {
+        lock(&self.timed_out).insert((target.user_id, target.server_id), Instant::now());
+    }
+
+    fn forget_timeout(&self, target: &Target) {
+        lock(&self.timed_out).remove(&(target.user_id, target.server_id));
+    }
+
+    fn lock_slots(&self) -> MutexGuard<'_, HashMap<Key, Arc<Slot>>> {
+        lock(&self.slots)
+    }
+
+    fn drop_idle(&self) {
+        let idle = self.timeouts.idle_connection;
+        self.lock_slots().retain(|_, slot| !slot.is_idle(idle));
+        lock(&self.servers).retain(|_, permits| Arc::strong_count(permits) > 1);
+        let memory = self.timeouts.timeout_memory;
+        lock(&self.timed_out).retain(|_, at| at.elapsed() < memory);
+    }
+}
+
+/// Ends with the pool.
+async fn reap(pool: Weak<Inner>, stopped: CancellationToken, idle: Duration) {
+    loop {
+        tokio::select! {
+            () = stopped.cancelled() => return,
+            () = sleep(idle / 5) => {}
+        }
+        let Some(pool) = pool.upgrade() else { return };
+        pool.drop_idle();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Whole tenths of a second: the exact figure of a deadline means nothing to people.
+trait Rounded {
+    fn elapsed_rounded(&self) -> Duration;
+}
+
+impl Rounded for Instant {
+    fn elapsed_rounded(&self) -> Duration {
+        let millis = u64::try_from(self.elapsed().as_millis()).unwrap_or(u64::MAX);
+        if millis >= 1000 { Duration::from_secs((millis + 500) / 1000) } else { Duration::from_millis(millis) }
+    }
+}
+
+impl fmt::Debug for McpClients {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("McpClients").field("connections", &self.inner.lock_slots().len()).finish_non_exhaustive()
+    }
+}

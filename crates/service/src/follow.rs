@@ -1,0 +1,87 @@
+//! The live stream of a chat, for its owner and as long as they may see it (behaviour 19).
+
+use crate::{Error, OpContext, Result, Service, chats::render_message};
+use api::{
+    Uuid,
+    stream::{StreamEvent, StreamPayload},
+};
+use chatd::Resume;
+use futures::{Stream, StreamExt as _, stream};
+use std::{sync::Arc, time::Duration};
+use store::credentials;
+
+/// Access is asked again this often: a revoked session must lose its stream within 5 s (behaviour 2).
+const ACCESS_RECHECK: Duration = Duration::from_secs(4);
+
+/// One event, ready for the wire.
+#[derive(Debug, Clone)]
+pub struct RenderedEvent {
+    /// `[A-Za-z0-9_-]` only.
+    pub id: String,
+    pub name: &'static str,
+    /// One line of JSON.
+    pub data: String,
+}
+
+impl Service {
+    /// Follows an own chat: what is committed from `after_id` on, then what happens. `last_event_id` resumes.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Unauthorized`].
+    pub async fn chat_follow(
+        &self,
+        ctx: &OpContext,
+        id: Uuid,
+        last_event_id: Option<String>,
+        after_id: Option<i64>,
+        rendered: bool,
+    ) -> Result<impl Stream<Item = RenderedEvent> + Send + 'static> {
+        let mut session = self.db().read().await?;
+        self.chat_own(ctx, &mut session, id).await?;
+        drop(session);
+        let events = chatd::follow(self.db().clone(), self.deps().chatd.hub(), id, Resume { last_event_id, after_id })
+            .await
+            .map_err(|error| Error::internal("live stream", error))?;
+        let events = events.filter_map(move |(id, event)| async move { to_wire(id, &event, rendered) });
+        let ended = access_lost(self.clone(), ctx.clone(), id);
+        Ok(stream::StreamExt::take_until(events, ended))
+    }
+
+    async fn still_allowed(&self, ctx: &OpContext, id: Uuid) -> bool {
+        let Some(caller) = &ctx.caller else { return false };
+        let Ok(mut session) = self.db().read().await else {
+            // The database is away for a moment: the stream shows nothing new anyway, and closing thousands would make it worse.
+            return true;
+        };
+        let live = credentials::credential_alive(&mut session, caller.credential_id, self.now()).await.unwrap_or(true);
+        live && self.chat_own(ctx, &mut session, id).await.map_or_else(|error| !matches!(error, Error::NotFound), |_| true)
+    }
+}
+
+async fn access_lost(service: Service, ctx: OpContext, id: Uuid) {
+    loop {
+        tokio::time::sleep(ACCESS_RECHECK).await;
+        if !service.still_allowed(&ctx, id).await {
+            return;
+        }
+    }
+}
+
+fn to_wire(id: impl ToString, event: &Arc<StreamEvent>, rendered: bool) -> Option<RenderedEvent> {
+    let name = event.payload.event_name();
+    let data = match (&event.payload, rendered) {
+        (StreamPayload::Message { message }, true) => {
+            let mut message = message.clone();
+            render_message(&mut message);
+            serde_json::to_string(&StreamEvent { chat_id: event.chat_id, payload: StreamPayload::Message { message } })
+        }
+        _ => serde_json::to_string(&**event),
+    };
+    match data {
+        Ok(data) => Some(RenderedEvent { id: id.to_string(), name, data }),
+        Err(error) => {
+            tracing::error!(%error, "an event could not be written");
+            None
+        }
+    }
+}

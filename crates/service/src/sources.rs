@@ -1,0 +1,204 @@
+//! The ports of the chat daemon, implemented: which servers take part and how they are dialled, which model answers.
+
+use crate::{
+    mcp_servers::{api_key_place, custom_headers_place},
+    providers, secrets,
+};
+use api::{
+    Uuid,
+    chats::TurnError,
+    check::ConnectOutcome,
+    models::ProviderType,
+    servers::{AuthStatus, AuthType},
+};
+use async_trait::async_trait;
+use chatd::{ModelSource, ResolvedModel, ServerSource, SourceError, StepServer, Unusable};
+use dbcrypt::Keyring;
+use domain::{availability, mcp_server::auth_status};
+use egress::Egress;
+use http::HeaderName;
+use llm::ProviderConfig;
+use mcpclient::Target;
+use secrecy::{ExposeSecret as _, SecretString};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use store::{
+    Db, StoreError, mcp_servers,
+    mcp_servers::StoredServer,
+    models::{self, ModelRecord},
+    providers::{self as stored_providers, ProviderRecord},
+};
+
+/// Providers kept ready, by id and last change; more than an organisation has.
+const PROVIDERS_KEPT: usize = 64;
+
+type ProviderCache = HashMap<(Uuid, i64), Arc<dyn llm::ModelProvider>>;
+
+/// Reads the database at each step: an edit acts at the next call (behaviour 6).
+pub struct Sources {
+    db: Db,
+    keyring: Arc<Keyring>,
+    egress: Egress,
+    demo_pacing: Duration,
+    providers: Mutex<ProviderCache>,
+}
+
+impl Sources {
+    pub fn new(db: Db, keyring: Arc<Keyring>, egress: Egress, demo_pacing: Duration) -> Self {
+        Self { db, keyring, egress, demo_pacing, providers: Mutex::new(HashMap::new()) }
+    }
+
+    fn step_server(&self, owner: Uuid, stored: StoredServer) -> StepServer {
+        let access = access_target(&self.keyring, owner, &stored);
+        StepServer { record: stored.record, access }
+    }
+
+    fn provider(&self, record: &ProviderRecord) -> Result<Arc<dyn llm::ModelProvider>, TurnError> {
+        let key = (record.id, record.updated_at.0);
+        if let Some(known) = self.providers.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return Ok(known.clone());
+        }
+        let config = self.provider_config(record)?;
+        let provider = llm::provider(config, self.egress.clone());
+        let mut kept = self.providers.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|(id, _), _| *id != record.id);
+        if kept.len() >= PROVIDERS_KEPT {
+            kept.clear();
+        }
+        kept.insert(key, provider.clone());
+        Ok(provider)
+    }
+
+    fn provider_config(&self, record: &ProviderRecord) -> Result<ProviderConfig, TurnError> {
+        match record.provider_type {
+            ProviderType::Demo => Ok(ProviderConfig::Demo { pacing: self.demo_pacing }),
+            ProviderType::Openai => {
+                let base_url = record.base_url.parse().map_err(|_| {
+                    turn_error("model_unavailable", "The provider's base URL is not valid. An admin can mend it under Models.")
+                })?;
+                let api_key = secrets::open(&self.keyring, &providers::api_key_place(record.id), &record.api_key)
+                    .map_err(|error| {
+                        tracing::error!(provider = %record.id, error = &error as &dyn std::error::Error, "provider key unreadable");
+                        turn_error("model_auth", "The provider's key cannot be read any more. An admin can enter it again under Models.")
+                    })?;
+                Ok(ProviderConfig::OpenAi { base_url, api_key })
+            }
+            ProviderType::Anthropic => {
+                Err(turn_error("model_unavailable", "This provider type is not available in this build."))
+            }
+        }
+    }
+
+    async fn model_record(&self, id: Option<Uuid>) -> Result<Option<(ModelRecord, ProviderRecord)>, StoreError> {
+        let mut session = self.db.read().await?;
+        let chosen = match id {
+            Some(id) => models::model_get(&mut session, id).await?.filter(|m| m.enabled && m.provider_enabled),
+            None => None,
+        };
+        // A chat whose model was removed or switched off goes on with the default.
+        let model = match chosen {
+            Some(model) => Some(model),
+            None => models::model_default(&mut session).await?,
+        };
+        let Some(model) = model else { return Ok(None) };
+        let provider = stored_providers::provider_get(&mut session, model.provider_id).await?;
+        Ok(provider.map(|provider| (model, provider)))
+    }
+}
+
+fn turn_error(code: &str, message: &str) -> TurnError {
+    TurnError { code: code.to_owned(), message: message.to_owned(), retryable: true }
+}
+
+fn unusable(message: impl Into<String>) -> Unusable {
+    Unusable { outcome: ConnectOutcome::Skipped, message: message.into() }
+}
+
+/// How `stored` is dialled for `user`, or why it is not. A secret that cannot be opened costs this server, never the turn.
+pub(crate) fn access_target(keyring: &Keyring, user: Uuid, stored: &StoredServer) -> Result<Target, Unusable> {
+    let record = &stored.record;
+    let (status, reason) = auth_status(record);
+    if status != AuthStatus::NotRequired {
+        return Err(unusable(format!("{} is not usable: {reason}", record.display_name)));
+    }
+    let url = record.url.parse().map_err(|_| unusable("The stored URL is not valid. An admin can mend it."))?;
+    let unreadable = |error: dbcrypt::OpenError| {
+        tracing::error!(server = %record.id, error = &error as &dyn std::error::Error, "server secret unreadable");
+        unusable("A stored secret of this server cannot be read any more. An admin can enter it again.")
+    };
+    let mut headers: Vec<(HeaderName, SecretString)> = Vec::new();
+    let invalid = || unusable("A stored header name is not valid. An admin can mend it.");
+    match record.auth_type {
+        AuthType::None => {}
+        AuthType::ApiKey => {
+            let key = secrets::open(keyring, &api_key_place(record.id), &stored.api_key).map_err(unreadable)?;
+            let name = HeaderName::try_from(record.api_key_header.as_str()).map_err(|_| invalid())?;
+            headers.push((name, key.ok_or_else(|| unusable("The API key is missing. An admin can enter it again."))?));
+        }
+        AuthType::CustomHeaders => {
+            let text = secrets::open(keyring, &custom_headers_place(record.id), &stored.custom_headers).map_err(unreadable)?;
+            let text = text.ok_or_else(|| unusable("The custom headers are missing. An admin can enter them again."))?;
+            let map: BTreeMap<String, String> = serde_json::from_str(text.expose_secret()).map_err(|_| invalid())?;
+            for (name, value) in map {
+                headers.push((HeaderName::try_from(name).map_err(|_| invalid())?, SecretString::from(value)));
+            }
+        }
+        AuthType::Oauth2 | AuthType::UserOidc | AuthType::UserHeader => {
+            return Err(unusable("This authentication type is not available in this build."));
+        }
+    }
+    Ok(Target {
+        server_id: record.id,
+        user_id: user,
+        slug: record.slug.clone(),
+        url,
+        headers,
+        credential_version: record.credential_version,
+    })
+}
+
+fn source_error(error: StoreError) -> SourceError {
+    SourceError::new(error)
+}
+
+#[async_trait]
+impl ServerSource for Sources {
+    async fn step_servers(&self, owner: Uuid, selected: &[Uuid]) -> Result<Vec<StepServer>, SourceError> {
+        let mut session = self.db.read().await.map_err(source_error)?;
+        let open = mcp_servers::server_list(&mut session, true).await.map_err(source_error)?;
+        drop(session);
+        let records: Vec<_> = open.iter().map(|stored| stored.record.clone()).collect();
+        let ids: Vec<Uuid> = availability::servers_for_step(&records, selected).iter().map(|record| record.id).collect();
+        let mut by_id: HashMap<Uuid, StoredServer> = open.into_iter().map(|stored| (stored.record.id, stored)).collect();
+        Ok(ids.iter().filter_map(|id| by_id.remove(id)).map(|stored| self.step_server(owner, stored)).collect())
+    }
+
+    async fn call_server(&self, owner: Uuid, server_id: Uuid) -> Result<Option<StepServer>, SourceError> {
+        let mut session = self.db.read().await.map_err(source_error)?;
+        let stored = mcp_servers::server_get(&mut session, server_id).await.map_err(source_error)?;
+        Ok(stored.filter(|stored| stored.record.enabled).map(|stored| self.step_server(owner, stored)))
+    }
+}
+
+#[async_trait]
+impl ModelSource for Sources {
+    async fn model_resolve(&self, id: Option<Uuid>) -> Result<ResolvedModel, TurnError> {
+        let found = self.model_record(id).await.map_err(|error| {
+            tracing::error!(error = &error as &dyn std::error::Error, "cannot load the model");
+            turn_error("internal", "The model could not be loaded. Try again in a moment.")
+        })?;
+        let Some((model, provider)) = found else {
+            return Err(turn_error("model_missing", "No model is set up. An admin can add a provider and a model under Models."));
+        };
+        Ok(ResolvedModel {
+            id: model.id,
+            provider: self.provider(&provider)?,
+            model: model.model,
+            max_output_tokens: model.max_output_tokens,
+            context_limit: model.context_limit,
+        })
+    }
+}

@@ -1,0 +1,12 @@
+//! How long tests wait before they call something stuck. Generous: a loaded machine must not fail a correct build.
+
+use std::time::Duration;
+
+/// One answer of a server under test.
+pub const ANSWER: Duration = Duration::from_secs(60);
+/// Something that should happen soon ([`crate::wait::until`]).
+pub const SOON: Duration = Duration::from_secs(30);
+/// How often [`crate::wait::until`] looks.
+pub const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// Largest body that a fake reads or a client keeps, bytes.
+pub const BODY: usize = 16 * 1024 * 1024;
