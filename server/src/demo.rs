@@ -31,7 +31,9 @@ pub(crate) async fn start_sample(config: &mut Config, stop: CancellationToken) -
     let free = std::net::TcpListener::bind(preferred).is_ok();
     let addr = if free { preferred } else { SocketAddr::from(([127, 0, 0, 1], 0)) };
     let serving = tokio::spawn(async move {
-        samplemcp::serve(addr, data_dir, move |addr| drop(ready.send(addr)), stop).await
+        samplemcp::serve(addr, data_dir, move |addr| {
+            let _ = ready.send(addr);
+        }, stop).await
     });
     let addr = match started.await {
         Ok(addr) => addr,

@@ -49,8 +49,7 @@ pub(crate) fn build(workspace: &Workspace, mode: Mode) -> Result<PathBuf> {
 /// When clippy finds something.
 pub(crate) fn clippy(workspace: &Workspace) -> Result<()> {
     let mut command = process::cargo(workspace.root());
-    command.args(["clippy", "--locked", "--package", FRONTEND, "--package", "patchbay-app"]);
-    command.args(["--features", "patchbay-app/hydrate", "--profile", "wasm-dev", "--target-dir"]);
+    command.args(["clippy", "--locked", "--package", FRONTEND, "--profile", "wasm-dev", "--target-dir"]);
     command.arg(workspace.target("front"));
     match toolchain(workspace)? {
         Toolchain::Own => {

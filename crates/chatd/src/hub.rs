@@ -94,7 +94,8 @@ impl Hub {
     /// Drops the channels nobody uses.
     pub(crate) fn sweep(&self) {
         // A count of one is ours: others can only get at a channel through this map, whose lock we hold.
-        self.channels().retain(|_, channel| Arc::strong_count(channel) > 1 || channel.idle() < limits::LOG_KEPT);
+        self.channels()
+            .retain(|_, channel| Arc::strong_count(channel) > 1 || channel.idle() < limits::LOG_KEPT);
     }
 
     /// Waits until no turn of `chat` is under way, at most for `wait`; the chat as it is then, `None` when there is no such chat.
@@ -102,7 +103,12 @@ impl Hub {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn wait_idle(&self, db: &Db, chat: Uuid, wait: Duration) -> Result<Option<ChatRecord>, StoreError> {
+    pub async fn wait_idle(
+        &self,
+        db: &Db,
+        chat: Uuid,
+        wait: Duration,
+    ) -> Result<Option<ChatRecord>, StoreError> {
         let deadline = Instant::now() + wait;
         loop {
             // The place first, then the look: what happens in between is seen.

@@ -31,7 +31,10 @@ pub struct ResolvedModel {
 
 impl fmt::Debug for ResolvedModel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResolvedModel").field("id", &self.id).field("model", &self.model).finish_non_exhaustive()
+        f.debug_struct("ResolvedModel")
+            .field("id", &self.id)
+            .field("model", &self.model)
+            .finish_non_exhaustive()
     }
 }
 

@@ -6,6 +6,7 @@
 //! time. After tool results it always answers in text, so that a turn ends after one call.
 
 mod arguments;
+mod formats;
 mod intent;
 mod message;
 mod numbers;
@@ -58,6 +59,7 @@ impl ModelProvider for Demo {
             let event = playing.next().await?;
             Some((event, playing))
         })
+        .fuse()
         .boxed())
     }
 }
@@ -132,10 +134,11 @@ fn call(
 /// The arguments, with the intent first where the schema asks for one, so that it is seen while the rest still streams.
 fn arguments_of(tool: &ToolSpec, message: &Message<'_>) -> Value {
     let asked = schema::Asked::of(&tool.parameters);
-    let subject = message.subject(&rank::words_of(tool));
-    let arguments = arguments::fill(&asked, message, subject);
+    let subject = message.subject(&rank::naming_words(tool));
+    let arguments = arguments::fill(&asked, message, subject.unwrap_or_else(|| message.text.trim()));
     if asked.intent {
-        json!({"model_intent": intent::label(tool, subject), "properties": arguments})
+        let named = message.quoted.first().map(|quoted| quoted.text).or(subject);
+        json!({"model_intent": intent::label(tool, named), "properties": arguments})
     } else {
         arguments
     }

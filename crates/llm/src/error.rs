@@ -53,7 +53,12 @@ pub enum Outage {
     Status { status: u16 },
     /// No connection, or it broke before the first event. The text is `egress`' own, fit for people.
     #[error("{reason}")]
-    Network { reason: String, retryable: bool },
+    Network {
+        reason: String,
+        retryable: bool,
+        /// The provider may have seen the request.
+        sent: bool,
+    },
     /// Connected, but no event in time.
     #[error("no event within {} s", .after.as_secs_f64())]
     FirstEvent { after: Duration },
@@ -179,7 +184,10 @@ impl ModelError {
                     "The provider reported an error of its own. Try again in a minute, or choose another model."
                         .to_owned()
                 }
-                Outage::Network { reason, .. } => format!(
+                Outage::Network { reason, sent: true, .. } => format!(
+                    "The provider did not answer: {reason}. Try again, or choose another model."
+                ),
+                Outage::Network { reason, sent: false, .. } => format!(
                     "The provider cannot be reached: {reason}. An admin can check its base URL under Models."
                 ),
                 Outage::FirstEvent { after } => format!(
@@ -242,7 +250,11 @@ impl ModelError {
                 Self::Protocol(ProtocolFault::TooLarge { what: "the caps of an answer" })
             }
             other => Self::Unavailable {
-                outage: Outage::Network { reason: other.public_message(), retryable: other.is_retryable() },
+                outage: Outage::Network {
+                    reason: other.public_message(),
+                    retryable: other.is_retryable(),
+                    sent: !other.surely_not_sent(),
+                },
                 retry_after: None,
             },
         }

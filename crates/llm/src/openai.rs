@@ -131,7 +131,7 @@ impl OpenAi {
             max_body: ANSWER,
         };
         self.egress.send(post).await.map_err(|error| {
-            tracing::debug!(error = &error as &dyn std::error::Error, "model request failed");
+            tracing::debug!(%error, "model request failed");
             ModelError::before_events(&error)
         })
     }

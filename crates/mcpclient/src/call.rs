@@ -2,7 +2,9 @@
 
 use api::messages::ResultContent;
 use rmcp::{
-    model::{CallToolRequest, CallToolRequestParams, ClientRequest, GetExtensions, MetaObject, RequestMetaObject},
+    model::{
+        CallToolRequest, CallToolRequestParams, ClientRequest, GetExtensions, MetaObject, RequestMetaObject,
+    },
     service::{PeerRequestOptions, RequestHandle, RoleClient},
 };
 use serde_json::{Map, Value};
@@ -122,7 +124,7 @@ pub(crate) async fn call(session: &Session, call: &ToolCall, timeouts: Timeouts)
     }
     // Decided by what is known now: an answer that arrived together with the stop is an answer.
     let withdrawn = exchange.withdraw();
-    match exchange.state() {
+    match exchange.finish() {
         State::Answered(Ok(value)) => {
             in_flight.handle = None;
             Attempt::Ended(result::outcome(value, session.channel.host()))
@@ -145,9 +147,9 @@ pub(crate) async fn call(session: &Session, call: &ToolCall, timeouts: Timeouts)
                 Some(Stop::Late(limit)) if withdrawn => {
                     CallOutcome::not_executed(&McpError::late(host, "take the call", limit))
                 }
-                Some(Stop::Late(limit)) => {
-                    CallOutcome::Unknown { message: format!("No answer from {host} in {}. {MAYBE}", seconds(limit)) }
-                }
+                Some(Stop::Late(limit)) => CallOutcome::Unknown {
+                    message: format!("No answer from {host} in {}. {MAYBE}", seconds(limit)),
+                },
                 None if call.cancel.is_cancelled() => CallOutcome::Cancelled { sure: withdrawn },
                 None if withdrawn => CallOutcome::not_executed(&McpError::closed()),
                 None => CallOutcome::Unknown {

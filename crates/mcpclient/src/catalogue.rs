@@ -1,10 +1,6 @@
 //! What a server offers: tools as the rest of Patchbay sees them, and what was left out.
 
-use std::{
-    collections::HashSet,
-    fmt::Write as _,
-    sync::Arc,
-};
+use std::{collections::HashSet, fmt::Write as _, sync::Arc};
 
 use domain::text::{cut_bytes, has_control, quote};
 use serde_json::{Map, Value, json};
@@ -111,13 +107,15 @@ impl Tool {
         }
         let text = |key: &str| object.get(key).and_then(Value::as_str).filter(|text| !text.trim().is_empty());
         let claims = object.get("annotations");
-        let title = text("title").or_else(|| claims.and_then(|claims| claims.get("title")).and_then(Value::as_str));
+        let title =
+            text("title").or_else(|| claims.and_then(|claims| claims.get("title")).and_then(Value::as_str));
         let claim = |key: &str| claims.and_then(|claims| claims.get(key)).and_then(Value::as_bool);
         let input_schema = Arc::new(input_schema.clone());
         Ok(Self {
             name: name.to_owned(),
             title: title.map(|title| quote(title, TITLE)),
-            description: cut_bytes(text("description").unwrap_or_default(), DESCRIPTION).replace('\0', "\u{fffd}"),
+            description: cut_bytes(text("description").unwrap_or_default(), DESCRIPTION)
+                .replace('\0', "\u{fffd}"),
             annotations: Annotations {
                 read_only: claim("readOnlyHint"),
                 destructive: claim("destructiveHint"),
@@ -196,7 +194,11 @@ impl Builder {
     pub(crate) fn add(&mut self, definition: &Value) {
         self.seen += 1;
         let made = Tool::from_definition(definition).and_then(|tool| {
-            if self.names.contains(&tool.name) { Err("another tool of this server has the same name".into()) } else { Ok(tool) }
+            if self.names.contains(&tool.name) {
+                Err("another tool of this server has the same name".into())
+            } else {
+                Ok(tool)
+            }
         });
         match made {
             Ok(tool) => {
@@ -206,7 +208,8 @@ impl Builder {
             }
             Err(detail) => {
                 let name = definition.get("name").and_then(Value::as_str);
-                let name = name.map_or_else(|| format!("number {}", self.seen), |name| quote(name, TOOL_NAME));
+                let name =
+                    name.map_or_else(|| format!("number {}", self.seen), |name| quote(name, TOOL_NAME));
                 self.problem(name, detail);
             }
         }
@@ -274,7 +277,10 @@ mod tests {
             (with("description", json!("x".repeat(70_000))), "bytes"),
             (with("execution", json!({"taskSupport": "required"})), "background tasks"),
             (
-                with("inputSchema", json!({"type": "object", "properties": {"a": {"$ref": "https://evil.example/s"}}})),
+                with(
+                    "inputSchema",
+                    json!({"type": "object", "properties": {"a": {"$ref": "https://evil.example/s"}}}),
+                ),
                 "not fetched",
             ),
         ] {
@@ -285,7 +291,9 @@ mod tests {
 
     #[test]
     fn title_falls_back_and_annotations_are_claims() {
-        let tool = Tool::from_definition(&with("annotations", json!({"title": "Find\nit", "readOnlyHint": true}))).unwrap();
+        let tool =
+            Tool::from_definition(&with("annotations", json!({"title": "Find\nit", "readOnlyHint": true})))
+                .unwrap();
         assert!(!tool.title.as_deref().unwrap().contains('\n'));
         assert_eq!(tool.annotations.read_only, Some(true));
         assert_eq!(tool.annotations.destructive, None);

@@ -7,13 +7,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use crate::{
-    catalogue::Catalogue,
-    error::McpError,
-    initialize::Session,
-    limits::Timeouts,
-    listing,
-};
+use crate::{catalogue::Catalogue, error::McpError, initialize::Session, limits::Timeouts, listing};
 
 /// Belongs to one user, server and credential version.
 pub(crate) struct Connection {
@@ -34,7 +28,11 @@ impl Connection {
     }
 
     /// The catalogue, listed anew when it is old or the server said that it changed.
-    pub(crate) async fn catalogue(&self, timeouts: Timeouts, deadline: Instant) -> Result<Arc<Catalogue>, McpError> {
+    pub(crate) async fn catalogue(
+        &self,
+        timeouts: Timeouts,
+        deadline: Instant,
+    ) -> Result<Arc<Catalogue>, McpError> {
         // Held over the listing: others who ask meanwhile want the same list.
         let locked = timeout_at(deadline, self.listed.lock()).await;
         let mut listed = locked.map_err(|_| self.late(deadline))?;

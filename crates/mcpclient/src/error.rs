@@ -108,7 +108,8 @@ impl From<&EgressError> for McpError {
             McpErrorKind::Timeout
         } else {
             match error {
-                EgressError::BodyTooLarge { .. } | EgressError::HeadersTooLarge { .. } => McpErrorKind::TooLarge,
+                EgressError::BodyTooLarge { .. } => McpErrorKind::TooLarge,
+                EgressError::HeadersTooLarge { .. } => McpErrorKind::Protocol,
                 EgressError::Redirect { .. } | EgressError::Encoded { .. } => McpErrorKind::NotMcp,
                 EgressError::InvalidUrl(_) => McpErrorKind::Blocked,
                 _ => McpErrorKind::Unreachable,

@@ -35,7 +35,7 @@ struct Inner {
     last_report: Option<Instant>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) enum State {
     /// Not a byte has left.
     Queued,
@@ -64,8 +64,10 @@ impl Exchange {
         Self { inner: Arc::new(Mutex::new(inner)), progress, deadline }
     }
 
-    pub(crate) fn state(&self) -> State {
-        self.lock().state.clone()
+    /// Takes what is known out of the exchange (an answer can have megabytes). Whatever comes later is ignored, and what
+    /// has not left by now never will.
+    pub(crate) fn finish(&self) -> State {
+        std::mem::replace(&mut self.lock().state, State::Withdrawn)
     }
 
     /// Time left until the deadline.
@@ -122,7 +124,8 @@ impl Exchange {
     /// figure grew, and is passed on at most four times a second.
     pub(crate) fn progress(&self, report: Progress) {
         let mut inner = self.lock();
-        let grew = report.progress.is_finite() && inner.last_progress.is_none_or(|last| report.progress > last);
+        let grew =
+            report.progress.is_finite() && inner.last_progress.is_none_or(|last| report.progress > last);
         if !grew || !matches!(inner.state, State::Sent) {
             return;
         }
@@ -160,7 +163,7 @@ mod tests {
         assert!(exchange.withdraw());
         assert!(!exchange.begin());
         exchange.answer(Ok(json!({})));
-        assert!(matches!(exchange.state(), State::Withdrawn));
+        assert!(matches!(exchange.finish(), State::Withdrawn));
     }
 
     #[test]
@@ -172,7 +175,7 @@ mod tests {
         exchange.answer(Ok(json!({"a": 1})));
         exchange.answer(Ok(json!({"a": 2})));
         exchange.fail(McpError::closed(), true);
-        assert!(matches!(exchange.state(), State::Answered(Ok(value)) if value == json!({"a": 1})));
+        assert!(matches!(exchange.finish(), State::Answered(Ok(value)) if value == json!({"a": 1})));
     }
 
     #[tokio::test(start_paused = true)]

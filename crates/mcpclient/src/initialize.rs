@@ -58,8 +58,7 @@ pub(crate) async fn open(
     let config = StreamableHttpClientTransportConfig::with_uri("mcp").reinit_on_expired_session(false);
     let transport = StreamableHttpClientTransport::with_client(channel.clone(), config);
     let handler = Handler { version: Arc::from(client_version) };
-    let running =
-        serve_client(handler, transport).await.map_err(|error| of_handshake(&channel, &error))?;
+    let running = serve_client(handler, transport).await.map_err(|error| of_handshake(&channel, &error))?;
     running.peer().set_response_cache_config(rmcp::ClientCacheConfig::disabled()).await;
     let identity = identity_of(&channel, running.peer())?;
     given_up.0 = None;
@@ -103,7 +102,9 @@ fn of_handshake(channel: &Channel, error: &ClientInitializeError) -> McpError {
             RpcError { code: i64::from(data.code.0), message: data.message.to_string() }.into_error(host)
         }
         // Its Display repeats the server's words: a fixed text instead.
-        _ => McpError::protocol(format!("{host} answered the MCP handshake with something else than its result")),
+        _ => McpError::protocol(format!(
+            "{host} answered the MCP handshake with something else than its result"
+        )),
     }
 }
 
@@ -127,7 +128,10 @@ fn identity_of(channel: &Channel, peer: &Peer<RoleClient>) -> Result<ServerIdent
         name,
         version,
         protocol_version: info.protocol_version.to_string(),
-        instructions: info.instructions.as_deref().map(|text| cut_bytes(text, DESCRIPTION).replace('\0', "\u{fffd}")),
+        instructions: info
+            .instructions
+            .as_deref()
+            .map(|text| cut_bytes(text, DESCRIPTION).replace('\0', "\u{fffd}")),
         offers_tools: info.capabilities.tools.is_some(),
     })
 }

@@ -10,6 +10,9 @@
 //!   never confused;
 //! - `initialize` opens a connection in the initialize-based revisions. Another era is another module beside it;
 //! - `listing`, `call` and `result` use an open connection; `pool` decides when there is one.
+//!
+//! rmcp logs what servers write, at INFO and above, and reports each failed handshake as an ERROR of its own. This crate
+//! logs what matters itself, so a subscriber should switch the target `rmcp` off.
 
 mod call;
 mod catalogue;

@@ -62,7 +62,10 @@ async fn list_once(session: &Session, deadline: Instant) -> Result<Listed, McpEr
             if found.bytes() > DEFINITIONS {
                 return Err(McpError::new(
                     McpErrorKind::TooLarge,
-                    format!("{host} offers tool definitions of more than {} MiB", DEFINITIONS / (1024 * 1024)),
+                    format!(
+                        "{host} offers tool definitions of more than {} MiB",
+                        DEFINITIONS / (1024 * 1024)
+                    ),
                 ));
             }
         }
@@ -71,7 +74,8 @@ async fn list_once(session: &Session, deadline: Instant) -> Result<Listed, McpEr
             None | Some(Value::Null) => break,
             Some(Value::String(next)) if next.len() <= CURSOR => next.clone(),
             Some(_) => {
-                found.problem("", "the list stopped at a place for the next page that is too long or no text");
+                found
+                    .problem("", "the list stopped at a place for the next page that is too long or no text");
                 break;
             }
         };
@@ -104,7 +108,7 @@ async fn page_of_tools(
         handle.rx.await.ok()
     };
     let in_time = timeout_at(deadline, asked).await.is_ok();
-    match exchange.state() {
+    match exchange.finish() {
         State::Answered(answer) => Ok(answer),
         State::Failed(failure) => Err(failure.error),
         State::Queued | State::Withdrawn | State::Sent if in_time => Err(McpError::closed()),

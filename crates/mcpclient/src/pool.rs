@@ -115,7 +115,11 @@ impl McpClients {
             }
         };
         let listed = timeout_at(deadline, work).await.unwrap_or_else(|_| {
-            Err(McpError::late(&target.host(), "finish connecting and listing its tools", started.elapsed_rounded()))
+            Err(McpError::late(
+                &target.host(),
+                "finish connecting and listing its tools",
+                started.elapsed_rounded(),
+            ))
         });
         match &listed {
             Err(error) if error.is_timeout() => self.inner.remember_timeout(target),
@@ -289,7 +293,12 @@ impl Inner {
     }
 
     /// The pooled connection, or a new one. Who waits here while another opens it gets that one.
-    async fn connected(&self, slot: &Slot, target: &Target, deadline: Instant) -> Result<Arc<Connection>, McpError> {
+    async fn connected(
+        &self,
+        slot: &Slot,
+        target: &Target,
+        deadline: Instant,
+    ) -> Result<Arc<Connection>, McpError> {
         let fingerprint = target.fingerprint();
         let mut current = slot.connection.lock().await;
         if let Some(connection) = current.as_ref()
@@ -309,7 +318,11 @@ impl Inner {
                 Err(McpError::late(&target.host(), "finish the MCP handshake", self.timeouts.connect))
             })?,
         };
-        tracing::debug!(slug = target.slug, version = session.identity.protocol_version, "connected to an MCP server");
+        tracing::debug!(
+            slug = target.slug,
+            version = session.identity.protocol_version,
+            "connected to an MCP server"
+        );
         let connection = Arc::new(Connection::new(session, fingerprint));
         *current = Some(Arc::clone(&connection));
         Ok(connection)
@@ -395,12 +408,18 @@ trait Rounded {
 impl Rounded for Instant {
     fn elapsed_rounded(&self) -> Duration {
         let millis = u64::try_from(self.elapsed().as_millis()).unwrap_or(u64::MAX);
-        if millis >= 1000 { Duration::from_secs((millis + 500) / 1000) } else { Duration::from_millis(millis) }
+        if millis >= 1000 {
+            Duration::from_secs((millis + 500) / 1000)
+        } else {
+            Duration::from_millis(millis)
+        }
     }
 }
 
 impl fmt::Debug for McpClients {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("McpClients").field("connections", &self.inner.lock_slots().len()).finish_non_exhaustive()
+        f.debug_struct("McpClients")
+            .field("connections", &self.inner.lock_slots().len())
+            .finish_non_exhaustive()
     }
 }

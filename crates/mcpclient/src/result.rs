@@ -13,7 +13,9 @@ use crate::{
 pub(crate) fn outcome(result: Value, host: &str) -> CallOutcome {
     let Value::Object(mut result) = result else {
         return CallOutcome::Unknown {
-            message: format!("{host} answered the call with something that is no result. The tool has probably run."),
+            message: format!(
+                "{host} answered the call with something that is no result. The tool has probably run."
+            ),
         };
     };
     let total_bytes = size_of(&result);
@@ -27,7 +29,10 @@ pub(crate) fn outcome(result: Value, host: &str) -> CallOutcome {
     {
         // Only the stateless revision has others; here it is no result to build upon.
         is_error = true;
-        parts.note(format!("The server answered with a result of the type \"{}\", which is not supported.", quote(kind, 64)));
+        parts.note(format!(
+            "The server answered with a result of the type \"{}\", which is not supported.",
+            quote(kind, 64)
+        ));
     }
     match result.remove("content") {
         Some(Value::Array(items)) => {
@@ -100,7 +105,9 @@ impl Parts {
             },
             "resource" => resource(&mut item),
             "resource_link" => take(&mut item, "uri").map(|uri| ResultContent::ResourceLink {
-                name: take(&mut item, "title").or_else(|| take(&mut item, "name")).unwrap_or_else(|| uri.clone()),
+                name: take(&mut item, "title")
+                    .or_else(|| take(&mut item, "name"))
+                    .unwrap_or_else(|| uri.clone()),
                 uri,
                 description: take(&mut item, "description").unwrap_or_default(),
             }),
@@ -114,7 +121,9 @@ impl Parts {
     /// `None` when it became a note.
     fn media(&mut self, item: &mut Map<String, Value>, kind: &str) -> Option<ResultContent> {
         let data = take(item, "data").unwrap_or_default();
-        let mime_type = take(item, "mimeType").filter(|mime| is_mime(mime)).unwrap_or_else(|| "application/octet-stream".into());
+        let mime_type = take(item, "mimeType")
+            .filter(|mime| is_mime(mime))
+            .unwrap_or_else(|| "application/octet-stream".into());
         let bytes = data.len() / 4 * 3;
         let refused = if !is_base64(&data) {
             Some("its data cannot be read".to_owned())
@@ -142,7 +151,8 @@ impl Parts {
         let size = value.to_string().len();
         if size > STRUCTURED {
             let (size, max) = (human_bytes(size), human_bytes(STRUCTURED));
-            return self.note(format!("The structured content was left out: it has {size}, more than {max}."));
+            return self
+                .note(format!("The structured content was left out: it has {size}, more than {max}."));
         }
         without_nul(&mut value);
         self.content.push(ResultContent::Structured { value });
@@ -174,7 +184,10 @@ fn without_nul(value: &mut Value) {
         Value::Array(items) => items.iter_mut().for_each(without_nul),
         Value::Object(map) => {
             if map.keys().any(|key| key.contains('\0')) {
-                *map = std::mem::take(map).into_iter().map(|(key, value)| (key.replace('\0', "\u{fffd}"), value)).collect();
+                *map = std::mem::take(map)
+                    .into_iter()
+                    .map(|(key, value)| (key.replace('\0', "\u{fffd}"), value))
+                    .collect();
             }
             map.values_mut().for_each(without_nul);
         }
@@ -185,7 +198,8 @@ fn without_nul(value: &mut Value) {
 /// `type/subtype`: it goes into a `data:` URI and an HTTP header.
 fn is_mime(mime: &str) -> bool {
     let token = |part: &str| {
-        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte))
+        !part.is_empty()
+            && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte))
     };
     mime.len() <= 128 && mime.split_once('/').is_some_and(|(kind, sub)| token(kind) && token(sub))
 }
@@ -228,38 +242,63 @@ mod tests {
             7,
         ], "structuredContent": {"k\u{0}": ["v\u{0}"]}}));
         assert!(!is_error);
-        assert_eq!(content, [
-            text("a\u{fffd}b\u{7}"),
-            ResultContent::Image { mime_type: "image/png".into(), data: "aGk=".into() },
-            ResultContent::Audio { mime_type: "application/octet-stream".into(), data: "aGk=".into() },
-            ResultContent::Resource {
-                uri: "file:///a".into(), mime_type: Some("text/plain".into()), text: Some("t".into()), blob: None
-            },
-            ResultContent::Resource { uri: "file:///b".into(), mime_type: None, text: None, blob: Some("aGk=".into()) },
-            ResultContent::ResourceLink { uri: "https://example.com/x".into(), name: "x".into(), description: String::new() },
-            ResultContent::Unknown { kind: "hologram".into() },
-            ResultContent::Unknown { kind: "text".into() },
-            ResultContent::Unknown { kind: "no object".into() },
-            ResultContent::Structured { value: json!({"k\u{fffd}": ["v\u{fffd}"]}) },
-        ]);
+        assert_eq!(
+            content,
+            [
+                text("a\u{fffd}b\u{7}"),
+                ResultContent::Image { mime_type: "image/png".into(), data: "aGk=".into() },
+                ResultContent::Audio { mime_type: "application/octet-stream".into(), data: "aGk=".into() },
+                ResultContent::Resource {
+                    uri: "file:///a".into(),
+                    mime_type: Some("text/plain".into()),
+                    text: Some("t".into()),
+                    blob: None
+                },
+                ResultContent::Resource {
+                    uri: "file:///b".into(),
+                    mime_type: None,
+                    text: None,
+                    blob: Some("aGk=".into())
+                },
+                ResultContent::ResourceLink {
+                    uri: "https://example.com/x".into(),
+                    name: "x".into(),
+                    description: String::new()
+                },
+                ResultContent::Unknown { kind: "hologram".into() },
+                ResultContent::Unknown { kind: "text".into() },
+                ResultContent::Unknown { kind: "no object".into() },
+                ResultContent::Structured { value: json!({"k\u{fffd}": ["v\u{fffd}"]}) },
+            ]
+        );
     }
 
     #[test]
     fn missing_content_is_empty_and_null_structured_content_is_present() {
         assert_eq!(done(json!({})), (vec![], false));
         assert_eq!(done(json!({"isError": true})), (vec![], true));
-        assert_eq!(done(json!({"structuredContent": null})).0, [ResultContent::Structured { value: Value::Null }]);
+        assert_eq!(
+            done(json!({"structuredContent": null})).0,
+            [ResultContent::Structured { value: Value::Null }]
+        );
     }
 
     #[test]
     fn caps_leave_notes() {
-        let images: Vec<_> = (0..12).map(|_| json!({"type": "image", "mimeType": "image/png", "data": "aGk="})).collect();
+        let images: Vec<_> =
+            (0..12).map(|_| json!({"type": "image", "mimeType": "image/png", "data": "aGk="})).collect();
         let (content, _) = done(json!({"content": images}));
-        assert_eq!(content.iter().filter(|part| matches!(part, ResultContent::Image { .. })).count(), MEDIA_PARTS);
+        assert_eq!(
+            content.iter().filter(|part| matches!(part, ResultContent::Image { .. })).count(),
+            MEDIA_PARTS
+        );
         assert_eq!(content.len(), 12);
-        let (content, _) = done(json!({"content": [{"type": "image", "mimeType": "image/png", "data": "A".repeat(7 * 1024 * 1024)}]}));
+        let (content, _) = done(
+            json!({"content": [{"type": "image", "mimeType": "image/png", "data": "A".repeat(7 * 1024 * 1024)}]}),
+        );
         assert!(matches!(&content[0], ResultContent::Text { text } if text.contains("left out")));
-        let (content, _) = done(json!({"content": [{"type": "image", "mimeType": "image/png", "data": "<script>"}]}));
+        let (content, _) =
+            done(json!({"content": [{"type": "image", "mimeType": "image/png", "data": "<script>"}]}));
         assert!(matches!(&content[0], ResultContent::Text { text } if text.contains("cannot be read")));
         let (content, _) = done(json!({"structuredContent": "x".repeat(STRUCTURED + 1)}));
         assert!(matches!(&content[0], ResultContent::Text { text } if text.contains("structured")));
@@ -267,7 +306,8 @@ mod tests {
 
     #[test]
     fn a_result_over_the_cap_ran_and_is_an_error() {
-        let outcome = outcome(json!({"content": [{"type": "text", "text": "x".repeat(11 * 1024 * 1024)}]}), "h");
+        let outcome =
+            outcome(json!({"content": [{"type": "text", "text": "x".repeat(11 * 1024 * 1024)}]}), "h");
         let CallOutcome::Done { content, is_error: true, total_bytes } = outcome else { panic!() };
         assert!(total_bytes > RESULT);
         assert!(matches!(&content[0], ResultContent::Text { text } if text.contains("The tool ran")));

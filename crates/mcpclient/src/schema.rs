@@ -33,7 +33,8 @@ impl Checker {
     pub(crate) fn check(&self, arguments: &Value) -> Result<(), String> {
         // First: a validator does not survive a schema that refers to itself without an end.
         cost::bounded(&self.schema, arguments)?;
-        let validator = self.validator.get_or_init(|| compile(&self.schema)).as_ref().map_err(Clone::clone)?;
+        let validator =
+            self.validator.get_or_init(|| compile(&self.schema)).as_ref().map_err(Clone::clone)?;
         let mut errors = validator.iter_errors(arguments).peekable();
         if errors.peek().is_none() {
             return Ok(());
@@ -111,7 +112,8 @@ mod tests {
         defs.insert("d30".into(), json!({"type": "object"}));
         let doubling = json!({"type": "object", "$defs": defs, "allOf": [{"$ref": "#/$defs/d0"}]});
         // doubles at each level of the arguments
-        let nested = json!({"type": "object", "properties": {"a": {"anyOf": [{"$ref": "#"}, {"$ref": "#"}]}}});
+        let nested =
+            json!({"type": "object", "properties": {"a": {"anyOf": [{"$ref": "#"}, {"$ref": "#"}]}}});
         let mut deep = json!({});
         for _ in 0..40 {
             deep = json!({"a": deep});

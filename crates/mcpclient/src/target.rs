@@ -38,7 +38,9 @@ impl Target {
         let mut map = HeaderMap::new();
         for (name, value) in &self.headers {
             let mut value = HeaderValue::from_str(value.expose_secret()).map_err(|_| {
-                McpError::protocol(format!("the stored value of the header {name} has characters no header may have"))
+                McpError::protocol(format!(
+                    "the stored value of the header {name} has characters no header may have"
+                ))
             })?;
             value.set_sensitive(true);
             map.append(name, value);

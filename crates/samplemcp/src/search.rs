@@ -8,8 +8,8 @@ use crate::corpus::{ARTICLES, Article};
 const TITLE_WEIGHT: usize = 4;
 /// Words too common to tell articles apart.
 const COMMON: &[&str] = &[
-    "a", "an", "and", "are", "can", "do", "does", "for", "how", "i", "in", "is", "it", "my", "of", "on", "or",
-    "the", "to", "what", "when", "why", "with",
+    "a", "an", "and", "are", "can", "do", "does", "for", "how", "i", "in", "is", "it", "my", "of", "on",
+    "or", "the", "to", "what", "when", "why", "with",
 ];
 
 /// An article that shares words with the query.

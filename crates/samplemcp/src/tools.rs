@@ -6,7 +6,8 @@ use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     handler::server::wrapper::Parameters,
     model::{
-        CallToolResult, ContentBlock, Implementation, ProgressNotificationParam, ServerCapabilities, ServerConfig,
+        CallToolResult, ContentBlock, Implementation, ProgressNotificationParam, ServerCapabilities,
+        ServerConfig,
     },
     schemars::{self, JsonSchema},
     service::RequestContext,
@@ -111,7 +112,10 @@ impl SampleServer {
                        text. Use it for questions about servers, tools, chats, roles, encryption or the REST API.",
         annotations(read_only_hint = true, idempotent_hint = true, open_world_hint = false)
     )]
-    async fn search_docs(&self, Parameters(args): Parameters<SearchDocs>) -> Result<CallToolResult, ErrorData> {
+    async fn search_docs(
+        &self,
+        Parameters(args): Parameters<SearchDocs>,
+    ) -> Result<CallToolResult, ErrorData> {
         if args.query.trim().is_empty() || args.query.chars().count() > MAX_QUERY {
             return Ok(failed("query must have 1 to 500 characters"));
         }
@@ -223,7 +227,8 @@ impl ServerHandler for SampleServer {
     fn get_info(&self) -> ServerConfig {
         ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
             .with_server_info(
-                Implementation::new("patchbay-sample", env!("CARGO_PKG_VERSION")).with_title("Patchbay sample server"),
+                Implementation::new("patchbay-sample", env!("CARGO_PKG_VERSION"))
+                    .with_title("Patchbay sample server"),
             )
             .with_instructions("Search the documentation, file tickets, or watch a tool that takes its time.")
     }

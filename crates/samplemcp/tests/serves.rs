@@ -1,5 +1,7 @@
 //! The sample server over real HTTP, spoken by hand: no client library of ours stands between test and wire.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests; a failure is a failed test")]
+
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -22,7 +24,8 @@ struct Sample {
 }
 
 async fn start(name: &str) -> Sample {
-    let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("sample-{name}-{}", std::process::id()));
+    let dir =
+        PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("sample-{name}-{}", std::process::id()));
     let _ = std::fs::remove_dir_all(&dir);
     start_in(dir).await
 }
@@ -165,7 +168,8 @@ async fn every_ticket_is_one_line_and_numbers_survive_a_restart() {
     let first = start("tickets").await;
     let session = open_session(&first).await;
     for number in 1..=2 {
-        let made = call(&first, &session, "create_ticket", json!({"title": "Broken", "priority": "high"})).await;
+        let made =
+            call(&first, &session, "create_ticket", json!({"title": "Broken", "priority": "high"})).await;
         assert_eq!(made.result()["structuredContent"]["number"], number);
     }
     let refused = call(&first, &session, "create_ticket", json!({"title": " "})).await.result();
@@ -197,7 +201,8 @@ async fn slow_count_reports_progress_and_leaves_two_lines() {
         .map(|message| (message["params"]["progressToken"].clone(), message["params"]["progress"].as_f64()))
         .collect();
     assert_eq!(progress, [(json!("p1"), Some(1.0)), (json!("p1"), Some(2.0))]);
-    let events: Vec<_> = ledger(&sample.dir, "slow_count.jsonl").iter().map(|line| line["event"].clone()).collect();
+    let events: Vec<_> =
+        ledger(&sample.dir, "slow_count.jsonl").iter().map(|line| line["event"].clone()).collect();
     assert_eq!(events, ["started", "finished"]);
 }
 

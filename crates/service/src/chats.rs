@@ -111,6 +111,18 @@ impl Service {
         })
     }
 
+    /// Tells who watches, then the daemon. Both are hints: the row is the truth.
+    fn turn_announce(&self, record: &ChatRecord, message: &ChatMessage) {
+        let publisher = self.deps().chatd.hub().publisher(record.id, record.edit_version);
+        publisher.message(message);
+        publisher.status(record);
+        self.deps().chatd.wake(record.id);
+    }
+
+    fn status_announce(&self, record: &ChatRecord) {
+        self.deps().chatd.hub().publisher(record.id, record.edit_version).status(record);
+    }
+
     /// A new chat with its first message; the turn starts at once.
     ///
     /// # Errors
@@ -172,7 +184,7 @@ impl Service {
         let message = messages::message_insert(&mut write, user_message(&record, content, now)).await?;
         self.remember(&mut write, owner, key, hash, &message).await?;
         write.commit().await?;
-        self.deps().chatd.turn_begin(&record, &message);
+        self.turn_announce(&record, &message);
         let auth_required = auth_required(self, &visible, &record.mcp_server_ids);
         Ok(ChatCreated { chat: record.to_wire(), messages: vec![message], warnings: selection.warnings, auth_required })
     }
@@ -242,7 +254,7 @@ impl Service {
         record.updated_at = self.now();
         chats::chat_update_fields(&mut write, &record).await?;
         write.commit().await?;
-        self.deps().chatd.status_changed(&record);
+        self.status_announce(&record);
         Ok(record.to_wire())
     }
 
@@ -257,7 +269,8 @@ impl Service {
             return Err(Error::NotFound);
         }
         write.commit().await?;
-        self.deps().chatd.chat_removed(id);
+        self.deps().chatd.interrupt(id);
+        self.deps().chatd.hub().chat_gone(id);
         Ok(())
     }
 
@@ -316,7 +329,7 @@ impl Service {
         let message = messages::message_insert(&mut write, user_message(&record, content, now)).await?;
         self.remember(&mut write, owner, key, hash, &message).await?;
         write.commit().await?;
-        self.deps().chatd.turn_begin(&record, &message);
+        self.turn_announce(&record, &message);
         Ok(sent(message, record.status, selection.warnings, auth_required(self, &visible, &record.mcp_server_ids)))
     }
 
@@ -346,7 +359,7 @@ impl Service {
         let content = content.unwrap_or(current.content);
         let message = messages::message_replace(&mut write, id, message_id, content).await?.ok_or(Error::NotFound)?;
         write.commit().await?;
-        self.deps().chatd.history_rewritten(&record);
+        self.turn_announce(&record, &message);
         Ok(sent(message, record.status, selection.warnings, auth_required(self, &visible, &record.mcp_server_ids)))
     }
 
@@ -373,7 +386,7 @@ impl Service {
             moved.ok_or_else(|| Error::conflict("The chat changed meanwhile. Try again."))?
         };
         self.deps().chatd.interrupt(id);
-        self.deps().chatd.status_changed(&record);
+        self.status_announce(&record);
         Ok(record.to_wire())
     }
 
@@ -382,7 +395,7 @@ impl Service {
     /// # Errors
     /// [`Error::NotFound`].
     pub async fn turn_wait(&self, ctx: &OpContext, id: Uuid, first: i64, patience: Duration) -> Result<(Vec<ChatMessage>, Chat)> {
-        self.deps().chatd.hub().wait_idle(self.db(), id, patience).await;
+        self.deps().chatd.hub().wait_idle(self.db(), id, patience).await?;
         let mut session = self.db().read().await?;
         let chat = self.chat_own(ctx, &mut session, id).await?;
         let page = PageRequest { before_id: None, after_id: Some(first - 1), limit: MESSAGES_PAGE_MAX };

@@ -6,7 +6,7 @@ use api::{
     stream::{StreamEvent, StreamPayload},
 };
 use chatd::Resume;
-use futures::{Stream, StreamExt as _, stream};
+use futures::{Stream, StreamExt as _};
 use std::{sync::Arc, time::Duration};
 use store::credentials;
 
@@ -39,12 +39,10 @@ impl Service {
         let mut session = self.db().read().await?;
         self.chat_own(ctx, &mut session, id).await?;
         drop(session);
-        let events = chatd::follow(self.db().clone(), self.deps().chatd.hub(), id, Resume { last_event_id, after_id })
-            .await
-            .map_err(|error| Error::internal("live stream", error))?;
+        let events = chatd::follow(self.db().clone(), self.deps().chatd.hub().clone(), id, Resume { last_event_id, after_id });
         let events = events.filter_map(move |(id, event)| async move { to_wire(id, &event, rendered) });
         let ended = access_lost(self.clone(), ctx.clone(), id);
-        Ok(stream::StreamExt::take_until(events, ended))
+        Ok(events.take_until(Box::pin(ended)))
     }
 
     async fn still_allowed(&self, ctx: &OpContext, id: Uuid) -> bool {

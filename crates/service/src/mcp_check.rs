@@ -114,8 +114,8 @@ impl Service {
         report.server_name = Some(catalogue.server_name.clone());
         report.server_version = Some(catalogue.server_version.clone());
         report.protocol_version = Some(catalogue.protocol_version.clone());
-        report.connect_ms = i64::try_from(result.connect.as_millis()).ok();
-        report.list_ms = i64::try_from(result.list.as_millis()).ok();
+        report.connect_ms = Some(result.connect_ms);
+        report.list_ms = Some(result.list_ms);
         Ok(report)
     }
 }

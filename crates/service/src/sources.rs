@@ -161,7 +161,7 @@ pub(crate) fn access_target(keyring: &Keyring, user: Uuid, stored: &StoredServer
 }
 
 fn source_error(error: StoreError) -> SourceError {
-    SourceError::new(error)
+    SourceError(error.to_string())
 }
 
 #[async_trait]

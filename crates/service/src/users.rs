@@ -2,7 +2,7 @@
 
 use crate::{Error, OpContext, Result, Service, audit::Act};
 use api::{
-    Uuid, Validation,
+    Validation,
     users::{PasswordChange, User, UserCreate, UserStatus, UserUpdate},
 };
 use domain::accounts::{self, Action, NewUser, can_manage_user};

@@ -29,7 +29,7 @@ pub struct TestDb {
 
 #[derive(Debug)]
 enum Place {
-    Folder(TempDir),
+    Folder { _folder: TempDir },
     Database { admin_url: String, name: String },
 }
 
@@ -62,7 +62,7 @@ impl TestDb {
     pub async fn sqlite() -> Self {
         let folder = TempDir::new();
         let config = DbConfig::Sqlite { path: folder.path().join("test.sqlite") };
-        Self::open(config, Place::Folder(folder)).await
+        Self::open(config, Place::Folder { _folder: folder }).await
     }
 
     /// A new database on the throw-away PostgreSQL.

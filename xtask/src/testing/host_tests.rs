@@ -15,9 +15,7 @@ const PACKAGES: [&str; 4] = ["--locked", "--workspace", "--exclude", "patchbay-f
 /// Compiles all tests and the binaries, `patchbay` among them.
 pub(super) fn build(workspace: &Workspace) -> Result<()> {
     process::timed("tests and binaries", || {
-        process::run(
-            process::cargo(workspace.root()).arg("build").args(PACKAGES).args(["--bins", "--lib", "--tests"]),
-        )
+        process::run(process::cargo(workspace.root()).arg("build").args(PACKAGES).args(["--bins", "--tests"]))
     })
 }
 
@@ -28,7 +26,7 @@ pub(super) fn run(workspace: &Workspace, cluster: &Cluster, filter: Option<&str>
         command.args(["nextest", "run", "--no-fail-fast"]).args(PACKAGES);
     } else {
         process::announce("cargo-nextest is not installed; using cargo test");
-        command.args(["test", "--no-fail-fast", "--bins", "--lib", "--tests"]).args(PACKAGES);
+        command.args(["test", "--no-fail-fast", "--tests"]).args(PACKAGES);
     }
     command.args(filter).env(super::postgres::URL_VARIABLE, cluster.url());
     process::timed("host tests", || process::run(&mut command))

@@ -1,6 +1,8 @@
 //! Follows the end of the transcript while the reader is there, and leaves them in peace when they are not.
 
-use leptos::{ev, prelude::*};
+use leptos::prelude::*;
+use wasm_bindgen::{JsCast as _, closure::Closure};
+use web_sys::Element;
 
 /// How far from the end still counts as being there, in CSS pixels.
 const NEAR_PX: i32 = 64;
@@ -14,17 +16,11 @@ pub(super) struct Follow {
 }
 
 impl Follow {
-    /// `changes` tracks whatever makes the page grow. The page scrolls as a whole, so that the browser's own habits (keys, find,
-    /// restoring) work.
+    /// `changes` tracks whatever makes the page grow.
     pub(super) fn new(changes: impl Fn() + Send + Sync + 'static) -> Self {
         let follow = Self { at_end: RwSignal::new(true), missed: RwSignal::new(false) };
-        Effect::new(move |listening: Option<bool>| {
-            if listening.is_none() {
-                let handle = window_event_listener(ev::scroll, move |_| follow.scrolled());
-                on_cleanup(move || handle.remove());
-            }
-            true
-        });
+        let listener = StoredValue::new_local(None);
+        Effect::new(move |_| listener.set_value(Listener::new(move || follow.scrolled())));
         Effect::new(move |_| {
             changes();
             if follow.at_end.get_untracked() {
@@ -45,7 +41,7 @@ impl Follow {
     }
 
     fn scrolled(self) {
-        let Some(element) = document().scrolling_element() else { return };
+        let Some(element) = scroller() else { return };
         let below = element.scroll_height() - element.scroll_top() - element.client_height();
         let at_end = below <= NEAR_PX;
         self.at_end.try_set(at_end);
@@ -55,8 +51,35 @@ impl Follow {
     }
 }
 
+/// What scrolls: the shell's main part, which outlives this page; without it the document.
+fn scroller() -> Option<Element> {
+    document().get_element_by_id("main").or_else(|| document().scrolling_element())
+}
+
 fn to_end() {
-    if let Some(element) = document().scrolling_element() {
+    if let Some(element) = scroller() {
         element.set_scroll_top(element.scroll_height());
+    }
+}
+
+/// Listens until it is dropped. `scroll` does not bubble, so the element itself must be listened to.
+struct Listener {
+    element: Element,
+    closure: Closure<dyn FnMut()>,
+}
+
+impl Listener {
+    fn new(scrolled: impl Fn() + 'static) -> Option<Self> {
+        let element = scroller()?;
+        let closure = Closure::<dyn FnMut()>::new(scrolled);
+        element.add_event_listener_with_callback("scroll", closure.as_ref().unchecked_ref()).ok()?;
+        Some(Self { element, closure })
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        // Fails only for a listener that is not there.
+        let _ = self.element.remove_event_listener_with_callback("scroll", self.closure.as_ref().unchecked_ref());
     }
 }

@@ -291,7 +291,8 @@ pub(crate) fn content_bytes(part: &Part) -> usize {
     match part {
         Part::Text(part) | Part::Reasoning(part) => part.text.len(),
         Part::ToolCall(call) => {
-            call.args_delta.as_ref().map_or(0, String::len) + call.args.as_ref().map_or(0, |args| args.to_string().len())
+            call.args_delta.as_ref().map_or(0, String::len)
+                + call.args.as_ref().map_or(0, |args| args.to_string().len())
         }
         Part::ToolResult(result) => serde_json::to_string(&result.result).map_or(0, |text| text.len()),
         Part::Other(value) => value.to_string().len(),

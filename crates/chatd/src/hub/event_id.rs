@@ -94,7 +94,8 @@ mod tests {
         }
         let long = "f".repeat(72);
         let wide = "é".repeat(36);
-        for other in ["", "0", "-1", "\r\n", &text[1..], &text.to_uppercase(), &long, &wide, &text.repeat(2)] {
+        for other in ["", "0", "-1", "\r\n", &text[1..], &text.to_uppercase(), &long, &wide, &text.repeat(2)]
+        {
             assert_eq!(EventId::parse(other, id().chat), None, "{other:?}");
         }
     }

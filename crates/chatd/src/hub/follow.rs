@@ -166,7 +166,9 @@ impl Follower {
             None => self.snapshot().await,
             Some(after) => {
                 let known = after == 0
-                    || message_get(&mut self.db.read().await.map_err(End::from)?, self.chat, after).await?.is_some();
+                    || message_get(&mut self.db.read().await.map_err(End::from)?, self.chat, after)
+                        .await?
+                        .is_some();
                 // What it has was hidden by an edit, or is not of this chat.
                 if known { self.continue_after(after).await } else { self.reset().await }
             }
@@ -223,14 +225,20 @@ impl Follower {
         drop(session);
         if more {
             // So far behind that the newest page and REST for the rest serve it better.
-            return Box::pin(self.reset()).await;
+            return self.reset().await;
         }
         self.seen = after;
         self.show(subscription, &chat, messages, live);
         Ok(())
     }
 
-    fn show(&mut self, subscription: Subscription, chat: &ChatRecord, messages: Vec<ChatMessage>, live: Vec<Entry>) {
+    fn show(
+        &mut self,
+        subscription: Subscription,
+        chat: &ChatRecord,
+        messages: Vec<ChatMessage>,
+        live: Vec<Entry>,
+    ) {
         self.edit_version = chat.edit_version;
         self.snapshot_version = chat.snapshot_version;
         self.part_floor = chat.history_version;
@@ -239,14 +247,13 @@ impl Follower {
             self.seen = message.id;
             self.push_at(0, StreamPayload::Message { message });
         }
-        let status =
-            StatusChange { status: chat.status, last_error: chat.last_error.clone(), title: chat.title.clone() };
-        self.push_at(0, StreamPayload::Status { status });
         // A turn that ended between the two looks has nothing live any more.
-        if chat.status.is_busy() {
-            for entry in live {
-                self.take_event(&entry);
-            }
+        let live = if chat.status.is_busy() { live } else { Vec::new() };
+        // Only who has the live parts too may go on from the log.
+        let place = if live.is_empty() { subscription.cursor() } else { 0 };
+        self.push_at(place, status_payload(chat));
+        for entry in live {
+            self.take_event(&entry);
         }
         self.subscription = Some(subscription);
     }
@@ -306,22 +313,21 @@ impl Follower {
             }
             return self.continue_after(self.seen).await;
         }
-        let status =
-            StatusChange { status: chat.status, last_error: chat.last_error.clone(), title: chat.title.clone() };
         let cursor = self.subscription.as_ref().map_or(0, Subscription::cursor);
-        self.push_at(cursor, StreamPayload::Status { status });
+        self.push_at(cursor, status_payload(&chat));
         Ok(())
     }
 
     async fn take(&mut self, entry: &Entry) -> Result<(), End> {
-        match &entry.body {
-            body if body.message_id().is_some_and(|id| id <= self.seen) => {
-                if self.parts_shown {
-                    self.parts_shown = false;
-                    self.push_at(entry.sequence, preview_reset(0));
-                }
-                let _ = body;
+        if entry.body.message_id().is_some_and(|id| id <= self.seen) {
+            // Already shown from the database; the parts it replaces may have been shown after that.
+            if self.parts_shown {
+                self.parts_shown = false;
+                self.push_at(entry.sequence, preview_reset(0));
             }
+            return Ok(());
+        }
+        match &entry.body {
             Body::StoredMessage(id) => {
                 let message = message_get(&mut self.db.read().await?, self.chat, *id).await?;
                 self.parts_shown = false;
@@ -369,6 +375,16 @@ impl Follower {
             sequence,
             boot: self.hub.0.boot,
         }
+    }
+}
+
+fn status_payload(chat: &ChatRecord) -> StreamPayload {
+    StreamPayload::Status {
+        status: StatusChange {
+            status: chat.status,
+            last_error: chat.last_error.clone(),
+            title: chat.title.clone(),
+        },
     }
 }
 

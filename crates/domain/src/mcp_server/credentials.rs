@@ -27,6 +27,11 @@ pub(super) fn resolve_credentials(
     let origin_moved = !is_new && parsed.url.as_ref().is_some_and(|url| !same_origin(url, &current.url));
     // A mistake in the type itself must not cause further complaints about what the type needs.
     let judge = !problems.has("auth_type");
+    let mut need = |field: &str, detail: &str| {
+        if judge {
+            problems.refuse(field, detail);
+        }
+    };
     let mut outcome = Outcome {
         auth_type,
         api_key_header: String::new(),
@@ -38,23 +43,14 @@ pub(super) fn resolve_credentials(
     if auth_type == AuthType::ApiKey {
         let stored = if type_changed { DEFAULT_API_KEY_HEADER } else { &current.api_key_header };
         outcome.api_key_header = parsed.api_key_header.clone().unwrap_or_else(|| stored.to_owned());
-        if outcome.api_key_header.is_empty() && judge {
-            problems
-                .refuse("api_key_header", "Enter the header that carries the key, such as `Authorization`.");
+        if outcome.api_key_header.is_empty() {
+            need("api_key_header", "Enter the header that carries the key, such as `Authorization`.");
         }
         match &parsed.api_key_value {
-            Some(value) if value.is_empty() => {
-                if judge {
-                    problems.refuse("api_key_value", "Enter the key; `api_key` needs one.");
-                }
-            }
+            Some(value) if value.is_empty() => need("api_key_value", "Enter the key; `api_key` needs one."),
             Some(value) => outcome.api_key = SecretChange::Set(value.clone()),
             // What the edit wipes may be missing until it is sent again (behaviour 6, point 6); what it needs anew may not.
-            None if type_changed => {
-                if judge {
-                    problems.refuse("api_key_value", "Enter the key; `api_key` needs one.");
-                }
-            }
+            None if type_changed => need("api_key_value", "Enter the key; `api_key` needs one."),
             None if origin_moved && current.has_api_key => {
                 outcome.api_key = SecretChange::Clear;
                 outcome.cleared.push("api_key_value".to_owned());
@@ -77,17 +73,11 @@ pub(super) fn resolve_credentials(
     if auth_type == AuthType::CustomHeaders {
         match &parsed.custom_headers {
             Some(map) if map.is_empty() => {
-                if judge {
-                    problems
-                        .refuse("custom_headers", "Enter at least one header; `custom_headers` needs one.");
-                }
+                need("custom_headers", "Enter at least one header; `custom_headers` needs one.")
             }
             Some(map) => outcome.custom_headers = SecretChange::Set(map.clone()),
             None if type_changed => {
-                if judge {
-                    problems
-                        .refuse("custom_headers", "Enter at least one header; `custom_headers` needs one.");
-                }
+                need("custom_headers", "Enter at least one header; `custom_headers` needs one.")
             }
             None if origin_moved && current.has_custom_headers => {
                 outcome.custom_headers = SecretChange::Clear;

@@ -4,6 +4,7 @@
 //! `pattern` only as far as a default or example helps). What is optional is only there when the message speaks of it.
 
 use super::{
+    formats::format,
     message::Message,
     numbers::fitting,
     schema::{Asked, Kind, kind, resolved},
@@ -170,11 +171,13 @@ impl Filler<'_> {
                 .or_else(|| field.required.then(|| preset().unwrap_or_else(|| format.example.to_owned())));
         }
         if let Some(pair) = self.pair(field.name).map(str::to_owned) {
+            self.subject_used = true;
             return Some(fit_length(&pair, schema));
         }
         if (field.required || is_free_text(field.name, schema))
             && let Some(quote) = self.quote(field.name)
         {
+            self.subject_used = true;
             return Some(fit_length(&quote, schema));
         }
         if !field.required {
@@ -408,62 +411,4 @@ fn fit_length(text: &str, schema: &Map<String, Value>) -> String {
     let missing = min.saturating_sub(fitted.chars().count());
     fitted.extend(std::iter::once(' ').chain(text.chars()).cycle().take(missing));
     fitted
-}
-
-struct Format {
-    fits: fn(&str) -> bool,
-    example: &'static str,
-}
-
-/// The formats that can be told from a look; others are plain text.
-fn format(name: &str) -> Option<Format> {
-    fn date(text: &str) -> bool {
-        let parts: Vec<&str> = text.split('-').collect();
-        parts.len() == 3
-            && parts
-                .iter()
-                .zip([4, 2, 2])
-                .all(|(part, n)| part.len() == n && part.bytes().all(|b| b.is_ascii_digit()))
-            && (1..=12).contains(&parts[1].parse().unwrap_or(0))
-            && (1..=28).contains(&parts[2].parse().unwrap_or(0))
-    }
-    fn email(text: &str) -> bool {
-        let plain = |part: &str, marks: &[char]| {
-            let inside = |c: char| c.is_ascii_alphanumeric() || marks.contains(&c);
-            part.chars().all(inside)
-                && part.starts_with(|c: char| c.is_ascii_alphanumeric())
-                && part.ends_with(|c: char| c.is_ascii_alphanumeric())
-        };
-        text.split_once('@').is_some_and(|(user, host)| {
-            plain(user, &['.', '_', '-', '+'])
-                && !text.contains("..")
-                && host.contains('.')
-                && host.split('.').all(|label| plain(label, &['-']))
-        })
-    }
-    fn uri(text: &str) -> bool {
-        // Stricter than what a browser forgives: only characters that a URI may have.
-        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=".contains(&b);
-        text.bytes().all(allowed) && url::Url::parse(text).is_ok_and(|url| url.has_host() && url.as_str().starts_with(text))
-    }
-    fn uuid(text: &str) -> bool {
-        let lengths = text.split('-').map(str::len);
-        lengths.eq([8, 4, 4, 4, 12]) && text.bytes().all(|b| b == b'-' || b.is_ascii_hexdigit())
-    }
-    let none: fn(&str) -> bool = |_| false;
-    let (fits, example): (fn(&str) -> bool, _) = match name {
-        "date" => (date, "2026-01-01"),
-        "date-time" => (none, "2026-01-01T00:00:00Z"),
-        "time" => (none, "12:00:00Z"),
-        "duration" => (none, "PT1M"),
-        "email" | "idn-email" => (email, "user@example.com"),
-        "uri" | "url" | "iri" | "uri-reference" => (uri, "https://example.com/")
-        }
-        "uuid" => (uuid, "00000000-0000-4000-8000-000000000000"),
-        "ipv4" => (|text| text.parse::<std::net::Ipv4Addr>().is_ok(), "192.0.2.1"),
-        "ipv6" => (|text| text.parse::<std::net::Ipv6Addr>().is_ok(), "2001:db8::1"),
-        "hostname" => (none, "example.com"),
-        _ => return None,
-    };
-    Some(Format { fits, example })
 }

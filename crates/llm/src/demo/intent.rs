@@ -9,21 +9,24 @@ const LONGEST: usize = 99;
 const FROM_DESCRIPTION: usize = 60;
 
 /// "Searching the sample documents: lease epochs".
-pub(super) fn label(tool: &ToolSpec, subject: &str) -> String {
-    let doing = doing(tool);
-    let subject = plain(subject);
+pub(super) fn label(tool: &ToolSpec, subject: Option<&str>) -> String {
+    let doing = phrase(&does(tool), participle);
+    let subject = plain(subject.unwrap_or_default());
     let label = if subject.is_empty() { doing } else { format!("{doing}: {subject}") };
     cut(&label, LONGEST)
 }
 
-/// What the tool does, as a participle phrase.
-fn doing(tool: &ToolSpec) -> String {
+/// What to say so that the tool is called: "Search the sample documents".
+pub(super) fn request(tool: &ToolSpec) -> String {
+    phrase(&does(tool), base_form)
+}
+
+/// What the tool does, in its own words, the verb first.
+fn does(tool: &ToolSpec) -> Vec<String> {
     let description = plain(first_clause(&tool.description));
     let mut rest: Vec<&str> = description.split(' ').filter(|word| !word.is_empty()).collect();
     if rest.is_empty() {
-        let name: Vec<String> = words(local_name(&tool.name)).into_iter().map(|word| word.text).collect();
-        rest = name.iter().map(String::as_str).collect();
-        return phrase(&rest);
+        return words(local_name(&tool.name)).into_iter().map(|word| word.text).collect();
     }
     // "A tool that searches …", "This function lists …"
     let lower = |word: &str| word.to_lowercase();
@@ -36,22 +39,27 @@ fn doing(tool: &ToolSpec) -> String {
             rest.remove(0);
         }
     }
-    phrase(&rest)
+    // "Searches the docs and returns …": the second verb would need its own participle.
+    let third_person = |word: &str| word.len() > 3 && word.ends_with('s') && !word.ends_with("ss");
+    if rest.first().is_some_and(|word| third_person(word))
+        && let Some(at) = rest.windows(2).position(|two| two[0] == "and" && third_person(two[1]))
+    {
+        rest.truncate(at);
+    }
+    rest.into_iter().map(str::to_owned).collect()
 }
 
-fn phrase(words: &[&str]) -> String {
-    let Some((first, rest)) = words.split_first() else { return "Using a tool".to_owned() };
-    let plain_verb =
-        first.chars().all(char::is_alphabetic) && !ARTICLES.contains(&first.to_lowercase().as_str());
-    let text = if plain_verb {
-        format!("{} {}", participle(&first.to_lowercase()), rest.join(" "))
+/// One phrase with the first word in the form that `verb` makes of it, if it can be a verb at all.
+fn phrase(words: &[String], verb: fn(&str) -> String) -> String {
+    let Some((first, rest)) = words.split_first() else {
+        return phrase(&["use".to_owned(), "a tool".to_owned()], verb);
+    };
+    let (first, rest) = (first.to_lowercase(), rest.join(" "));
+    let can_be_verb = first.chars().all(char::is_alphabetic) && !ARTICLES.contains(&first.as_str());
+    let text = if can_be_verb {
+        format!("{} {rest}", verb(&first))
     } else {
-        let first = if ARTICLES.contains(&first.to_lowercase().as_str()) {
-            first.to_lowercase()
-        } else {
-            (*first).to_owned()
-        };
-        format!("using {first} {}", rest.join(" "))
+        format!("{} {first} {rest}", verb("use"))
     };
     let text = cut(text.trim(), FROM_DESCRIPTION);
     let mut chars = text.chars();
@@ -115,7 +123,8 @@ fn base_form(verb: &str) -> String {
     }
 }
 
-fn first_clause(text: &str) -> &str {
+/// The beginning of a description, up to its first comma or stop.
+pub(super) fn first_clause(text: &str) -> &str {
     let text = text.trim();
     let stop = text.char_indices().find(|(at, c)| match c {
         '\n' | ';' | ':' | '(' | ',' => true,
@@ -157,7 +166,7 @@ mod tests {
             description: description.to_owned(),
             parameters: Arc::new(json!({})),
         };
-        label(&tool, subject)
+        label(&tool, (!subject.is_empty()).then_some(subject))
     }
 
     #[test]
@@ -169,6 +178,7 @@ mod tests {
                 "Searching the sample documents: lease epochs",
             ),
             ("Lists open issues (paged)", "", "Listing open issues"),
+            ("Files a case and returns its number", "x", "Filing a case: x"),
             (
                 "A tool that creates a ticket, then tells its number",
                 "no_login",

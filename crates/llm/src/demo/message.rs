@@ -49,16 +49,15 @@ impl<'a> Message<'a> {
     }
 
     /// The message without the words that only say which tool is meant: "Search the docs for lease epochs" is about
-    /// "lease epochs". The whole message where nothing would be left.
-    pub(super) fn subject(&self, tool_words: &BTreeSet<String>) -> &'a str {
+    /// "lease epochs". `None` where nothing would be left.
+    pub(super) fn subject(&self, tool_words: &BTreeSet<String>) -> Option<&'a str> {
         let of_tool = |word: &&Word| {
             word.is_filler()
                 || tool_words.contains(&word.stem)
                 || tool_words.iter().any(|own| akin(own, &word.stem))
         };
-        let first = self.words.iter().position(|word| !of_tool(&word));
-        let last = self.words.iter().rposition(|word| !of_tool(&word));
-        let (Some(first), Some(last)) = (first, last) else { return self.text.trim() };
+        let first = self.words.iter().position(|word| !of_tool(&word))?;
+        let last = self.words.iter().rposition(|word| !of_tool(&word))?;
         // Up to the next space, so that "/etc/hosts" and "#12" stay whole.
         let head = &self.text[..self.words[first].start];
         let start = head
@@ -66,7 +65,7 @@ impl<'a> Message<'a> {
             .map_or(0, |at| at + head[at..].chars().next().map_or(1, char::len_utf8));
         let tail = &self.text[self.words[last].end..];
         let end = self.words[last].end + tail.find(char::is_whitespace).unwrap_or(tail.len());
-        trim_marks(&self.text[start..end])
+        Some(trim_marks(&self.text[start..end])).filter(|subject| !subject.is_empty())
     }
 
     /// The value of `name: value` or `name=value`. `others` are the names that may follow: a value ends where the next
@@ -218,11 +217,11 @@ mod tests {
         let tool: BTreeSet<String> =
             words("search_docs Searches the sample documents").into_iter().map(|w| w.stem).collect();
         for (text, subject) in [
-            ("Search the docs for lease epochs, please.", "lease epochs"),
-            ("Can you search the documentation for /etc/hosts?", "/etc/hosts"),
-            ("search docs", "search docs"),
-            ("what do the docs say about “encryption at rest”?", "encryption at rest"),
-            ("", ""),
+            ("Search the docs for lease epochs, please.", Some("lease epochs")),
+            ("Can you search the documentation for /etc/hosts?", Some("/etc/hosts")),
+            ("search docs", None),
+            ("what do the docs say about “encryption at rest”?", Some("encryption at rest")),
+            ("", None),
         ] {
             assert_eq!(Message::read(text).subject(&tool), subject, "{text}");
         }

@@ -1,6 +1,7 @@
 //! Which tool fits a message.
 
 use super::{
+    intent::first_clause,
     message::Message,
     schema::Asked,
     words::{akin, words},
@@ -23,7 +24,7 @@ const WRITTEN_OUT: f64 = 6.0;
 /// What a tool must reach to be called: one rare word of a short description, or the like.
 const THRESHOLD: f64 = 0.99;
 /// Words up to which a description is short. In a longer one, a shared word means less.
-const SHORT_DESCRIPTION: f64 = 20.0;
+const SHORT_DESCRIPTION: f64 = 40.0;
 
 /// The tool that fits best.
 pub(super) struct Choice<'a> {
@@ -35,9 +36,10 @@ pub(super) struct Choice<'a> {
 /// The best tool for `message`, if any fits at all. Ties go to the first name in the alphabet.
 pub(super) fn choose<'a>(message: &Message<'_>, tools: &'a [ToolSpec]) -> Option<Choice<'a>> {
     let profiles: Vec<HashMap<String, f64>> = tools.iter().map(profile).collect();
+    let rarity = Rarity::of(&profiles);
     let mut best: Option<(f64, Choice<'a>)> = None;
     for (tool, profile) in tools.iter().zip(&profiles) {
-        let (score, shared) = score(message, tool, profile, &profiles);
+        let (score, shared) = score(message, tool, profile, &rarity);
         let better = match &best {
             None => true,
             Some((top, choice)) => {
@@ -51,16 +53,21 @@ pub(super) fn choose<'a>(message: &Message<'_>, tools: &'a [ToolSpec]) -> Option
     best.map(|(_, choice)| choice)
 }
 
-/// Every stem of a tool's name and description.
-pub(super) fn words_of(tool: &ToolSpec) -> BTreeSet<String> {
-    words(&tool.name).into_iter().chain(words(description(tool))).map(|word| word.stem).collect()
+/// The stems by which a message only names the tool: those of its name and of the first clause of its description. What
+/// the description says further on may well be what the message is about.
+pub(super) fn naming_words(tool: &ToolSpec) -> BTreeSet<String> {
+    words(&tool.name)
+        .into_iter()
+        .chain(words(first_clause(description(tool))))
+        .map(|word| word.stem)
+        .collect()
 }
 
 fn score(
     message: &Message<'_>,
     tool: &ToolSpec,
     profile: &HashMap<String, f64>,
-    all: &[HashMap<String, f64>],
+    rarity: &Rarity<'_>,
 ) -> (f64, Vec<String>) {
     let mut score = 0.0;
     let mut shared = Vec::new();
@@ -70,11 +77,11 @@ fn score(
             continue;
         }
         let value = match profile.get(&word.stem) {
-            Some(weight) => weight * rarity(&word.stem, all),
+            Some(weight) => weight * rarity.of_stem(&word.stem),
             None => profile
                 .iter()
                 .filter(|(stem, _)| akin(stem, &word.stem))
-                .map(|(stem, weight)| AKIN * weight * rarity(stem, all))
+                .map(|(stem, weight)| AKIN * weight * rarity.of_stem(stem))
                 .fold(0.0, f64::max),
         };
         if value > 0.0 {
@@ -91,11 +98,26 @@ fn score(
     (score, shared)
 }
 
-/// 1 for a word of one tool only, falling with the share of tools that have it.
-fn rarity(stem: &str, all: &[HashMap<String, f64>]) -> f64 {
-    let having = all.iter().filter(|profile| profile.contains_key(stem)).count().max(1) as f64;
-    let tools = all.len() as f64;
-    (1.0 + tools / having).ln() / (1.0 + tools).ln()
+/// How few tools have a word.
+struct Rarity<'a> {
+    tools: f64,
+    having: HashMap<&'a str, f64>,
+}
+
+impl<'a> Rarity<'a> {
+    fn of(profiles: &'a [HashMap<String, f64>]) -> Self {
+        let mut having = HashMap::new();
+        for stem in profiles.iter().flat_map(HashMap::keys) {
+            *having.entry(stem.as_str()).or_insert(0.0) += 1.0;
+        }
+        Self { tools: profiles.len() as f64, having }
+    }
+
+    /// 1 for a word of one tool only, falling with the share of tools that have it.
+    fn of_stem(&self, stem: &str) -> f64 {
+        let having = self.having.get(stem).copied().unwrap_or(1.0);
+        (1.0 + self.tools / having).ln() / (1.0 + self.tools).ln()
+    }
 }
 
 /// The stems of a tool, each with its weight.

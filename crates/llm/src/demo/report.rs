@@ -1,14 +1,12 @@
 //! What the demo model says.
 
-use super::rank::local_name;
+use super::intent;
 use crate::{
     PromptMessage, ToolSpec,
     limits::{DEMO_RESULT, DEMO_RESULT_LINES, DEMO_RESULTS},
 };
 use serde_json::Value;
 
-/// The longest example that is taken from a description, in characters.
-const EXAMPLE: usize = 80;
 /// Words that are named as the reason of a choice.
 const WORDS_NAMED: usize = 4;
 
@@ -33,10 +31,7 @@ pub(super) fn nothing_fits(tools: &[ToolSpec]) -> String {
             "{me}, and there are none. Select a server with tools below the message box, then say what to do."
         );
     };
-    let sentence = tool.description.split(['.', '\n']).next().unwrap_or_default().trim();
-    let example: String =
-        sentence.chars().filter(|c| !matches!(c, '`' | '*' | '<' | '>')).take(EXAMPLE).collect();
-    let example = if example.is_empty() { local_name(&tool.name).replace(['_', '-'], " ") } else { example };
+    let example = intent::request(tool);
     let names: Vec<String> = tools.iter().take(3).map(|tool| format!("`{}`", code(&tool.name))).collect();
     let more = if tools.len() > names.len() { " and others" } else { "" };
     format!(

@@ -59,7 +59,7 @@ fn resolve(root: &Value, schema: &Value, depth: usize) -> Map<String, Value> {
             }
             ("allOf", Value::Array(all)) => parts.extend(all),
             ("anyOf" | "oneOf", Value::Array(branches)) => {
-let usable = branches.iter().find(|branch| !is_null_or_nothing(branch));
+                let usable = branches.iter().find(|branch| !is_null_or_nothing(branch));
                 parts.extend(usable.or_else(|| branches.first()));
             }
             _ => {

@@ -157,7 +157,7 @@ fn small_talk_calls_nothing_and_says_what_to_try() {
         assert_eq!(call_of(&events), None, "{message}");
         let text = text_of(&events);
         assert!(
-            text.contains("not an AI") && text.contains("Search the sample papers for a phrase"),
+            text.contains("not an AI") && text.contains("“Search the sample papers for a phrase”"),
             "{text}"
         );
         assert_eq!(text.matches(". ").count() + 1, 2, "two sentences: {text}");
@@ -253,7 +253,7 @@ fn the_wrapper_is_told_from_a_tool_with_such_arguments() {
     let none = wrapped(&json!({"type": "object"}));
     let (_, arguments) =
         call_of(&ask(vec![user("paint it")], &[spec("paint", "Paint a thing", none)])).unwrap();
-    assert_eq!(arguments, json!({"model_intent": "Painting a thing: paint it", "properties": {}}));
+    assert_eq!(arguments, json!({"model_intent": "Painting a thing", "properties": {}}));
 }
 
 #[test]

@@ -37,7 +37,8 @@ pub(super) fn events(
     let reader = Reader {
         first_event: answer.begun + deadlines.first_event,
         labelled: answer.labelled,
-        body: Some(answer.response.into_stream().boxed()),
+        // Fused: what is read after the end marker may be the end of the body already.
+        body: Some(answer.response.into_stream().fuse().boxed()),
         parser: SseParser::default(),
         assembler: Assembler::new(ids::of_conversation(request)),
         ready: VecDeque::new(),
@@ -51,6 +52,7 @@ pub(super) fn events(
         let event = reader.next().await?;
         Some((event, reader))
     })
+    .fuse()
     .boxed()
 }
 
@@ -119,7 +121,7 @@ impl Reader {
                 if self.body.is_some() { self.end() } else { Ok(()) }
             }
             Ok(Some(Err(error))) => {
-                tracing::debug!(error = &error as &dyn std::error::Error, "model stream failed");
+                tracing::debug!(%error, "model stream failed");
                 Err(if self.seen_event {
                     ModelError::amid_events(&error, self.deadlines.idle, self.deadlines.total)
                 } else {

@@ -1,4 +1,5 @@
 //! Answers: whole, in pieces, cut.
+#![expect(clippy::unwrap_used, reason = "a helper of tests fails by panicking")]
 
 use crate::fake::*;
 use api::messages::Usage;

@@ -58,7 +58,9 @@ impl Slot {
 
     pub(super) fn is_idle(&self, idle: Duration) -> bool {
         let unused = self.last_use.lock().unwrap_or_else(PoisonError::into_inner).elapsed();
-        unused >= idle && self.calls.available_permits() == CALLS_PER_USER && self.connection.try_lock().is_ok()
+        unused >= idle
+            && self.calls.available_permits() == CALLS_PER_USER
+            && self.connection.try_lock().is_ok()
     }
 
     /// Takes this connection out of use; it ends when the last call on it has.

@@ -46,7 +46,9 @@ impl<'a> Walk<'a> {
                     }
                     // Draft-06 and -07 name a place by `$id`, draft-04 by `id`.
                     for key in ["$id", "id"] {
-                        if let Some(name) = map.get(key).and_then(Value::as_str).and_then(|id| id.strip_prefix('#')) {
+                        if let Some(name) =
+                            map.get(key).and_then(Value::as_str).and_then(|id| id.strip_prefix('#'))
+                        {
                             self.anchors.insert(name, value);
                         }
                     }
@@ -83,20 +85,33 @@ impl<'a> Walk<'a> {
     }
 
     /// What is applied directly to what; conditions count as met.
-    fn applications(&self, object: &'a Map<String, Value>, instance: &'a Value) -> Vec<(&'a Value, &'a Value)> {
+    fn applications(
+        &self,
+        object: &'a Map<String, Value>,
+        instance: &'a Value,
+    ) -> Vec<(&'a Value, &'a Value)> {
         let mut found = Vec::new();
         for key in ["$ref", "$dynamicRef", "$recursiveRef"] {
             let target = object.get(key).and_then(Value::as_str).and_then(|target| self.resolve(target));
             found.extend(target.map(|target| (target, instance)));
         }
         for key in ["allOf", "anyOf", "oneOf"] {
-            found.extend(object.get(key).and_then(Value::as_array).into_iter().flatten().map(|sub| (sub, instance)));
+            found.extend(
+                object.get(key).and_then(Value::as_array).into_iter().flatten().map(|sub| (sub, instance)),
+            );
         }
         for key in ["not", "if", "then", "else"] {
             found.extend(object.get(key).map(|sub| (sub, instance)));
         }
         for key in ["dependentSchemas", "dependencies"] {
-            found.extend(object.get(key).and_then(Value::as_object).into_iter().flatten().map(|(_, sub)| (sub, instance)));
+            found.extend(
+                object
+                    .get(key)
+                    .and_then(Value::as_object)
+                    .into_iter()
+                    .flatten()
+                    .map(|(_, sub)| (sub, instance)),
+            );
         }
         match instance {
             Value::Object(members) => {
@@ -115,7 +130,9 @@ impl<'a> Walk<'a> {
             Value::Array(items) => {
                 let by_place = ["prefixItems", "items"].map(|key| object.get(key).and_then(Value::as_array));
                 for (place, item) in items.iter().enumerate() {
-                    found.extend(by_place.iter().flatten().filter_map(|subs| subs.get(place)).map(|sub| (sub, item)));
+                    found.extend(
+                        by_place.iter().flatten().filter_map(|subs| subs.get(place)).map(|sub| (sub, item)),
+                    );
                     for key in ["items", "additionalItems", "contains", "unevaluatedItems"] {
                         found.extend(object.get(key).map(|sub| (sub, item)));
                     }

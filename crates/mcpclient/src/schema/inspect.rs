@@ -81,7 +81,10 @@ fn inspect_object(object: &Map<String, Value>, is_root: bool) -> Result<(), Stri
         let text = dialect.as_str().unwrap_or_default();
         let bare = text.trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('#');
         if !DIALECTS.contains(&bare) {
-            return Err(format!("its schema uses the dialect \"{}\", which is not supported", quote(text, 100)));
+            return Err(format!(
+                "its schema uses the dialect \"{}\", which is not supported",
+                quote(text, 100)
+            ));
         }
     }
     for key in ["$ref", "$dynamicRef", "$recursiveRef"] {
@@ -103,7 +106,10 @@ fn inspect_object(object: &Map<String, Value>, is_root: bool) -> Result<(), Stri
     }
     let named = object.get("patternProperties").and_then(Value::as_object);
     let patterns = named.into_iter().flat_map(Map::keys).map(String::as_str);
-    if patterns.chain(object.get("pattern").and_then(Value::as_str)).any(|text| text.chars().count() > PATTERN) {
+    if patterns
+        .chain(object.get("pattern").and_then(Value::as_str))
+        .any(|text| text.chars().count() > PATTERN)
+    {
         return Err(format!("its schema is too complex: a pattern of more than {PATTERN} characters"));
     }
     Ok(())

@@ -149,7 +149,9 @@ impl Channel {
         let mut request = self.request(Method::DELETE, Bytes::new(), self.control_limits());
         request.headers.insert(SESSION_HEADER, session);
         match self.inner.egress.send(request).await {
-            Ok(response) => tracing::debug!(host = %self.inner.host, status = %response.status, "MCP session ended"),
+            Ok(response) => {
+                tracing::debug!(host = %self.inner.host, status = %response.status, "MCP session ended")
+            }
             Err(error) => tracing::debug!(host = %self.inner.host, %error, "MCP session not ended"),
         }
     }
@@ -181,15 +183,22 @@ impl Channel {
     pub(super) async fn resume(&self, last_event_id: &str, exchange: &Exchange) -> Result<Response, Failure> {
         let mut request = self.request(Method::GET, Bytes::new(), self.call_limits(exchange));
         request.headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
-        let id = HeaderValue::from_str(last_event_id)
-            .map_err(|_| unsure(McpError::protocol("the server sent an event id that no header can carry")))?;
+        let id = HeaderValue::from_str(last_event_id).map_err(|_| {
+            unsure(McpError::protocol("the server sent an event id that no header can carry"))
+        })?;
         request.headers.insert(HeaderName::from_static("last-event-id"), id);
         self.send(request).await
     }
 
     fn control_limits(&self) -> Limits {
         let wait = self.inner.timeouts.control;
-        Limits { first_byte: wait, idle: wait, total: Some(wait), max_body: limits::ERROR_BODY as u64, ..Limits::default() }
+        Limits {
+            first_byte: wait,
+            idle: wait,
+            total: Some(wait),
+            max_body: limits::ERROR_BODY as u64,
+            ..Limits::default()
+        }
     }
 
     fn handshake_limits(&self) -> Limits {
@@ -199,7 +208,13 @@ impl Channel {
     fn call_limits(&self, exchange: &Exchange) -> Limits {
         let total = exchange.remaining() + BACKSTOP;
         let wait = (self.inner.timeouts.call_idle + BACKSTOP).min(total);
-        Limits { first_byte: wait, idle: wait, total: Some(total), max_body: limits::SSE_TOTAL, ..Limits::default() }
+        Limits {
+            first_byte: wait,
+            idle: wait,
+            total: Some(total),
+            max_body: limits::SSE_TOTAL,
+            ..Limits::default()
+        }
     }
 
     /// The admin's headers first, ours over them: no stored header can pose as a session or change the form.
@@ -334,7 +349,8 @@ impl StreamableHttpClient for Channel {
         if !exchange.begin() {
             return Err(StreamableHttpError::Client(McpError::closed()));
         }
-        let progress_token = request.request.get_meta().get_progress_token().map(|token| token.0.into_json_value());
+        let progress_token =
+            request.request.get_meta().get_progress_token().map(|token| token.0.into_json_value());
         let ask = Ask { id: id.clone(), progress_token, exchange: Some(exchange.clone()) };
         match self.exchange(&ask, &exchange, body).await {
             Ok(answer) => {

@@ -40,7 +40,9 @@ pub(crate) async fn parse(bytes: Vec<u8>, batches: bool) -> Result<Vec<Message>,
     if bytes.len() <= PARSE_INLINE {
         return parse_now(&bytes, batches);
     }
-    tokio::task::spawn_blocking(move || parse_now(&bytes, batches)).await.unwrap_or(Err(MessageError::NotJson))
+    tokio::task::spawn_blocking(move || parse_now(&bytes, batches))
+        .await
+        .unwrap_or(Err(MessageError::NotJson))
 }
 
 fn parse_now(bytes: &[u8], batches: bool) -> Result<Vec<Message>, MessageError> {

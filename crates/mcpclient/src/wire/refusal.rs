@@ -46,14 +46,18 @@ pub(crate) fn of_status(host: &str, status: StatusCode, form: Form) -> McpError 
             McpErrorKind::NotMcp,
             format!("{host} speaks no MCP at this path (HTTP {code}). Check the path of the URL."),
         ),
-        429 => {
-            (McpErrorKind::Refused, format!("{host} refuses more requests for now (HTTP 429). Try again later."))
-        }
-        500..=599 => {
-            (McpErrorKind::ServerFault, format!("{host} has an internal problem (HTTP {code}). Try again later."))
-        }
+        429 => (
+            McpErrorKind::Refused,
+            format!("{host} refuses more requests for now (HTTP 429). Try again later."),
+        ),
+        500..=599 => (
+            McpErrorKind::ServerFault,
+            format!("{host} has an internal problem (HTTP {code}). Try again later."),
+        ),
         _ if form == Form::Html => (McpErrorKind::Html, html(host)),
-        300..=399 => (McpErrorKind::NotMcp, format!("{host} answers with a redirect (HTTP {code}) instead of MCP.")),
+        300..=399 => {
+            (McpErrorKind::NotMcp, format!("{host} answers with a redirect (HTTP {code}) instead of MCP."))
+        }
         _ => (McpErrorKind::Refused, format!("{host} refuses the MCP request (HTTP {code}).")),
     };
     McpError::new(kind, text)
@@ -65,17 +69,23 @@ pub(crate) fn of_form(host: &str, form: Form) -> McpError {
         Form::Html => McpError::new(McpErrorKind::Html, html(host)),
         Form::Json => McpError::new(
             McpErrorKind::NotMcp,
-            format!("{host} answers JSON that is not JSON-RPC, so it speaks no MCP at this path. Check the URL."),
+            format!(
+                "{host} answers JSON that is not JSON-RPC, so it speaks no MCP at this path. Check the URL."
+            ),
         ),
         Form::EventStream | Form::Other => McpError::new(
             McpErrorKind::NotMcp,
-            format!("{host} answers neither JSON nor events, so it speaks no MCP at this path. Check the URL."),
+            format!(
+                "{host} answers neither JSON nor events, so it speaks no MCP at this path. Check the URL."
+            ),
         ),
     }
 }
 
 fn html(host: &str) -> String {
-    format!("{host} answers HTML, not MCP: this is the address of a web page. Enter the URL of its MCP endpoint.")
+    format!(
+        "{host} answers HTML, not MCP: this is the address of a web page. Enter the URL of its MCP endpoint."
+    )
 }
 
 #[cfg(test)]

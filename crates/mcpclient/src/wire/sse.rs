@@ -43,7 +43,8 @@ impl Decoder {
                 }
             }
             let end = bytes.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
-            let (line, rest) = end.map_or((bytes, &bytes[bytes.len()..]), |end| (&bytes[..end], &bytes[end + 1..]));
+            let (line, rest) =
+                end.map_or((bytes, &bytes[bytes.len()..]), |end| (&bytes[..end], &bytes[end + 1..]));
             if self.line.len() + self.data.len() + line.len() > SSE_EVENT {
                 return Err(EventTooLarge);
             }
@@ -120,7 +121,11 @@ impl Decoder {
         }
         // Priming events carry an id and empty data (protocol.md L7).
         if std::mem::take(&mut self.has_data) && !data.is_empty() {
-            let name = if name.is_empty() { "message".to_owned() } else { String::from_utf8_lossy(&name).into_owned() };
+            let name = if name.is_empty() {
+                "message".to_owned()
+            } else {
+                String::from_utf8_lossy(&name).into_owned()
+            };
             self.events.push_back(Event { name, data });
         }
     }
@@ -148,7 +153,9 @@ mod tests {
 
     #[test]
     fn lines_end_in_three_ways_and_cut_anywhere() {
-        let text = "\u{feff}: hello\r\ndata: a\r\ndata:b\r\n\r\nevent: ping\rdata: c\r\rdata: d\n\ndata: half".as_bytes();
+        let text =
+            "\u{feff}: hello\r\ndata: a\r\ndata:b\r\n\r\nevent: ping\rdata: c\r\rdata: d\n\ndata: half"
+                .as_bytes();
         let expected = vec![message("a\nb"), ("ping".into(), "c".into()), message("d")];
         assert_eq!(decode(&[text]).0, expected);
         for cut in 0..text.len() {
@@ -160,7 +167,8 @@ mod tests {
 
     #[test]
     fn ids_and_retry() {
-        let (events, decoder) = decode(&[b"id: 1\nretry: 50\ndata:\n\nid: 2\ndata: x\n\nid: 3\ndata: not yet"]);
+        let (events, decoder) =
+            decode(&[b"id: 1\nretry: 50\ndata:\n\nid: 2\ndata: x\n\nid: 3\ndata: not yet"]);
         assert_eq!(events, [message("x")]);
         assert_eq!(decoder.last_id(), Some("2"), "an id counts once its event is complete");
         assert_eq!(decoder.retry(), Some(50));

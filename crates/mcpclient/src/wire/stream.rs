@@ -30,11 +30,18 @@ pub(super) async fn read(channel: &Channel, response: Response, ask: &Ask) -> Re
     }
     if response.status == StatusCode::ACCEPTED {
         // The answer would come on a standing stream; no revision we speak allows that for a request.
-        return Err(unsure(McpError::protocol(format!("{} accepted the request but sent no answer", channel.host()))));
+        return Err(unsure(McpError::protocol(format!(
+            "{} accepted the request but sent no answer",
+            channel.host()
+        ))));
     }
     match form {
         Form::Json => {
-            let body = response.with_max_body(JSON_BODY).bytes().await.map_err(|error| unsure(of_egress(&error).error))?;
+            let body = response
+                .with_max_body(JSON_BODY)
+                .bytes()
+                .await
+                .map_err(|error| unsure(of_egress(&error).error))?;
             read_json(channel, &body, ask).await
         }
         Form::EventStream => read_events(channel, response, ask).await,
@@ -49,7 +56,9 @@ async fn read_json(channel: &Channel, body: &Bytes, ask: &Ask) -> Result<Answer,
         }
         match error {
             MessageError::TooDeep => unsure(broken(channel, error)),
-            MessageError::NotJson | MessageError::NotJsonRpc => unsure(refusal::of_form(channel.host(), Form::Json)),
+            MessageError::NotJson | MessageError::NotJsonRpc => {
+                unsure(refusal::of_form(channel.host(), Form::Json))
+            }
         }
     })?;
     // A whole body without an id can only mean this request.
@@ -59,7 +68,12 @@ async fn read_json(channel: &Channel, body: &Bytes, ask: &Ask) -> Result<Answer,
     })
 }
 
-async fn read_refusal(channel: &Channel, response: Response, form: Form, ask: &Ask) -> Result<Answer, Failure> {
+async fn read_refusal(
+    channel: &Channel,
+    response: Response,
+    form: Form,
+    ask: &Ask,
+) -> Result<Answer, Failure> {
     let status = response.status;
     let session = channel.has_session() && ask.exchange.is_some();
     if status == StatusCode::NOT_FOUND && session {
@@ -96,7 +110,7 @@ async fn read_events(channel: &Channel, response: Response, ask: &Ask) -> Result
                     events += 1;
                     resumes = 0;
                     if events > SSE_EVENTS {
-                        return Err(unsure(too_large(channel)));
+                        return Err(unsure(noisy(channel)));
                     }
                     if event.name != "message" {
                         continue;
@@ -114,6 +128,8 @@ async fn read_events(channel: &Channel, response: Response, ask: &Ask) -> Result
                 continue;
             }
             Some(Err(error @ EgressError::Interrupted { .. })) => of_egress(&error).error,
+            // Many events, not one large result: nothing says that the tool ran.
+            Some(Err(EgressError::BodyTooLarge { .. })) => return Err(unsure(noisy(channel))),
             Some(Err(error)) => return Err(unsure(of_egress(&error).error)),
             None => McpError::new(
                 McpErrorKind::Unreachable,
@@ -143,7 +159,9 @@ async fn resume(
         }
         sleep(wait).await;
         match channel.resume(&last_id, exchange).await {
-            Ok(response) if response.status.is_success() && Form::of(&response.headers) == Form::EventStream => {
+            Ok(response)
+                if response.status.is_success() && Form::of(&response.headers) == Form::EventStream =>
+            {
                 decoder.restart();
                 return Ok(response.into_stream().boxed());
             }
@@ -195,6 +213,14 @@ fn broken(channel: &Channel, error: MessageError) -> McpError {
     McpError::protocol(format!("{} sent a message that cannot be read: {error}", channel.host()))
 }
 
+/// One message over the cap; where it is the answer to a call, the tool has run.
 fn too_large(channel: &Channel) -> McpError {
-    McpError::new(McpErrorKind::TooLarge, format!("{} sent more than is accepted", channel.host()))
+    McpError::new(
+        McpErrorKind::TooLarge,
+        format!("{} sent a message larger than is accepted", channel.host()),
+    )
+}
+
+fn noisy(channel: &Channel) -> McpError {
+    McpError::protocol(format!("{} sent more messages than are accepted and no answer", channel.host()))
 }

@@ -1,0 +1,320 @@
+//! The daemon: which chats run here, and when (behaviour 18).
+//!
+//! A chat gets a runner when somebody wakes it or the poll finds it; a runner holds the chat's lease. Notifications are hints: the
+//! database knows every chat that is due.
+
+mod lease;
+mod slots;
+
+pub(crate) use lease::Lease;
+
+use crate::{
+    hub::Hub,
+    limits,
+    ports::{ModelSource, ServerSource},
+    runner::Runner,
+};
+use api::messages::ChatMessage;
+use domain::clock::{Clock, Entropy};
+use futures::FutureExt;
+use lease::{Hold, acquire};
+use mcpclient::McpClients;
+use slots::{Place, Slots};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use store::{
+    Db, StoreError,
+    chats::{ChatRecord, LeaseChange},
+};
+use tokio::time::Instant;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use uuid::Uuid;
+
+/// What the daemon stands on.
+pub struct Deps {
+    pub db: Db,
+    pub mcp: McpClients,
+    pub models: Arc<dyn ModelSource>,
+    pub servers: Arc<dyn ServerSource>,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    pub config: ChatdConfig,
+}
+
+/// When to ask a model again: number of the retry from 1, what the provider asks for, chance in 0..1.
+pub type RetryDelay = fn(u32, Option<Duration>, f64) -> Option<Duration>;
+
+/// The figures an operator or a test may change; [`Default`] gives those of [`crate::limits`].
+#[derive(Debug, Clone, Copy)]
+pub struct ChatdConfig {
+    pub turns: usize,
+    pub turns_per_user: usize,
+    pub steps: usize,
+    pub calls: usize,
+    pub parallel_calls: usize,
+    pub wall: Duration,
+    /// Connect, handshake and listing of a step.
+    pub servers: Duration,
+    pub poll: Duration,
+    pub lease: Duration,
+    pub heartbeat: Duration,
+    pub self_stop: Duration,
+    pub retry_delay: RetryDelay,
+}
+
+impl Default for ChatdConfig {
+    fn default() -> Self {
+        Self {
+            turns: limits::TURNS,
+            turns_per_user: limits::TURNS_PER_USER,
+            steps: limits::STEPS,
+            calls: limits::CALLS,
+            parallel_calls: limits::PARALLEL_CALLS,
+            wall: limits::WALL,
+            servers: limits::SERVERS,
+            poll: limits::POLL,
+            lease: limits::LEASE,
+            heartbeat: limits::HEARTBEAT,
+            self_stop: limits::SELF_STOP,
+            retry_delay: llm::retry::delay,
+        }
+    }
+}
+
+/// What the tasks of one daemon share.
+pub(crate) struct Shared {
+    pub(crate) deps: Deps,
+    pub(crate) hub: Hub,
+    /// This start of this process, as leases name it.
+    pub(crate) holder: Uuid,
+    slots: Slots,
+    tasks: TaskTracker,
+    /// No further turns begin.
+    draining: CancellationToken,
+    /// Turns under way end where they are.
+    halted: CancellationToken,
+}
+
+/// The chat daemon. Clones share it.
+#[derive(Clone)]
+pub struct ChatDaemon(Arc<Shared>);
+
+impl std::fmt::Debug for ChatDaemon {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ChatDaemon").field("holder", &self.0.holder).finish_non_exhaustive()
+    }
+}
+
+impl ChatDaemon {
+    /// Starts the daemon and takes up what an earlier process left.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn start(deps: Deps) -> Result<Self, StoreError> {
+        if deps.db.engine_name() == "sqlite" {
+            // The lock on the file guarantees that no other process serves it: every lease in it is a dead one's.
+            let mut write = deps.db.write().await?;
+            store::chats::leases_forget(&mut write).await?;
+            write.commit().await?;
+        }
+        let holder = domain::clock::new_id(&*deps.clock, &*deps.entropy);
+        let hub = Hub::new(&*deps.entropy);
+        let slots = Slots::new(deps.config.turns, deps.config.turns_per_user);
+        let shared = Arc::new(Shared {
+            deps,
+            hub,
+            holder,
+            slots,
+            tasks: TaskTracker::new(),
+            draining: CancellationToken::new(),
+            halted: CancellationToken::new(),
+        });
+        let daemon = Self(shared);
+        let poller = daemon.clone();
+        tokio::spawn(async move { poller.poll().await });
+        Ok(daemon)
+    }
+
+    /// Who watches which chat.
+    pub fn hub(&self) -> &Hub {
+        &self.0.hub
+    }
+
+    /// The lease to take in the transaction that makes a chat `running`. It saves the turn a commit: the runner of this process starts
+    /// under it, and if this process dies the lease runs out like any other.
+    pub fn lease_on_send(&self) -> LeaseChange {
+        LeaseChange::Take { holder: self.0.holder, lasting: self.0.deps.config.lease }
+    }
+
+    /// A turn was asked for and committed: shows message and status to readers and starts the turn. After an edit too.
+    pub fn turn_begun(&self, chat: &ChatRecord, message: &ChatMessage) {
+        let publisher = self.0.hub.publisher(chat.id, chat.edit_version);
+        publisher.message(message);
+        publisher.status(chat);
+        self.wake(chat.id);
+    }
+
+    /// Status, error or title changed and were committed.
+    pub fn chat_changed(&self, chat: &ChatRecord) {
+        self.0.hub.publisher(chat.id, chat.edit_version).status(chat);
+    }
+
+    /// The chat was deleted: ends its streams and its turn.
+    pub fn chat_gone(&self, chat: Uuid) {
+        self.interrupt(chat);
+        self.0.hub.chat_gone(chat);
+    }
+
+    /// There is something to do for this chat. Never waits; a chat that cannot start now waits for a free place.
+    pub fn wake(&self, chat: Uuid) {
+        if self.0.draining.is_cancelled() {
+            return;
+        }
+        if let Some(place) = self.0.slots.enter(chat) {
+            let daemon = self.clone();
+            self.0.tasks.spawn(async move { daemon.run(place).await });
+        }
+    }
+
+    /// Stops the turn of this chat: the model and the tools hear of it at once, what is there is committed, no further tool starts.
+    /// The caller has committed the status `interrupting`; where another process runs the turn, that is what reaches it.
+    pub fn interrupt(&self, chat: Uuid) {
+        if !self.0.slots.stop(chat) {
+            self.wake(chat);
+        }
+    }
+
+    /// How many turns run in this process now.
+    pub fn running(&self) -> usize {
+        self.0.slots.running()
+    }
+
+    /// Waits until no turn of `chat` is under way, at most for `wait` (behaviour 17, `Prefer: wait=N`).
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn wait_idle(&self, chat: Uuid, wait: Duration) -> Result<Option<ChatRecord>, StoreError> {
+        self.0.hub.wait_idle(&self.0.deps.db, chat, wait).await
+    }
+
+    /// Begins no further turn, lets those under way end until `deadline`, then stops them where they are and gives their leases back:
+    /// their calls in flight become `unknown`, their generations are repeated by whoever takes over. Streams end last.
+    pub async fn drain(&self, deadline: Duration) {
+        self.0.draining.cancel();
+        self.0.tasks.close();
+        if tokio::time::timeout(deadline, self.0.tasks.wait()).await.is_err() {
+            tracing::warn!(turns = self.running(), "turns are stopped by the shutdown");
+            self.0.halted.cancel();
+            if tokio::time::timeout(limits::HEARTBEAT, self.0.tasks.wait()).await.is_err() {
+                tracing::error!(turns = self.running(), "turns did not stop; their leases run out");
+            }
+        }
+        self.0.hub.close();
+    }
+
+    async fn poll(&self) {
+        let mut ticks = tokio::time::interval(self.0.deps.config.poll);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = self.0.draining.cancelled() => return,
+            }
+            self.0.hub.sweep();
+            match self.due().await {
+                Ok(chats) => chats.into_iter().for_each(|chat| self.wake(chat)),
+                Err(error) => tracing::warn!(%error, "could not look for chats that wait for a runner"),
+            }
+        }
+    }
+
+    async fn due(&self) -> Result<Vec<Uuid>, StoreError> {
+        store::chats::chats_due(&mut self.0.deps.db.read().await?, limits::POLL_CHATS).await
+    }
+
+    /// One chat in one place: until there is nothing more to do for it.
+    async fn run(&self, mut place: Place) {
+        let chat = place.chat;
+        // The lease this place ran under last: it is not taken up again but renewed under a new epoch, so that whatever is left of
+        // the run before cannot commit.
+        let mut used = None;
+        loop {
+            let again = self.run_once(&place, &mut used).await;
+            if self.0.draining.is_cancelled() {
+                break;
+            }
+            match again {
+                Again::No => match place.leave() {
+                    Some(kept) => place = kept,
+                    None => return self.start_pending(chat),
+                },
+                Again::NoRoom => {
+                    self.0.slots.park(&place);
+                    break;
+                }
+                Again::After(wait) => tokio::select! {
+                    () = tokio::time::sleep(wait) => {}
+                    () = self.0.draining.cancelled() => break,
+                },
+            }
+        }
+        drop(place);
+        self.start_pending(chat);
+    }
+
+    fn start_pending(&self, left: Uuid) {
+        tracing::trace!(chat = %left, "nothing more to do");
+        for next in self.0.slots.next_pending() {
+            self.wake(next);
+        }
+    }
+
+    async fn run_once(&self, place: &Place, used: &mut Option<i64>) -> Again {
+        // Before the chat is read: a stop that comes later reaches this signal, one that came before stands in the database.
+        let stop = place.begin_turn();
+        let hold = match acquire(&self.0, place, *used).await {
+            Ok(Hold::Taken(hold)) => hold,
+            Ok(Hold::Nothing) => return Again::No,
+            Ok(Hold::NoRoom) => return Again::NoRoom,
+            Err(error) => {
+                tracing::warn!(chat = %place.chat, %error, "could not take the lease of a chat");
+                return Again::After(limits::REWAKE);
+            }
+        };
+        *used = Some(hold.chat.lease_epoch);
+        let lease = hold.lease;
+        let heartbeat = lease.heartbeat(self.0.deps.db.clone(), stop.clone());
+        let chat = hold.chat;
+        let (chat_id, fence) = (chat.id, chat.fence());
+        let runner = Runner::new(
+            Arc::clone(&self.0),
+            chat,
+            hold.claimed,
+            Arc::clone(&lease),
+            stop,
+            self.0.halted.clone(),
+        );
+        let started = Instant::now();
+        let done = AssertUnwindSafe(runner.run()).catch_unwind().await;
+        drop(heartbeat);
+        tracing::debug!(chat = %chat_id, epoch = fence.lease_epoch, elapsed_ms = started.elapsed().as_millis(), "turn left");
+        match done {
+            Ok(true) => Again::No,
+            Ok(false) => Again::After(limits::REWAKE),
+            Err(_) => {
+                tracing::error!(chat = %chat_id, "a turn panicked");
+                crate::runner::fail_after_panic(&self.0, chat_id, &lease).await;
+                Again::After(limits::REWAKE)
+            }
+        }
+    }
+}
+
+/// What a place does after a turn.
+enum Again {
+    /// Free, unless the chat was woken meanwhile.
+    No,
+    /// Its owner has as many turns as allowed: wait outside.
+    NoRoom,
+    /// Look again: fence or database were lost.
+    After(Duration),
+}

@@ -1,0 +1,232 @@
+//! Places for turns: one per chat, bounded in all and per user.
+
+use crate::limits;
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+#[derive(Debug, Clone)]
+pub(super) struct Slots(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    turns: usize,
+    per_user: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    running: HashMap<Uuid, Running>,
+    /// Chats that wait for a place, the longest waiting first, with their owner where known.
+    pending: VecDeque<(Uuid, Option<Uuid>)>,
+}
+
+#[derive(Debug)]
+struct Running {
+    owner: Option<Uuid>,
+    stop: CancellationToken,
+    /// Woken while it was at work: look again before leaving.
+    woken: bool,
+}
+
+/// A taken place; dropping it frees it.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) chat: Uuid,
+    slots: Slots,
+    left: bool,
+}
+
+impl Slots {
+    pub(super) fn new(turns: usize, per_user: usize) -> Self {
+        Self(Arc::new(Inner { turns: turns.max(1), per_user: per_user.max(1), state: Mutex::default() }))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A place for `chat`. `None`: it has one, and will look again; or all are taken, and it waits.
+    pub(super) fn enter(&self, chat: Uuid) -> Option<Place> {
+        let mut state = self.state();
+        if let Some(running) = state.running.get_mut(&chat) {
+            running.woken = true;
+            return None;
+        }
+        if state.running.len() >= self.0.turns {
+            state.push_pending(chat, None);
+            return None;
+        }
+        state.pending.retain(|(pending, _)| *pending != chat);
+        state.running.insert(chat, Running { owner: None, stop: CancellationToken::new(), woken: false });
+        Some(Place { chat, slots: self.clone(), left: false })
+    }
+
+    /// Tells a running turn to stop; false when none runs here.
+    pub(super) fn stop(&self, chat: Uuid) -> bool {
+        let mut state = self.state();
+        let Some(running) = state.running.get_mut(&chat) else { return false };
+        // It may be just ending another turn: it looks again and finds what was asked for.
+        running.woken = true;
+        running.stop.cancel();
+        true
+    }
+
+    pub(super) fn running(&self) -> usize {
+        self.state().running.len()
+    }
+
+    /// Lets a chat wait outside whose owner has no free place.
+    pub(super) fn park(&self, place: &Place) {
+        let mut state = self.state();
+        let owner = state.running.get(&place.chat).and_then(|running| running.owner);
+        state.push_pending(place.chat, owner);
+    }
+
+    /// The chats that may start now, in the order in which they came; those whose owner is at the limit keep waiting.
+    pub(super) fn next_pending(&self) -> Vec<Uuid> {
+        let mut state = self.state();
+        let mut free = self.0.turns.saturating_sub(state.running.len());
+        let mut counts: HashMap<Uuid, usize> = HashMap::new();
+        for owner in state.running.values().filter_map(|running| running.owner) {
+            *counts.entry(owner).or_default() += 1;
+        }
+        let mut next = Vec::new();
+        state.pending.retain(|(chat, owner)| {
+            let count = owner.map(|owner| counts.entry(owner).or_default());
+            let starts = free > 0 && count.as_ref().is_none_or(|count| **count < self.0.per_user);
+            if starts {
+                free -= 1;
+                if let Some(count) = count {
+                    *count += 1;
+                }
+                next.push(*chat);
+            }
+            !starts
+        });
+        next
+    }
+}
+
+impl State {
+    fn push_pending(&mut self, chat: Uuid, owner: Option<Uuid>) {
+        let waits = self.pending.iter().any(|(pending, _)| *pending == chat);
+        // Beyond the cap the poll remembers for us.
+        if !waits && self.pending.len() < limits::PENDING_CHATS {
+            self.pending.push_back((chat, owner));
+        }
+    }
+}
+
+impl Place {
+    /// Names the owner; false when that owner has as many turns as allowed.
+    pub(super) fn claim_for(&self, owner: Uuid) -> bool {
+        let mut state = self.slots.state();
+        let others = state
+            .running
+            .iter()
+            .filter(|(chat, running)| **chat != self.chat && running.owner == Some(owner))
+            .count();
+        let room = others < self.slots.0.per_user;
+        if let Some(running) = state.running.get_mut(&self.chat) {
+            running.owner = Some(owner);
+        }
+        room
+    }
+
+    /// The signal that stops the turn about to begin. A stop that came before is not lost: its status stands in the database.
+    pub(super) fn begin_turn(&self) -> CancellationToken {
+        let mut state = self.slots.state();
+        let stop = CancellationToken::new();
+        if let Some(running) = state.running.get_mut(&self.chat) {
+            running.stop = stop.clone();
+        }
+        stop
+    }
+
+    /// Leaves, unless the chat was woken since the last question: then the place is kept and comes back.
+    pub(super) fn leave(mut self) -> Option<Self> {
+        let mut state = self.slots.state();
+        if state.running.get_mut(&self.chat).is_some_and(|running| std::mem::take(&mut running.woken)) {
+            drop(state);
+            return Some(self);
+        }
+        // In one step with the question: a wake that comes later finds no place taken and starts anew.
+        state.running.remove(&self.chat);
+        drop(state);
+        self.left = true;
+        None
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if !self.left {
+            self.slots.state().running.remove(&self.chat);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(n: u128) -> Uuid {
+        Uuid::from_u128(n)
+    }
+
+    #[test]
+    fn one_place_per_chat_and_a_wake_is_remembered() {
+        let slots = Slots::new(4, 4);
+        let place = slots.enter(id(1)).unwrap();
+        assert!(slots.enter(id(1)).is_none());
+        let place = place.leave().expect("it was woken");
+        assert!(place.leave().is_none());
+        assert!(slots.enter(id(1)).is_some());
+    }
+
+    #[test]
+    fn the_full_house_lets_them_wait_in_order() {
+        let slots = Slots::new(1, 1);
+        let place = slots.enter(id(1)).unwrap();
+        for chat in [2, 3, 2] {
+            assert!(slots.enter(id(chat)).is_none());
+        }
+        assert_eq!(slots.next_pending(), []);
+        drop(place);
+        assert_eq!(slots.next_pending(), [id(2)]);
+        assert_eq!(slots.next_pending(), [id(3)]);
+        assert_eq!(slots.next_pending(), []);
+    }
+
+    #[test]
+    fn a_busy_owner_does_not_hold_up_others() {
+        let slots = Slots::new(8, 1);
+        let (a, b) = (id(100), id(200));
+        let first = slots.enter(id(1)).unwrap();
+        assert!(first.claim_for(a));
+        let second = slots.enter(id(2)).unwrap();
+        assert!(!second.claim_for(a));
+        slots.park(&second);
+        drop(second);
+        let third = slots.enter(id(3)).unwrap();
+        assert!(third.claim_for(b));
+        assert_eq!(slots.next_pending(), []);
+        drop(first);
+        assert_eq!(slots.next_pending(), [id(2)]);
+    }
+
+    #[test]
+    fn stop_reaches_the_turn_at_work_only() {
+        let slots = Slots::new(2, 2);
+        assert!(!slots.stop(id(1)));
+        let place = slots.enter(id(1)).unwrap();
+        let stop = place.begin_turn();
+        assert!(slots.stop(id(1)) && stop.is_cancelled());
+        assert!(!place.begin_turn().is_cancelled());
+    }
+}

@@ -1,0 +1,353 @@
+//! One turn, from the user's message to the end (DESIGN, "The way of the data", 3).
+
+mod answer;
+mod calls;
+mod commit;
+mod dispatch;
+mod generation;
+mod recovery;
+mod results;
+mod toolbox;
+mod transcript;
+
+use crate::{
+    daemon::{Lease, Shared},
+    error::{Exit, internal, step_limit},
+    hub::Publisher,
+    limits,
+};
+use answer::Answer;
+use api::{
+    chats::{ChatStatus, TurnError},
+    messages::{ChatMessage, MessageRole},
+};
+use calls::Finished;
+use commit::{Committed, Content};
+use generation::Generated;
+use std::{future::Future, sync::Arc, time::Duration};
+use store::{
+    chats::{ChatRecord, LeaseChange, Transition, chat_get_any, chat_transition},
+    messages::NewMessage,
+};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use toolbox::Toolbox;
+use transcript::Transcript;
+use uuid::Uuid;
+
+/// The runner of one turn. It lives as long as it holds the lease.
+pub(crate) struct Runner {
+    shared: Arc<Shared>,
+    /// The chat as this runner last committed or read it: what the next write is fenced on.
+    chat: ChatRecord,
+    lease: Arc<Lease>,
+    publisher: Publisher,
+    /// The owner wants the turn to stop.
+    stop: CancellationToken,
+    /// The process shuts down and waits no longer.
+    halted: CancellationToken,
+    /// Something may have been shown of this chat by a runner that is no more.
+    claimed: bool,
+    deadline: Instant,
+    /// The connect outcomes shown last.
+    shown_servers: Vec<api::check::ServerOutcome>,
+    /// Name of the owner for the audit log, once it was needed.
+    owner_name: Option<String>,
+}
+
+impl Runner {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        chat: ChatRecord,
+        claimed: bool,
+        lease: Arc<Lease>,
+        stop: CancellationToken,
+        halted: CancellationToken,
+    ) -> Self {
+        let publisher = shared.hub.publisher(chat.id, chat.edit_version);
+        let deadline = Instant::now() + shared.deps.config.wall;
+        Self {
+            shared,
+            chat,
+            lease,
+            publisher,
+            stop,
+            halted,
+            claimed,
+            deadline,
+            shown_servers: Vec::new(),
+            owner_name: None,
+        }
+    }
+
+    /// Runs the turn. False when the chat should be looked at again: the turn was left without an end.
+    pub(crate) async fn run(mut self) -> bool {
+        let exit = match self.turn().await {
+            Ok(()) => return true,
+            Err(exit) => exit,
+        };
+        let ended = match exit {
+            Exit::Stopped => self.finish().await,
+            Exit::Failed(error) => self.fail(error).await,
+            Exit::Database(error) if !error.is_retryable() => {
+                tracing::error!(chat = %self.chat.id, error = ?error, "a turn failed in the database");
+                self.fail(internal()).await
+            }
+            other => Err(other),
+        };
+        match ended {
+            Ok(()) => true,
+            Err(Exit::Halted) => {
+                if let Err(error) = self.lease.release(&self.shared.deps.db).await {
+                    tracing::warn!(chat = %self.chat.id, %error, "a lease could not be given back");
+                }
+                true
+            }
+            Err(exit) => {
+                self.lease.give_up();
+                tracing::warn!(chat = %self.chat.id, epoch = self.lease.epoch, ?exit, "a runner left its turn");
+                false
+            }
+        }
+    }
+
+    async fn turn(&mut self) -> Result<(), Exit> {
+        let mut transcript = self.load().await?;
+        if self.claimed {
+            self.publisher.preview_reset(self.chat.generation_attempt);
+        }
+        // The poll can be faster than the one who stored the message and is about to show it.
+        if let Some(message) = transcript.last_user() {
+            self.publisher.message(message);
+        }
+        if let Some(left) = transcript.take_unanswered() {
+            let settled = self.settle(&left).await?;
+            transcript.push(settled);
+        }
+        loop {
+            if self.chat.status == ChatStatus::Interrupting || self.stop.is_cancelled() {
+                return Err(Exit::Stopped);
+            }
+            if !transcript.wants_answer() {
+                return self.finish().await;
+            }
+            self.check_limits(&transcript)?;
+            let toolbox = self.toolbox().await?;
+            match self.generate(&transcript, &toolbox).await? {
+                Generated::Complete(answer) if !answer.has_calls() => {
+                    return self.finish_with(answer, false).await;
+                }
+                Generated::Complete(answer) => {
+                    if !self.step(answer, &toolbox, &mut transcript).await? {
+                        return Ok(());
+                    }
+                }
+                Generated::Stopped(answer) => return self.finish_with(answer, true).await,
+                Generated::Broken(answer, error) => return self.break_off(answer, error).await,
+            }
+        }
+    }
+
+    async fn load(&self) -> Result<Transcript, Exit> {
+        let mut session = self.shared.deps.db.read().await?;
+        let messages =
+            store::messages::messages_for_turn(&mut session, self.chat.id, limits::HISTORY_MESSAGES).await?;
+        Ok(Transcript::new(messages))
+    }
+
+    fn check_limits(&self, transcript: &Transcript) -> Result<(), Exit> {
+        let config = &self.shared.deps.config;
+        let what = if transcript.steps() >= config.steps {
+            format!("{} steps", config.steps)
+        } else if transcript.calls() >= config.calls {
+            format!("{} tool calls", config.calls)
+        } else if Instant::now() >= self.deadline {
+            format!("{} minutes", config.wall.as_secs().div_ceil(60))
+        } else {
+            return Ok(());
+        };
+        Err(Exit::Failed(step_limit(&what)))
+    }
+
+    /// An answer with calls: commits it with its intents, makes the calls, commits the results. False when that ended the turn.
+    async fn step(
+        &mut self,
+        answer: Answer,
+        toolbox: &Toolbox,
+        transcript: &mut Transcript,
+    ) -> Result<bool, Exit> {
+        let room = self.shared.deps.config.calls.saturating_sub(transcript.calls());
+        let calls = calls::plan(&answer, toolbox, room, &*self.shared.deps.clock, &*self.shared.deps.entropy);
+        let content = Content::Answer { message: self.assistant(&answer, false), calls: &calls };
+        let message = match self.commit(self.going_on(), content).await? {
+            Committed::Yes(message) => message,
+            // Stop came first: nothing was sent, and nothing will be.
+            Committed::Interrupting => {
+                self.finish_with(answer, true).await?;
+                return Ok(false);
+            }
+        };
+        let Some(message) = message else { return Err(Exit::Lost) };
+        transcript.push(message.clone());
+
+        let results = self.dispatch(&message, calls).await?;
+        let stored = self.commit_results(&message, &results).await?;
+        transcript.push(stored);
+        Ok(!self.ended())
+    }
+
+    /// Commits the results of a message's calls; also the end of the turn, when a stop was asked for.
+    async fn commit_results(
+        &mut self,
+        asked: &ChatMessage,
+        results: &[Finished],
+    ) -> Result<ChatMessage, Exit> {
+        loop {
+            let stopped = self.stop.is_cancelled() || self.chat.status == ChatStatus::Interrupting;
+            let step = if stopped { self.ending() } else { self.going_on() };
+            let message = NewMessage {
+                chat_id: self.chat.id,
+                role: MessageRole::Tool,
+                content: results
+                    .iter()
+                    .map(|done| api::messages::Part::ToolResult(done.part.clone()))
+                    .collect(),
+                model_config_id: None,
+                usage: None,
+                interrupted: false,
+                created_at: self.shared.deps.clock.now(),
+            };
+            match self.commit(step, Content::Results { message, asked: asked.id, results }).await? {
+                Committed::Yes(Some(message)) => return Ok(message),
+                Committed::Yes(None) => return Err(Exit::Lost),
+                Committed::Interrupting => {}
+            }
+        }
+    }
+
+    /// The last answer and the end of the turn, in one transaction. `cut`: the owner stopped it, or it broke.
+    async fn finish_with(&mut self, answer: Answer, cut: bool) -> Result<(), Exit> {
+        loop {
+            let content = if answer.has_text() || (!cut && !answer.is_empty()) {
+                Content::Message(self.assistant(&answer, cut))
+            } else {
+                Content::Nothing
+            };
+            if let Committed::Yes(_) = self.commit(self.ending(), content).await? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// What came of a broken stream is kept, and the turn fails.
+    async fn break_off(&mut self, answer: Answer, error: TurnError) -> Result<(), Exit> {
+        let content = if answer.has_text() {
+            Content::Message(self.assistant(&answer, true))
+        } else {
+            Content::Nothing
+        };
+        let step = self.ending().error(error.clone());
+        match self.commit(step, content).await? {
+            Committed::Yes(_) => {
+                self.publisher.error(&error);
+                Ok(())
+            }
+            // A stopped turn ends as asked for, also when it broke at the same time.
+            Committed::Interrupting => self.finish_with(answer, true).await,
+        }
+    }
+
+    async fn finish(&mut self) -> Result<(), Exit> {
+        while let Committed::Interrupting = self.commit(self.ending(), Content::Nothing).await? {}
+        Ok(())
+    }
+
+    async fn fail(&mut self, error: TurnError) -> Result<(), Exit> {
+        if self.chat.status == ChatStatus::Interrupting {
+            return self.finish().await;
+        }
+        match self.commit(self.ending().error(error.clone()), Content::Nothing).await? {
+            Committed::Yes(_) => {
+                self.publisher.error(&error);
+                Ok(())
+            }
+            Committed::Interrupting => self.finish().await,
+        }
+    }
+
+    fn going_on(&self) -> Transition {
+        Transition::to(self.chat.status, self.shared.deps.clock.now())
+            .lease(LeaseChange::Extend { lasting: self.lease.lasting() })
+    }
+
+    fn ending(&self) -> Transition {
+        Transition::to(ChatStatus::Waiting, self.shared.deps.clock.now()).lease(LeaseChange::Release)
+    }
+
+    fn ended(&self) -> bool {
+        !matches!(self.chat.status, ChatStatus::Running | ChatStatus::Interrupting)
+    }
+
+    fn assistant(&self, answer: &Answer, cut: bool) -> NewMessage {
+        NewMessage {
+            chat_id: self.chat.id,
+            role: MessageRole::Assistant,
+            content: if cut { answer.parts_without_calls() } else { answer.parts() },
+            model_config_id: Some(answer.model_id),
+            usage: answer.usage,
+            interrupted: cut,
+            created_at: self.shared.deps.clock.now(),
+        }
+    }
+
+    /// Runs `work` until it is done or the turn must end.
+    async fn unless_ended<T>(&self, work: impl Future<Output = T>) -> Result<T, Exit> {
+        tokio::select! {
+            biased;
+            exit = self.must_end() => Err(exit),
+            done = work => Ok(done),
+        }
+    }
+
+    /// Completes when the turn must end.
+    async fn must_end(&self) -> Exit {
+        tokio::select! {
+            biased;
+            () = self.lease.lost() => Exit::Lost,
+            () = self.stop.cancelled() => Exit::Stopped,
+            () = self.halted.cancelled() => Exit::Halted,
+        }
+    }
+
+    async fn pause(&self, wait: Duration) -> Result<(), Exit> {
+        self.unless_ended(tokio::time::sleep(wait)).await
+    }
+}
+
+/// A turn panicked: says so in the chat, so that it is not run into the same wall again and again.
+pub(crate) async fn fail_after_panic(shared: &Shared, chat: Uuid, lease: &Lease) {
+    let failed = async {
+        let mut write = shared.deps.db.write().await?;
+        let Some(record) = chat_get_any(&mut write, chat).await? else { return Ok(None) };
+        let ours = record.lease_epoch == lease.epoch && record.lease_holder == Some(lease.holder);
+        if !ours || !record.status.is_busy() {
+            return Ok(None);
+        }
+        let step = Transition::to(ChatStatus::Error, shared.deps.clock.now())
+            .error(internal())
+            .history()
+            .lease(LeaseChange::Release);
+        let record = chat_transition(&mut write, &record.fence(), &step).await?;
+        write.commit().await?;
+        Ok::<_, store::StoreError>(record)
+    };
+    match failed.await {
+        Ok(Some(record)) => {
+            let publisher = shared.hub.publisher(chat, record.edit_version);
+            publisher.status(&record);
+            publisher.error(&internal());
+        }
+        Ok(None) => {}
+        Err(error) => tracing::error!(%chat, %error, "a panicked turn could not be marked as failed"),
+    }
+}

@@ -1,0 +1,158 @@
+//! From what the model wrote to calls that can be sent (behaviour 14 and 15).
+
+use super::{
+    answer::{Answer, RawCall},
+    results::own_result,
+    toolbox::{Offered, Toolbox},
+};
+use api::{
+    Timestamp, Uuid,
+    messages::{ToolCallPart, ToolOutcome, ToolResultPart},
+};
+use domain::{
+    clock::{Clock, Entropy, new_id},
+    intent::{Declares, InvalidJson, parse_arguments, unwrap_arguments},
+};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+use store::tool_calls::ToolCallIntent;
+
+/// A call of a committed answer and what will be done with it.
+#[derive(Debug)]
+pub(super) struct Planned {
+    pub(super) call: ToolCallPart,
+    pub(super) action: Action,
+}
+
+#[derive(Debug)]
+pub(super) enum Action {
+    Send(Sendable),
+    /// Answered by Patchbay itself, nothing is sent.
+    Answer(ToolResultPart),
+}
+
+#[derive(Debug)]
+pub(super) struct Sendable {
+    /// Id of the ledger's row.
+    pub(super) id: Uuid,
+    pub(super) offered: Arc<Offered>,
+    pub(super) arguments: Map<String, Value>,
+    /// SHA-256 of `arguments`, hex.
+    pub(super) argument_hash: String,
+    /// Its place among the calls of the message.
+    pub(super) position: i64,
+}
+
+/// What came of a call, and where it stands in the ledger.
+#[derive(Debug)]
+pub(super) struct Finished {
+    pub(super) part: ToolResultPart,
+    /// `None`: nothing was or would have been sent.
+    pub(super) ledger: Option<LedgerLine>,
+    /// The outcome is committed already.
+    pub(super) settled: bool,
+}
+
+/// A ledger row as the audit log names it.
+#[derive(Debug, Clone)]
+pub(super) struct LedgerLine {
+    pub(super) server_id: Uuid,
+    /// `slug/tool`, the tool as the server names it.
+    pub(super) name: String,
+    pub(super) argument_hash: String,
+    pub(super) started_at: Timestamp,
+}
+
+impl Sendable {
+    pub(super) fn line(&self, started_at: Timestamp) -> LedgerLine {
+        LedgerLine {
+            server_id: self.offered.server.record.id,
+            name: format!("{}/{}", self.offered.server.record.slug, self.offered.tool().name),
+            argument_hash: self.argument_hash.clone(),
+            started_at,
+        }
+    }
+
+    /// The row that is committed before the call is sent.
+    pub(super) fn intent(
+        &self,
+        call: &ToolCallPart,
+        chat_id: Uuid,
+        message_id: i64,
+        lease_epoch: i64,
+        intent_at: Timestamp,
+    ) -> ToolCallIntent {
+        let record = &self.offered.server.record;
+        ToolCallIntent {
+            id: self.id,
+            chat_id,
+            message_id,
+            tool_call_id: call.tool_call_id.clone(),
+            position: self.position,
+            mcp_server_id: record.id,
+            exposed_name: self.offered.exposed.clone(),
+            original_name: self.offered.tool().name.clone(),
+            definition_hash: self.offered.tool().hash.clone(),
+            argument_hash: self.argument_hash.clone(),
+            credential_version: record.credential_version,
+            lease_epoch,
+            intent_at,
+        }
+    }
+}
+
+/// Decides for each call of the answer whether it can be sent; at most `room` are. Nothing a model writes fails the turn.
+pub(super) fn plan(
+    answer: &Answer,
+    toolbox: &Toolbox,
+    room: usize,
+    clock: &dyn Clock,
+    entropy: &dyn Entropy,
+) -> Vec<Planned> {
+    let complete = answer.calls.iter().filter(|call| call.complete);
+    complete
+        .enumerate()
+        .map(|(at, raw)| {
+            let call = raw.part.clone();
+            let refused =
+                |text: String| Action::Answer(own_result(&call, ToolOutcome::Error, text, clock.now()));
+            let action = if at >= room {
+                refused("The call was not run: this turn has reached its limit of tool calls.".to_owned())
+            } else {
+                match toolbox.get(&call.tool_name) {
+                    None => refused(format!(
+                        "There is no tool named {}. Use one of the offered tools, by its exact name.",
+                        domain::text::quote(&call.tool_name, 80)
+                    )),
+                    Some(offered) => match arguments(raw, offered) {
+                        Err(error) => refused(format!("{error}: the arguments must be one JSON object")),
+                        Ok(arguments) => Action::Send(Sendable {
+                            id: new_id(clock, entropy),
+                            offered: Arc::clone(offered),
+                            argument_hash: hash(&arguments),
+                            arguments,
+                            position: i64::try_from(at).unwrap_or(i64::MAX),
+                        }),
+                    },
+                }
+            };
+            Planned { call, action }
+        })
+        .collect()
+}
+
+fn arguments(raw: &RawCall, offered: &Offered) -> Result<Map<String, Value>, InvalidJson> {
+    if !offered.wants_intent() {
+        return parse_arguments(&raw.arguments);
+    }
+    let tool = offered.tool();
+    let declares = Declares::of(&tool.input_schema);
+    unwrap_arguments(&raw.arguments, declares, |value| tool.accepts(value).is_ok()).map(|done| done.arguments)
+}
+
+/// Of the parsed value: two spellings of the same arguments are the same arguments.
+fn hash(arguments: &Map<String, Value>) -> String {
+    let text = serde_json::to_string(arguments).unwrap_or_default();
+    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,243 @@
+//! The transactions of a turn. Each is fenced: it counts only while the chat is as this runner knows it (behaviour 18).
+
+use super::{
+    Runner,
+    calls::{Action, Finished, LedgerLine, Planned},
+};
+use crate::{error::Exit, limits};
+use api::{
+    chats::ChatStatus,
+    messages::{ChatMessage, ToolOutcome},
+};
+use store::{
+    StoreError, Write,
+    audit::{AuditEntry, audit_append},
+    chats::{ChatRecord, Transition, chat_get_any, chat_transition},
+    messages::{NewMessage, message_insert},
+    tool_calls::{OutcomeWrite, tool_call_intent_insert, tool_call_outcome},
+};
+use tokio::time::Instant;
+
+/// What a transaction stores besides the step of the chat.
+pub(super) enum Content<'a> {
+    Nothing,
+    Message(NewMessage),
+    /// An answer with the intents of the calls that will be sent.
+    Answer {
+        message: NewMessage,
+        calls: &'a [Planned],
+    },
+    /// The results of the calls of message `asked`, with the outcomes that are not committed yet.
+    Results {
+        message: NewMessage,
+        asked: i64,
+        results: &'a [Finished],
+    },
+}
+
+pub(super) enum Committed {
+    /// With the message that was stored, if there was one.
+    Yes(Option<ChatMessage>),
+    /// The owner pressed Stop meanwhile: nothing was stored, and `chat` is read anew. The same content can be committed again with
+    /// what a stop makes of it.
+    Interrupting,
+}
+
+impl Runner {
+    /// Commits `step` with `content` and publishes both. A database that is away for a moment is asked again while the lease lasts:
+    /// an effect that has happened must not be forgotten for a hiccup.
+    pub(super) async fn commit(
+        &mut self,
+        mut step: Transition,
+        content: Content<'_>,
+    ) -> Result<Committed, Exit> {
+        step.history |= !matches!(content, Content::Nothing);
+        self.name_owner(&content).await;
+        let mut tries = 0;
+        let stored = loop {
+            if !self.lease.is_ours() {
+                return Err(Exit::Lost);
+            }
+            let began = Instant::now();
+            match self.commit_once(&step, &content).await {
+                Ok(stored) => {
+                    if stored.is_some() {
+                        self.lease.renewed_at(began);
+                    }
+                    break stored;
+                }
+                Err(error) if error.is_retryable() && tries < limits::COMMIT_TRIES => {
+                    tries += 1;
+                    tracing::warn!(chat = %self.chat.id, %error, tries, "a commit is tried again");
+                    tokio::time::sleep(limits::COMMIT_WAIT).await;
+                }
+                Err(error) => return Err(Exit::Database(error)),
+            }
+        };
+        let Some((chat, message)) = stored else { return self.fence_lost().await };
+        let status_changed = chat.status != self.chat.status;
+        self.chat = chat;
+        match &message {
+            Some(message) => self.publisher.message(message),
+            // Whatever was shown of a generation comes to nothing.
+            None if status_changed => self.publisher.preview_reset(self.chat.generation_attempt),
+            None => {}
+        }
+        if status_changed {
+            self.publisher.status(&self.chat);
+        }
+        Ok(Committed::Yes(message))
+    }
+
+    async fn commit_once(
+        &self,
+        step: &Transition,
+        content: &Content<'_>,
+    ) -> Result<Option<(ChatRecord, Option<ChatMessage>)>, StoreError> {
+        let mut write = self.shared.deps.db.write().await?;
+        let Some(chat) = chat_transition(&mut write, &self.chat.fence(), step).await? else {
+            return Ok(None);
+        };
+        let message = match content {
+            Content::Nothing => None,
+            Content::Message(message) => Some(message_insert(&mut write, message.clone()).await?),
+            Content::Answer { message, calls } => {
+                let message = message_insert(&mut write, message.clone()).await?;
+                for planned in *calls {
+                    let Action::Send(sendable) = &planned.action else { continue };
+                    let intent = sendable.intent(
+                        &planned.call,
+                        chat.id,
+                        message.id,
+                        chat.lease_epoch,
+                        message.created_at,
+                    );
+                    tool_call_intent_insert(&mut write, &intent).await?;
+                    self.audit(&mut write, "tool_call_sent", &sendable.line(message.created_at), None)
+                        .await?;
+                }
+                Some(message)
+            }
+            Content::Results { message, asked, results } => {
+                let message = message_insert(&mut write, message.clone()).await?;
+                for done in results.iter().filter(|done| !done.settled) {
+                    self.write_outcome(&mut write, *asked, done, false).await?;
+                }
+                Some(message)
+            }
+        };
+        write.commit().await?;
+        Ok(Some((chat, message)))
+    }
+
+    /// The outcome of one call, before the others are done; best effort, since the message of the results brings it again.
+    pub(super) async fn commit_outcome(&mut self, asked: i64, done: &mut Finished) {
+        if done.ledger.is_none() || done.settled {
+            return;
+        }
+        let committed = async {
+            let mut write = self.shared.deps.db.write().await?;
+            self.write_outcome(&mut write, asked, done, true).await?;
+            write.commit().await
+        };
+        match committed.await {
+            Ok(()) => done.settled = true,
+            Err(error) => tracing::warn!(chat = %self.chat.id, %error, "an outcome waits for its message"),
+        }
+    }
+
+    async fn write_outcome(
+        &self,
+        write: &mut Write,
+        asked: i64,
+        done: &Finished,
+        with_result: bool,
+    ) -> Result<(), StoreError> {
+        let Some(line) = &done.ledger else { return Ok(()) };
+        let outcome = OutcomeWrite {
+            chat_id: self.chat.id,
+            message_id: asked,
+            tool_call_id: &done.part.tool_call_id,
+            outcome: done.part.outcome,
+            result: with_result.then_some(&done.part),
+            at: done.part.created_at,
+            lease_epoch: self.lease.epoch,
+        };
+        if tool_call_outcome(write, outcome).await? {
+            self.audit(write, "tool_call_ended", line, Some(done)).await?;
+        }
+        Ok(())
+    }
+
+    /// Behaviour 27: who called what with which arguments' hash, and what came of it. Never arguments or results.
+    async fn audit(
+        &self,
+        write: &mut Write,
+        action: &'static str,
+        line: &LedgerLine,
+        done: Option<&Finished>,
+    ) -> Result<(), StoreError> {
+        let deps = &self.shared.deps;
+        let mut facts =
+            vec![format!("chat={}", self.chat.id), format!("argument_hash={}", line.argument_hash)];
+        if let Some(done) = done {
+            facts.push(format!("outcome={}", done.part.outcome.as_str()));
+            facts.push(format!("duration_ms={}", done.part.created_at.millis_since(line.started_at)));
+        }
+        let outcome = match done.map(|done| done.part.outcome) {
+            None | Some(ToolOutcome::Ok) => "ok",
+            Some(ToolOutcome::Denied) => "denied",
+            Some(ToolOutcome::Error | ToolOutcome::Cancelled | ToolOutcome::Unknown) => "failed",
+        };
+        let entry = AuditEntry {
+            id: domain::clock::new_id(&*deps.clock, &*deps.entropy),
+            at: deps.clock.now(),
+            actor_id: Some(self.chat.owner_id),
+            actor_name: self.owner_name.clone().unwrap_or_default(),
+            credential_id: None,
+            address: String::new(),
+            user_agent: String::new(),
+            request_id: String::new(),
+            action,
+            resource_type: "mcp_server",
+            resource_id: line.server_id.to_string(),
+            resource_name: line.name.clone(),
+            outcome,
+            changed_fields: facts,
+        };
+        audit_append(write, &entry).await
+    }
+
+    async fn name_owner(&mut self, content: &Content<'_>) {
+        let audited = matches!(content, Content::Answer { .. } | Content::Results { .. });
+        if !audited || self.owner_name.is_some() {
+            return;
+        }
+        let read = async {
+            let mut session = self.shared.deps.db.read().await?;
+            store::users::user_get(&mut session, self.chat.owner_id).await
+        };
+        match read.await {
+            Ok(user) => self.owner_name = user.map(|record| record.user.username),
+            // The entry keeps the id; a name is not worth failing for.
+            Err(error) => tracing::warn!(chat = %self.chat.id, %error, "the owner's name could not be read"),
+        }
+    }
+
+    /// The fence did not hold. Either the owner pressed Stop, which is ours to carry out, or the chat is somebody else's now.
+    async fn fence_lost(&mut self) -> Result<Committed, Exit> {
+        let mut session = self.shared.deps.db.read().await?;
+        let Some(chat) = chat_get_any(&mut session, self.chat.id).await? else { return Err(Exit::Lost) };
+        drop(session);
+        let ours = chat.lease_epoch == self.lease.epoch
+            && chat.lease_holder == Some(self.lease.holder)
+            && chat.history_version == self.chat.history_version
+            && self.chat.status == ChatStatus::Running;
+        if ours && chat.status == ChatStatus::Interrupting {
+            self.stop.cancel();
+            self.chat = chat;
+            return Ok(Committed::Interrupting);
+        }
+        Err(Exit::Lost)
+    }
+}

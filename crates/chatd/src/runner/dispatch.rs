@@ -1,0 +1,262 @@
+//! Sends the calls of an answer, in parallel, each checked right before it goes out (behaviour 15).
+
+use super::{
+    Runner,
+    calls::{Action, Finished, Planned, Sendable},
+    results::{NOT_SENT, UNKNOWN, call_result, own_result, redact},
+};
+use crate::{
+    daemon::{Lease, Shared},
+    error::Exit,
+    hub::{Publisher, content_bytes},
+    limits,
+};
+use api::{
+    Uuid,
+    messages::{ChatMessage, MessageRole, Part, ToolCallPart, ToolOutcome, ToolResultPart},
+    stream::{LivePart, ToolProgress},
+};
+use domain::tools::ToolFilter;
+use futures::StreamExt;
+use mcpclient::{CallOutcome, Progress, Target, ToolCall};
+use secrecy::ExposeSecret;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+use tokio::{sync::mpsc, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+impl Runner {
+    /// Makes the calls of the committed message `asked`; the results in call order. Outcomes that come while others are still
+    /// awaited are committed to the ledger at once.
+    pub(super) async fn dispatch(
+        &mut self,
+        asked: &ChatMessage,
+        calls: Vec<Planned>,
+    ) -> Result<Vec<Finished>, Exit> {
+        let calls = Arc::new(calls);
+        let context = Arc::new(CallContext {
+            shared: Arc::clone(&self.shared),
+            lease: Arc::clone(&self.lease),
+            publisher: self.publisher.clone(),
+            owner: self.chat.owner_id,
+            cancel: CancellationToken::new(),
+            sent: calls.iter().map(|_| AtomicBool::new(false)).collect(),
+        });
+        let mut finished: Vec<Option<Finished>> = calls.iter().map(|_| None).collect();
+        let mut live = LiveResults { sequence: 0 };
+        let mut running = Vec::new();
+        for (at, planned) in calls.iter().enumerate() {
+            match &planned.action {
+                Action::Send(_) => running.push(at),
+                Action::Answer(part) => {
+                    live.show(self, part);
+                    finished[at] = Some(Finished { part: part.clone(), ledger: None, settled: true });
+                }
+            }
+        }
+        let mut left = running.len();
+        let parallel = self.shared.deps.config.parallel_calls.max(1);
+        let work = (Arc::clone(&context), Arc::clone(&calls));
+        // Owned handles in each future: borrows of this function would make the turn's future not `Send`.
+        let mut running = futures::stream::iter(running)
+            .map(move |at| {
+                let (context, calls) = work.clone();
+                async move { (at, context.call(&calls[at], at).await) }
+            })
+            .buffer_unordered(parallel);
+
+        let (stop, halted, lease) = (self.stop.clone(), self.halted.clone(), Arc::clone(&self.lease));
+        let mut grace: Option<Instant> = None;
+        while left > 0 {
+            let (at, part) = tokio::select! {
+                biased;
+                () = lease.lost() => return Err(Exit::Lost),
+                () = halted.cancelled() => return Err(Exit::Halted),
+                () = stop.cancelled(), if grace.is_none() => {
+                    context.cancel.cancel();
+                    grace = Some(Instant::now() + limits::STOP_GRACE);
+                    continue;
+                }
+                () = tokio::time::sleep_until(grace.unwrap_or_else(Instant::now)), if grace.is_some() => break,
+                next = running.next() => match next {
+                    Some((at, part)) => (at, part?),
+                    None => break,
+                },
+            };
+            left -= 1;
+            live.show(self, &part);
+            let line = line_of(&calls[at], asked);
+            let mut done = Finished { part, ledger: line, settled: false };
+            if left > 0 && grace.is_none() {
+                self.commit_outcome(asked.id, &mut done).await;
+            }
+            finished[at] = Some(done);
+        }
+        drop(running);
+
+        let now = self.shared.deps.clock.now();
+        let done = finished.into_iter().enumerate().map(|(at, done)| {
+            done.unwrap_or_else(|| {
+                let (outcome, text) = if context.sent[at].load(Ordering::SeqCst) {
+                    (ToolOutcome::Unknown, UNKNOWN)
+                } else {
+                    (ToolOutcome::Cancelled, NOT_SENT)
+                };
+                let part = own_result(&calls[at].call, outcome, text, now);
+                Finished { part, ledger: line_of(&calls[at], asked), settled: false }
+            })
+        });
+        Ok(done.collect())
+    }
+}
+
+fn line_of(planned: &Planned, asked: &ChatMessage) -> Option<super::calls::LedgerLine> {
+    match &planned.action {
+        Action::Send(sendable) => Some(sendable.line(asked.created_at)),
+        Action::Answer(_) => None,
+    }
+}
+
+/// Shows finished calls before their message is committed.
+struct LiveResults {
+    sequence: i64,
+}
+
+impl LiveResults {
+    fn show(&mut self, runner: &Runner, part: &ToolResultPart) {
+        let part = Part::ToolResult(part.clone());
+        if content_bytes(&part) > limits::LIVE_RESULT {
+            return;
+        }
+        runner.publisher.part(LivePart {
+            role: MessageRole::Tool,
+            part,
+            attempt: runner.chat.generation_attempt,
+            sequence: self.sequence,
+            history_version: runner.chat.history_version,
+        });
+        self.sequence += 1;
+    }
+}
+
+/// What a call needs; apart from the runner, which commits meanwhile.
+struct CallContext {
+    shared: Arc<Shared>,
+    lease: Arc<Lease>,
+    publisher: Publisher,
+    owner: Uuid,
+    cancel: CancellationToken,
+    /// Whether each call was handed to the client: decides what a call is that a stop leaves behind.
+    sent: Vec<AtomicBool>,
+}
+
+impl CallContext {
+    /// One call, from the last checks to its result.
+    async fn call(&self, planned: &Planned, at: usize) -> Result<ToolResultPart, Exit> {
+        let call = &planned.call;
+        let sendable = match &planned.action {
+            Action::Send(sendable) => sendable,
+            Action::Answer(part) => return Ok(part.clone()),
+        };
+        let clock = &self.shared.deps.clock;
+        let target = match self.permit(sendable).await {
+            Ok(target) => target,
+            Err((outcome, text)) => return Ok(own_result(call, outcome, text, clock.now())),
+        };
+        if self.cancel.is_cancelled() {
+            return Ok(own_result(call, ToolOutcome::Cancelled, NOT_SENT, clock.now()));
+        }
+        // Last: a process that was paused must not act on an old right.
+        if !self.lease.is_ours() {
+            return Err(Exit::Lost);
+        }
+        self.sent[at].store(true, Ordering::SeqCst);
+        let mut outcome = self.send(call, sendable, &target).await;
+        if let CallOutcome::Done { content, .. } = &mut outcome {
+            redact(content, &secrets(&target));
+        }
+        Ok(call_result(call, outcome, clock.now()))
+    }
+
+    /// Whether the call may be sent now, by the rules as they stand now, and where to; else the outcome and its text.
+    async fn permit(&self, sendable: &Sendable) -> Result<Target, (ToolOutcome, String)> {
+        let offered = &sendable.offered;
+        let name = domain::text::quote(&offered.server.record.display_name, 80);
+        let server = self.shared.deps.servers.call_server(self.owner, offered.server.record.id).await;
+        let server = match server {
+            Ok(server) => server,
+            Err(error) => {
+                tracing::warn!(server = %offered.server.record.id, %error, "a call is not sent: its server could not be checked");
+                let text = format!(
+                    "The call was not sent: the rules of the server {name} could not be read. Try again."
+                );
+                return Err((ToolOutcome::Error, text));
+            }
+        };
+        let Some(server) = server.filter(|server| server.record.enabled) else {
+            return Err((
+                ToolOutcome::Denied,
+                format!("The call was not sent: the server {name} is no longer available."),
+            ));
+        };
+        let tool = &offered.tool().name;
+        let verdict = ToolFilter::of(&server.record).verdict(tool);
+        if !verdict.is_allowed() {
+            let text = format!(
+                "The call was not sent: this tool of {name} is no longer allowed. {}",
+                verdict.reason()
+            );
+            return Err((ToolOutcome::Denied, text));
+        }
+        server.access.map_err(|unusable| {
+            (ToolOutcome::Error, format!("The call was not sent: {name}: {}", unusable.message))
+        })
+    }
+
+    async fn send(&self, call: &ToolCallPart, sendable: &Sendable, target: &Target) -> CallOutcome {
+        let (sender, mut progress) = mpsc::channel(16);
+        let request = ToolCall {
+            tool: sendable.offered.tool().name.clone(),
+            arguments: sendable.arguments.clone(),
+            tool_call_id: call.tool_call_id.clone(),
+            definition_hash: Some(sendable.offered.tool().hash.clone()),
+            cancel: self.cancel.clone(),
+            progress: Some(sender),
+        };
+        let sending = self.shared.deps.mcp.call(target, request);
+        tokio::pin!(sending);
+        loop {
+            tokio::select! {
+                outcome = &mut sending => return outcome,
+                Some(report) = progress.recv() => self.publisher.progress(progress_of(&call.tool_call_id, report)),
+            }
+        }
+    }
+}
+
+fn progress_of(tool_call_id: &str, report: Progress) -> ToolProgress {
+    let fraction =
+        report.total.filter(|total| *total > 0.0).map(|total| (report.progress / total).clamp(0.0, 1.0));
+    ToolProgress {
+        tool_call_id: tool_call_id.to_owned(),
+        fraction: fraction.filter(|fraction| fraction.is_finite()),
+        progress: if report.progress.is_finite() { report.progress } else { 0.0 },
+        message: report.message.unwrap_or_default(),
+    }
+}
+
+/// The values that were sent as credentials, and what stands after a scheme such as `Bearer`.
+fn secrets(target: &Target) -> Vec<String> {
+    let mut secrets = Vec::new();
+    for (_, value) in &target.headers {
+        let value = value.expose_secret();
+        let bare = value.split_once(' ').map(|(_, rest)| rest);
+        secrets.extend([Some(value), bare].into_iter().flatten().map(str::trim).map(str::to_owned));
+    }
+    secrets.retain(|secret| secret.len() >= limits::REDACTED_MIN);
+    // The longest first: a whole header value goes before its part.
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    secrets
+}

@@ -1,0 +1,238 @@
+//! Tool results: as stored, and as the model sees them (behaviour 15).
+
+use api::{
+    Timestamp,
+    messages::{ResultContent, ToolCallPart, ToolOutcome, ToolResultPart},
+};
+use domain::text::{cut_for_model, human_bytes, neutralise};
+use mcpclient::CallOutcome;
+
+use crate::limits;
+
+/// What the model and the user are told of a call that was sent and not heard of again.
+pub(super) const UNKNOWN: &str = "The connection to the tool was lost after the call was sent: it may or may not have happened. \
+     Verify before trying again.";
+/// Of a call that a stop prevented.
+pub(super) const NOT_SENT: &str = "The call was not sent: the turn was stopped.";
+/// Of a call that had no intent when its runner died.
+pub(super) const NEVER_SENT: &str =
+    "The call was not sent: Patchbay was restarted. Call the tool again if it is still needed.";
+/// Of a call that was stopped while the tool was at work.
+const STOPPED_SENT: &str = "The turn was stopped after the call was sent: it may or may not have happened. Verify before trying again.";
+
+/// A result that Patchbay writes itself.
+pub(super) fn own_result(
+    call: &ToolCallPart,
+    outcome: ToolOutcome,
+    text: impl Into<String>,
+    at: Timestamp,
+) -> ToolResultPart {
+    result_part(call, outcome, true, vec![ResultContent::Text { text: text.into() }], None, at)
+}
+
+/// What came of a call that was handed to the client.
+pub(super) fn call_result(call: &ToolCallPart, outcome: CallOutcome, at: Timestamp) -> ToolResultPart {
+    match outcome {
+        CallOutcome::Done { content, is_error, total_bytes } => {
+            let total = i64::try_from(total_bytes).ok();
+            result_part(call, ToolOutcome::Ok, is_error, content, total, at)
+        }
+        CallOutcome::NotExecuted { message } => own_result(call, ToolOutcome::Error, message, at),
+        CallOutcome::Unknown { message } => own_result(call, ToolOutcome::Unknown, message, at),
+        CallOutcome::Cancelled { sure: true } => own_result(call, ToolOutcome::Cancelled, NOT_SENT, at),
+        CallOutcome::Cancelled { sure: false } => own_result(call, ToolOutcome::Unknown, STOPPED_SENT, at),
+    }
+}
+
+fn result_part(
+    call: &ToolCallPart,
+    outcome: ToolOutcome,
+    is_error: bool,
+    result: Vec<ResultContent>,
+    total_bytes: Option<i64>,
+    created_at: Timestamp,
+) -> ToolResultPart {
+    let (_, truncated) = model_text(&result, limits::RESULT_TO_MODEL);
+    let is_media =
+        result.iter().any(|part| matches!(part, ResultContent::Image { .. } | ResultContent::Audio { .. }));
+    ToolResultPart {
+        tool_call_id: call.tool_call_id.clone(),
+        tool_name: call.tool_name.clone(),
+        mcp_server_config_id: call.mcp_server_config_id,
+        result,
+        is_error,
+        is_media,
+        provider_executed: false,
+        outcome,
+        truncated,
+        total_bytes: total_bytes.filter(|_| truncated),
+        created_at,
+    }
+}
+
+/// A result as the model sees it, at most `max` bytes and a line that says what is missing; the flag tells whether something is.
+/// Control characters are made visible: the text is a stranger's.
+pub(super) fn model_text(content: &[ResultContent], max: usize) -> (String, bool) {
+    let mut texts: Vec<String> = Vec::with_capacity(content.len());
+    for part in content {
+        let text = match part {
+            ResultContent::Text { text } => neutralise(text).into_owned(),
+            ResultContent::Image { mime_type, data } => media_note("Image", mime_type, data),
+            ResultContent::Audio { mime_type, data } => media_note("Audio", mime_type, data),
+            ResultContent::Resource { uri, mime_type, text, blob } => {
+                let kind = mime_type.as_deref().unwrap_or("unknown type");
+                match (text, blob) {
+                    (Some(text), _) => neutralise(text).into_owned(),
+                    (None, Some(blob)) => format!("[Resource {}, {}]", line(uri), media_size(kind, blob)),
+                    (None, None) => format!("[Resource {}, {}]", line(uri), line(kind)),
+                }
+            }
+            ResultContent::ResourceLink { uri, name, description } => {
+                let text = format!("[Link {}: {}", line(name), line(uri));
+                if description.is_empty() {
+                    format!("{text}]")
+                } else {
+                    format!("{text}, {}]", line(description))
+                }
+            }
+            ResultContent::Structured { value } => {
+                if repeats(value, content) {
+                    continue;
+                }
+                neutralise(&value.to_string()).into_owned()
+            }
+            ResultContent::Unknown { kind } => format!("[Content of the unknown kind {}]", line(kind)),
+        };
+        texts.push(text);
+    }
+    let whole = texts.join("\n");
+    let (cut, truncated) = cut_for_model(&whole, max);
+    (cut.into_owned(), truncated)
+}
+
+/// Structured content often says once more what a text part says.
+fn repeats(value: &serde_json::Value, content: &[ResultContent]) -> bool {
+    content.iter().any(|part| match part {
+        ResultContent::Text { text } => {
+            serde_json::from_str::<serde_json::Value>(text).is_ok_and(|parsed| parsed == *value)
+        }
+        _ => false,
+    })
+}
+
+fn media_note(what: &str, mime_type: &str, data: &str) -> String {
+    format!("[{what}, {}; shown to the user]", media_size(mime_type, data))
+}
+
+fn media_size(mime_type: &str, base64: &str) -> String {
+    format!("{}, {}", line(mime_type), human_bytes(base64.len() / 4 * 3))
+}
+
+/// A stranger's text as one line.
+fn line(text: &str) -> String {
+    neutralise(text).replace('\n', " ")
+}
+
+/// Takes the secrets that were sent to a server out of what it sent back (behaviour 15, "Do better").
+pub(super) fn redact(content: &mut [ResultContent], secrets: &[String]) {
+    if secrets.is_empty() {
+        return;
+    }
+    let clean = |text: &mut String| {
+        for secret in secrets {
+            if text.contains(secret.as_str()) {
+                *text = text.replace(secret.as_str(), "[redacted]");
+            }
+        }
+    };
+    for part in content {
+        match part {
+            ResultContent::Text { text } => clean(text),
+            ResultContent::Resource { uri, text, .. } => {
+                clean(uri);
+                text.iter_mut().for_each(clean);
+            }
+            ResultContent::ResourceLink { uri, name, description } => {
+                [uri, name, description].into_iter().for_each(clean)
+            }
+            ResultContent::Structured { value } => redact_value(value, &clean),
+            ResultContent::Image { .. } | ResultContent::Audio { .. } | ResultContent::Unknown { .. } => {}
+        }
+    }
+}
+
+fn redact_value(value: &mut serde_json::Value, clean: &impl Fn(&mut String)) {
+    match value {
+        serde_json::Value::String(text) => clean(text),
+        serde_json::Value::Array(items) => items.iter_mut().for_each(|item| redact_value(item, clean)),
+        serde_json::Value::Object(members) => members.values_mut().for_each(|item| redact_value(item, clean)),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn text(text: &str) -> ResultContent {
+        ResultContent::Text { text: text.to_owned() }
+    }
+
+    #[test]
+    fn every_kind_has_a_text_in_order() {
+        let content = [
+            text("one\u{1b}[31m"),
+            ResultContent::Image { mime_type: "image/png".to_owned(), data: "A".repeat(4096) },
+            ResultContent::ResourceLink {
+                uri: "x:1".to_owned(),
+                name: "n\nm".to_owned(),
+                description: String::new(),
+            },
+            ResultContent::Unknown { kind: "smell".to_owned() },
+            ResultContent::Structured { value: json!({"a": 1}) },
+        ];
+        let (shown, cut) = model_text(&content, 1000);
+        assert!(!cut && !shown.contains('\u{1b}'));
+        let lines: Vec<&str> = shown.lines().collect();
+        assert_eq!(lines[1], "[Image, image/png, 3.0 KiB; shown to the user]".replace("3.0", "3"));
+        assert_eq!(lines[2..], ["[Link n m: x:1]", "[Content of the unknown kind smell]", "{\"a\":1}"]);
+    }
+
+    #[test]
+    fn structured_content_that_repeats_the_text_is_left_out() {
+        let structured = ResultContent::Structured { value: json!({"a": [1, 2]}) };
+        assert_eq!(model_text(&[text("{ \"a\": [1, 2] }"), structured.clone()], 1000).0, "{ \"a\": [1, 2] }");
+        assert_eq!(model_text(&[text("two"), structured], 1000).0, "two\n{\"a\":[1,2]}");
+    }
+
+    #[test]
+    fn long_results_are_cut_and_say_so() {
+        let (shown, cut) = model_text(&[text(&"é".repeat(1000))], 101);
+        assert!(cut && shown.starts_with(&"é".repeat(50)) && shown.contains("shortened"));
+        let call = ToolCallPart { tool_call_id: "c".to_owned(), ..ToolCallPart::default() };
+        let done = |text: ResultContent| CallOutcome::Done {
+            content: vec![text],
+            is_error: false,
+            total_bytes: 400_000,
+        };
+        let large = call_result(&call, done(text(&"x".repeat(400_000))), Timestamp(1));
+        assert_eq!((large.truncated, large.total_bytes), (true, Some(400_000)));
+        let small = call_result(&call, done(text("x")), Timestamp(1));
+        assert_eq!((small.truncated, small.total_bytes), (false, None));
+    }
+
+    #[test]
+    fn what_was_sent_as_a_secret_does_not_come_back() {
+        let mut content = [
+            text("your key is s3cr3t-key!"),
+            ResultContent::Structured { value: json!({"echo": ["Bearer s3cr3t-key"], "n": 1}) },
+        ];
+        redact(&mut content, &["s3cr3t-key".to_owned()]);
+        assert_eq!(content[0], text("your key is [redacted]!"));
+        assert_eq!(
+            content[1],
+            ResultContent::Structured { value: json!({"echo": ["Bearer [redacted]"], "n": 1}) }
+        );
+    }
+}

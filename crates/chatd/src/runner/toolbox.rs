@@ -1,0 +1,206 @@
+//! The servers of a step and the tools they offer to the model (behaviour 13, 14 and 16).
+
+use super::Runner;
+use crate::{
+    error::{Exit, servers_unavailable},
+    limits,
+    ports::StepServer,
+};
+use api::{
+    check::{ConnectOutcome, ServerOutcome},
+    messages::{ServerLabel, ToolCallPart},
+};
+use domain::{
+    intent::wrap_schema,
+    text::{cut_bytes, neutralise},
+    tools::{BUILT_IN_NAMES, ToolFilter, exposed_name},
+};
+use llm::ToolSpec;
+use mcpclient::{Catalogue, Tool};
+use std::{collections::HashMap, sync::Arc};
+
+/// The tools of one step. Only this map routes calls, never a parsed name.
+#[derive(Debug, Default)]
+pub(super) struct Toolbox {
+    tools: HashMap<String, Arc<Offered>>,
+    /// As the model gets them, sorted.
+    pub(super) specs: Vec<ToolSpec>,
+    /// One line per server that cannot be used, for the model.
+    pub(super) notes: Vec<String>,
+}
+
+/// A tool as offered.
+#[derive(Debug)]
+pub(super) struct Offered {
+    pub(super) exposed: String,
+    pub(super) server: Arc<StepServer>,
+    catalogue: Arc<Catalogue>,
+    index: usize,
+}
+
+impl Offered {
+    pub(super) fn tool(&self) -> &Tool {
+        &self.catalogue.tools[self.index]
+    }
+
+    pub(super) fn wants_intent(&self) -> bool {
+        self.server.record.model_intent
+    }
+
+    /// Names the call: what the message keeps when the server is long gone (behaviour 20, "Do better").
+    pub(super) fn describe(&self, call: &mut ToolCallPart) {
+        let record = &self.server.record;
+        call.mcp_server_config_id = Some(record.id);
+        call.server = Some(ServerLabel {
+            slug: record.slug.clone(),
+            display_name: record.display_name.clone(),
+            icon_url: record.icon_url.clone(),
+        });
+        call.original_name = Some(self.tool().name.clone());
+        call.tool_title = self.tool().title.clone();
+        call.model_intent = self.wants_intent();
+    }
+
+    fn spec(&self) -> ToolSpec {
+        let tool = self.tool();
+        let parameters = if self.wants_intent() {
+            Arc::new(wrap_schema(&tool.input_schema))
+        } else {
+            Arc::clone(&tool.input_schema)
+        };
+        let description = cut_bytes(&neutralise(&tool.description), limits::DESCRIPTION).into_owned();
+        ToolSpec { name: self.exposed.clone(), description, parameters }
+    }
+}
+
+/// A server of the step with its tools or the reason why there are none.
+type Listed = (Arc<StepServer>, Result<Arc<Catalogue>, (ConnectOutcome, String)>);
+
+impl Toolbox {
+    pub(super) fn get(&self, exposed: &str) -> Option<&Arc<Offered>> {
+        self.tools.get(exposed)
+    }
+
+    /// Applies the filters, names the tools, sorts and caps them.
+    fn build(listed: Vec<Listed>) -> (Self, Vec<ServerOutcome>) {
+        let mut offered: Vec<Arc<Offered>> = Vec::new();
+        let mut outcomes = Vec::with_capacity(listed.len());
+        let mut notes = Vec::new();
+        for (server, catalogue) in listed {
+            let before = offered.len();
+            let (mut outcome, mut error) = match &catalogue {
+                Ok(_) => (ConnectOutcome::Connected, String::new()),
+                Err((outcome, error)) => (*outcome, error.clone()),
+            };
+            if let Ok(catalogue) = catalogue {
+                let filter = ToolFilter::of(&server.record);
+                for (index, tool) in catalogue.tools.iter().enumerate() {
+                    if filter.verdict(&tool.name).is_allowed() {
+                        let exposed = exposed_name(&server.record.slug, &tool.name);
+                        let (server, catalogue) = (Arc::clone(&server), Arc::clone(&catalogue));
+                        offered.push(Arc::new(Offered { exposed, server, catalogue, index }));
+                    }
+                }
+                if offered.len() == before {
+                    outcome = ConnectOutcome::NoTools;
+                    error = "the server offers no tool that this deployment allows".to_owned();
+                }
+            }
+            if outcome != ConnectOutcome::Connected {
+                notes.push(format!("- {}: {error}", neutralise(&server.record.display_name)));
+            }
+            let tool_count = i64::try_from(offered.len() - before).unwrap_or(i64::MAX);
+            outcomes.push(ServerOutcome {
+                server_id: server.record.id,
+                slug: server.record.slug.clone(),
+                display_name: server.record.display_name.clone(),
+                outcome,
+                error,
+                tool_count,
+            });
+        }
+        // By name, then server: the prompt stays the same from step to step and can be cached.
+        offered.sort_by(|a, b| {
+            (a.exposed.as_str(), a.server.record.id).cmp(&(b.exposed.as_str(), b.server.record.id))
+        });
+        let mut toolbox = Self::default();
+        let mut left_out = 0_usize;
+        for tool in offered {
+            let taken =
+                toolbox.tools.contains_key(&tool.exposed) || BUILT_IN_NAMES.contains(&tool.exposed.as_str());
+            if taken || toolbox.specs.len() >= limits::TOOLS {
+                left_out += 1;
+                continue;
+            }
+            toolbox.specs.push(tool.spec());
+            toolbox.tools.insert(tool.exposed.clone(), tool);
+        }
+        if left_out > 0 {
+            notes.push(format!(
+                "- {left_out} more tools are not offered: at most {} fit into one step",
+                limits::TOOLS
+            ));
+        }
+        toolbox.notes = notes;
+        (toolbox, outcomes)
+    }
+}
+
+impl Runner {
+    /// The tools of the next step. A server that fails is left out and said so; servers that cannot be *loaded* fail the turn.
+    pub(super) async fn toolbox(&mut self) -> Result<Toolbox, Exit> {
+        let servers = self.step_servers().await?;
+        let listing = futures::future::join_all(servers.into_iter().map(|server| self.list(server)));
+        let listed = self.unless_ended(listing).await?;
+        let (toolbox, outcomes) = Toolbox::build(listed);
+        if outcomes != self.shown_servers {
+            self.publisher.servers(outcomes.clone());
+            self.shown_servers = outcomes;
+        }
+        Ok(toolbox)
+    }
+
+    async fn step_servers(&self) -> Result<Vec<StepServer>, Exit> {
+        let source = &self.shared.deps.servers;
+        let mut tries = 0;
+        loop {
+            let loaded =
+                self.unless_ended(source.step_servers(self.chat.owner_id, &self.chat.mcp_server_ids)).await?;
+            match loaded {
+                Ok(servers) => return Ok(servers),
+                Err(error) => {
+                    tries += 1;
+                    tracing::warn!(chat = %self.chat.id, %error, tries, "the servers of a step could not be loaded");
+                    if tries >= limits::SERVER_LOADS {
+                        return Err(Exit::Failed(servers_unavailable()));
+                    }
+                    self.pause(limits::SERVER_LOAD_WAIT).await?;
+                }
+            }
+        }
+    }
+
+    async fn list(&self, server: StepServer) -> Listed {
+        let server = Arc::new(server);
+        let target = match &server.access {
+            Ok(target) => target,
+            Err(unusable) => {
+                let reason = (unusable.outcome, unusable.message.clone());
+                return (Arc::clone(&server), Err(reason));
+            }
+        };
+        let budget = self.shared.deps.config.servers;
+        let deadline = std::time::Instant::now() + budget;
+        let listing = self.shared.deps.mcp.catalogue(target, deadline.into());
+        let listed = match tokio::time::timeout(budget, listing).await {
+            Ok(Ok(catalogue)) => Ok(catalogue),
+            Ok(Err(error)) => {
+                let outcome =
+                    if error.is_timeout() { ConnectOutcome::Timeout } else { ConnectOutcome::Error };
+                Err((outcome, error.public_message()))
+            }
+            Err(_) => Err((ConnectOutcome::Timeout, format!("no answer within {} s", budget.as_secs()))),
+        };
+        (Arc::clone(&server), listed)
+    }
+}

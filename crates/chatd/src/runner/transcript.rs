@@ -1,0 +1,248 @@
+//! The visible history as a turn uses it: the prompt, and what is left to do.
+
+use super::results::model_text;
+use crate::limits;
+use api::messages::{ChatMessage, MessageRole, Part, ToolCallPart};
+use llm::{PromptMessage, PromptToolCall};
+use serde_json::Value;
+use std::collections::HashSet;
+
+/// What a call without a result stands for in the prompt: providers refuse a call that is never answered.
+const NO_RESULT: &str = "This call has no result.";
+
+/// The history of a chat, oldest first. Results are held only as the model sees them.
+#[derive(Debug, Default)]
+pub(super) struct Transcript {
+    prompt: Vec<PromptMessage>,
+    last_user: Option<ChatMessage>,
+    /// The newest message, when it is an assistant's whose calls have no results yet.
+    unanswered: Option<ChatMessage>,
+    last_role: Option<MessageRole>,
+    /// Generations and calls since the user's last message.
+    steps: usize,
+    calls: usize,
+    /// Ids of calls in the prompt that still want a result.
+    open: Vec<(String, String)>,
+}
+
+impl Transcript {
+    pub(super) fn new(messages: Vec<ChatMessage>) -> Self {
+        let mut transcript = Self::default();
+        // A page may begin in the middle of a turn; a result without its call is refused by providers.
+        let from =
+            messages.iter().position(|message| message.role == MessageRole::User).unwrap_or(messages.len());
+        for message in messages.into_iter().skip(from) {
+            transcript.push(message);
+        }
+        transcript
+    }
+
+    pub(super) fn push(&mut self, message: ChatMessage) {
+        self.last_role = Some(message.role);
+        match message.role {
+            MessageRole::User => {
+                self.close_open();
+                self.steps = 0;
+                self.calls = 0;
+                self.unanswered = None;
+                self.prompt.push(PromptMessage::User { text: text_of(&message) });
+                self.last_user = Some(message);
+            }
+            MessageRole::Assistant => {
+                self.close_open();
+                let calls: Vec<&ToolCallPart> = tool_calls(&message).collect();
+                self.steps += 1;
+                self.calls += calls.len();
+                self.open =
+                    calls.iter().map(|call| (call.tool_call_id.clone(), call.tool_name.clone())).collect();
+                let tool_calls = calls
+                    .iter()
+                    .map(|call| PromptToolCall {
+                        id: call.tool_call_id.clone(),
+                        name: call.tool_name.clone(),
+                        arguments: prompt_arguments(call.args.as_ref()),
+                    })
+                    .collect();
+                let text = text_of(&message);
+                if !text.is_empty() || !calls.is_empty() {
+                    self.prompt.push(PromptMessage::Assistant { text, tool_calls });
+                }
+                self.unanswered = (!self.open.is_empty()).then_some(message);
+            }
+            MessageRole::Tool => {
+                let mut answered = HashSet::new();
+                for part in &message.content {
+                    let Part::ToolResult(result) = part else { continue };
+                    if !self.open.iter().any(|(id, _)| *id == result.tool_call_id) {
+                        continue;
+                    }
+                    answered.insert(result.tool_call_id.clone());
+                    let (text, _) = model_text(&result.result, limits::RESULT_TO_MODEL);
+                    self.prompt.push(PromptMessage::Tool {
+                        tool_call_id: result.tool_call_id.clone(),
+                        name: result.tool_name.clone(),
+                        text,
+                        is_error: result.is_error,
+                    });
+                }
+                self.open.retain(|(id, _)| !answered.contains(id));
+                self.close_open();
+                self.unanswered = None;
+            }
+            MessageRole::System => {}
+        }
+    }
+
+    fn close_open(&mut self) {
+        for (tool_call_id, name) in std::mem::take(&mut self.open) {
+            let text = NO_RESULT.to_owned();
+            self.prompt.push(PromptMessage::Tool { tool_call_id, name, text, is_error: true });
+        }
+    }
+
+    pub(super) fn prompt(&self) -> &[PromptMessage] {
+        &self.prompt
+    }
+
+    pub(super) fn last_user(&self) -> Option<&ChatMessage> {
+        self.last_user.as_ref()
+    }
+
+    /// The message whose calls an earlier runner left without results.
+    pub(super) fn take_unanswered(&mut self) -> Option<ChatMessage> {
+        self.unanswered.take()
+    }
+
+    /// The model's turn: the newest message is the user's or holds results.
+    pub(super) fn wants_answer(&self) -> bool {
+        matches!(self.last_role, Some(MessageRole::User | MessageRole::Tool))
+    }
+
+    pub(super) fn steps(&self) -> usize {
+        self.steps
+    }
+
+    pub(super) fn calls(&self) -> usize {
+        self.calls
+    }
+}
+
+/// The calls of a message, in order.
+pub(super) fn tool_calls(message: &ChatMessage) -> impl Iterator<Item = &ToolCallPart> {
+    message.content.iter().filter_map(|part| match part {
+        Part::ToolCall(call) => Some(call),
+        _ => None,
+    })
+}
+
+fn text_of(message: &ChatMessage) -> String {
+    let texts: Vec<&str> = message
+        .content
+        .iter()
+        .filter_map(|part| match part {
+            Part::Text(part) => Some(part.text.as_str()),
+            _ => None,
+        })
+        .collect();
+    texts.join("\n\n")
+}
+
+fn prompt_arguments(args: Option<&Value>) -> String {
+    match args {
+        None => "{}".to_owned(),
+        // What was no JSON is kept as text: the model sees again what it wrote.
+        Some(Value::String(raw)) => raw.clone(),
+        Some(args) => args.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use api::{
+        Timestamp, Uuid,
+        messages::{ResultContent, ToolOutcome, ToolResultPart},
+    };
+    use serde_json::json;
+
+    fn message(id: i64, role: MessageRole, content: Vec<Part>) -> ChatMessage {
+        ChatMessage {
+            id,
+            chat_id: Uuid::nil(),
+            role,
+            content,
+            created_at: Timestamp(id),
+            revision: 1,
+            model_config_id: None,
+            usage: None,
+            interrupted: false,
+        }
+    }
+
+    fn call(id: &str) -> Part {
+        Part::ToolCall(ToolCallPart {
+            tool_call_id: id.to_owned(),
+            tool_name: "s__t".to_owned(),
+            args: Some(json!({"q": 1})),
+            ..ToolCallPart::default()
+        })
+    }
+
+    fn result(id: &str, text: &str) -> Part {
+        Part::ToolResult(ToolResultPart {
+            tool_call_id: id.to_owned(),
+            tool_name: "s__t".to_owned(),
+            mcp_server_config_id: None,
+            result: vec![ResultContent::Text { text: text.to_owned() }],
+            is_error: false,
+            is_media: false,
+            provider_executed: false,
+            outcome: ToolOutcome::Ok,
+            truncated: false,
+            total_bytes: None,
+            created_at: Timestamp(0),
+        })
+    }
+
+    #[test]
+    fn every_call_of_the_prompt_has_exactly_one_result() {
+        use MessageRole::{Assistant, Tool, User};
+        let transcript = Transcript::new(vec![
+            message(1, Tool, vec![result("lost", "cut off by the page")]),
+            message(2, User, vec![Part::text("hi")]),
+            message(3, Assistant, vec![Part::text("on it"), call("a"), call("b")]),
+            message(4, Tool, vec![result("b", "B"), result("a", "A"), result("z", "nobody asked")]),
+            message(5, Assistant, vec![call("c")]),
+            message(6, User, vec![Part::text("never mind")]),
+        ]);
+        let ids: Vec<_> = transcript
+            .prompt()
+            .iter()
+            .filter_map(|message| match message {
+                PromptMessage::Tool { tool_call_id, text, .. } => {
+                    Some((tool_call_id.as_str(), text.as_str()))
+                }
+                _ => None,
+            })
+            .collect();
+        assert_eq!(ids, [("b", "B"), ("a", "A"), ("c", NO_RESULT)]);
+        assert_eq!((transcript.steps(), transcript.calls()), (0, 0));
+        assert!(transcript.wants_answer());
+    }
+
+    #[test]
+    fn it_knows_what_is_left_to_do() {
+        use MessageRole::{Assistant, Tool, User};
+        let mut transcript = Transcript::new(vec![
+            message(1, User, vec![Part::text("hi")]),
+            message(2, Assistant, vec![call("a")]),
+        ]);
+        assert!(!transcript.wants_answer());
+        assert_eq!(transcript.take_unanswered().map(|message| message.id), Some(2));
+        transcript.push(message(3, Tool, vec![result("a", "A")]));
+        assert!(transcript.wants_answer());
+        assert_eq!((transcript.steps(), transcript.calls()), (1, 1));
+        transcript.push(message(4, Assistant, vec![Part::text("done")]));
+        assert!(!transcript.wants_answer() && transcript.take_unanswered().is_none());
+    }
+}

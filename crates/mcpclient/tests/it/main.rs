@@ -1,0 +1,11 @@
+//! The MCP client against peers on loopback: the sample server, and fakes that behave badly on purpose.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests; a failure is a failed test")]
+
+mod calls;
+mod catalogues;
+mod checks;
+mod fake;
+mod sample;
+mod sessions;
+mod streams;

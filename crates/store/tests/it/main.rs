@@ -1,0 +1,18 @@
+//! The store on both engines, in one binary.
+
+mod audit;
+mod chats;
+mod credentials;
+mod keys;
+mod leases;
+mod login_attempts;
+mod messages;
+mod models;
+mod schema;
+mod servers;
+mod settings;
+mod support;
+mod time;
+mod tool_calls;
+mod transactions;
+mod users;
