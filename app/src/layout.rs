@@ -24,7 +24,13 @@ pub(crate) fn Shell() -> impl IntoView {
     let location = use_location();
     if use_viewer().with_untracked(Option::is_none) {
         let here = location.pathname.get_untracked() + &query(&location.search.get_untracked());
-        return view! { <Redirect path=browser::login_path(&here)/> }.into_any();
+        let login = browser::login_path(&here);
+        // The link is for clients that do not follow: the server redirects only who asked for a page.
+        return view! {
+            <Redirect path=login.clone()/>
+            <p class="page"><a href=login>"Log in to continue"</a></p>
+        }
+        .into_any();
     }
     // A followed link closes the drawer.
     Effect::new(move || {

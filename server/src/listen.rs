@@ -21,7 +21,7 @@ const MAX_H2_STREAMS: u32 = 100;
 pub(crate) struct Peer(pub(crate) SocketAddr);
 
 /// Accepts until `stop`, then gives open requests `grace` to end.
-pub(crate) async fn serve_connections(listener: TcpListener, router: Router, stop: CancellationToken, grace: Duration) {
+pub async fn serve_connections(listener: TcpListener, router: Router, stop: CancellationToken, grace: Duration) {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_READ_TIMEOUT).max_buf_size(MAX_HEADER_BYTES);
     builder.http2().timer(TokioTimer::new()).max_concurrent_streams(MAX_H2_STREAMS).max_header_list_size(MAX_HEADER_BYTES as u32);

@@ -1,6 +1,6 @@
 //! Ranking of articles by shared words. Small on purpose: a corpus of some pages needs no index.
 
-use std::collections::BTreeSet;
+use std::{cmp::Reverse, collections::BTreeSet};
 
 use crate::corpus::{ARTICLES, Article};
 
@@ -27,7 +27,7 @@ pub(crate) fn search(query: &str, limit: usize) -> Vec<Hit> {
         .map(|article| Hit { article: *article, score: score(article, &wanted) })
         .filter(|hit| hit.score > 0)
         .collect();
-    hits.sort_by(|a, b| b.score.cmp(&a.score));
+    hits.sort_by_key(|hit| Reverse(hit.score));
     hits.truncate(limit);
     hits
 }

@@ -37,7 +37,9 @@ impl EffectLedger {
     /// When the disk refuses: an effect that is not in the ledger would make its oracle lie.
     pub fn append(&self, effect: &Value) {
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        file.write_all(format!("{effect}\n").as_bytes()).and_then(|()| file.sync_data()).expect("the ledger is writable");
+        file.write_all(format!("{effect}\n").as_bytes())
+            .and_then(|()| file.sync_data())
+            .expect("the ledger is writable");
     }
 
     /// All effects so far.

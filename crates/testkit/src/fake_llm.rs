@@ -62,7 +62,13 @@ pub struct Call {
 impl Call {
     /// A call with these arguments in one delta.
     pub fn new(id: &str, name: &str, arguments: &Value) -> Self {
-        Self { id: id.to_owned(), name: name.to_owned(), arguments: arguments.to_string(), deltas: 1, pause: Duration::ZERO }
+        Self {
+            id: id.to_owned(),
+            name: name.to_owned(),
+            arguments: arguments.to_string(),
+            deltas: 1,
+            pause: Duration::ZERO,
+        }
     }
 
     /// The same in `deltas` pieces, `pause` apart.
@@ -164,7 +170,8 @@ pub fn tool_results(request: &Recorded) -> Vec<(String, String)> {
         .iter()
         .filter(|message| message["role"] == "tool")
         .map(|message| {
-            let content = message["content"].as_str().map_or_else(|| message["content"].to_string(), str::to_owned);
+            let content =
+                message["content"].as_str().map_or_else(|| message["content"].to_string(), str::to_owned);
             (message["tool_call_id"].as_str().unwrap_or_default().to_owned(), content)
         })
         .collect()
@@ -189,11 +196,13 @@ enum Beat {
 }
 
 fn respond(reply: Reply) -> Response {
-    let texts = |pieces: &[String]| pieces.iter().map(|piece| Beat::Send(text_delta(piece))).collect::<Vec<_>>();
+    let texts =
+        |pieces: &[String]| pieces.iter().map(|piece| Beat::Send(text_delta(piece))).collect::<Vec<_>>();
     let beats = match reply {
         Reply::Status { status, headers, message } => return failure(status, &headers, &message),
         Reply::Html => {
-            return axum::response::Html("<!doctype html><title>Welcome</title><h1>Not a model</h1>").into_response();
+            return axum::response::Html("<!doctype html><title>Welcome</title><h1>Not a model</h1>")
+                .into_response();
         }
         Reply::Text(pieces) => chain(texts(&pieces), end("stop")),
         Reply::Tools(calls) => {
@@ -211,7 +220,8 @@ fn respond(reply: Reply) -> Response {
         }
         Reply::Stall(pieces) => chain(texts(&pieces), vec![Beat::Hang]),
         Reply::Slow(pieces, pause) => {
-            let beats = pieces.iter().flat_map(|piece| [Beat::Wait(pause), Beat::Send(text_delta(piece))]).collect();
+            let beats =
+                pieces.iter().flat_map(|piece| [Beat::Wait(pause), Beat::Send(text_delta(piece))]).collect();
             chain(beats, end("stop"))
         }
     };
@@ -238,7 +248,8 @@ fn chain(mut beats: Vec<Beat>, more: Vec<Beat>) -> Vec<Beat> {
 
 fn failure(status: u16, headers: &[(&'static str, String)], message: &str) -> Response {
     let status = StatusCode::from_u16(status).expect("a script names a real status");
-    let mut response = (status, axum::Json(json!({"error": {"message": message, "type": "scripted"}}))).into_response();
+    let mut response =
+        (status, axum::Json(json!({"error": {"message": message, "type": "scripted"}}))).into_response();
     for (name, value) in headers {
         let value = HeaderValue::from_str(value).expect("a script sends real header values");
         response.headers_mut().insert(*name, value);

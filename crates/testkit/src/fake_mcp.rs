@@ -38,7 +38,11 @@ pub struct ToolAnswer {
 impl ToolAnswer {
     /// One text part.
     pub fn text(text: impl Into<String>) -> Self {
-        Self { content: json!([{"type": "text", "text": text.into()}]), is_error: false, delay: Duration::ZERO }
+        Self {
+            content: json!([{"type": "text", "text": text.into()}]),
+            is_error: false,
+            delay: Duration::ZERO,
+        }
     }
 
     /// One text part, reported by the tool as its own failure.
@@ -66,7 +70,10 @@ pub struct FakeTool {
 
 impl fmt::Debug for FakeTool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FakeTool").field("name", &self.name).field("input_schema", &self.input_schema).finish_non_exhaustive()
+        f.debug_struct("FakeTool")
+            .field("name", &self.name)
+            .field("input_schema", &self.input_schema)
+            .finish_non_exhaustive()
     }
 }
 

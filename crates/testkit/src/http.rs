@@ -9,7 +9,10 @@ use serde_json::Value;
 pub enum Proof {
     Nobody,
     /// The session cookie, with the `Origin` of the server on unsafe requests, as a browser sends it.
-    Cookie { name: String, token: String },
+    Cookie {
+        name: String,
+        token: String,
+    },
     Bearer(String),
     /// `Coder-Session-Token`.
     Header(String),
@@ -29,7 +32,10 @@ impl Client {
     /// # Panics
     /// When the client cannot be built.
     pub fn new(origin: &str) -> Self {
-        #[expect(clippy::disallowed_methods, reason = "tests talk to the server under test, not to the world")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "tests talk to the server under test, not to the world"
+        )]
         let builder = reqwest::Client::builder();
         let inner = builder
             .no_proxy()
@@ -153,7 +159,8 @@ impl Answer {
     /// When it is none.
     #[track_caller]
     pub fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{} is no JSON ({error}): {}", self.status, self.body))
+        serde_json::from_str(&self.body)
+            .unwrap_or_else(|error| panic!("{} is no JSON ({error}): {}", self.status, self.body))
     }
 
     /// This answer, if its status is `status`.

@@ -53,7 +53,8 @@ impl SseReader {
     /// When it is none.
     pub fn new(response: reqwest::Response) -> Self {
         assert_eq!(response.status().as_u16(), 200, "not an event stream");
-        let kind = response.headers().get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let kind =
+            response.headers().get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
         assert!(kind.starts_with("text/event-stream"), "not an event stream but {kind}");
         Self {
             body: response.bytes_stream().boxed(),

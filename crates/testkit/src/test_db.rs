@@ -72,16 +72,17 @@ impl TestDb {
     pub async fn postgres() -> Self {
         let admin_url = postgres_url();
         let name = format!("patchbay_test_{}", unique());
-        run_as_admin(&admin_url, &format!("CREATE DATABASE {name}"))
-            .await
-            .unwrap_or_else(|error| panic!("cannot make a database on the PostgreSQL of {URL_VARIABLE}: {error}"));
+        run_as_admin(&admin_url, &format!("CREATE DATABASE {name}")).await.unwrap_or_else(|error| {
+            panic!("cannot make a database on the PostgreSQL of {URL_VARIABLE}: {error}")
+        });
         let (server, _) = admin_url.rsplit_once('/').expect("a database URL has a path");
         let config = DbConfig::Postgres { url: format!("{server}/{name}") };
         Self::open(config, Place::Database { admin_url, name }).await
     }
 
     async fn open(config: DbConfig, place: Place) -> Self {
-        let db = Db::open(&config).await.unwrap_or_else(|error| panic!("cannot open the test database: {error}"));
+        let db =
+            Db::open(&config).await.unwrap_or_else(|error| panic!("cannot open the test database: {error}"));
         Self { db, config, _place: Arc::new(place) }
     }
 
@@ -107,7 +108,9 @@ impl TestDb {
     pub async fn raw(&self, sql: &str) -> Result<u64, sqlx::Error> {
         let sql = sqlx::AssertSqlSafe(sql.to_owned());
         match &self.db {
-            Db::Sqlite { writer, .. } => sqlx::raw_sql(sql).execute(writer).await.map(|done| done.rows_affected()),
+            Db::Sqlite { writer, .. } => {
+                sqlx::raw_sql(sql).execute(writer).await.map(|done| done.rows_affected())
+            }
             Db::Postgres(pool) => sqlx::raw_sql(sql).execute(pool).await.map(|done| done.rows_affected()),
         }
     }
@@ -179,7 +182,9 @@ impl TestDb {
     /// # Panics
     /// When it cannot be opened.
     pub async fn reopen(&self) -> Db {
-        Db::open(&self.config).await.unwrap_or_else(|error| panic!("cannot open the test database again: {error}"))
+        Db::open(&self.config)
+            .await
+            .unwrap_or_else(|error| panic!("cannot open the test database again: {error}"))
     }
 }
 

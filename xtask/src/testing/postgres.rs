@@ -100,6 +100,8 @@ impl Account {
             return Command::new(program);
         }
         let mut command = Command::new("runuser");
+        // A folder for temporary files of our own would be closed to that account.
+        command.env("TMPDIR", "/tmp");
         command.args(["-u", SERVER_USER, "--"]).arg(program);
         command
     }

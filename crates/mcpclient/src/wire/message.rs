@@ -100,7 +100,8 @@ fn is_id(id: &Value) -> bool {
 
 /// Whether an answer's id means our request. A number that comes back as text is a known fault of servers.
 pub(crate) fn same_id(ours: &Value, theirs: &Value) -> bool {
-    ours == theirs || matches!(theirs, Value::String(text) if *text == ours.to_string())
+    let as_number = || theirs.as_str().and_then(|text| text.parse::<i64>().ok());
+    ours == theirs || ours.as_i64().is_some_and(|number| as_number() == Some(number))
 }
 
 /// The progress notification for `token`, if these parameters are one.

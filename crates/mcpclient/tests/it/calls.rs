@@ -335,7 +335,7 @@ async fn too_large_either_way() {
             let megabytes = seen.body["params"]["arguments"]["text"].as_str().unwrap().len();
             let text = "x".repeat(megabytes * 1024 * 1024);
             let result = json!({"content": [{"type": "text", "text": text}]});
-            if megabytes % 2 == 0 {
+            if megabytes.is_multiple_of(2) {
                 seen.result(result)
             } else {
                 fake::events(vec![(0, fake::event(&seen.message(result)))])

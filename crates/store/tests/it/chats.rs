@@ -1,6 +1,8 @@
 //! Chats: rows, lists, fenced transitions, idempotency keys.
 
-use crate::support::{START, assert_conflict, chat, commit, id, insert_chat, insert_user, read, refused, store};
+use crate::support::{
+    START, assert_conflict, chat, commit, id, insert_chat, insert_user, read, refused, store,
+};
 use api::chats::{ChatStatus, TurnError};
 use std::{collections::BTreeMap, time::Duration};
 use store::{chats::*, clock::database_now, messages::*};
@@ -55,7 +57,7 @@ both_engines! {
             commit!(db, |write| chat_insert(write, &record));
             expected.push((record.updated_at, record.id, record.archived));
         }
-        expected.sort_by(|a, b| (b.0, b.1).cmp(&(a.0, a.1)));
+        expected.sort_by_key(|row| std::cmp::Reverse((row.0, row.1)));
         for archived in [None, Some(false), Some(true)] {
             let mut seen = Vec::new();
             let mut after = None;

@@ -2,10 +2,7 @@
 
 use crate::support::{START, assert_conflict, commit, credential, id, insert_user, read, refused, store};
 use api::users::UserStatus;
-use store::{
-    credentials::*,
-    users::user_update,
-};
+use store::{credentials::*, users::user_update};
 use testkit::both_engines;
 
 both_engines! {

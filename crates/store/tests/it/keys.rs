@@ -1,9 +1,7 @@
 //! The key table.
 
 use crate::support::{START, assert_conflict, commit, provider, read, refused, sealed, server, store};
-use store::{
-    encryption_keys::*, mcp_servers::server_insert, providers::provider_insert,
-};
+use store::{encryption_keys::*, mcp_servers::server_insert, providers::provider_insert};
 use testkit::both_engines;
 
 const ONE: &str = "1111111111111111";

@@ -1,5 +1,7 @@
 //! The store on both engines, in one binary.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic like tests")]
+
 mod audit;
 mod chats;
 mod credentials;

@@ -1,6 +1,8 @@
 //! Providers and models.
 
-use crate::support::{START, assert_conflict, commit, id, insert_provider, model, provider, read, refused, sealed, store};
+use crate::support::{
+    START, assert_conflict, commit, id, insert_provider, model, provider, read, refused, sealed, store,
+};
 use api::models::ProviderType;
 use store::{models::*, providers::*};
 use testkit::both_engines;

@@ -1,13 +1,18 @@
 //! The two migrations: the same tables, and CHECK lists that hold every value of the contract and nothing else.
 
-use crate::support::{START, chat, commit, credential, insert_chat, insert_provider, insert_user, model, server, store};
+use crate::support::{
+    START, chat, commit, credential, insert_chat, insert_provider, insert_user, model, server, store,
+};
 use api::{
     chats::ChatStatus,
     messages::{MessageRole, ToolOutcome},
     models::ProviderType,
     servers::{AuthType, Availability, Transport},
 };
-use store::{chats::chat_insert, credentials::*, mcp_servers::server_insert, messages::message_insert, models::model_insert};
+use store::{
+    chats::chat_insert, credentials::*, mcp_servers::server_insert, messages::message_insert,
+    models::model_insert,
+};
 use testkit::{TestDb, both_engines};
 
 #[tokio::test]
@@ -16,9 +21,17 @@ async fn both_engines_have_the_same_tables_and_columns() {
     let columns = sqlite.columns().await;
     assert_eq!(columns, postgres.columns().await);
     assert!(columns.len() > 100, "{columns:?}");
-    for table in
-        ["users", "credentials", "mcp_servers", "llm_providers", "llm_models", "chats", "messages", "tool_calls", "audit_log"]
-    {
+    for table in [
+        "users",
+        "credentials",
+        "mcp_servers",
+        "llm_providers",
+        "llm_models",
+        "chats",
+        "messages",
+        "tool_calls",
+        "audit_log",
+    ] {
         assert!(columns.iter().any(|column| column.starts_with(&format!("{table}."))), "{table}");
     }
 }
@@ -26,7 +39,8 @@ async fn both_engines_have_the_same_tables_and_columns() {
 #[tokio::test]
 async fn both_engines_have_the_same_named_indexes() {
     let (sqlite, postgres) = (TestDb::sqlite().await, TestDb::postgres().await);
-    let mut ours = sqlite.texts("SELECT name FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL").await;
+    let mut ours =
+        sqlite.texts("SELECT name FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL").await;
     let theirs = "SELECT indexname FROM pg_indexes WHERE schemaname = 'public' AND indexname NOT LIKE '%\\_pkey' \
                   AND indexname NOT IN (SELECT conname FROM pg_constraint)";
     let mut theirs = postgres.texts(theirs).await;
@@ -49,7 +63,12 @@ async fn fill(db: &TestDb) {
     let intent = crate::tool_calls::intent(&record, message.id, "c1");
     commit!(db, |write| store::tool_calls::tool_call_intent_insert(write, &intent));
     commit!(db, |write| store::audit::audit_append(write, &crate::audit::entry()));
-    commit!(db, |write| store::encryption_keys::encryption_key_insert(write, "0123456789abcdef", b"c", START));
+    commit!(db, |write| store::encryption_keys::encryption_key_insert(
+        write,
+        "0123456789abcdef",
+        b"c",
+        START
+    ));
 }
 
 async fn assert_refused(db: &TestDb, sql: &str) {

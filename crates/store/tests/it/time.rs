@@ -2,7 +2,7 @@
 
 use crate::support::{START, commit, credential, insert_user, read, store};
 use api::Timestamp;
-use store::{credentials::*, clock::database_now};
+use store::{clock::database_now, credentials::*};
 use testkit::both_engines;
 
 both_engines! {

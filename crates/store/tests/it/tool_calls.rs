@@ -48,7 +48,12 @@ async fn begin(db: &TestDb) -> (ChatRecord, i64) {
     (chat, message.id)
 }
 
-fn outcome<'a>(chat: &ChatRecord, message_id: i64, tool_call_id: &'a str, outcome: ToolOutcome) -> OutcomeWrite<'a> {
+fn outcome<'a>(
+    chat: &ChatRecord,
+    message_id: i64,
+    tool_call_id: &'a str,
+    outcome: ToolOutcome,
+) -> OutcomeWrite<'a> {
     OutcomeWrite {
         chat_id: chat.id,
         message_id,

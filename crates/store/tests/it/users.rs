@@ -1,6 +1,8 @@
 //! Accounts.
 
-use crate::support::{START, assert_conflict, commit, credential, id, insert_user, read, refused, store, user};
+use crate::support::{
+    START, assert_conflict, commit, credential, id, insert_user, read, refused, store, user,
+};
 use api::users::{Role, UserStatus};
 use store::{credentials::CredentialKind, users::*};
 use testkit::both_engines;

@@ -17,8 +17,10 @@ pub(super) async fn answer(State(shared): State<Shared>, request: Request) -> Re
     let recorded = Recorded::read(request).await;
     let message = recorded.json();
     let manners = shared.manners();
-    let refused =
-        manners.required_header.as_ref().is_some_and(|(name, value)| recorded.header(name) != Some(value.as_str()));
+    let refused = manners
+        .required_header
+        .as_ref()
+        .is_some_and(|(name, value)| recorded.header(name) != Some(value.as_str()));
     let method = recorded.method.clone();
     shared.record.push(recorded);
     if !manners.delay.is_zero() {

@@ -84,7 +84,7 @@ impl EditorForm {
         };
         match server {
             Some(server) => form.load(server),
-            None => form.untouched.set(form.to_write()),
+            None => form.untouched.set(form.to_write_untracked()),
         }
         form
     }

@@ -4,12 +4,12 @@ use crate::components::{Glyph, Icon};
 use leptos::prelude::*;
 use std::collections::BTreeMap;
 
-/// One header being entered.
-#[derive(Clone, Copy)]
+/// One header being entered. Plain text, no signals of its own: a row may be added from an effect, which would own and drop them.
+#[derive(Clone)]
 struct HeaderRow {
     id: u64,
-    name: RwSignal<String>,
-    value: RwSignal<String>,
+    name: String,
+    value: String,
 }
 
 /// The rows on screen. With no rows the stored map is kept.
@@ -31,8 +31,15 @@ impl HeaderRows {
     fn add(self) {
         let id = self.next.get_value();
         self.next.set_value(id + 1);
-        let row = HeaderRow { id, name: RwSignal::default(), value: RwSignal::default() };
-        self.rows.update(|rows| rows.push(row));
+        self.rows.update(|rows| rows.push(HeaderRow { id, name: String::new(), value: String::new() }));
+    }
+
+    fn edit(self, id: u64, change: impl FnOnce(&mut HeaderRow)) {
+        self.rows.update(|rows| {
+            if let Some(row) = rows.iter_mut().find(|row| row.id == id) {
+                change(row);
+            }
+        });
     }
 
     fn remove(self, id: u64) {
@@ -45,7 +52,7 @@ impl HeaderRows {
             .rows
             .get()
             .into_iter()
-            .map(|row| (row.name.get().trim().to_owned(), row.value.get()))
+            .map(|row| (row.name.trim().to_owned(), row.value))
             .filter(|(name, value)| !name.is_empty() || !value.is_empty())
             .collect();
         (!map.is_empty()).then_some(map)
@@ -84,16 +91,14 @@ pub(super) fn HeadersField(
                         autocomplete="off"
                         spellcheck="false"
                         aria-invalid=move || error.with(Option::is_some).then_some("true")
-                        prop:value=move || row.name.get()
-                        on:input=move |event| row.name.set(event_target_value(&event))
+                        on:input=move |event| rows.edit(row.id, |row| row.name = event_target_value(&event))
                     />
                     <input
                         class="input font-mono"
                         type="password"
                         aria-label="Header value"
                         autocomplete="new-password"
-                        prop:value=move || row.value.get()
-                        on:input=move |event| row.value.set(event_target_value(&event))
+                        on:input=move |event| rows.edit(row.id, |row| row.value = event_target_value(&event))
                     />
                     <button type="button" class="btn btn-quiet btn-icon" aria-label="Remove header" on:click=move |_| rows.remove(row.id)>
                         <Icon glyph=Glyph::Trash/>
