@@ -30,3 +30,6 @@ pub use secret::{SecretField, SecretInput};
 pub use server_tile::ServerTile;
 pub use switch::{Checkbox, Switch};
 pub use task::{Deed, Task};
+
+#[cfg(all(test, feature = "ssr"))]
+mod tests;

@@ -58,7 +58,11 @@ fn Loader(js: String, wasm: String) -> impl IntoView {
 /// Script children are not escaped by the renderer, so the addresses go in as JSON with `<` taken out.
 fn loader_script(js: &str, wasm: &str) -> String {
     let quote = |text: &str| serde_json::Value::from(text).to_string().replace('<', "\\u003c");
-    format!("import init,{{hydrate}} from {};init({{module_or_path:{}}}).then(()=>hydrate());", quote(js), quote(wasm))
+    format!(
+        "import init,{{hydrate}} from {};init({{module_or_path:{}}}).then(()=>hydrate());",
+        quote(js),
+        quote(wasm)
+    )
 }
 
 #[cfg(test)]

@@ -74,6 +74,6 @@ pub(crate) async fn prepare(service: &Service, sample: Sample) -> anyhow::Result
     };
     service.server_ensure(write).await.context("the sample server cannot be registered")?;
     service.provider_ensure("Demo", ProviderType::Demo, "", None).await.context("the demo model cannot be made")?;
-    lines.push("Try: \"Search the docs for plan mode\", \"Create a ticket about the login page\", \"Count slowly to 5\".".to_owned());
+    lines.push("Try: \"Search the docs for tool filters\", \"Create a ticket about the login page\", \"Count slowly to 5\".".to_owned());
     Ok(lines)
 }

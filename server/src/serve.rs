@@ -36,8 +36,8 @@ pub(crate) fn announce(line: &str) {
 }
 
 fn start_log(config: &Config) {
-    // rmcp prints server text and, at debug, more than it should: never above info for it (stack.md, Traps).
-    let filter = EnvFilter::try_new(format!("{},rmcp=warn", config.log)).unwrap_or_else(|_| EnvFilter::new("info,rmcp=warn"));
+    // rmcp prints server text and, at debug, more than it should: our client logs what matters.
+    let filter = EnvFilter::try_new(format!("{},rmcp=off", config.log)).unwrap_or_else(|_| EnvFilter::new("info,rmcp=off"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A second start in one process (tests) keeps the first subscriber.
     let _ = if config.log_json { builder.json().try_init() } else { builder.try_init() };

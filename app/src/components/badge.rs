@@ -30,7 +30,11 @@ impl Tone {
 
 /// A pill with a word.
 #[component]
-pub fn Badge(#[prop(optional)] tone: Tone, #[prop(optional)] glyph: Option<Glyph>, #[prop(into)] text: String) -> impl IntoView {
+pub fn Badge(
+    #[prop(optional)] tone: Tone,
+    #[prop(optional)] glyph: Option<Glyph>,
+    #[prop(into)] text: String,
+) -> impl IntoView {
     view! {
         <span class=format!("badge {}", tone.class())>
             {glyph.map(|glyph| view! { <Icon glyph/> })}

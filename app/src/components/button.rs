@@ -46,7 +46,10 @@ pub fn BusyButton(
 
 /// Copies `text` and says so.
 #[component]
-pub fn CopyButton(#[prop(into)] text: Signal<String>, #[prop(optional, into)] label: Option<String>) -> impl IntoView {
+pub fn CopyButton(
+    #[prop(into)] text: Signal<String>,
+    #[prop(optional, into)] label: Option<String>,
+) -> impl IntoView {
     let label = StoredValue::new(label.unwrap_or_else(|| "Copy".to_owned()));
     let said = RwSignal::new(None::<&'static str>);
     let copy = move |_| {

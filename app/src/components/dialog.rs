@@ -1,12 +1,21 @@
 //! Dialogs on the native element: focus trap, `Esc` and inert background come with it.
 
-use super::{button::BusyButton, icon::{Glyph, Icon}, loaded::ErrorNotice, task::{Deed, Task}};
+use super::{
+    button::BusyButton,
+    icon::{Glyph, Icon},
+    loaded::ErrorNotice,
+    task::{Deed, Task},
+};
 use crate::error::UiError;
 use leptos::{html, prelude::*};
 
 /// A dialog with a title. Its children exist only while it is open, so every opening starts fresh.
 #[component]
-pub fn Modal(open: RwSignal<bool>, #[prop(into)] title: Signal<String>, children: ChildrenFn) -> impl IntoView {
+pub fn Modal(
+    open: RwSignal<bool>,
+    #[prop(into)] title: Signal<String>,
+    children: ChildrenFn,
+) -> impl IntoView {
     let node = NodeRef::<html::Dialog>::new();
     Effect::new(move || {
         let Some(dialog) = node.get() else { return };

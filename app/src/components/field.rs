@@ -12,13 +12,20 @@ struct FieldIds {
 
 impl FieldIds {
     fn new(name: &str) -> Self {
-        Self { control: format!("f-{name}"), hint: format!("f-{name}-hint"), error: format!("f-{name}-error") }
+        Self {
+            control: format!("f-{name}"),
+            hint: format!("f-{name}-hint"),
+            error: format!("f-{name}-error"),
+        }
     }
 
     /// For `aria-describedby`.
     fn described_by(&self, hint: bool, error: bool) -> Option<String> {
-        let ids: Vec<&str> =
-            [(error, &self.error), (hint, &self.hint)].iter().filter(|(on, _)| *on).map(|(_, id)| id.as_str()).collect();
+        let ids: Vec<&str> = [(error, &self.error), (hint, &self.hint)]
+            .iter()
+            .filter(|(on, _)| *on)
+            .map(|(_, id)| id.as_str())
+            .collect();
         (!ids.is_empty()).then(|| ids.join(" "))
     }
 }

@@ -1,7 +1,13 @@
 //! Data that may be on its way, and errors where they happen.
 
-use super::{badge::Tone, notice::{Notice, Skeleton}};
-use crate::{browser, error::{UiError, UiErrorKind}};
+use super::{
+    badge::Tone,
+    notice::{Notice, Skeleton},
+};
+use crate::{
+    browser,
+    error::{UiError, UiErrorKind},
+};
 use leptos::prelude::*;
 use leptos_router::hooks::use_location;
 

@@ -1,11 +1,18 @@
 //! Messages that stand in the page: notices, empty states, placeholders.
 
-use super::{badge::Tone, icon::{Glyph, Icon}};
+use super::{
+    badge::Tone,
+    icon::{Glyph, Icon},
+};
 use leptos::prelude::*;
 
 /// A message with an icon and a tone. Problems are announced at once, the rest politely.
 #[component]
-pub fn Notice(#[prop(optional)] tone: Tone, #[prop(optional, into)] title: Option<String>, children: Children) -> impl IntoView {
+pub fn Notice(
+    #[prop(optional)] tone: Tone,
+    #[prop(optional, into)] title: Option<String>,
+    children: Children,
+) -> impl IntoView {
     let (glyph, role) = match tone {
         Tone::Danger => (Glyph::Cross, "alert"),
         Tone::Warn => (Glyph::Warn, "status"),

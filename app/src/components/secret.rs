@@ -1,6 +1,9 @@
 //! A secret that can be written and never read: "Stored", replace, remove.
 
-use super::{field::FieldFrame, icon::{Glyph, Icon}};
+use super::{
+    field::FieldFrame,
+    icon::{Glyph, Icon},
+};
 use leptos::prelude::*;
 
 /// What will happen to a secret when the form is saved.

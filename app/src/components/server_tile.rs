@@ -6,7 +6,8 @@ use leptos::prelude::*;
 #[component]
 pub fn ServerTile(#[prop(into)] name: String, #[prop(into)] icon_url: String) -> impl IntoView {
     if is_local_path(&icon_url) {
-        return view! { <img class="tile" src=icon_url alt="" width="32" height="32" loading="lazy"/> }.into_any();
+        return view! { <img class="tile" src=icon_url alt="" width="32" height="32" loading="lazy"/> }
+            .into_any();
     }
     let letter = name.trim().chars().next().map(|c| c.to_uppercase().collect::<String>()).unwrap_or_default();
     // A steady colour per name, out of a fixed set: the policy forbids inline styles.
@@ -26,7 +27,9 @@ mod tests {
     #[test]
     fn only_own_paths_are_loaded() {
         assert!(is_local_path("/icons/linear.svg"));
-        for foreign in ["", "//evil.example/x.png", "/\\evil.example", "https://evil.example/x", "javascript:alert(1)"] {
+        for foreign in
+            ["", "//evil.example/x.png", "/\\evil.example", "https://evil.example/x", "javascript:alert(1)"]
+        {
             assert!(!is_local_path(foreign), "{foreign}");
         }
     }

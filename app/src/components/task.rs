@@ -62,7 +62,9 @@ type Work = Pin<Box<dyn Future<Output = Result<(), UiError>>>>;
 pub struct Deed(Arc<dyn Fn() -> Work + Send + Sync>);
 
 impl Deed {
-    pub fn new<F: Future<Output = Result<(), UiError>> + 'static>(work: impl Fn() -> F + Send + Sync + 'static) -> Self {
+    pub fn new<F: Future<Output = Result<(), UiError>> + 'static>(
+        work: impl Fn() -> F + Send + Sync + 'static,
+    ) -> Self {
         Self(Arc::new(move || Box::pin(work())))
     }
 

@@ -1,6 +1,9 @@
 //! Short notes about what was just done, in one polite live region.
 
-use super::{badge::Tone, icon::{Glyph, Icon}};
+use super::{
+    badge::Tone,
+    icon::{Glyph, Icon},
+};
 use leptos::prelude::*;
 use std::time::Duration;
 
@@ -58,7 +61,8 @@ pub(crate) fn provide_toasts() {
 
 /// The notes of this document.
 pub fn use_toasts() -> Toasts {
-    use_context::<Toasts>().unwrap_or_else(|| Toasts { list: RwSignal::new(Vec::new()), next: StoredValue::new(0) })
+    use_context::<Toasts>()
+        .unwrap_or_else(|| Toasts { list: RwSignal::new(Vec::new()), next: StoredValue::new(0) })
 }
 
 /// Where notes appear; once, in the shell.

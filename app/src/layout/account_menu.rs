@@ -14,11 +14,11 @@ const MENU_ID: &str = "account-menu";
 #[component]
 pub(super) fn AccountMenu() -> impl IntoView {
     let viewer = use_viewer();
-    let name = move || {
-        viewer.with(|viewer| viewer.as_ref().map(display_name).unwrap_or_default())
-    };
-    let email = move || viewer.with(|viewer| viewer.as_ref().map(|user| user.email.clone()).unwrap_or_default());
-    let letter = move || name().chars().next().map(|c| c.to_uppercase().collect::<String>()).unwrap_or_default();
+    let name = move || viewer.with(|viewer| viewer.as_ref().map(display_name).unwrap_or_default());
+    let email =
+        move || viewer.with(|viewer| viewer.as_ref().map(|user| user.email.clone()).unwrap_or_default());
+    let letter =
+        move || name().chars().next().map(|c| c.to_uppercase().collect::<String>()).unwrap_or_default();
     view! {
         <div class="account">
             <button type="button" class="account-button" popovertarget=MENU_ID aria-label="Account menu">

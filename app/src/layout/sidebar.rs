@@ -74,11 +74,17 @@ fn PanelLinks() -> impl IntoView {
 
 /// A link that knows whether it is the current page, or (unless `exact`) an ancestor of it.
 #[component]
-fn NavLink(href: &'static str, glyph: Glyph, label: &'static str, #[prop(optional)] exact: bool) -> impl IntoView {
+fn NavLink(
+    href: &'static str,
+    glyph: Glyph,
+    label: &'static str,
+    #[prop(optional)] exact: bool,
+) -> impl IntoView {
     let location = use_location();
     let current = move || {
         location.pathname.with(|path| {
-            let inside = !exact && href != "/" && path.strip_prefix(href).is_some_and(|rest| rest.starts_with('/'));
+            let inside =
+                !exact && href != "/" && path.strip_prefix(href).is_some_and(|rest| rest.starts_with('/'));
             (path == href || inside).then_some("page")
         })
     };

@@ -3,7 +3,10 @@
 //! [`ChatHome`] begins a chat, [`ChatPage`] shows one, [`ChatList`] stands in the sidebar. All three read without wasm; writing
 //! and the live stream need it.
 
-#![expect(unreachable_pub, reason = "the component macro makes the property types `pub`, also of components that are not")]
+#![expect(
+    unreachable_pub,
+    reason = "the component macro makes the property types `pub`, also of components that are not"
+)]
 
 mod blocks;
 mod browser;

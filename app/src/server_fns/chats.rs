@@ -9,7 +9,9 @@ use crate::backend::{UiResult, backend};
 use crate::error::UiError;
 use api::{
     Timestamp, Uuid,
-    chats::{Chat, ChatCreate, ChatCreated, ChatUpdate, MessageCreate, MessageEdit, MessagePage, MessageSent},
+    chats::{
+        Chat, ChatCreate, ChatCreated, ChatUpdate, MessageCreate, MessageEdit, MessagePage, MessageSent,
+    },
     models::Model,
     servers::McpServer,
 };
@@ -82,7 +84,8 @@ pub async fn chat_list() -> Result<ChatListing, UiError> {
     chats.retain(|chat| !chat.archived);
     chats.sort_by_key(|chat| std::cmp::Reverse(chat.updated_at));
     // Without a clock the newest chat is taken as today's: only headings depend on it, and the browser corrects them.
-    let now = clock.map(|clock| clock.now()).or(chats.first().map(|chat| chat.updated_at)).unwrap_or_default();
+    let now =
+        clock.map(|clock| clock.now()).or(chats.first().map(|chat| chat.updated_at)).unwrap_or_default();
     Ok(ChatListing { chats, now })
 }
 

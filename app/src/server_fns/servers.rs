@@ -29,7 +29,11 @@ pub async fn server_create(write: wire::ServerWrite) -> Result<wire::McpServer, 
 
 /// Changes a server; `if_match` is the ETag the form was loaded with.
 #[server(prefix = "/ui/fn", endpoint = "server_update", input = Json)]
-pub async fn server_update(id: Uuid, write: wire::ServerWrite, if_match: Option<String>) -> Result<wire::McpServer, UiError> {
+pub async fn server_update(
+    id: Uuid,
+    write: wire::ServerWrite,
+    if_match: Option<String>,
+) -> Result<wire::McpServer, UiError> {
     answer(backend()?.server_update(id, write, if_match).await)
 }
 

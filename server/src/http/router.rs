@@ -15,6 +15,7 @@ use axum::{
 use domain::clock::Entropy;
 use http::StatusCode;
 use service::Service;
+use tower_http::catch_panic::CatchPanicLayer;
 use std::{
     net::IpAddr,
     sync::{Arc, atomic::AtomicBool},
@@ -124,8 +125,15 @@ fn v2_api() -> Router<AppState> {
         .route("/models/{id}", patch(models::model_update).delete(models::model_delete))
 }
 
+/// A panic costs one request, never the process (threats 102); the hook has written it to the log.
+fn panicked(_: Box<dyn std::any::Any + Send + 'static>) -> Response {
+    ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong on the server. Try again.").into_response()
+}
+
 /// The whole surface.
 pub fn router(state: AppState) -> Router {
+    // Pages render on tokio; a second router in one process finds it set.
+    let _ = any_spawner::Executor::init_tokio();
     let api = Router::new()
         .merge(servers_api())
         .merge(chats_api())
@@ -147,6 +155,7 @@ pub fn router(state: AppState) -> Router {
         .route("/readyz", get(health::ready))
         .merge(assets::router())
         .merge(behind_auth)
+        .layer(CatchPanicLayer::custom(panicked))
         .layer(DefaultBodyLimit::max(MAX_JSON))
         .layer(from_fn_with_state(state.clone(), headers::secure))
         .layer(from_fn_with_state(state.clone(), request_id::assign))

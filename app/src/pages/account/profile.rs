@@ -20,7 +20,9 @@ pub(super) fn ProfileSection() -> impl IntoView {
     let (name, username) = (text(|u| &u.name), text(|u| &u.username));
     let email = text(|u| &u.email).get_untracked();
     let submit = move || {
-        let Some(id) = viewer.with_untracked(|viewer| viewer.as_ref().map(|viewer| viewer.id)) else { return };
+        let Some(id) = viewer.with_untracked(|viewer| viewer.as_ref().map(|viewer| viewer.id)) else {
+            return;
+        };
         let update = UserUpdate {
             name: Some(name.get_untracked()),
             username: Some(username.get_untracked()),

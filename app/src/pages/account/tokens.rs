@@ -3,7 +3,8 @@
 use super::AccountSection;
 use crate::{
     components::{
-        BusyButton, CodeBlock, Deed, DeleteButton, ErrorNotice, Notice, RelativeTime, SelectField, Task, TextField, Tone, loaded,
+        BusyButton, CodeBlock, Deed, DeleteButton, ErrorNotice, Notice, RelativeTime, SelectField, Task,
+        TextField, Tone, loaded,
     },
     server_fns::account::{token_create, token_delete, token_list},
 };

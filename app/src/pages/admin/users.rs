@@ -4,7 +4,8 @@ mod user_form;
 
 use crate::{
     components::{
-        Badge, Deed, DeleteButton, Glyph, Icon, Modal, PageHead, RelativeTime, Tone, loaded, toast::use_toasts,
+        Badge, Deed, DeleteButton, Glyph, Icon, Modal, PageHead, RelativeTime, Tone, loaded,
+        toast::use_toasts,
     },
     context::use_viewer,
     server_fns::users::{user_delete, user_list, user_update},
@@ -49,7 +50,6 @@ fn UserTable(users: Vec<User>, edit: Callback<Option<User>>, changed: Callback<(
                 <thead>
                     <tr>
                         <th scope="col">"User"</th>
-                        <th scope="col">"Email"</th>
                         <th scope="col">"Roles"</th>
                         <th scope="col">"Status"</th>
                         <th scope="col">"Created"</th>
@@ -67,19 +67,23 @@ fn UserRow(user: User, edit: Callback<Option<User>>, changed: Callback<()>) -> i
     let viewer = use_viewer();
     let own = viewer.with_untracked(|viewer| viewer.as_ref().is_some_and(|viewer| viewer.id == user.id));
     // Only an owner changes owners (behaviour 2).
-    let may_change = !user.is_owner() || viewer.with_untracked(|viewer| viewer.as_ref().is_some_and(User::is_owner));
+    let may_change =
+        !user.is_owner() || viewer.with_untracked(|viewer| viewer.as_ref().is_some_and(User::is_owner));
     let name = if user.name.is_empty() { user.username.clone() } else { user.name.clone() };
     let id = user.id;
-    let roles = user.roles.iter().map(|role| view! { <Badge tone=role_tone(*role) text=role_label(*role)/> }).collect_view();
+    let roles = user
+        .roles
+        .iter()
+        .map(|role| view! { <Badge tone=role_tone(*role) text=role_label(*role)/> })
+        .collect_view();
     let active = user.status == UserStatus::Active;
     let subject = user.clone();
     view! {
         <tr>
             <td>
                 <span class="row-title" dir="auto">{name.clone()}{own.then_some(" (you)")}</span>
-                <span class="row-note">{user.username.clone()}</span>
+                <span class="row-note">{user.username.clone()}" · "{user.email.clone()}</span>
             </td>
-            <td data-label="Email" dir="auto">{user.email.clone()}</td>
             <td data-label="Roles"><span class="badges">{roles}</span></td>
             <td data-label="Status">
                 {if active {

@@ -12,7 +12,8 @@ use leptos::prelude::*;
 #[component]
 pub(super) fn Blocks(chat: OpenChat) -> impl IntoView {
     let blocks = chat.blocks;
-    let keys = Memo::new(move |_| blocks.with(|blocks| blocks.iter().map(|(key, _)| *key).collect::<Vec<_>>()));
+    let keys =
+        Memo::new(move |_| blocks.with(|blocks| blocks.iter().map(|(key, _)| *key).collect::<Vec<_>>()));
     view! {
         <For each=move || keys.get() key=|key| *key children=move |key| view! { <BlockSlot blocks key chat /> } />
     }
@@ -113,7 +114,9 @@ fn Prose(text: Text) -> impl IntoView {
             Some(html) => view! { <div class="prose" dir="auto" inner_html=html></div> }.into_any(),
             None => view! { <div class="prose prose-plain" dir="auto">{part.text.clone()}</div> }.into_any(),
         },
-        Text::Live(text) => view! { <div class="prose prose-plain" dir="auto" aria-busy="true">{text}</div> }.into_any(),
+        Text::Live(text) => {
+            view! { <div class="prose prose-plain" dir="auto" aria-busy="true">{text}</div> }.into_any()
+        }
     }
 }
 

@@ -19,15 +19,19 @@ const ELAPSED_FROM_MS: i64 = 1_000;
 #[component]
 pub(super) fn CallFrame(#[prop(into)] frame: Signal<Option<Frame>>, chat: OpenChat) -> impl IntoView {
     let frame = Memo::new(move |_| frame.get());
-    let read = move |ask: fn(&Frame) -> String| frame.with(|frame| frame.as_ref().map(ask).unwrap_or_default());
+    let read =
+        move |ask: fn(&Frame) -> String| frame.with(|frame| frame.as_ref().map(ask).unwrap_or_default());
     let folds = Memo::new(move |_| frame.with(|frame| frame.as_ref().is_some_and(Frame::folds)));
-    let several = Memo::new(move |_| frame.with(|frame| frame.as_ref().is_some_and(|frame| frame.calls.len() > 1)));
+    let several =
+        Memo::new(move |_| frame.with(|frame| frame.as_ref().is_some_and(|frame| frame.calls.len() > 1)));
     let mark = Memo::new(move |_| match frame.with(|frame| frame.as_ref().map_or(0, Frame::failed)) {
         0 => CallState::Done,
         _ => CallState::ToolError,
     });
     let ordinals = Memo::new(move |_| {
-        frame.with(|frame| frame.iter().flat_map(|frame| frame.calls.iter().map(|call| call.ordinal)).collect::<Vec<_>>())
+        frame.with(|frame| {
+            frame.iter().flat_map(|frame| frame.calls.iter().map(|call| call.ordinal)).collect::<Vec<_>>()
+        })
     });
     let class = move || match (several.get(), folds.get()) {
         (_, true) => "calls calls-several calls-folding",
@@ -36,7 +40,7 @@ pub(super) fn CallFrame(#[prop(into)] frame: Signal<Option<Frame>>, chat: OpenCh
     };
     view! {
         <details class=class data-testid="tool-calls" open=move || !folds.get()>
-            <summary class="calls-summary">
+            <summary class="calls-summary" data-state=move || mark.get().as_str()>
                 <StateMark state=mark />
                 <span class="calls-summary-text">
                     {move || read(Frame::summary)} <span class="calls-summary-servers" dir="auto">" · " {move || read(Frame::servers)}</span>
@@ -63,13 +67,16 @@ pub(super) fn CallFrame(#[prop(into)] frame: Signal<Option<Frame>>, chat: OpenCh
 /// One call: the line, the second line, the details.
 #[component]
 fn Call(call: Memo<Option<CallView>>, chat: OpenChat) -> impl IntoView {
-    let state = Memo::new(move |_| call.with(|call| call.as_ref().map_or(CallState::Unknown, |call| call.state)));
-    let read = move |ask: fn(&CallView) -> String| call.with(|call| call.as_ref().map(ask).unwrap_or_default());
+    let state =
+        Memo::new(move |_| call.with(|call| call.as_ref().map_or(CallState::Unknown, |call| call.state)));
+    let read =
+        move |ask: fn(&CallView) -> String| call.with(|call| call.as_ref().map(ask).unwrap_or_default());
     let label = Memo::new(move |_| read(|call| call.label.to_string()));
     let server = Memo::new(move |_| (read(CallView::server_name), read(CallView::icon_url)));
     let remark = Memo::new(move |_| read(CallView::remark));
     let advice = Memo::new(move |_| call.with(|call| call.as_ref().and_then(CallView::advice)));
-    let shortened = Memo::new(move |_| call.with(|call| call.as_ref().is_some_and(|call| call.shortened().is_some())));
+    let shortened =
+        Memo::new(move |_| call.with(|call| call.as_ref().is_some_and(|call| call.shortened().is_some())));
     let elapsed = elapsed_text(call, state, chat);
     announce(label, state, chat);
     // The details depend on the call and its result alone, not on progress or time.
@@ -97,8 +104,8 @@ fn Call(call: Memo<Option<CallView>>, chat: OpenChat) -> impl IntoView {
                     {move || remark.get()}
                     {move || advice.get().map(|advice| view! { " " <strong class="call-advice">{advice}</strong> })}
                 </span>
+                <Progress call />
             </div>
-            <Progress call />
             <details class="call-details">
                 <summary>
                     "Details" <span class="sr-only">" of " {move || label.get()}</span>
@@ -143,7 +150,9 @@ fn elapsed_text(call: Memo<Option<CallView>>, state: Memo<CallState>, chat: Open
         let Some(now) = chat.now_ms.get() else { return String::new() };
         #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 fit a double")]
         let began = started_here.get_value().or_else(|| {
-            call.with_untracked(|call| call.as_ref().and_then(CallView::started_at).map(|at| at.as_millis() as f64))
+            call.with_untracked(|call| {
+                call.as_ref().and_then(CallView::started_at).map(|at| at.as_millis() as f64)
+            })
         });
         #[expect(clippy::cast_possible_truncation, reason = "a duration in milliseconds")]
         let elapsed = began.map_or(0, |began| (now - began) as i64);

@@ -65,6 +65,15 @@ pub(super) fn Composer(
             element.set_value(&text);
         }
     });
+    // Ready to type, except on touch screens, where the keyboard would cover the page.
+    Effect::new(move |_| {
+        if let Some(element) = textarea.get()
+            && !no_model
+            && has_pointer()
+        {
+            let _ = element.focus();
+        }
+    });
     let can_send = Memo::new(move |_| {
         !no_model && !draft.sending.get() && !busy.get() && draft.text.with(|text| !text.trim().is_empty())
     });
@@ -153,6 +162,10 @@ pub(super) fn Composer(
             </noscript>
         </form>
     }
+}
+
+fn has_pointer() -> bool {
+    window().match_media("(pointer: fine)").ok().flatten().is_some_and(|query| query.matches())
 }
 
 /// Why nothing can be sent, and who does what about it.

@@ -44,7 +44,7 @@ pub(super) fn CallDetails(view: CallView) -> impl IntoView {
             <dd>
                 {match arguments {
                     Some(text) => {
-                        view! { <LongText text code=true copy=whole.unwrap_or_default() label="Copy arguments" /> }.into_any()
+                        view! { <LongText text code=true copy=whole.unwrap_or_default() label="Arguments" /> }.into_any()
                     }
                     None => view! { <span class="chat-faint">"Still being written"</span> }.into_any(),
                 }}
@@ -83,10 +83,10 @@ fn Instant(at: Timestamp) -> impl IntoView {
 #[component]
 fn ResultView(content: ResultContent) -> impl IntoView {
     match content {
-        ResultContent::Text { text } => view! { <LongText text=text.clone() copy=text label="Copy result" /> }.into_any(),
+        ResultContent::Text { text } => view! { <LongText text=text.clone() copy=text label="Result" /> }.into_any(),
         ResultContent::Structured { value } => {
             let text = pretty(&value);
-            view! { <LongText text=text.clone() code=true copy=text label="Copy result" /> }.into_any()
+            view! { <LongText text=text.clone() code=true copy=text label="Result" /> }.into_any()
         }
         ResultContent::Image { mime_type, data } => match inline_image(&mime_type, &data) {
             Some(src) => view! { <img class="chat-result-image" src=src alt="Image returned by the tool" /> }.into_any(),
@@ -98,7 +98,7 @@ fn ResultView(content: ResultContent) -> impl IntoView {
             view! {
                 <div class="chat-result-resource">
                     <p class="chat-faint" dir="auto">"Resource " <code class="chat-code">{uri}</code></p>
-                    {text.map(|text| view! { <LongText text=text.clone() copy=text label="Copy result" /> })}
+                    {text.map(|text| view! { <LongText text=text.clone() copy=text label="Result" /> })}
                     {blob.map(|data| view! { <Download kind="File" mime_type data /> })}
                 </div>
             }
@@ -146,10 +146,10 @@ fn LongText(text: String, #[prop(optional)] code: bool, copy: String, label: &'s
     };
     view! {
         <div class="chat-long">
-            <pre class=if code { "chat-pre chat-pre-code" } else { "chat-pre" } dir="auto" tabindex="0" aria-label=label.trim_start_matches("Copy ")>
+            <pre class=if code { "chat-pre chat-pre-code" } else { "chat-pre" } dir="auto" tabindex="0" aria-label=label>
                 {shown}
             </pre>
-            <CopyButton text=Signal::stored(copy) label />
+            <CopyButton text=Signal::stored(copy) />
             <Show when=move || !whole.get()>
                 <button type="button" class="chat-link" on:click=move |_| whole.set(true)>
                     "Show all (" {size.clone()} ")"
@@ -173,7 +173,9 @@ fn intent_of(call: &ToolCallPart) -> Option<String> {
 
 /// The arguments for the tool: what stands beside `model_intent`, out of the `properties` envelope when it is one.
 fn without_intent(call: &ToolCallPart, args: &Value) -> Value {
-    let Some(members) = args.as_object().filter(|members| call.model_intent && members.contains_key("model_intent")) else {
+    let Some(members) =
+        args.as_object().filter(|members| call.model_intent && members.contains_key("model_intent"))
+    else {
         return args.clone();
     };
     let mut rest = members.clone();
@@ -207,7 +209,10 @@ mod tests {
         for (args, rest) in [
             (json!({"model_intent": "looking", "properties": {"q": 1}}), json!({"q": 1})),
             (json!({"model_intent": "looking", "q": 1}), json!({"q": 1})),
-            (json!({"model_intent": "looking", "properties": {"q": 1}, "x": 2}), json!({"properties": {"q": 1}, "x": 2})),
+            (
+                json!({"model_intent": "looking", "properties": {"q": 1}, "x": 2}),
+                json!({"properties": {"q": 1}, "x": 2}),
+            ),
             (json!({"properties": {"q": 1}}), json!({"properties": {"q": 1}})),
             (json!("no json {"), json!("no json {")),
         ] {
@@ -221,10 +226,15 @@ mod tests {
 
     #[test]
     fn only_harmless_images_are_drawn() {
-        assert!(inline_image("image/PNG", "aGk=").is_some_and(|src| src.starts_with("data:image/png;base64,")));
-        for (mime, data) in
-            [("image/svg+xml", "aGk="), ("text/html", "aGk="), ("image/png", "\" onerror=x"), ("image/png,<b>", "aGk=")]
-        {
+        assert!(
+            inline_image("image/PNG", "aGk=").is_some_and(|src| src.starts_with("data:image/png;base64,"))
+        );
+        for (mime, data) in [
+            ("image/svg+xml", "aGk="),
+            ("text/html", "aGk="),
+            ("image/png", "\" onerror=x"),
+            ("image/png,<b>", "aGk="),
+        ] {
             assert_eq!(inline_image(mime, data), None, "{mime}");
         }
     }

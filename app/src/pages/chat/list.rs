@@ -72,7 +72,8 @@ type Group = (&'static str, Vec<Chat>);
 fn by_day(listing: &ChatListing, offset_ms: i64) -> Vec<Group> {
     let day = |at: Timestamp| (at.as_millis() - offset_ms).div_euclid(DAY_MS);
     let today = day(listing.now);
-    let mut groups: Vec<Group> = vec![("Today", Vec::new()), ("Yesterday", Vec::new()), ("Earlier", Vec::new())];
+    let mut groups: Vec<Group> =
+        vec![("Today", Vec::new()), ("Yesterday", Vec::new()), ("Earlier", Vec::new())];
     for chat in &listing.chats {
         // A clock that went back makes a chat of the future: it is today's.
         let index = match today - day(chat.updated_at) {
@@ -89,7 +90,8 @@ fn by_day(listing: &ChatListing, offset_ms: i64) -> Vec<Group> {
 #[component]
 fn Groups(groups: Vec<Group>) -> impl IntoView {
     if groups.is_empty() {
-        return view! { <p class="chat-list-empty">"No chats yet. The first message begins one."</p> }.into_any();
+        return view! { <p class="chat-list-empty">"No chats yet. The first message begins one."</p> }
+            .into_any();
     }
     groups
         .into_iter()
@@ -246,7 +248,10 @@ mod tests {
             now: Timestamp(241 * 3_600_000_000),
         };
         let shape = |offset_hours: i64| -> Vec<(&'static str, usize)> {
-            by_day(&listing, offset_hours * 3_600_000).into_iter().map(|(heading, chats)| (heading, chats.len())).collect()
+            by_day(&listing, offset_hours * 3_600_000)
+                .into_iter()
+                .map(|(heading, chats)| (heading, chats.len()))
+                .collect()
         };
         // Hour 241 is 01:00 of day 10 in UTC; two hours further west it is still day 9.
         assert_eq!(shape(0), [("Today", 1), ("Yesterday", 1), ("Earlier", 3)]);

@@ -14,7 +14,11 @@ use leptos::prelude::*;
 pub(super) fn ServerTrouble(outcomes: Shared<Vec<ServerOutcome>>) -> impl IntoView {
     let lines = troubled(&outcomes)
         .map(|server| {
-            let why = if server.error.is_empty() { default_reason(server.outcome).to_owned() } else { server.error.clone() };
+            let why = if server.error.is_empty() {
+                default_reason(server.outcome).to_owned()
+            } else {
+                server.error.clone()
+            };
             view! {
                 <details class="chat-trouble" data-testid="server-trouble">
                     <summary>
@@ -62,7 +66,11 @@ pub(super) fn RetryLine(notice: RetryNotice) -> impl IntoView {
 
 /// Why the turn failed, and the button that runs it again.
 #[component]
-pub(super) fn ErrorCard(error: TurnError, #[prop(into)] retrying: Signal<bool>, #[prop(into)] on_retry: Callback<()>) -> impl IntoView {
+pub(super) fn ErrorCard(
+    error: TurnError,
+    #[prop(into)] retrying: Signal<bool>,
+    #[prop(into)] on_retry: Callback<()>,
+) -> impl IntoView {
     view! {
         <div class="chat-card chat-card-danger" role="alert" data-testid="turn-error" data-code=error.code>
             <Icon glyph=Glyph::Cross />

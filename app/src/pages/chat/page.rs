@@ -47,7 +47,10 @@ pub fn ChatPage() -> impl IntoView {
 }
 
 fn no_such_chat() -> UiError {
-    UiError { kind: UiErrorKind::NotFound, body: ErrorBody::message("This chat does not exist, or it is not yours.") }
+    UiError {
+        kind: UiErrorKind::NotFound,
+        body: ErrorBody::message("This chat does not exist, or it is not yours."),
+    }
 }
 
 #[component]
@@ -224,7 +227,9 @@ fn TurnState(id: Uuid, chat: OpenChat, draft: Draft, follow: Follow) -> impl Int
     let waits = Memo::new(move |_| {
         !chat.runs_calls()
             && transcript.with(|transcript| {
-                transcript.status() == ChatStatus::Running && transcript.is_quiet() && transcript.retry().is_none()
+                transcript.status() == ChatStatus::Running
+                    && transcript.is_quiet()
+                    && transcript.retry().is_none()
             })
     });
     let retrying = RwSignal::new(false);
@@ -239,7 +244,8 @@ fn TurnState(id: Uuid, chat: OpenChat, draft: Draft, follow: Follow) -> impl Int
             };
             match message_edit(id, message_id, edit).await {
                 Ok(sent) => {
-                    transcript.try_update(|transcript| transcript.rerun(message_id, sent.message, sent.status));
+                    transcript
+                        .try_update(|transcript| transcript.rerun(message_id, sent.message, sent.status));
                     follow.resume();
                 }
                 Err(refused) => {
@@ -283,7 +289,9 @@ fn LinkNotice(link: RwSignal<Link>) -> impl IntoView {
             }
             .into_any(),
         ),
-        Link::Gone(error) => Some(view! { <p class="chat-card chat-card-danger" role="alert">{error.to_string()}</p> }.into_any()),
+        Link::Gone(error) => Some(
+            view! { <p class="chat-card chat-card-danger" role="alert">{error.to_string()}</p> }.into_any(),
+        ),
     }
 }
 
@@ -312,7 +320,8 @@ fn tell_the_list(status: Memo<ChatStatus>, title: Memo<String>, chat: OpenChat) 
         if let Some(last) = last.filter(|last| *last != now) {
             list_changed();
             if last.0.is_busy() && !now.0.is_busy() {
-                let words = if now.0 == ChatStatus::Error { "The turn failed" } else { "The answer is complete" };
+                let words =
+                    if now.0 == ChatStatus::Error { "The turn failed" } else { "The answer is complete" };
                 chat.announcement.set(words.to_owned());
             }
         }

@@ -1,9 +1,6 @@
 //! Which servers the chat may use (behaviour 16, 25): forced ones locked on, the rest switched by the person.
 
-use super::{
-    browser,
-    popover::Popover,
-};
+use super::{browser, popover::Popover};
 use crate::components::{Glyph, Icon, ServerTile};
 use api::{
     Uuid,
@@ -30,7 +27,9 @@ impl Selection {
         let selection = Self::new(servers, &defaults(servers));
         Effect::new(move |_| {
             let remembered = browser::remembered(STORAGE_KEY);
-            if let Some(chosen) = selection.servers.with_value(|servers| recall(remembered.as_deref(), servers)) {
+            if let Some(chosen) =
+                selection.servers.with_value(|servers| recall(remembered.as_deref(), servers))
+            {
                 selection.chosen.set(chosen);
                 selection.decided.set(true);
             }
@@ -88,7 +87,11 @@ impl Selection {
 }
 
 fn defaults(servers: &[McpServer]) -> BTreeSet<Uuid> {
-    servers.iter().filter(|server| server.availability == Availability::DefaultOn).map(|server| server.id).collect()
+    servers
+        .iter()
+        .filter(|server| server.availability == Availability::DefaultOn)
+        .map(|server| server.id)
+        .collect()
 }
 
 /// The remembered selection cut to what exists. `None` when nothing usable is remembered: then the defaults stay. A person who
@@ -189,7 +192,9 @@ fn auth_words(status: AuthStatus) -> Option<&'static str> {
         AuthStatus::NeedsReconnect => Some("Needs to be connected again"),
         AuthStatus::NeedsPermission => Some("Asks for more permission"),
         AuthStatus::NeedsOidcLogin => Some("Needs a single sign-on login"),
-        AuthStatus::UntrustedOrigin | AuthStatus::Misconfigured => Some("Not set up correctly. An admin has to mend it."),
+        AuthStatus::UntrustedOrigin | AuthStatus::Misconfigured => {
+            Some("Not set up correctly. An admin has to mend it.")
+        }
     }
 }
 

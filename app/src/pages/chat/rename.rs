@@ -22,30 +22,33 @@ pub(super) fn RenameField(
             input.select();
         }
     });
-    let save = move || {
-        let wanted = text.get_untracked().trim().to_owned();
-        if !editing.get_untracked() || saving.get_value() {
-            return;
-        }
-        if wanted.is_empty() || wanted == title {
-            editing.set(false);
-            return;
-        }
-        saving.set_value(true);
-        spawn_local(async move {
-            let update = ChatUpdate { title: Some(wanted), ..ChatUpdate::default() };
-            match chat_update(id, update).await {
-                Ok(chat) => {
-                    editing.try_set(false);
-                    on_saved.try_run(chat.title);
-                }
-                Err(refused) => {
-                    let words = refused.field("title").unwrap_or(refused.body.message);
-                    error.try_set(Some(words));
-                }
+    let save = {
+        let title = title.clone();
+        move || {
+            let wanted = text.get_untracked().trim().to_owned();
+            if !editing.get_untracked() || saving.get_value() {
+                return;
             }
-            saving.try_set_value(false);
-        });
+            if wanted.is_empty() || wanted == title {
+                editing.set(false);
+                return;
+            }
+            saving.set_value(true);
+            spawn_local(async move {
+                let update = ChatUpdate { title: Some(wanted), ..ChatUpdate::default() };
+                match chat_update(id, update).await {
+                    Ok(chat) => {
+                        editing.try_set(false);
+                        on_saved.try_run(chat.title);
+                    }
+                    Err(refused) => {
+                        let words = refused.field("title").unwrap_or(refused.body.message);
+                        error.try_set(Some(words));
+                    }
+                }
+                saving.try_set_value(false);
+            });
+        }
     };
     let save_on_blur = save.clone();
     let on_key = move |event: KeyboardEvent| match event.key().as_str() {
@@ -68,7 +71,7 @@ pub(super) fn RenameField(
                 dir="auto"
                 aria-label="Chat title"
                 aria-invalid=move || error.get().map(|_| "true")
-                prop:value=move || text.get()
+                value=title.clone()
                 on:input=move |event| text.set(event_target_value(&event))
                 on:keydown=on_key
                 on:blur=move |_| save_on_blur()

@@ -19,13 +19,20 @@ impl Follow {
     /// `changes` tracks whatever makes the page grow.
     pub(super) fn new(changes: impl Fn() + Send + Sync + 'static) -> Self {
         let follow = Self { at_end: RwSignal::new(true), missed: RwSignal::new(false) };
-        let listener = StoredValue::new_local(None);
-        Effect::new(move |_| listener.set_value(Listener::new(move || follow.scrolled())));
+        // Made inside the effect, which only the browser runs: on the server a thread-bound value must not even be dropped.
+        Effect::new(move |_| {
+            StoredValue::new_local(Listener::new(move || follow.scrolled()));
+        });
         Effect::new(move |_| {
             changes();
             if follow.at_end.get_untracked() {
-                // After the views have taken the change in.
-                request_animation_frame(to_end);
+                // After the views have taken the change in,
+                // and only if the reader has not left in between: scroll events come before frames.
+                request_animation_frame(move || {
+                    if follow.at_end.try_get_untracked() == Some(true) {
+                        to_end();
+                    }
+                });
             } else {
                 follow.missed.set(true);
             }
@@ -80,6 +87,7 @@ impl Listener {
 impl Drop for Listener {
     fn drop(&mut self) {
         // Fails only for a listener that is not there.
-        let _ = self.element.remove_event_listener_with_callback("scroll", self.closure.as_ref().unchecked_ref());
+        let _ =
+            self.element.remove_event_listener_with_callback("scroll", self.closure.as_ref().unchecked_ref());
     }
 }

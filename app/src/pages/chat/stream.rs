@@ -14,7 +14,7 @@ use api::{
     Uuid,
     stream::{StreamEvent, StreamPayload},
 };
-use leptos::{ev, prelude::*, task::spawn_local};
+use leptos::{prelude::*, task::spawn_local};
 use std::time::Duration;
 use wasm_bindgen::{JsCast as _, closure::Closure};
 use web_sys::{EventSource, MessageEvent, VisibilityState};
@@ -61,28 +61,32 @@ struct Follower {
 
 /// Follows the chat from the first effect on, i.e. in the browser only.
 pub(super) fn follow(id: Uuid, chat: OpenChat) -> RwSignal<Link> {
-    let follower = Follower {
-        id,
-        chat,
-        link: RwSignal::new(Link::Connecting),
-        connection: StoredValue::new_local(None),
-        opening: StoredValue::new(0),
-        wait: StoredValue::new(FIRST_WAIT),
-    };
+    let link = RwSignal::new(Link::Connecting);
     Effect::new(move |_| {
+        // Made here and not outside: on the server a thread-bound value must not even be dropped by another thread.
+        let follower = Follower {
+            id,
+            chat,
+            link,
+            connection: StoredValue::new_local(None),
+            opening: StoredValue::new(0),
+            wait: StoredValue::new(FIRST_WAIT),
+        };
         if is_visible() {
             follower.open();
         }
-        let handle = window_event_listener_untyped("visibilitychange", move |_| follower.visibility_changed());
-        on_cleanup(move || handle.remove());
-    });
-    let unload = move |_: &web_sys::Event| follower.close();
-    Effect::new(move |_| {
+        let visibility =
+            window_event_listener_untyped("visibilitychange", move |_| follower.visibility_changed());
         // A page put aside by the browser (back-forward cache) must not hold its stream either.
-        let handle = window_event_listener(ev::Custom::<web_sys::Event>::new("pagehide"), move |event| unload(&event));
-        on_cleanup(move || handle.remove());
+        let aside = window_event_listener_untyped("pagehide", move |_| follower.close());
+        let back = window_event_listener_untyped("pageshow", move |_| follower.shown());
+        on_cleanup(move || {
+            visibility.remove();
+            aside.remove();
+            back.remove();
+        });
     });
-    follower.link
+    link
 }
 
 fn is_visible() -> bool {
@@ -95,6 +99,13 @@ impl Follower {
             self.reopen();
         } else {
             self.close();
+        }
+    }
+
+    /// The first `pageshow` comes while the stream is open already.
+    fn shown(self) {
+        if self.connection.try_with_value(Option::is_none) == Some(true) && is_visible() {
+            self.reopen();
         }
     }
 
@@ -153,7 +164,9 @@ impl Follower {
         let closed = self
             .connection
             .try_with_value(|connection| {
-                connection.as_ref().is_some_and(|connection| connection.source.ready_state() == EventSource::CLOSED)
+                connection
+                    .as_ref()
+                    .is_some_and(|connection| connection.source.ready_state() == EventSource::CLOSED)
             })
             .unwrap_or(false);
         if closed {
@@ -188,11 +201,15 @@ impl Follower {
             }
             match read {
                 Ok(opened) => {
-                    self.chat.transcript.try_update(|transcript: &mut Transcript| transcript.reload(&opened.chat, opened.page));
+                    self.chat.transcript.try_update(|transcript: &mut Transcript| {
+                        transcript.reload(&opened.chat, opened.page)
+                    });
                     self.open();
                 }
                 Err(error) => match error.kind {
-                    UiErrorKind::Unauthorized => browser::go_to(&browser::login_path(&format!("/chats/{}", self.id))),
+                    UiErrorKind::Unauthorized => {
+                        browser::go_to(&browser::login_path(&format!("/chats/{}", self.id)))
+                    }
                     UiErrorKind::NotFound | UiErrorKind::Forbidden => {
                         self.link.try_set(Link::Gone(error));
                     }

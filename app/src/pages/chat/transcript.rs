@@ -166,7 +166,8 @@ impl Transcript {
     pub fn reload(&mut self, chat: &Chat, page: MessagePage) {
         self.title.clone_from(&chat.title);
         if let Some(first) = page.messages.iter().map(|message| message.id).min() {
-            self.messages.retain(|held| held.id < first || page.messages.iter().any(|message| message.id == held.id));
+            self.messages
+                .retain(|held| held.id < first || page.messages.iter().any(|message| message.id == held.id));
             if self.first_id().is_none_or(|held| held >= first) {
                 self.has_more = page.has_more;
             }
@@ -254,7 +255,9 @@ impl Transcript {
     }
 
     fn status_changed(&mut self, change: StatusChange) -> bool {
-        let same = self.status == change.status && self.last_error == change.last_error && self.title == change.title;
+        let same = self.status == change.status
+            && self.last_error == change.last_error
+            && self.title == change.title;
         self.last_error = change.last_error;
         self.title = change.title;
         self.set_status(change.status);
@@ -317,8 +320,13 @@ impl Transcript {
     /// of the same id: some models count from `call_1` in each step.)
     fn awaits(&self, tool_call_id: &str) -> bool {
         let turn = self.last_turn();
-        let calls = turn.iter().flat_map(Committed::calls).filter(|call| call.tool_call_id == tool_call_id).count();
-        let results = turn.iter().flat_map(Committed::results).filter(|result| result.tool_call_id == tool_call_id).count();
+        let calls =
+            turn.iter().flat_map(Committed::calls).filter(|call| call.tool_call_id == tool_call_id).count();
+        let results = turn
+            .iter()
+            .flat_map(Committed::results)
+            .filter(|result| result.tool_call_id == tool_call_id)
+            .count();
         calls > results
     }
 

@@ -21,7 +21,7 @@ pub(super) struct Key {
 impl Key {
     pub(super) fn of(target: &Target) -> Self {
         let Target { user_id, server_id, credential_version, .. } = *target;
-        let _ = user_id; Self { user_id: Uuid::nil(), server_id, credential_version }
+        Self { user_id, server_id, credential_version }
     }
 
     /// Whether `other` is an older credential of the same user for the same server.

@@ -11,7 +11,8 @@ use api::{
 };
 use leptos::prelude::*;
 
-const FIELDS: [&str; 6] = ["provider_id", "model", "display_name", "context_limit", "max_output_tokens", "is_default"];
+const FIELDS: [&str; 6] =
+    ["provider_id", "model", "display_name", "context_limit", "max_output_tokens", "is_default"];
 
 #[component]
 pub(super) fn ModelForm(
@@ -24,21 +25,26 @@ pub(super) fn ModelForm(
     let task = Task::new();
     let id = model.as_ref().map(|model| model.id);
     let first = providers.first().map(|provider| provider.id.to_string()).unwrap_or_default();
-    let provider = RwSignal::new(model.as_ref().and_then(|m| m.provider_id).map_or(first, |id| id.to_string()));
+    let provider =
+        RwSignal::new(model.as_ref().and_then(|m| m.provider_id).map_or(first, |id| id.to_string()));
     let name = RwSignal::new(model.as_ref().and_then(|m| m.model.clone()).unwrap_or_default());
     let display_name = RwSignal::new(model.as_ref().map(|m| m.display_name.clone()).unwrap_or_default());
     let context = RwSignal::new(model.as_ref().map(|m| m.context_limit.to_string()).unwrap_or_default());
     let output = RwSignal::new(model.as_ref().map(|m| m.max_output_tokens.to_string()).unwrap_or_default());
     let was_default = model.as_ref().is_some_and(|m| m.is_default);
     let is_default = RwSignal::new(was_default);
-    let options = Signal::stored(providers.into_iter().map(|p| (p.id.to_string(), p.name)).collect::<Vec<_>>());
+    let options =
+        Signal::stored(providers.into_iter().map(|p| (p.id.to_string(), p.name)).collect::<Vec<_>>());
     let finish = move |model: Model| {
         toasts.say(format!("{} is saved", model.display_name));
         open.set(false);
         changed.run(());
     };
     let submit = Callback::new(move |()| {
-        let limits = (number("context_limit", &context.get_untracked()), number("max_output_tokens", &output.get_untracked()));
+        let limits = (
+            number("context_limit", &context.get_untracked()),
+            number("max_output_tokens", &output.get_untracked()),
+        );
         let (context_limit, max_output_tokens) = match limits {
             (Ok(context), Ok(output)) => (context, output),
             (context, output) => {

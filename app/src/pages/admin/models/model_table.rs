@@ -2,7 +2,9 @@
 
 use super::model_form::ModelForm;
 use crate::{
-    components::{Badge, Deed, DeleteButton, EmptyState, Glyph, Icon, Modal, Switch, Tone, toast::use_toasts},
+    components::{
+        Badge, Deed, DeleteButton, EmptyState, Glyph, Icon, Modal, Switch, Tone, toast::use_toasts,
+    },
     context::viewer_is_admin,
     server_fns::models::{model_delete, model_update},
 };
@@ -10,7 +12,11 @@ use api::models::{Model, ModelUpdate, Provider};
 use leptos::{prelude::*, task::spawn_local};
 
 #[component]
-pub(super) fn ModelTable(providers: Vec<Provider>, models: Vec<Model>, changed: Callback<()>) -> impl IntoView {
+pub(super) fn ModelTable(
+    providers: Vec<Provider>,
+    models: Vec<Model>,
+    changed: Callback<()>,
+) -> impl IntoView {
     let open = RwSignal::new(false);
     let editing = RwSignal::new(None::<Model>);
     let edit = Callback::new(move |model: Option<Model>| {
@@ -19,11 +25,13 @@ pub(super) fn ModelTable(providers: Vec<Provider>, models: Vec<Model>, changed: 
     });
     let may_add = viewer_is_admin() && !providers.is_empty();
     let add = move || {
-        may_add.then(|| view! {
-            <button type="button" class="btn" on:click=move |_| edit.run(None)>
-                <Icon glyph=Glyph::Plus/>
-                "New model"
-            </button>
+        may_add.then(|| {
+            view! {
+                <button type="button" class="btn" on:click=move |_| edit.run(None)>
+                    <Icon glyph=Glyph::Plus/>
+                    "New model"
+                </button>
+            }
         })
     };
     let body = if models.is_empty() {
@@ -37,7 +45,8 @@ pub(super) fn ModelTable(providers: Vec<Provider>, models: Vec<Model>, changed: 
         let rows = models
             .into_iter()
             .map(|model| {
-                let provider = providers.iter().find(|p| model.provider_id == Some(p.id)).map(|p| p.name.clone());
+                let provider =
+                    providers.iter().find(|p| model.provider_id == Some(p.id)).map(|p| p.name.clone());
                 view! { <ModelRow model provider=provider.unwrap_or_default() edit changed/> }
             })
             .collect_view();
@@ -77,7 +86,12 @@ pub(super) fn ModelTable(providers: Vec<Provider>, models: Vec<Model>, changed: 
 }
 
 #[component]
-fn ModelRow(model: Model, provider: String, edit: Callback<Option<Model>>, changed: Callback<()>) -> impl IntoView {
+fn ModelRow(
+    model: Model,
+    provider: String,
+    edit: Callback<Option<Model>>,
+    changed: Callback<()>,
+) -> impl IntoView {
     let toasts = use_toasts();
     let (id, enabled, is_default) = (model.id, model.enabled, model.is_default);
     let busy = RwSignal::new(false);
@@ -154,6 +168,9 @@ mod tests {
 
     #[test]
     fn token_counts_never_round() {
-        assert_eq!((tokens(128_000), tokens(8_192), tokens(500)), ("128k".into(), "8192".into(), "500".into()));
+        assert_eq!(
+            (tokens(128_000), tokens(8_192), tokens(500)),
+            ("128k".into(), "8192".into(), "500".into())
+        );
     }
 }

@@ -14,13 +14,19 @@ const FIELDS: [&str; 4] = ["name", "type", "base_url", "api_key"];
 const TYPES: [ProviderType; 2] = [ProviderType::Openai, ProviderType::Demo];
 
 #[component]
-pub(super) fn ProviderForm(provider: Option<Provider>, open: RwSignal<bool>, changed: Callback<()>) -> impl IntoView {
+pub(super) fn ProviderForm(
+    provider: Option<Provider>,
+    open: RwSignal<bool>,
+    changed: Callback<()>,
+) -> impl IntoView {
     let toasts = use_toasts();
     let task = Task::new();
     let id = provider.as_ref().map(|provider| provider.id);
     let is_new = provider.is_none();
     let stored = provider.as_ref().is_some_and(|provider| provider.has_api_key);
-    let kind = RwSignal::new(provider.as_ref().map_or(ProviderType::Openai, |p| p.provider_type).as_str().to_owned());
+    let kind = RwSignal::new(
+        provider.as_ref().map_or(ProviderType::Openai, |p| p.provider_type).as_str().to_owned(),
+    );
     let name = RwSignal::new(provider.as_ref().map(|p| p.name.clone()).unwrap_or_default());
     let base_url = RwSignal::new(provider.as_ref().map(|p| p.base_url.clone()).unwrap_or_default());
     let old_url = StoredValue::new(base_url.get_untracked());
@@ -37,11 +43,17 @@ pub(super) fn ProviderForm(provider: Option<Provider>, open: RwSignal<bool>, cha
         changed.run(());
     };
     let submit = Callback::new(move |()| {
-        let key = if needs_address.get_untracked() { api_key.with_untracked(SecretInput::to_wire) } else { None };
+        let key =
+            if needs_address.get_untracked() { api_key.with_untracked(SecretInput::to_wire) } else { None };
         let url = if needs_address.get_untracked() { base_url.get_untracked() } else { String::new() };
         match id {
             Some(id) => {
-                let update = ProviderUpdate { name: Some(name.get_untracked()), base_url: Some(url), api_key: key, enabled: None };
+                let update = ProviderUpdate {
+                    name: Some(name.get_untracked()),
+                    base_url: Some(url),
+                    api_key: key,
+                    enabled: None,
+                };
                 task.run(provider_update(id, update), finish);
             }
             None => {

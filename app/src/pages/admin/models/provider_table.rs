@@ -12,7 +12,11 @@ use api::models::{Model, Provider, ProviderUpdate};
 use leptos::{prelude::*, task::spawn_local};
 
 #[component]
-pub(super) fn ProviderTable(providers: Vec<Provider>, models: Vec<Model>, changed: Callback<()>) -> impl IntoView {
+pub(super) fn ProviderTable(
+    providers: Vec<Provider>,
+    models: Vec<Model>,
+    changed: Callback<()>,
+) -> impl IntoView {
     let open = RwSignal::new(false);
     let editing = RwSignal::new(None::<Provider>);
     let edit = Callback::new(move |provider: Option<Provider>| {
@@ -20,11 +24,13 @@ pub(super) fn ProviderTable(providers: Vec<Provider>, models: Vec<Model>, change
         open.set(true);
     });
     let add = move || {
-        viewer_is_admin().then(|| view! {
-            <button type="button" class="btn" on:click=move |_| edit.run(None)>
-                <Icon glyph=Glyph::Plus/>
-                "New provider"
-            </button>
+        viewer_is_admin().then(|| {
+            view! {
+                <button type="button" class="btn" on:click=move |_| edit.run(None)>
+                    <Icon glyph=Glyph::Plus/>
+                    "New provider"
+                </button>
+            }
         })
     };
     let body = if providers.is_empty() {
@@ -99,7 +105,9 @@ fn ProviderRow(
     let consequence = match uses {
         0 => "No model uses it. Its stored key is deleted.".to_owned(),
         1 => "Its model and its stored key are deleted with it. Chats keep their messages.".to_owned(),
-        uses => format!("Its {uses} models and its stored key are deleted with it. Chats keep their messages."),
+        uses => {
+            format!("Its {uses} models and its stored key are deleted with it. Chats keep their messages.")
+        }
     };
     let subject = provider.clone();
     view! {

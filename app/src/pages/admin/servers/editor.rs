@@ -42,9 +42,11 @@ fn Editor(server: Option<McpServer>) -> impl IntoView {
     let form = EditorForm::new(server);
     let saver = Saver::new(form);
     let read_only = !viewer_is_admin();
-    let title = Signal::derive(move || match form.saved.with(|saved| saved.as_ref().map(|s| s.display_name.clone())) {
-        Some(name) => name,
-        None => "New server".to_owned(),
+    let title = Signal::derive(move || {
+        match form.saved.with(|saved| saved.as_ref().map(|s| s.display_name.clone())) {
+            Some(name) => name,
+            None => "New server".to_owned(),
+        }
     });
     view! {
         <PageTitle text=title/>
@@ -100,9 +102,13 @@ fn Editor(server: Option<McpServer>) -> impl IntoView {
 #[component]
 fn Problems(form: EditorForm) -> impl IntoView {
     move || {
-        let problems = form.saved.with(|saved| saved.as_ref().and_then(|s| s.config_problems.clone())).unwrap_or_default();
+        let problems = form
+            .saved
+            .with(|saved| saved.as_ref().and_then(|s| s.config_problems.clone()))
+            .unwrap_or_default();
         (!problems.is_empty()).then(|| {
-            let lines = problems.into_iter().map(|problem| view! { <li>{problem.detail}</li> }).collect_view();
+            let lines =
+                problems.into_iter().map(|problem| view! { <li>{problem.detail}</li> }).collect_view();
             view! {
                 <Notice tone=Tone::Warn title="This server is not used until you fix it".to_owned()>
                     <ul class="notice-list">{lines}</ul>

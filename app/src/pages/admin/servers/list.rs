@@ -2,7 +2,9 @@
 
 use super::words::{auth_label, availability_label, etag, host};
 use crate::{
-    components::{Badge, EmptyState, Glyph, Icon, PageHead, ServerTile, Switch, Tone, loaded, toast::use_toasts},
+    components::{
+        Badge, EmptyState, Glyph, Icon, PageHead, ServerTile, Switch, Tone, loaded, toast::use_toasts,
+    },
     context::viewer_is_admin,
     server_fns::servers::{server_list, server_update},
 };
@@ -122,7 +124,9 @@ fn passes(server: &McpServer, wanted: &str, show: Show) -> bool {
         Show::Disabled => !server.enabled,
     };
     let text = || {
-        [&server.display_name, &server.slug, host(&server.url)].iter().any(|text| text.to_lowercase().contains(wanted))
+        [&server.display_name, &server.slug, host(&server.url)]
+            .iter()
+            .any(|text| text.to_lowercase().contains(wanted))
     };
     state && (wanted.is_empty() || text())
 }
@@ -139,7 +143,11 @@ fn ServerRow(server: RwSignal<McpServer>) -> impl IntoView {
             let write = ServerWrite { enabled: Some(enabled), ..ServerWrite::default() };
             match server_update(before.id, write, Some(etag(&before))).await {
                 Ok(after) => {
-                    toasts.say(format!("{} is {}", after.display_name, if after.enabled { "enabled" } else { "disabled" }));
+                    toasts.say(format!(
+                        "{} is {}",
+                        after.display_name,
+                        if after.enabled { "enabled" } else { "disabled" }
+                    ));
                     server.set(after);
                 }
                 Err(error) => {

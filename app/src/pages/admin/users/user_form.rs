@@ -41,12 +41,15 @@ pub(super) fn UserForm(user: Option<User>, open: RwSignal<bool>, changed: Callba
         changed.run(());
     };
     let submit = Callback::new(move |()| {
-        let chosen: Vec<Role> = roles
-            .with_value(|roles| roles.iter().filter(|(_, on)| on.get_untracked()).map(|(role, _)| *role).collect());
+        let chosen: Vec<Role> = roles.with_value(|roles| {
+            roles.iter().filter(|(_, on)| on.get_untracked()).map(|(role, _)| *role).collect()
+        });
         let names: Vec<String> = chosen.iter().map(|role| role.as_str().to_owned()).collect();
         match id {
             Some(id) => {
-                let same = had.with_value(|had| had.len() == chosen.len() && had.iter().all(|role| chosen.contains(role)));
+                let same = had.with_value(|had| {
+                    had.len() == chosen.len() && had.iter().all(|role| chosen.contains(role))
+                });
                 let update = UserUpdate {
                     email: Some(email.get_untracked()),
                     username: Some(username.get_untracked()),
@@ -70,7 +73,11 @@ pub(super) fn UserForm(user: Option<User>, open: RwSignal<bool>, changed: Callba
         }
     });
     let password_label = if is_new { "Password" } else { "New password" };
-    let password_hint = if is_new { "At least 12 characters." } else { "Leave empty to keep the present one. A new one signs them out everywhere." };
+    let password_hint = if is_new {
+        "At least 12 characters."
+    } else {
+        "Leave empty to keep the present one. A new one signs them out everywhere."
+    };
     let boxes = roles.with_value(|roles| {
         roles
             .iter()

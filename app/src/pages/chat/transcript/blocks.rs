@@ -22,7 +22,10 @@ pub struct BlockKey {
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Block {
-    User { message_id: i64, text: Shared<TextPart> },
+    User {
+        message_id: i64,
+        text: Shared<TextPart>,
+    },
     /// Servers this turn goes on without.
     Trouble(Shared<Vec<ServerOutcome>>),
     Text(Text),
@@ -51,28 +54,38 @@ pub struct Frame {
 impl Frame {
     /// Several calls of a finished turn fold to one line, unless one of them needs the reader's attention.
     pub fn folds(&self) -> bool {
-        self.turn_over && self.calls.len() > 1 && self.calls.iter().all(|call| call.state != CallState::Unknown)
+        self.turn_over
+            && self.calls.len() > 1
+            && self.calls.iter().all(|call| call.state != CallState::Unknown)
     }
 
     /// "Used 3 tools in 4.2 s, 1 failed"; the seconds are those on the wall, parallel calls overlap.
     pub fn summary(&self) -> String {
         let mut text = format!("Used {} tools", self.calls.len());
         let start = self.calls.iter().filter_map(CallView::started_at).min();
-        let end = self.calls.iter().filter_map(|call| call.result.as_ref().map(|result| result.created_at)).max();
+        let end =
+            self.calls.iter().filter_map(|call| call.result.as_ref().map(|result| result.created_at)).max();
         if let (Some(start), Some(end)) = (start, end) {
             text.push_str(" in ");
             text.push_str(&super::call::duration_text(end.millis_since(start)));
         }
-        let failed = self.failed();
-        if failed > 0 {
-            text.push_str(&format!(", {failed} failed"));
+        let stopped = self.count(&[CallState::Cancelled]);
+        let denied = self.count(&[CallState::Denied]);
+        for (count, word) in [(self.failed(), "failed"), (stopped, "stopped"), (denied, "denied")] {
+            if count > 0 {
+                text.push_str(&format!(", {count} {word}"));
+            }
         }
         text
     }
 
     /// Calls that did not do what was asked.
     pub fn failed(&self) -> usize {
-        self.calls.iter().filter(|call| matches!(call.state, CallState::ToolError | CallState::Failed)).count()
+        self.count(&[CallState::ToolError, CallState::Failed])
+    }
+
+    fn count(&self, states: &[CallState]) -> usize {
+        self.calls.iter().filter(|call| states.contains(&call.state)).count()
     }
 
     /// Servers in the order they were used, each once.
@@ -90,7 +103,9 @@ impl Frame {
 
 /// Outcomes worth a line: servers the turn goes on without.
 pub fn troubled(outcomes: &[ServerOutcome]) -> impl Iterator<Item = &ServerOutcome> {
-    outcomes.iter().filter(|server| !matches!(server.outcome, ConnectOutcome::Connected | ConnectOutcome::Skipped))
+    outcomes
+        .iter()
+        .filter(|server| !matches!(server.outcome, ConnectOutcome::Connected | ConnectOutcome::Skipped))
 }
 
 impl Transcript {
@@ -120,7 +135,12 @@ impl Turn {
 
 enum Item {
     Block(Block),
-    Call { committed: bool, call: Shared<api::messages::ToolCallPart>, label: Arc<str>, result: Option<Shared<ToolResultPart>> },
+    Call {
+        committed: bool,
+        call: Shared<api::messages::ToolCallPart>,
+        label: Arc<str>,
+        result: Option<Shared<ToolResultPart>>,
+    },
 }
 
 struct Builder<'a> {
@@ -160,12 +180,10 @@ impl Builder<'_> {
             CommittedPart::Text(text) if message.role == MessageRole::User => {
                 Some(Item::Block(Block::User { message_id: message.id, text: text.clone() }))
             }
-            CommittedPart::Text(text) => {
-                (!text.text.trim().is_empty()).then(|| Item::Block(Block::Text(Text::Committed(text.clone()))))
-            }
-            CommittedPart::Reasoning(text) => {
-                (!text.text.trim().is_empty()).then(|| Item::Block(Block::Reasoning(Text::Committed(text.clone()))))
-            }
+            CommittedPart::Text(text) => (!text.text.trim().is_empty())
+                .then(|| Item::Block(Block::Text(Text::Committed(text.clone())))),
+            CommittedPart::Reasoning(text) => (!text.text.trim().is_empty())
+                .then(|| Item::Block(Block::Reasoning(Text::Committed(text.clone())))),
             CommittedPart::Call { call, label } => {
                 Some(Item::Call { committed: true, call: call.clone(), label: label.clone(), result: None })
             }
@@ -184,9 +202,12 @@ impl Builder<'_> {
                 LiveItem::Reasoning(text) => {
                     (!text.trim().is_empty()).then(|| Item::Block(Block::Reasoning(Text::Live(text.clone()))))
                 }
-                LiveItem::Call(call) => {
-                    Some(Item::Call { committed: false, call: call.call.clone(), label: call.label.clone(), result: None })
-                }
+                LiveItem::Call(call) => Some(Item::Call {
+                    committed: false,
+                    call: call.call.clone(),
+                    label: call.label.clone(),
+                    result: None,
+                }),
                 LiveItem::Other(kind) => Some(Item::Block(Block::Other(kind.clone()))),
             };
             self.push(item);
@@ -206,7 +227,11 @@ impl Builder<'_> {
     /// count from `call_1` each time.
     fn answer(&mut self, answer: &Shared<ToolResultPart>) {
         let open = self.turn.items.iter_mut().find_map(|(_, item)| match item {
-            Item::Call { call, result, .. } if result.is_none() && call.tool_call_id == answer.tool_call_id => Some(result),
+            Item::Call { call, result, .. }
+                if result.is_none() && call.tool_call_id == answer.tool_call_id =>
+            {
+                Some(result)
+            }
             _ => None,
         });
         if let Some(open) = open {
@@ -224,7 +249,9 @@ impl Builder<'_> {
                 Item::Call { committed, call, label, result } => {
                     let view = self.call(ordinal, committed, call, label, result, runs);
                     match self.blocks.last_mut() {
-                        Some((BlockKey { turn: frame_turn, .. }, Block::Calls(frame))) if *frame_turn == turn.id => {
+                        Some((BlockKey { turn: frame_turn, .. }, Block::Calls(frame)))
+                            if *frame_turn == turn.id =>
+                        {
                             frame.calls.push(view);
                         }
                         _ => {
@@ -252,7 +279,8 @@ impl Builder<'_> {
         let result = result.or_else(|| {
             runs.then(|| self.transcript.live_results.get(&call.tool_call_id).cloned()).flatten()
         });
-        let progress = self.transcript.progress.get(&call.tool_call_id).filter(|_| runs && result.is_none()).cloned();
+        let progress =
+            self.transcript.progress.get(&call.tool_call_id).filter(|_| runs && result.is_none()).cloned();
         CallView { progress, ..CallView::committed(ordinal, call, label, result, runs) }
     }
 }

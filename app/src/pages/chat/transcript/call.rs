@@ -135,19 +135,25 @@ impl CallView {
         match self.state {
             CallState::Streaming | CallState::Done => self.shortened().unwrap_or_default(),
             CallState::Running => self.progress.as_ref().map(|p| first_line(&p.message)).unwrap_or_default(),
-            CallState::ToolError => or(self.result_line(), "The tool reported a problem without saying which."),
+            CallState::ToolError => {
+                or(self.result_line(), "The tool reported a problem without saying which.")
+            }
             CallState::Failed => or(self.result_line(), "The call was not executed."),
             CallState::Denied => "This call was denied.".to_owned(),
             CallState::Cancelled => "Stopped".to_owned(),
             CallState::Unknown => {
-                format!("{} It may or may not have happened.", or(self.unknown_cause(), "No answer came back."))
+                format!(
+                    "{} It may or may not have happened.",
+                    or(self.unknown_cause(), "No answer came back.")
+                )
             }
         }
     }
 
     /// What to do next, where there is something.
     pub fn advice(&self) -> Option<String> {
-        (self.state == CallState::Unknown).then(|| format!("Check in {} before trying again.", self.server_name()))
+        (self.state == CallState::Unknown)
+            .then(|| format!("Check in {} before trying again.", self.server_name()))
     }
 
     /// "Result shortened for the model: 256 KiB of 3.1 MiB".
@@ -164,17 +170,19 @@ impl CallView {
     }
 
     fn result_line(&self) -> String {
-        let texts = self.result.iter().flat_map(|result| &result.result).filter_map(|content| match content {
-            ResultContent::Text { text } => Some(first_line(text)),
-            _ => None,
-        });
+        let texts =
+            self.result.iter().flat_map(|result| &result.result).filter_map(|content| match content {
+                ResultContent::Text { text } => Some(first_line(text)),
+                _ => None,
+            });
         texts.into_iter().find(|line| !line.is_empty()).unwrap_or_default()
     }
 
     /// First sentence of the recorded cause. The rest of it speaks to the model and would say everything twice.
     fn unknown_cause(&self) -> String {
         let line = self.result_line();
-        let sentence = line.split_once(". ").map_or(line.as_str(), |(first, _)| first).trim_end_matches(['.', ':']);
+        let sentence =
+            line.split_once(". ").map_or(line.as_str(), |(first, _)| first).trim_end_matches(['.', ':']);
         if sentence.is_empty() || sentence.contains("may or may not") || sentence.contains("may have") {
             return String::new();
         }

@@ -17,7 +17,10 @@ pub(super) struct Committed {
 pub(super) enum CommittedPart {
     Text(Shared<TextPart>),
     Reasoning(Shared<TextPart>),
-    Call { call: Shared<ToolCallPart>, label: Arc<str> },
+    Call {
+        call: Shared<ToolCallPart>,
+        label: Arc<str>,
+    },
     Result(Shared<ToolResultPart>),
     /// A kind a newer replica wrote: its name.
     Other(Arc<str>),
@@ -33,9 +36,9 @@ impl Committed {
                 CommittedPart::Call { call: Shared::new(call), label }
             }
             Part::ToolResult(result) => CommittedPart::Result(Shared::new(result)),
-            Part::Other(value) => {
-                CommittedPart::Other(value.get("type").and_then(|kind| kind.as_str()).unwrap_or("unnamed").into())
-            }
+            Part::Other(value) => CommittedPart::Other(
+                value.get("type").and_then(|kind| kind.as_str()).unwrap_or("unnamed").into(),
+            ),
         });
         Self {
             id: message.id,

@@ -134,7 +134,11 @@ fn streamed_text_grows_and_gives_way_to_the_message() {
     assert!(transcript.apply(live_text(1, 1, 1, "lo")));
     assert_eq!(shape(&transcript), ["user question 1", "live Hello"]);
     let place = transcript.blocks()[1].0;
-    assert!(transcript.apply(committed(message(2, "assistant", json!([{"type": "text", "text": "Hello", "html": "<p>Hello</p>"}])))));
+    assert!(transcript.apply(committed(message(
+        2,
+        "assistant",
+        json!([{"type": "text", "text": "Hello", "html": "<p>Hello</p>"}])
+    ))));
     assert_eq!(shape(&transcript), ["user question 1", "text Hello"]);
     assert_eq!(transcript.blocks()[1].0, place, "the element stays where it is");
 }
@@ -194,7 +198,8 @@ fn a_stream_opened_anew_replaces_at_the_first_piece() {
 
 #[test]
 fn a_history_reset_drops_everything_and_notices_missing_pages() {
-    let mut transcript = running(vec![user(1), message(2, "assistant", json!([{"type": "text", "text": "old"}])), user(3)]);
+    let mut transcript =
+        running(vec![user(1), message(2, "assistant", json!([{"type": "text", "text": "old"}])), user(3)]);
     transcript.apply(live_text(3, 1, 0, "x"));
     assert!(transcript.apply(other("history_reset", json!({}))));
     assert!(shape(&transcript).is_empty());
@@ -211,7 +216,9 @@ fn the_label_grows_while_arguments_stream_and_stays_as_the_model_wrote_it() {
     transcript.apply(live_call(0, "c", ""));
     assert_eq!(shape(&transcript)[1], "calls [streaming List issues]", "the title until there is an intent");
     let mut labels = Vec::new();
-    for (sequence, delta) in ["{\"model_", "intent\":\"listing ", "open issues", "\",\"properties\":{}", "}"].iter().enumerate() {
+    for (sequence, delta) in
+        ["{\"model_", "intent\":\"listing ", "open issues", "\",\"properties\":{}", "}"].iter().enumerate()
+    {
         transcript.apply(live_call(i64::try_from(sequence).unwrap() + 1, "c", delta));
         labels.push(only_call(&transcript).label.trim().to_owned());
     }
@@ -238,7 +245,10 @@ fn without_an_intent_the_title_else_the_tools_own_name_is_the_label() {
     assert_eq!(call(json!({"tool_title": "List issues"})), "List issues");
     assert_eq!(call(json!({"tool_title": " "})), "list");
     assert_eq!(call(json!({"original_name": null})), "linear__list");
-    assert_eq!(call(json!({"model_intent": false, "tool_title": "T", "args": {"model_intent": "own argument"}})), "T");
+    assert_eq!(
+        call(json!({"model_intent": false, "tool_title": "T", "args": {"model_intent": "own argument"}})),
+        "T"
+    );
 }
 
 #[test]
@@ -256,7 +266,11 @@ fn every_outcome_has_its_state() {
             vec![
                 user(1),
                 message(2, "assistant", json!([call_part("c", "looking", 0)])),
-                message(3, "tool", json!([result_part("c", outcome, is_error, "No such team\nsecond line", 1)])),
+                message(
+                    3,
+                    "tool",
+                    json!([result_part("c", outcome, is_error, "No such team\nsecond line", 1)]),
+                ),
             ],
             false,
         );
@@ -279,7 +293,10 @@ fn an_unknown_outcome_says_it_once_and_names_the_server() {
         false,
     );
     let call = only_call(&transcript);
-    assert_eq!(call.remark(), "The connection was lost after the call was sent. It may or may not have happened.");
+    assert_eq!(
+        call.remark(),
+        "The connection was lost after the call was sent. It may or may not have happened."
+    );
     assert_eq!(call.advice().unwrap(), "Check in Linear before trying again.");
 }
 
@@ -288,7 +305,10 @@ fn a_call_without_result_runs_only_while_its_turn_does() {
     let messages = vec![user(1), message(2, "assistant", json!([call_part("c", "x", 0)]))];
     let mut transcript = running(messages);
     assert_eq!(only_call(&transcript).state, CallState::Running);
-    transcript.apply(other("tool_progress", json!({"tool_call_id": "c", "fraction": 0.4, "progress": 2.0, "message": "2 of 5"})));
+    transcript.apply(other(
+        "tool_progress",
+        json!({"tool_call_id": "c", "fraction": 0.4, "progress": 2.0, "message": "2 of 5"}),
+    ));
     let call = only_call(&transcript);
     assert_eq!((call.progress.as_ref().unwrap().fraction, call.remark().as_str()), (Some(0.4), "2 of 5"));
     transcript.apply(status("waiting"));
@@ -298,7 +318,10 @@ fn a_call_without_result_runs_only_while_its_turn_does() {
 
 #[test]
 fn parallel_calls_finish_one_by_one_and_ids_may_repeat_in_the_next_step() {
-    let mut transcript = running(vec![user(1), message(2, "assistant", json!([call_part("call_1", "a", 0), call_part("call_2", "b", 0)]))]);
+    let mut transcript = running(vec![
+        user(1),
+        message(2, "assistant", json!([call_part("call_1", "a", 0), call_part("call_2", "b", 0)])),
+    ]);
     let first: Value = result_part("call_2", "ok", false, "done", 900);
     assert!(transcript.apply(live(2, 1, 0, first.clone())));
     assert!(!transcript.apply(live(2, 1, 0, first)), "doubled");
@@ -312,7 +335,11 @@ fn parallel_calls_finish_one_by_one_and_ids_may_repeat_in_the_next_step() {
     // This model counts from call_1 again.
     transcript.apply(committed(message(4, "assistant", json!([call_part("call_1", "c", 1100)]))));
     assert_eq!(shape(&transcript)[1], "calls [done A, done B, running C]");
-    transcript.apply(committed(message(5, "tool", json!([result_part("call_1", "error", true, "no", 4200)]))));
+    transcript.apply(committed(message(
+        5,
+        "tool",
+        json!([result_part("call_1", "error", true, "no", 4200)]),
+    )));
     transcript.apply(committed(message(6, "assistant", json!([{"type": "text", "text": "That is it."}]))));
     assert!(!frame(&transcript).folds(), "the turn still runs");
     transcript.apply(status("waiting"));
@@ -331,7 +358,11 @@ fn an_unknown_call_is_never_folded_away_and_a_single_call_keeps_its_line() {
             .collect();
         Transcript::new(
             &chat("waiting"),
-            vec![user(1), message(2, "assistant", Value::from(parts)), message(3, "tool", Value::from(results))],
+            vec![
+                user(1),
+                message(2, "assistant", Value::from(parts)),
+                message(3, "tool", Value::from(results)),
+            ],
             false,
         )
     };
@@ -353,7 +384,10 @@ fn trouble_and_failure_belong_to_the_last_turn() {
     ));
     transcript.apply(live_text(1, 1, 0, "half"));
     assert_eq!(shape(&transcript), ["user question 1", "trouble 2", "live half"]);
-    transcript.apply(other("error", json!({"code": "model_auth", "message": "The provider refused the key.", "retryable": false})));
+    transcript.apply(other(
+        "error",
+        json!({"code": "model_auth", "message": "The provider refused the key.", "retryable": false}),
+    ));
     assert_eq!(transcript.turn_error().unwrap().code, "model_auth");
     assert_eq!(shape(&transcript), ["user question 1", "trouble 2"], "what was streamed is not kept");
     transcript.apply(committed(user(2)));
@@ -402,7 +436,11 @@ fn a_reload_drops_what_is_gone_and_keeps_what_is_the_same() {
     let answer = |id, text: &str| message(id, "assistant", json!([{"type": "text", "text": text}]));
     let mut transcript = running(vec![user(1), answer(2, "one"), user(3), answer(4, "gone")]);
     let before = transcript.blocks();
-    let page = api::chats::MessagePage { messages: vec![user(3), answer(5, "new")], queued_messages: vec![], has_more: true };
+    let page = api::chats::MessagePage {
+        messages: vec![user(3), answer(5, "new")],
+        queued_messages: vec![],
+        has_more: true,
+    };
     transcript.reload(&chat("waiting"), page);
     assert_eq!(shape(&transcript), ["user question 1", "text one", "user question 3", "text new"]);
     assert_eq!(transcript.blocks()[..3], before[..3], "the very same parts");
@@ -412,17 +450,28 @@ fn a_reload_drops_what_is_gone_and_keeps_what_is_the_same() {
 
 #[test]
 fn unknown_parts_and_stopped_answers_are_shown_as_such() {
-    let mut stopped = message(2, "assistant", json!([{"type": "reasoning", "text": "hm"}, {"type": "text", "text": "half"}, {"type": "hologram"}]));
+    let mut stopped = message(
+        2,
+        "assistant",
+        json!([{"type": "reasoning", "text": "hm"}, {"type": "text", "text": "half"}, {"type": "hologram"}]),
+    );
     stopped.interrupted = true;
     let transcript = Transcript::new(&chat("waiting"), vec![user(1), stopped], false);
-    assert_eq!(shape(&transcript), ["user question 1", "thought hm", "text half", "other hologram", "interrupted"]);
+    assert_eq!(
+        shape(&transcript),
+        ["user question 1", "thought hm", "text half", "other hologram", "interrupted"]
+    );
 }
 
 #[test]
 fn keys_ascend() {
     let transcript = running(vec![
         user(1),
-        message(2, "assistant", json!([{"type": "text", "text": "a"}, call_part("c", "x", 0), {"type": "text", "text": " "}, call_part("d", "y", 0)])),
+        message(
+            2,
+            "assistant",
+            json!([{"type": "text", "text": "a"}, call_part("c", "x", 0), {"type": "text", "text": " "}, call_part("d", "y", 0)]),
+        ),
         message(3, "tool", json!([result_part("c", "ok", false, "", 1)])),
         user(4),
         message(5, "assistant", json!([{"type": "text", "text": "b"}])),
@@ -434,7 +483,9 @@ fn keys_ascend() {
 
 #[test]
 fn numbers_carry_units() {
-    for (bytes, text) in [(0, "0 B"), (1023, "1023 B"), (1024, "1 KiB"), (262_144, "256 KiB"), (3_250_586, "3.1 MiB")] {
+    for (bytes, text) in
+        [(0, "0 B"), (1023, "1023 B"), (1024, "1 KiB"), (262_144, "256 KiB"), (3_250_586, "3.1 MiB")]
+    {
         assert_eq!(bytes_text(bytes), text);
     }
     for (ms, text) in [(0, "0.0 s"), (4_149, "4.1 s"), (59_999, "59.9 s"), (64_000, "1 min 4 s")] {

@@ -24,7 +24,7 @@ pub(super) fn ActionBar(form: EditorForm, saver: Saver) -> impl IntoView {
                 <Show when=move || !is_new.get()>
                     <button type="button" class="btn btn-quiet btn-danger-text" disabled=move || blocked.get() on:click=move |_| deleting.set(true)>
                         <Icon glyph=Glyph::Trash/>
-                        "Delete server"
+                        <span class="narrow-hide">"Delete server"</span>
                     </button>
                 </Show>
                 <BusyButton
@@ -47,12 +47,20 @@ fn note(form: EditorForm) -> AnyView {
         .map(|fields| form.errors_in(fields))
         .sum::<usize>();
     if refused > 0 {
-        let text = if refused == 1 { "1 field needs a change".to_owned() } else { format!("{refused} fields need a change") };
+        let text = if refused == 1 {
+            "1 field needs a change".to_owned()
+        } else {
+            format!("{refused} fields need a change")
+        };
         return view! { <span class="note-danger"><Icon glyph=Glyph::Warn/>{text}</span> }.into_any();
     }
     let wipes = form.wipes();
     if !wipes.is_empty() {
-        let count = if wipes.len() == 1 { "1 stored secret".to_owned() } else { format!("{} stored secrets", wipes.len()) };
+        let count = if wipes.len() == 1 {
+            "1 stored secret".to_owned()
+        } else {
+            format!("{} stored secrets", wipes.len())
+        };
         let text = format!("Saving wipes {count}: {}", wipes.join(" and "));
         return view! { <span class="note-warn"><Icon glyph=Glyph::Warn/>{text}</span> }.into_any();
     }
@@ -61,13 +69,15 @@ fn note(form: EditorForm) -> AnyView {
         (false, true) => "Unsaved changes. Testing saves them first",
         (false, false) => "",
     };
-    view! { <span>{text}</span> }.into_any()
+    view! { {text} }.into_any()
 }
 
 #[component]
 fn DeleteDialog(form: EditorForm, saver: Saver, open: RwSignal<bool>) -> impl IntoView {
     let failed = RwSignal::new(None::<UiError>);
-    let name = Signal::derive(move || form.saved.with(|saved| saved.as_ref().map(|s| s.display_name.clone()).unwrap_or_default()));
+    let name = Signal::derive(move || {
+        form.saved.with(|saved| saved.as_ref().map(|s| s.display_name.clone()).unwrap_or_default())
+    });
     view! {
         <ConfirmDialog
             open

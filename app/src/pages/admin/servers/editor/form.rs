@@ -14,7 +14,8 @@ use leptos::prelude::*;
 
 /// Fields of the form, by section; an error elsewhere is shown above the form.
 pub(super) const CONNECTION_FIELDS: [&str; 5] = ["display_name", "slug", "description", "icon_url", "url"];
-pub(super) const AUTHENTICATION_FIELDS: [&str; 4] = ["auth_type", "api_key_header", "api_key_value", "custom_headers"];
+pub(super) const AUTHENTICATION_FIELDS: [&str; 4] =
+    ["auth_type", "api_key_header", "api_key_value", "custom_headers"];
 pub(super) const BEHAVIOUR_FIELDS: [&str; 2] = ["availability", "model_intent"];
 pub(super) const TOOLS_FIELDS: [&str; 2] = ["tool_allow_list", "tool_deny_list"];
 

@@ -9,7 +9,8 @@ use leptos::prelude::*;
 /// Nothing until the tools are known.
 #[component]
 pub(super) fn KnownTools(form: EditorForm) -> impl IntoView {
-    let tools = Memo::new(move |_| form.report.with(|report| report.as_ref().map(|report| report.tools.clone())));
+    let tools =
+        Memo::new(move |_| form.report.with(|report| report.as_ref().map(|report| report.tools.clone())));
     let filter = Memo::new(move |_| (lines(&form.allow.get()), lines(&form.deny.get())));
     move || {
         let tools = tools.get().filter(|tools| !tools.is_empty())?;

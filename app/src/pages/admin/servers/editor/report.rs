@@ -147,7 +147,10 @@ mod tests {
     #[test]
     fn the_first_broken_step_fails_and_the_rest_is_not_tried() {
         let states = |report: &CheckReport| steps(report).iter().map(|step| step.state).collect::<Vec<_>>();
-        assert_eq!(states(&report(ConnectOutcome::Error)), [StepState::Failed, StepState::Skipped, StepState::Skipped]);
+        assert_eq!(
+            states(&report(ConnectOutcome::Error)),
+            [StepState::Failed, StepState::Skipped, StepState::Skipped]
+        );
         let reached = CheckReport { connect_ms: Some(12), ..report(ConnectOutcome::Timeout) };
         assert_eq!(states(&reached), [StepState::Done, StepState::Failed, StepState::Skipped]);
     }
@@ -173,6 +176,13 @@ mod tests {
             ..report(ConnectOutcome::Connected)
         };
         let texts: Vec<String> = steps(&good).into_iter().map(|step| step.text).collect();
-        assert_eq!(texts, ["Reached in 41 ms", "Protocol 2025-11-25 · everything 2.0", "2 tools, 1 allowed, listed in 88 ms"]);
+        assert_eq!(
+            texts,
+            [
+                "Reached in 41 ms",
+                "Protocol 2025-11-25 · everything 2.0",
+                "2 tools, 1 allowed, listed in 88 ms"
+            ]
+        );
     }
 }

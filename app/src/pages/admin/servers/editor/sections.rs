@@ -78,8 +78,10 @@ pub(super) fn ConnectionSection(form: EditorForm) -> impl IntoView {
 pub(super) fn AuthenticationSection(form: EditorForm) -> impl IntoView {
     let options = Signal::stored(options(AUTH_TYPES.map(|t| (t.as_str(), auth_label(t)))));
     let chosen = Memo::new(move |_| form.auth_type.with(|text| AuthType::parse(text)));
-    let has_key = Signal::derive(move || form.saved.with(|saved| saved.as_ref().is_some_and(|s| s.has_api_key)));
-    let has_headers = Signal::derive(move || form.saved.with(|saved| saved.as_ref().is_some_and(|s| s.has_custom_headers)));
+    let has_key =
+        Signal::derive(move || form.saved.with(|saved| saved.as_ref().is_some_and(|s| s.has_api_key)));
+    let has_headers =
+        Signal::derive(move || form.saved.with(|saved| saved.as_ref().is_some_and(|s| s.has_custom_headers)));
     view! {
         <Section form title="Authentication" purpose="How Patchbay proves itself to this server." fields=&AUTHENTICATION_FIELDS>
             <SelectField name="auth_type" label="Authentication" value=form.auth_type options error=form.error_at("auth_type")/>
@@ -108,8 +110,10 @@ pub(super) fn BehaviourSection(form: EditorForm) -> impl IntoView {
     let meaning = move || form.availability.with(|text| Availability::parse(text).map(availability_meaning));
     view! {
         <Section form title="Behaviour" purpose="When chats use this server, and what people see of its calls." fields=&BEHAVIOUR_FIELDS>
-            <SelectField name="availability" label="Availability" value=form.availability options error=form.error_at("availability")/>
-            <p class="field-hint" aria-live="polite">{meaning}</p>
+            <div class="stack-tight">
+                <SelectField name="availability" label="Availability" value=form.availability options error=form.error_at("availability")/>
+                <p class="field-hint" aria-live="polite">{meaning}</p>
+            </div>
             <Checkbox label="Model intent" checked=form.model_intent
                 hint="The model writes one line on what each call is for; chats show it while the tool runs. The server never receives it."/>
         </Section>

@@ -1,0 +1,87 @@
+//! What every answer carries, and what the edge of the server bounds.
+
+use crate::support::{SERVERS, TestServer};
+use http::Method;
+use serde_json::json;
+
+#[tokio::test]
+async fn every_answer_carries_the_security_headers_and_a_request_id() {
+    let server = TestServer::start().await;
+    for (client, path) in [
+        (server.owner(), SERVERS),
+        (server.owner(), "/api/v2/nothing"),
+        (&server.anonymous(), "/api/v2/users/me"),
+        (&server.anonymous(), "/healthz"),
+        (&server.anonymous(), "/login"),
+        (server.owner(), "/"),
+    ] {
+        let answer = client.request(Method::GET, path).header("x-request-id", "forged").send().await;
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{path}");
+        assert_eq!(answer.header("x-frame-options"), Some("DENY"), "{path}");
+        assert_eq!(answer.header("referrer-policy"), Some("no-referrer"), "{path}");
+        assert_eq!(answer.header("cache-control"), Some("no-store"), "{path}");
+        assert!(answer.header("content-security-policy").unwrap().contains("default-src 'none'"), "{path}");
+        let id = answer.header("x-request-id").unwrap();
+        assert!(id.len() == 16 && id != "forged", "{path}: {id}");
+        assert!(answer.header("strict-transport-security").is_none(), "only over https: {path}");
+        assert!(answer.header("server").is_none() && answer.header("x-powered-by").is_none());
+        assert!(answer.header("access-control-allow-origin").is_none(), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_method_is_405_in_the_envelope() {
+    let server = TestServer::start().await;
+    let answer = server.owner().put(SERVERS, &json!({})).await.expect(405);
+    assert!(!answer.message().is_empty());
+    assert!(answer.header("allow").unwrap().contains("GET"));
+}
+
+#[tokio::test]
+async fn an_unknown_address_of_the_api_is_404_in_the_envelope_for_every_method() {
+    let server = TestServer::start().await;
+    for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
+        for path in ["/api/v2/nothing", "/api/nothing", "/api/experimental/mcp/nothing", "/api/experimental/mcp/servers/x/y/z"] {
+            let answer = server.owner().request(method.clone(), path).send().await.expect(404);
+            assert!(!answer.message().is_empty(), "{method} {path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn headers_beyond_the_cap_are_refused_and_the_server_goes_on() {
+    let server = TestServer::start().await;
+    let answer = server.owner().request(Method::GET, SERVERS).header("x-big", &"x".repeat(64 * 1024)).try_send().await;
+    assert!(answer.is_err() || matches!(answer.unwrap().status, 400 | 431));
+    server.owner().get(SERVERS).await.expect(200);
+}
+
+#[tokio::test]
+async fn buildinfo_names_version_engine_and_address() {
+    let server = TestServer::start().await;
+    let info = server.anonymous().get("/api/v2/buildinfo").await.expect(200).json();
+    assert_eq!(info["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(info["database"], "sqlite");
+    assert!(info["dashboard_url"].as_str().unwrap().starts_with(&server.origin));
+}
+
+#[tokio::test]
+async fn readiness_ends_while_draining_and_liveness_does_not() {
+    let server = TestServer::start().await;
+    server.anonymous().get("/readyz").await.expect(200);
+    server.running.draining.store(true, std::sync::atomic::Ordering::SeqCst);
+    server.anonymous().get("/readyz").await.expect(503);
+    server.anonymous().get("/healthz").await.expect(200);
+}
+
+#[tokio::test]
+async fn without_the_database_the_answer_is_503_and_never_anonymous() {
+    let server = TestServer::start().await;
+    server.running.db.close().await;
+    let answer = server.owner().get("/api/v2/users/me").await.expect(503);
+    assert!(answer.header("retry-after").is_some());
+    assert!(!answer.message().is_empty());
+    server.owner().get(SERVERS).await.expect(503);
+    server.anonymous().get("/readyz").await.expect(503);
+    server.anonymous().get("/healthz").await.expect(200);
+}

@@ -1,0 +1,24 @@
+//! The whole server: in process over a real listener, and the real binary where a process has to die.
+
+#![expect(clippy::unwrap_used, reason = "clippy allows it in test functions, not in their helpers")]
+
+mod chats;
+mod crash;
+mod csrf;
+mod limits;
+mod matrix;
+mod models;
+mod pages;
+mod process;
+mod provider_faults;
+mod secrets;
+mod servers;
+mod servers_check;
+mod servers_update;
+mod sessions;
+mod setup;
+mod start;
+mod stream;
+mod support;
+mod tools;
+mod users;
