@@ -25,8 +25,6 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct ServeArgs {
-    #[command(flatten)]
-    settings: Settings,
     /// Also start the sample MCP server, make a demo owner and a demo user, and select the demo model.
     #[arg(long)]
     demo: bool,
@@ -50,7 +48,7 @@ impl Cli {
     pub async fn run(self) -> anyhow::Result<()> {
         match self.command {
             None => crate::serve(self.settings.load()?, false).await,
-            Some(Command::Serve(args)) => crate::serve(args.settings.over(self.settings).load()?, args.demo).await,
+            Some(Command::Serve(args)) => crate::serve(self.settings.load()?, args.demo).await,
             Some(Command::SampleMcp(args)) => sample_mcp(args).await,
         }
     }

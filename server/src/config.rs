@@ -16,56 +16,56 @@ use url::Url;
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// TOML file with the same names as these flags, in snake case.
-    #[arg(long, env = "PATCHBAY_CONFIG")]
+    #[arg(long, global = true, env = "PATCHBAY_CONFIG")]
     #[serde(skip)]
     pub config: Option<PathBuf>,
     /// Address and port to listen on; port 0 takes any and prints it. Default 127.0.0.1:3000.
-    #[arg(long, env = "PATCHBAY_LISTEN")]
+    #[arg(long, global = true, env = "PATCHBAY_LISTEN")]
     pub listen: Option<SocketAddr>,
     /// Public URL. Needed for anything but loopback.
-    #[arg(long, env = "PATCHBAY_ACCESS_URL")]
+    #[arg(long, global = true, env = "PATCHBAY_ACCESS_URL")]
     pub access_url: Option<String>,
     /// Folder for the SQLite file, the key file and stored results. Default: the platform's data folder.
-    #[arg(long, env = "PATCHBAY_DATA_DIR")]
+    #[arg(long, global = true, env = "PATCHBAY_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
     /// sqlite:PATH or postgres://… Default: SQLite in the data folder.
-    #[arg(long, env = "PATCHBAY_DATABASE_URL", hide_env_values = true)]
+    #[arg(long, global = true, env = "PATCHBAY_DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<String>,
     /// Comma-separated base64 keys of 32 bytes; the first encrypts, all decrypt.
-    #[arg(long, env = "PATCHBAY_ENCRYPTION_KEYS", hide_env_values = true)]
+    #[arg(long, global = true, env = "PATCHBAY_ENCRYPTION_KEYS", hide_env_values = true)]
     pub encryption_keys: Option<String>,
     /// File with the keys.
-    #[arg(long, env = "PATCHBAY_ENCRYPTION_KEYS_FILE")]
+    #[arg(long, global = true, env = "PATCHBAY_ENCRYPTION_KEYS_FILE")]
     pub encryption_keys_file: Option<PathBuf>,
     /// Token for the first owner. Default: random, printed once.
-    #[arg(long, env = "PATCHBAY_SETUP_TOKEN", hide_env_values = true)]
+    #[arg(long, global = true, env = "PATCHBAY_SETUP_TOKEN", hide_env_values = true)]
     pub setup_token: Option<String>,
     /// File with the token.
-    #[arg(long, env = "PATCHBAY_SETUP_TOKEN_FILE")]
+    #[arg(long, global = true, env = "PATCHBAY_SETUP_TOKEN_FILE")]
     pub setup_token_file: Option<PathBuf>,
     /// E-mail of the first owner, made without the page.
-    #[arg(long, env = "PATCHBAY_ADMIN_EMAIL")]
+    #[arg(long, global = true, env = "PATCHBAY_ADMIN_EMAIL")]
     pub admin_email: Option<String>,
     /// File with their password.
-    #[arg(long, env = "PATCHBAY_ADMIN_PASSWORD_FILE")]
+    #[arg(long, global = true, env = "PATCHBAY_ADMIN_PASSWORD_FILE")]
     pub admin_password_file: Option<PathBuf>,
     /// Private destinations that may be dialled: comma-separated host:port or cidr:port, * for any port.
-    #[arg(long, env = "PATCHBAY_EGRESS_ALLOW")]
+    #[arg(long, global = true, env = "PATCHBAY_EGRESS_ALLOW")]
     pub egress_allow: Option<String>,
     /// Proxies whose X-Forwarded-For counts, for client addresses only: comma-separated addresses.
-    #[arg(long, env = "PATCHBAY_TRUSTED_PROXIES")]
+    #[arg(long, global = true, env = "PATCHBAY_TRUSTED_PROXIES")]
     pub trusted_proxies: Option<String>,
     /// Key of an OpenAI-compatible provider, made at start when absent.
-    #[arg(long, env = "PATCHBAY_OPENAI_API_KEY", hide_env_values = true)]
+    #[arg(long, global = true, env = "PATCHBAY_OPENAI_API_KEY", hide_env_values = true)]
     pub openai_api_key: Option<String>,
     /// Its base URL. Default https://api.openai.com/v1.
-    #[arg(long, env = "PATCHBAY_OPENAI_BASE_URL")]
+    #[arg(long, global = true, env = "PATCHBAY_OPENAI_BASE_URL")]
     pub openai_base_url: Option<String>,
     /// Log filter, e.g. info or patchbay=debug.
-    #[arg(long, env = "PATCHBAY_LOG")]
+    #[arg(long, global = true, env = "PATCHBAY_LOG")]
     pub log: Option<String>,
     /// text or json.
-    #[arg(long, env = "PATCHBAY_LOG_FORMAT")]
+    #[arg(long, global = true, env = "PATCHBAY_LOG_FORMAT")]
     pub log_format: Option<String>,
 }
 
@@ -173,6 +173,10 @@ impl Settings {
             Some("json") => true,
             Some(other) => bail!("PATCHBAY_LOG_FORMAT takes text or json, not {other}"),
         };
+        let log = self.log.unwrap_or_else(|| "info".to_owned());
+        if let Err(error) = tracing_subscriber::EnvFilter::try_new(&log) {
+            bail!("PATCHBAY_LOG: {log} is not a filter ({error}); try info or patchbay_chatd=debug");
+        }
         Ok(Config {
             listen,
             access_url,
@@ -184,7 +188,7 @@ impl Settings {
             egress_allow,
             trusted_proxies,
             openai,
-            log: self.log.unwrap_or_else(|| "info".to_owned()),
+            log,
             log_json,
         })
     }
@@ -195,6 +199,16 @@ fn parse_access_url(text: &str) -> anyhow::Result<Url> {
     let plain = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() || !plain {
         bail!("PATCHBAY_ACCESS_URL takes http(s)://HOST[:PORT] and nothing more, not {text}");
+    }
+    let loopback = match url.host() {
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        None => false,
+    };
+    // Without https the session cookie would travel in the clear (behaviour 2).
+    if url.scheme() == "http" && !loopback {
+        bail!("PATCHBAY_ACCESS_URL: {text} needs https; plain http is for loopback only");
     }
     Ok(url)
 }
@@ -252,6 +266,8 @@ mod tests {
             ("listen = \"0.0.0.0:80\"", "PATCHBAY_ACCESS_URL"),
             ("access_url = \"https://x.example/path\"", "PATCHBAY_ACCESS_URL"),
             ("access_url = \"ftp://x.example\"", "PATCHBAY_ACCESS_URL"),
+            ("access_url = \"http://x.example\"", "https"),
+            ("log = \"a=b=c\"", "PATCHBAY_LOG"),
             ("database_url = \"mysql://x\"", "PATCHBAY_DATABASE_URL"),
             ("setup_token = \"short\"", "PATCHBAY_SETUP_TOKEN"),
             ("admin_email = \"a@b.example\"", "PATCHBAY_ADMIN_PASSWORD_FILE"),

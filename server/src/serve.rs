@@ -37,7 +37,7 @@ pub(crate) fn announce(line: &str) {
 
 fn start_log(config: &Config) {
     // rmcp prints server text and, at debug, more than it should: our client logs what matters.
-    let filter = EnvFilter::try_new(format!("{},rmcp=off", config.log)).unwrap_or_else(|_| EnvFilter::new("info,rmcp=off"));
+    let filter = EnvFilter::new(format!("{},rmcp=off", config.log));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A second start in one process (tests) keeps the first subscriber.
     let _ = if config.log_json { builder.json().try_init() } else { builder.try_init() };
@@ -63,7 +63,9 @@ pub async fn serve(mut config: Config, with_demo: bool) -> anyhow::Result<()> {
     let pacing = std::env::var("PATCHBAY_DEMO_PACING_MS").ok().and_then(|ms| ms.parse().ok()).map_or(DEMO_PACING, Duration::from_millis);
     let running = wire(&config, bound, access_url.clone(), Pacing(pacing)).await?;
     providers_from_environment::ensure(&running.service, &config).await?;
-    if let Some((email, password)) = &config.admin {
+    if let Some((email, password)) = &config.admin
+        && !running.service.users_exist().await?
+    {
         let username = email.split('@').next().unwrap_or("owner");
         running
             .service
@@ -87,21 +89,21 @@ pub async fn serve(mut config: Config, with_demo: bool) -> anyhow::Result<()> {
     }
     let sweeper = tokio::spawn(sweep(running.service.clone(), stop.clone()));
     stop_signal().await;
-    drain(running, stop).await;
+    drain(&running).await;
+    stop.cancel();
     let _ = connections.await;
     let _ = sweeper.await;
+    running.db.close().await;
     Ok(())
 }
 
-/// Readiness first, then streams and turns, then connections, then the database.
-async fn drain(running: Running, stop: CancellationToken) {
+/// Readiness first, then streams and turns, then outbound sessions. Connections and the database come after.
+async fn drain(running: &Running) {
     tracing::info!("shutting down");
     running.draining.store(true, Ordering::Relaxed);
     running.chatd.hub().close();
     running.chatd.drain(DRAIN_TURNS).await;
     running.mcp.shutdown().await;
-    stop.cancel();
-    running.db.close().await;
 }
 
 async fn setup_link(service: &Service, config: &Config, access_url: &Url) -> anyhow::Result<Option<String>> {

@@ -55,7 +55,10 @@ pub async fn wire(config: &Config, bound: SocketAddr, access_url: Url, pacing: P
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
     let keyring = Arc::new(load_keyring(config, &db).await?);
-    service::keyring_check(&db, &keyring, clock.now()).await?;
+    // Before the migrations: a refused start writes nothing (behaviour 26).
+    let unknown = service::keyring_verify(&db, &keyring).await?;
+    db.migrate().await.context("the database schema cannot be brought up to date")?;
+    service::keyring_register(&db, &keyring, unknown, clock.now()).await?;
     let egress = Egress::new(EgressConfig {
         allow: config.egress_allow.clone(),
         own_listeners: vec![bound],
@@ -135,7 +138,7 @@ async fn open_database(config: &DbConfig) -> anyhow::Result<Db> {
         DbConfig::Sqlite { path } => path.display().to_string(),
         DbConfig::Postgres { .. } => "at PATCHBAY_DATABASE_URL".to_owned(),
     };
-    Db::open(config).await.with_context(|| format!("the database {name} cannot be opened"))
+    Db::connect(config).await.with_context(|| format!("the database {name} cannot be opened"))
 }
 
 /// The configured keys; else the key file; else, on a database that knows no keys, a new key file of mode 0600 (behaviour 26).

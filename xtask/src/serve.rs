@@ -33,6 +33,15 @@ pub(crate) struct RunArgs {
 /// When a step fails.
 pub(crate) fn build(workspace: &Workspace, mode: Mode) -> Result<PathBuf> {
     assets::build(workspace, mode)?;
+    build_server(workspace, mode)?;
+    Ok(binary(workspace, mode))
+}
+
+/// Builds the server with whatever browser half is there.
+///
+/// # Errors
+/// When it does not compile.
+pub(crate) fn build_server(workspace: &Workspace, mode: Mode) -> Result<()> {
     process::timed(&format!("server ({})", mode.folder()), || {
         let mut command = process::cargo(workspace.root());
         command.args(["build", "--locked", "--package", "patchbay-server"]);
@@ -40,8 +49,7 @@ pub(crate) fn build(workspace: &Workspace, mode: Mode) -> Result<PathBuf> {
             command.arg("--release");
         }
         process::run(&mut command)
-    })?;
-    Ok(binary(workspace, mode))
+    })
 }
 
 /// Where cargo puts the server.

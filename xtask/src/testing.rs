@@ -11,8 +11,8 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use crate::assets::{self, Mode};
-use crate::process;
 use crate::workspace::Workspace;
+use crate::{process, serve};
 
 #[derive(Args)]
 pub(crate) struct TestArgs {
@@ -49,7 +49,11 @@ pub(crate) fn run(workspace: &Workspace, args: &TestArgs) -> Result<()> {
         // Tests of the server's own peers are npm packages as well.
         assets::ensure_npm(workspace)?;
     }
-    host_tests::build(workspace)?;
+    if plan.host {
+        host_tests::build(workspace)?;
+    } else {
+        serve::build_server(workspace, Mode::Debug)?;
+    }
     // Started last: from here on it is stopped and deleted whatever happens, even if this process is killed.
     let cluster = postgres::Cluster::start()?;
     let mut failed = Vec::new();

@@ -28,7 +28,7 @@ pub fn Modal(
     });
     let children = StoredValue::new(children);
     view! {
-        <dialog class="modal" node_ref=node aria-label=move || title.get() on:close=move |_| open.set(false)>
+        <dialog class="modal" node_ref=node aria-label=move || open.get().then(|| title.get()) on:close=move |_| open.set(false)>
             <Show when=move || open.get()>
                 <div class="modal-head">
                     <h2>{move || title.get()}</h2>

@@ -5,7 +5,11 @@ mod profile;
 mod sessions;
 mod tokens;
 
-use crate::{components::PageHead, layout::account_menu::ThemeSwitch};
+use crate::{
+    components::{PageHead, loaded},
+    layout::account_menu::ThemeSwitch,
+    server_fns::account::build_info,
+};
 use leptos::prelude::*;
 use password::PasswordSection;
 use profile::ProfileSection;
@@ -28,15 +32,25 @@ pub fn AccountPage() -> impl IntoView {
             </AccountSection>
             <TokensSection/>
             <SessionsSection/>
+            <BuildLine/>
         </div>
     }
+}
+
+/// Which Patchbay this is, for reports to an administrator.
+#[component]
+fn BuildLine() -> impl IntoView {
+    let build = Resource::new(|| (), |()| build_info());
+    loaded(build, false, |build| {
+        view! { <p class="row-note">{format!("Patchbay {} · {}", build.version, build.database)}</p> }
+    })
 }
 
 /// One block of the page.
 #[component]
 fn AccountSection(title: &'static str, purpose: &'static str, children: Children) -> impl IntoView {
     view! {
-        <section class="section" aria-label=title>
+        <section class="section">
             <div class="section-head">
                 <h2>{title}</h2>
                 <p>{purpose}</p>

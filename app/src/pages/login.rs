@@ -26,7 +26,7 @@ pub fn LoginPage() -> impl IntoView {
                     <p>"No account exists yet. Open the one-time setup link that the server printed when it started."</p>
                 </Notice>
             })}
-            <FormError form=form.clone()/>
+            <FormError form=form.clone() fields=&["email", "password"]/>
             <form class="stack" method="post" action="/login">
                 <input type="hidden" name="return_to" value=return_to/>
                 <PlainField
@@ -67,8 +67,17 @@ pub(super) fn SignedOutFrame(title: &'static str, children: Children) -> impl In
     }
 }
 
-/// Why the form was refused, above the fields; details stand at theirs.
+/// Why the form was refused, above the fields. What stands at a field of the form is not said twice.
 #[component]
-pub(super) fn FormError(form: FormState) -> impl IntoView {
-    form.error.map(|error| view! { <Notice tone=Tone::Danger><p>{error.body.message}</p></Notice> })
+pub(super) fn FormError(form: FormState, fields: &'static [&'static str]) -> impl IntoView {
+    form.error.map(|error| {
+        let beside = error
+            .body
+            .validations
+            .into_iter()
+            .filter(|v| !fields.contains(&v.field.as_str()))
+            .map(|v| view! { <p>{v.detail}</p> })
+            .collect_view();
+        view! { <Notice tone=Tone::Danger><p>{error.body.message}</p>{beside}</Notice> }
+    })
 }

@@ -28,7 +28,7 @@ pub fn SetupPage() -> impl IntoView {
                     <p>"The setup token is missing. Open the whole link that the server printed when it started."</p>
                 </Notice>
             })}
-            <FormError form=form.clone()/>
+            <FormError form=form.clone() fields=&["email", "username", "name", "password"]/>
             <form class="stack" method="post" action="/setup">
                 <input type="hidden" name="setup_token" value=token/>
                 <PlainField name="email" label="Email" kind="email" autocomplete="username"

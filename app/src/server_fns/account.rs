@@ -44,3 +44,9 @@ pub async fn session_list() -> Result<Vec<wire::Session>, UiError> {
 pub async fn session_delete(id: Uuid) -> Result<(), UiError> {
     answer(backend()?.session_delete(id).await)
 }
+
+/// Version and database engine of this deployment.
+#[server(prefix = "/ui/fn", endpoint = "build_info", input = Json)]
+pub async fn build_info() -> Result<wire::BuildInfo, UiError> {
+    answer(backend()?.build_info().await)
+}

@@ -49,7 +49,7 @@ impl Hub {
         entropy.fill(&mut boot);
         Self(Arc::new(Inner {
             boot: u64::from_be_bytes(boot),
-            sequence: AtomicU64::new(0),
+            sequence: AtomicU64::new(event_id::SNAPSHOT_CLEAN),
             channels: Mutex::new(HashMap::new()),
             closed: CancellationToken::new(),
         }))

@@ -33,11 +33,12 @@ pub async fn keys_known(db: &Db) -> Result<bool, StoreError> {
     Ok(!encryption_keys::encryption_key_list(&mut session).await?.is_empty())
 }
 
-/// Checks every configured key against its canary and every key in use against the ring; then makes new keys known.
+/// Checks every configured key against its canary and every key in use against the ring. Reads only, so it runs before migrations;
+/// the answer is the keys that the database does not know yet.
 ///
 /// # Errors
 /// [`KeyStartError`], one sentence that says what to do.
-pub async fn keyring_check(db: &Db, keyring: &Keyring, now: api::Timestamp) -> Result<(), KeyStartError> {
+pub async fn keyring_verify(db: &Db, keyring: &Keyring) -> Result<Vec<KeyId>, KeyStartError> {
     let mut session = db.read().await?;
     let known = encryption_keys::encryption_key_list(&mut session).await?;
     let in_use = encryption_keys::encryption_keys_in_use(&mut session).await?;
@@ -65,6 +66,14 @@ pub async fn keyring_check(db: &Db, keyring: &Keyring, now: api::Timestamp) -> R
     if !known.is_empty() && unknown.len() == keyring.ids().count() {
         return Err(KeyStartError::Missing(known[0].id.clone()));
     }
+    Ok(unknown)
+}
+
+/// Makes keys known, after the schema is up to date.
+///
+/// # Errors
+/// [`KeyStartError::Store`].
+pub async fn keyring_register(db: &Db, keyring: &Keyring, unknown: Vec<KeyId>, now: api::Timestamp) -> Result<(), KeyStartError> {
     if unknown.is_empty() {
         return Ok(());
     }

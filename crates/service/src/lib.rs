@@ -27,7 +27,7 @@ mod users;
 pub use context::{Caller, OpContext, RequestInfo};
 pub use error::{Error, Result};
 pub use follow::RenderedEvent;
-pub use keys::{KeyStartError, keyring_check, keys_known};
+pub use keys::{KeyStartError, keyring_register, keyring_verify, keys_known};
 pub use markdown::render_markdown;
 pub use sessions::{SESSION_ABSOLUTE_SECONDS, TOKEN_BYTES};
 pub use setup::SetupToken;

@@ -1,10 +1,13 @@
 //! What nobody asks for: expired rows go.
 
 use crate::{Result, Service};
-use store::{credentials, login_attempts};
+use store::{chats, credentials, login_attempts};
 
 /// Sign-in windows older than this are of no use, seconds.
 const ATTEMPTS_KEPT_SECONDS: i64 = 3600;
+
+/// A repeated request is recognised for this long, seconds.
+const IDEMPOTENCY_KEPT_SECONDS: i64 = 24 * 3600;
 
 impl Service {
     /// Removes expired credentials and old sign-in counters; the caller runs it every few minutes.
@@ -16,6 +19,7 @@ impl Service {
         let mut write = self.db().write().await?;
         credentials::credentials_sweep(&mut write, now).await?;
         login_attempts::login_attempts_sweep(&mut write, now.plus_seconds(-ATTEMPTS_KEPT_SECONDS)).await?;
+        chats::idempotency_prune(&mut write, now.plus_seconds(-IDEMPOTENCY_KEPT_SECONDS)).await?;
         write.commit().await?;
         Ok(())
     }

@@ -183,18 +183,30 @@ impl Service {
         check_match(if_match, &etag(&stored.record))?;
         let change = mcp_server::merge_update(&stored.record, &request, &self.url_policy()).map_err(Error::invalid)?;
         let mut record = change.record(self.now(), Some(caller.user.id));
+        // Secrets go into the log only as what happened to them (behaviour 27).
+        let changed = change
+            .changed
+            .iter()
+            .map(|field| {
+                let word = match *field {
+                    "api_key_value" => change.api_key.audit_word(stored.record.has_api_key),
+                    "custom_headers" => change.custom_headers.audit_word(stored.record.has_custom_headers),
+                    _ => None,
+                };
+                word.map_or_else(|| (*field).to_owned(), |word| format!("{field} {word}"))
+            })
+            .collect();
         let api_key = self.seal_api_key(id, stored.api_key, change.api_key)?;
         let custom_headers = self.seal_headers(id, stored.custom_headers, change.custom_headers)?;
         record.has_api_key = api_key.is_set();
         record.has_custom_headers = custom_headers.is_set();
         let stored = StoredServer { record, api_key, custom_headers };
         mcp_servers::server_update(&mut write, &stored).await.map_err(slug_conflict)?;
-        let act = Act::on("server.update", "mcp_server", id, &stored.record.slug).fields(change.changed.iter().map(|field| (*field).to_owned()).collect());
+        let act = Act::on("server.update", "mcp_server", id, &stored.record.slug).fields(changed);
         self.audit(&mut write, ctx, act).await?;
         write.commit().await?;
-        if change.credentials_changed || !stored.record.enabled {
-            self.deps().mcp.close_server(id);
-        }
+        // Also on edits that keep the credential: a remembered timeout ends with any edit (behaviour 13).
+        self.deps().mcp.close_server(id);
         let mut wire = to_wire(&stored.record, Self::viewer(ctx));
         wire.credentials_cleared = Some(change.cleared);
         Ok((wire, etag(&stored.record)))

@@ -30,6 +30,7 @@ use store::{
     mcp_servers::StoredServer,
     models::{self, ModelRecord},
     providers::{self as stored_providers, ProviderRecord},
+    users,
 };
 
 /// Providers kept ready, by id and last change; more than an organisation has.
@@ -168,6 +169,9 @@ fn source_error(error: StoreError) -> SourceError {
 impl ServerSource for Sources {
     async fn step_servers(&self, owner: Uuid, selected: &[Uuid]) -> Result<Vec<StepServer>, SourceError> {
         let mut session = self.db.read().await.map_err(source_error)?;
+        if !users::user_is_active(&mut session, owner).await.map_err(source_error)? {
+            return Err(SourceError("the owner of the chat may no longer act".to_owned()));
+        }
         let open = mcp_servers::server_list(&mut session, true).await.map_err(source_error)?;
         drop(session);
         let records: Vec<_> = open.iter().map(|stored| stored.record.clone()).collect();
@@ -178,6 +182,9 @@ impl ServerSource for Sources {
 
     async fn call_server(&self, owner: Uuid, server_id: Uuid) -> Result<Option<StepServer>, SourceError> {
         let mut session = self.db.read().await.map_err(source_error)?;
+        if !users::user_is_active(&mut session, owner).await.map_err(source_error)? {
+            return Ok(None);
+        }
         let stored = mcp_servers::server_get(&mut session, server_id).await.map_err(source_error)?;
         Ok(stored.filter(|stored| stored.record.enabled).map(|stored| self.step_server(owner, stored)))
     }

@@ -6,7 +6,11 @@ use api::{
     users::{Token, TokenCreate, TokenCreated},
 };
 use domain::accounts;
-use store::credentials::{self, CredentialKind, CredentialRecord};
+use store::{
+    Session,
+    credentials::{self, CredentialKind, CredentialRecord},
+    users,
+};
 
 impl Service {
     /// Makes a token; its text is in the answer and nowhere else. Tokens are made by their user only: an admin who could make one
@@ -48,6 +52,7 @@ impl Service {
     pub async fn token_list(&self, ctx: &OpContext, user: &str) -> Result<Vec<Token>> {
         let user_id = self.user_id_of(ctx, user)?;
         let mut session = self.db().read().await?;
+        self.owner_guard(ctx, &mut session, user_id).await?;
         let records = credentials::credential_list(&mut session, user_id, CredentialKind::Token).await?;
         Ok(records
             .into_iter()
@@ -68,11 +73,25 @@ impl Service {
     pub async fn token_delete(&self, ctx: &OpContext, user: &str, id: Uuid) -> Result<()> {
         let user_id = self.user_id_of(ctx, user)?;
         let mut write = self.db().write().await?;
+        self.owner_guard(ctx, &mut write, user_id).await?;
         if !credentials::credential_delete(&mut write, user_id, CredentialKind::Token, id).await? {
             return Err(Error::NotFound);
         }
         self.audit(&mut write, ctx, Act::on("token.delete", "token", id, "")).await?;
         write.commit().await?;
         Ok(())
+    }
+
+    /// Only an owner touches what belongs to an owner (behaviour 2).
+    async fn owner_guard(&self, ctx: &OpContext, session: &mut Session, user_id: Uuid) -> Result<()> {
+        let caller = ctx.require()?;
+        if user_id == caller.user.id {
+            return Ok(());
+        }
+        let target = users::user_get(session, user_id).await?.ok_or(Error::NotFound)?;
+        if accounts::can_manage_user(&caller.user.roles, &target.user.roles, &[]) {
+            return Ok(());
+        }
+        Err(Error::Forbidden("Only an owner can change an owner.".to_owned()))
     }
 }

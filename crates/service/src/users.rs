@@ -2,11 +2,17 @@
 
 use crate::{Error, OpContext, Result, Service, audit::Act};
 use api::{
-    Validation,
+    Uuid, Validation,
     users::{PasswordChange, User, UserCreate, UserStatus, UserUpdate},
 };
 use domain::accounts::{self, Action, NewUser, can_manage_user};
-use store::{StoreError, credentials, users, users::UserRecord};
+use domain::chat::{ChatEvent, ChatState, transition};
+use store::{
+    StoreError,
+    chats::{self, Transition, chats_busy},
+    credentials, users,
+    users::UserRecord,
+};
 
 /// A page of users at most.
 const PAGE: i64 = 200;
@@ -115,7 +121,7 @@ impl Service {
         if record.user != current.user {
             return Err(Error::conflict("Somebody else changed this account meanwhile. Load it again and repeat your change."));
         }
-        if administrative && !can_manage_user(&caller.user.roles, &record.user.roles, &change.roles) {
+        if (administrative || !own) && !can_manage_user(&caller.user.roles, &record.user.roles, &change.roles) {
             return Err(refuse_owner_change());
         }
         let was_owner = record.user.is_owner() && record.user.status == UserStatus::Active;
@@ -139,6 +145,9 @@ impl Service {
         let changed = change.changed.iter().map(|field| (*field).to_owned()).collect();
         self.audit(&mut write, ctx, Act::on("user.update", "user", id, &record.user.username).fields(changed)).await?;
         write.commit().await?;
+        if record.user.status == UserStatus::Suspended {
+            self.turns_stop(id).await?;
+        }
         Ok(record.user)
     }
 
@@ -154,6 +163,7 @@ impl Service {
         }
         let mut write = self.db().write().await?;
         let record = users::user_get_for_update(&mut write, id).await?.ok_or(Error::NotFound)?;
+        let running = chats_busy(&mut write, id).await?;
         if !can_manage_user(&caller.user.roles, &record.user.roles, &[]) {
             return Err(refuse_owner_change());
         }
@@ -163,7 +173,32 @@ impl Service {
         }
         self.audit(&mut write, ctx, Act::on("user.delete", "user", id, &record.user.username)).await?;
         write.commit().await?;
+        for chat in running {
+            self.deps().chatd.interrupt(chat);
+            self.deps().chatd.hub().chat_gone(chat);
+        }
         self.deps().mcp.close_user(id);
+        Ok(())
+    }
+
+    /// Stops what runs for a user who may no longer act (behaviour 2: within 5 s), and closes their connections.
+    async fn turns_stop(&self, user: Uuid) -> Result<()> {
+        let mut write = self.db().write().await?;
+        let running = chats_busy(&mut write, user).await?;
+        for chat in &running {
+            let Some(record) = chats::chat_get_for_update(&mut write, user, *chat).await? else { continue };
+            let state = ChatState { status: record.status, archived: record.archived };
+            if let Ok(next) = transition(state, ChatEvent::Interrupt)
+                && next.status != record.status
+            {
+                chats::chat_transition(&mut write, &record.fence(), &Transition::to(next.status, self.now())).await?;
+            }
+        }
+        write.commit().await?;
+        for chat in running {
+            self.deps().chatd.interrupt(chat);
+        }
+        self.deps().mcp.close_user(user);
         Ok(())
     }
 

@@ -260,6 +260,16 @@ pub async fn chat_delete(write: &mut Write, owner: Uuid, id: Uuid) -> Result<boo
     Ok(execute!(write, "DELETE FROM chats WHERE id = $1 AND owner_id = $2", id, owner)? > 0)
 }
 
+/// The chats of a user in which a turn is under way: to be stopped when the user may no longer act.
+///
+/// # Errors
+/// [`StoreError::Unavailable`].
+pub async fn chats_busy(session: &mut Session, owner: Uuid) -> Result<Vec<Uuid>> {
+    let sql = "SELECT id FROM chats WHERE owner_id = $1 AND status IN ('running', 'interrupting', 'requires_action')";
+    let rows: Vec<(Uuid,)> = fetch_all!(session, (Uuid,), sql, owner)?;
+    Ok(rows.into_iter().map(|(id,)| id).collect())
+}
+
 /// What must still hold when a write arrives (behaviour 18): nothing of it is locked while a model or a tool works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fence {

@@ -59,12 +59,20 @@ impl Db {
     /// # Errors
     /// [`StoreError::Unavailable`] when it cannot be opened, [`StoreError::Migration`] when the schema is not ours.
     pub async fn open(config: &DbConfig) -> Result<Self> {
-        let db = match config {
-            DbConfig::Sqlite { path } => Self::open_sqlite(path).await?,
-            DbConfig::Postgres { url } => Self::open_postgres(url).await?,
-        };
+        let db = Self::connect(config).await?;
         db.migrate().await?;
         Ok(db)
+    }
+
+    /// Opens the database and leaves its schema as it is: a start that will be refused must write nothing (behaviour 26).
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn connect(config: &DbConfig) -> Result<Self> {
+        match config {
+            DbConfig::Sqlite { path } => Self::open_sqlite(path).await,
+            DbConfig::Postgres { url } => Self::open_postgres(url).await,
+        }
     }
 
     async fn open_sqlite(path: &Path) -> Result<Self> {
@@ -120,7 +128,11 @@ impl Db {
         Ok(Self::Postgres(pool))
     }
 
-    async fn migrate(&self) -> Result<()> {
+    /// Brings the schema up to date.
+    ///
+    /// # Errors
+    /// [`StoreError::Migration`] when the stored schema is newer than this build or not ours.
+    pub async fn migrate(&self) -> Result<()> {
         let done = match self {
             Self::Sqlite { writer, .. } => sqlx::migrate!("../../migrations/sqlite").run(writer).await,
             Self::Postgres(pool) => sqlx::migrate!("../../migrations/postgres").run(pool).await,

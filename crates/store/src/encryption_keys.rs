@@ -1,6 +1,6 @@
 //! The keys the database knows, each with its canary (behaviour 26).
 
-use crate::{Micros, Result, Session, Write};
+use crate::{Micros, Result, Session, Write, schema::column_exists};
 use api::Timestamp;
 
 #[derive(Debug, Clone)]
@@ -25,11 +25,14 @@ pub const SEALED_COLUMNS: &[(&str, &str, &str)] = &[
     ("llm_providers", "api_key", "api_key_key_id"),
 ];
 
-/// All known keys.
+/// All known keys; none on a database that was never used.
 ///
 /// # Errors
 /// [`crate::StoreError::Unavailable`].
 pub async fn encryption_key_list(session: &mut Session) -> Result<Vec<EncryptionKeyRecord>> {
+    if !column_exists(session, "encryption_keys", "canary").await? {
+        return Ok(Vec::new());
+    }
     let rows = fetch_all!(session, KeyRow, "SELECT id, state, canary FROM encryption_keys ORDER BY created_at, id")?;
     Ok(rows.into_iter().map(|row| EncryptionKeyRecord { id: row.id, state: row.state, canary: row.canary }).collect())
 }
@@ -50,6 +53,10 @@ pub async fn encryption_key_insert(write: &mut Write, id: &str, canary: &[u8], a
 pub async fn encryption_keys_in_use(session: &mut Session) -> Result<Vec<String>> {
     let mut ids = std::collections::BTreeSet::new();
     for (table, _, key_column) in SEALED_COLUMNS {
+        // A column that a migration of this build will add holds nothing yet.
+        if !column_exists(session, table, key_column).await? {
+            continue;
+        }
         // Names come from the constant above, never from input.
         let sql = sqlx::AssertSqlSafe(format!("SELECT DISTINCT {key_column} FROM {table} WHERE {key_column} IS NOT NULL"));
         for (id,) in fetch_all!(session, (String,), sql)? {

@@ -19,6 +19,7 @@ pub mod mcp_servers;
 pub mod messages;
 pub mod models;
 pub mod providers;
+mod schema;
 mod sealed;
 mod session;
 pub mod settings;

@@ -188,3 +188,13 @@ pub async fn owners_count(session: &mut Session) -> Result<i64> {
     let (count,): (i64,) = fetch_one!(session, (i64,), sql)?;
     Ok(count)
 }
+
+/// Whether a user may act: there and active.
+///
+/// # Errors
+/// [`crate::StoreError::Unavailable`].
+pub async fn user_is_active(session: &mut Session, id: Uuid) -> Result<bool> {
+    let sql = "SELECT CAST(1 AS BIGINT) FROM users WHERE id = $1 AND status = 'active'";
+    let row: Option<(i64,)> = fetch_optional!(session, (i64,), sql, id)?;
+    Ok(row.is_some())
+}

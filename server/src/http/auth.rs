@@ -5,6 +5,7 @@ use crate::listen::Peer;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use domain::accounts::Action;
 use http::{HeaderMap, header::AUTHORIZATION, header::USER_AGENT, request::Parts};
 use service::{OpContext, RequestInfo};
 use std::net::IpAddr;
@@ -75,6 +76,46 @@ impl<S: Send + Sync> FromRequestParts<S> for Ctx {
         parts.extensions.get::<Ctx>().cloned().ok_or_else(|| service::Error::Unauthorized.into())
     }
 }
+
+/// Extractors that ask for a right before the body is looked at: a caller without it learns nothing but that (behaviour 4).
+macro_rules! caller_with {
+    ($(#[$meta:meta])* $name:ident, $check:expr) => {
+        $(#[$meta])*
+        pub(crate) struct $name(pub(crate) OpContext);
+
+        impl<S: Send + Sync> FromRequestParts<S> for $name {
+            type Rejection = ApiError;
+
+            async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+                let Ctx(ctx) = Ctx::from_request_parts(parts, state).await?;
+                let check: fn(&OpContext) -> service::Result<()> = $check;
+                check(&ctx)?;
+                Ok(Self(ctx))
+            }
+        }
+    };
+}
+
+caller_with!(
+    /// Anybody who is signed in.
+    SignedIn,
+    |ctx| ctx.require().map(|_| ())
+);
+caller_with!(
+    /// Whoever may change servers.
+    ServersWriter,
+    |ctx| ctx.authorize(Action::ServersWrite).map(|_| ())
+);
+caller_with!(
+    /// Whoever may change providers and models.
+    ModelsWriter,
+    |ctx| ctx.authorize(Action::ModelsWrite).map(|_| ())
+);
+caller_with!(
+    /// Whoever may manage users.
+    UsersManager,
+    |ctx| ctx.authorize(Action::UsersManage).map(|_| ())
+);
 
 #[cfg(test)]
 mod tests {

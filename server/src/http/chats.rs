@@ -1,7 +1,7 @@
 //! Chats (behaviour 17).
 
 use super::{
-    auth::Ctx,
+    auth::SignedIn,
     body::Json,
     error::{ApiError, ApiResult},
     router::{AppState, parse_id},
@@ -67,17 +67,16 @@ fn applied(mut response: Response, wait: Option<Duration>) -> Response {
 
 pub(crate) async fn list(
     State(state): State<AppState>,
-    Ctx(ctx): Ctx,
+    SignedIn(ctx): SignedIn,
     Query(query): Query<ListQuery>,
 ) -> ApiResult<axum::Json<Vec<Chat>>> {
-    ctx.require()?;
     let after = query.after.as_deref().map(|text| parse_id("after", text)).transpose()?;
     Ok(axum::Json(state.service.chat_list(&ctx, query.archived, query.limit, after).await?))
 }
 
 pub(crate) async fn create(
     State(state): State<AppState>,
-    Ctx(ctx): Ctx,
+    SignedIn(ctx): SignedIn,
     headers: HeaderMap,
     Json(request): Json<ChatCreate>,
 ) -> ApiResult<Response> {
@@ -91,34 +90,30 @@ pub(crate) async fn create(
     Ok(applied((StatusCode::CREATED, axum::Json(created)).into_response(), wait))
 }
 
-pub(crate) async fn get(State(state): State<AppState>, Ctx(ctx): Ctx, Path(id): Path<String>) -> ApiResult<axum::Json<Chat>> {
-    ctx.require()?;
+pub(crate) async fn get(State(state): State<AppState>, SignedIn(ctx): SignedIn, Path(id): Path<String>) -> ApiResult<axum::Json<Chat>> {
     Ok(axum::Json(state.service.chat_get(&ctx, parse_id("id", &id)?).await?))
 }
 
 pub(crate) async fn update(
     State(state): State<AppState>,
-    Ctx(ctx): Ctx,
+    SignedIn(ctx): SignedIn,
     Path(id): Path<String>,
     Json(request): Json<ChatUpdate>,
 ) -> ApiResult<axum::Json<Chat>> {
-    ctx.require()?;
     Ok(axum::Json(state.service.chat_update(&ctx, parse_id("id", &id)?, request).await?))
 }
 
-pub(crate) async fn delete(State(state): State<AppState>, Ctx(ctx): Ctx, Path(id): Path<String>) -> ApiResult<StatusCode> {
-    ctx.require()?;
+pub(crate) async fn delete(State(state): State<AppState>, SignedIn(ctx): SignedIn, Path(id): Path<String>) -> ApiResult<StatusCode> {
     state.service.chat_delete(&ctx, parse_id("id", &id)?).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 pub(crate) async fn messages(
     State(state): State<AppState>,
-    Ctx(ctx): Ctx,
+    SignedIn(ctx): SignedIn,
     Path(id): Path<String>,
     Query(query): Query<MessagesQuery>,
 ) -> ApiResult<axum::Json<MessagePage>> {
-    ctx.require()?;
     let id = parse_id("id", &id)?;
     let page = state.service.message_page(&ctx, id, query.before_id, query.after_id, query.limit, query.rendered).await?;
     Ok(axum::Json(page))
@@ -126,12 +121,11 @@ pub(crate) async fn messages(
 
 pub(crate) async fn send(
     State(state): State<AppState>,
-    Ctx(ctx): Ctx,
+    SignedIn(ctx): SignedIn,
     Path(id): Path<String>,
     headers: HeaderMap,
     Json(request): Json<MessageCreate>,
 ) -> ApiResult<Response> {
-    ctx.require()?;
     let (id, wait) = (parse_id("id", &id)?, preferred_wait(&headers));
     let mut sent = state.service.message_send(&ctx, id, request, idempotency_key(&headers)?.as_deref()).await?;
     if let Some(wait) = wait {
@@ -144,11 +138,10 @@ pub(crate) async fn send(
 
 pub(crate) async fn edit(
     State(state): State<AppState>,
-    Ctx(ctx): Ctx,
+    SignedIn(ctx): SignedIn,
     Path((id, message)): Path<(String, String)>,
     Json(request): Json<MessageEdit>,
 ) -> ApiResult<Response> {
-    ctx.require()?;
     let message = message.parse().map_err(|_| ApiError::invalid("message", "is not a message id"))?;
     let sent = state.service.message_edit(&ctx, parse_id("id", &id)?, message, request).await?;
     Ok(axum::Json(sent).into_response())
@@ -156,10 +149,9 @@ pub(crate) async fn edit(
 
 pub(crate) async fn interrupt(
     State(state): State<AppState>,
-    Ctx(ctx): Ctx,
+    SignedIn(ctx): SignedIn,
     Path(id): Path<String>,
 ) -> ApiResult<axum::Json<Chat>> {
-    ctx.require()?;
     Ok(axum::Json(state.service.chat_interrupt(&ctx, parse_id("id", &id)?).await?))
 }
 

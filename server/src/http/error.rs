@@ -21,6 +21,11 @@ impl ApiError {
         Self { status, body: ErrorBody::message(message), retry_after: None }
     }
 
+    /// 429 with `Retry-After`, seconds.
+    pub(crate) fn too_many(message: impl Into<String>, retry_after: u64) -> Self {
+        Self { retry_after: Some(retry_after), ..Self::new(StatusCode::TOO_MANY_REQUESTS, message) }
+    }
+
     pub(crate) fn invalid(field: &str, detail: impl Into<String>) -> Self {
         Error::invalid_field(field, detail).into()
     }

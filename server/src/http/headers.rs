@@ -33,7 +33,8 @@ pub(crate) async fn secure(State(state): State<AppState>, request: Request, next
     default(CONTENT_SECURITY_POLICY, BARE_POLICY);
     default(X_CONTENT_TYPE_OPTIONS, "nosniff");
     default(X_FRAME_OPTIONS, "DENY");
-    default(REFERRER_POLICY, "no-referrer");
+    // Not no-referrer: under it browsers send `Origin: null` with our own forms.
+    default(REFERRER_POLICY, "same-origin");
     default(HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
     default(HeaderName::from_static("cross-origin-resource-policy"), "same-origin");
     default(HeaderName::from_static("permissions-policy"), "camera=(), microphone=(), geolocation=(), payment=(), usb=()");

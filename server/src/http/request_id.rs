@@ -7,6 +7,7 @@ use axum::{
     response::Response,
 };
 use http::HeaderValue;
+use tracing::Instrument as _;
 
 #[derive(Debug, Clone)]
 pub(crate) struct RequestId(pub(crate) String);
@@ -16,7 +17,8 @@ pub(crate) async fn assign(State(state): State<AppState>, mut request: Request, 
     state.entropy.fill(&mut bytes);
     let id: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     request.extensions_mut().insert(RequestId(id.clone()));
-    let mut response = next.run(request).await;
+    let span = tracing::info_span!("request", id, method = %request.method(), path = request.uri().path());
+    let mut response = next.run(request).instrument(span).await;
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert("x-request-id", value);
     }

@@ -1,7 +1,7 @@
 //! MCP servers (behaviour 4).
 
 use super::{
-    auth::Ctx,
+    auth::{ServersWriter, SignedIn},
     body::Json,
     error::{ApiError, ApiResult},
     router::{AppState, parse_id},
@@ -39,9 +39,8 @@ fn if_match(headers: &HeaderMap) -> Option<String> {
 }
 
 /// All rows, or pages with a `Link` to the next.
-pub(crate) async fn list(State(state): State<AppState>, Ctx(ctx): Ctx, Query(page): Query<Page>) -> ApiResult<Response> {
+pub(crate) async fn list(State(state): State<AppState>, SignedIn(ctx): SignedIn, Query(page): Query<Page>) -> ApiResult<Response> {
     if page.limit.is_some_and(|limit| limit == 0 || limit > MAX_PAGE) {
-        ctx.require()?;
         return Err(ApiError::invalid("limit", format!("Use 1 to {MAX_PAGE}.")));
     }
     let after = page.after.as_deref().map(|text| parse_id("after", text)).transpose()?;
@@ -57,26 +56,23 @@ pub(crate) async fn list(State(state): State<AppState>, Ctx(ctx): Ctx, Query(pag
     Ok(response)
 }
 
-pub(crate) async fn create(State(state): State<AppState>, Ctx(ctx): Ctx, Json(request): Json<ServerWrite>) -> ApiResult<Response> {
+pub(crate) async fn create(State(state): State<AppState>, ServersWriter(ctx): ServersWriter, Json(request): Json<ServerWrite>) -> ApiResult<Response> {
     let (server, etag) = state.service.server_create(&ctx, request).await?;
     Ok(with_etag(StatusCode::CREATED, server, &etag))
 }
 
-pub(crate) async fn get(State(state): State<AppState>, Ctx(ctx): Ctx, Path(id): Path<String>) -> ApiResult<Response> {
-    ctx.require()?;
+pub(crate) async fn get(State(state): State<AppState>, SignedIn(ctx): SignedIn, Path(id): Path<String>) -> ApiResult<Response> {
     let (server, etag) = state.service.server_get(&ctx, parse_id("id", &id)?).await?;
     Ok(with_etag(StatusCode::OK, server, &etag))
 }
 
 pub(crate) async fn update(
     State(state): State<AppState>,
-    Ctx(ctx): Ctx,
+    ServersWriter(ctx): ServersWriter,
     Path(id): Path<String>,
     headers: HeaderMap,
     Json(request): Json<ServerWrite>,
 ) -> ApiResult<Response> {
-    // The role decides before the id is looked at, so that the code reveals nothing (behaviour 4).
-    ctx.authorize(domain::accounts::Action::ServersWrite)?;
     let id = parse_id("id", &id)?;
     let (server, etag) = state.service.server_update(&ctx, id, request, if_match(&headers).as_deref()).await?;
     Ok(with_etag(StatusCode::OK, server, &etag))
@@ -84,16 +80,14 @@ pub(crate) async fn update(
 
 pub(crate) async fn delete(
     State(state): State<AppState>,
-    Ctx(ctx): Ctx,
+    ServersWriter(ctx): ServersWriter,
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> ApiResult<StatusCode> {
-    ctx.authorize(domain::accounts::Action::ServersWrite)?;
     state.service.server_delete(&ctx, parse_id("id", &id)?, if_match(&headers).as_deref()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-pub(crate) async fn check(State(state): State<AppState>, Ctx(ctx): Ctx, Path(id): Path<String>) -> ApiResult<axum::Json<CheckReport>> {
-    ctx.require()?;
+pub(crate) async fn check(State(state): State<AppState>, SignedIn(ctx): SignedIn, Path(id): Path<String>) -> ApiResult<axum::Json<CheckReport>> {
     Ok(axum::Json(state.service.server_check(&ctx, parse_id("id", &id)?).await?))
 }

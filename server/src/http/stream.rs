@@ -13,7 +13,7 @@ use axum::{
     },
 };
 use futures::{Stream, StreamExt as _};
-use http::{HeaderMap, HeaderValue, StatusCode, header::CACHE_CONTROL};
+use http::{HeaderMap, HeaderValue, header::CACHE_CONTROL};
 use serde::Deserialize;
 use std::{
     collections::HashMap,
@@ -81,7 +81,7 @@ pub(crate) async fn follow(
     let id = parse_id("id", &id)?;
     let events = state.service.chat_follow(&ctx, id, last_event_id, query.after_id, query.rendered).await?;
     let counted = state.streams.enter(user).ok_or_else(|| {
-        ApiError::new(StatusCode::TOO_MANY_REQUESTS, "Twenty live streams are open already. Close some and try again.")
+        ApiError::too_many("Twenty live streams are open already. Close some and try again.", 5)
     })?;
     let events = to_sse(events, counted);
     let mut response = Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response();

@@ -1,6 +1,6 @@
 //! Accounts, sessions, tokens (behaviour 30).
 
-use super::{auth::Ctx, body::Json, error::ApiResult, router::AppState};
+use super::{auth::{Ctx, SignedIn, UsersManager}, body::Json, error::ApiResult, router::AppState};
 use api::{
     Uuid,
     users::{FirstUserCreate, LoginRequest, LoginResponse, PasswordChange, Session, Token, TokenCreate, TokenCreated, User, UserCreate, UserUpdate},
@@ -53,7 +53,7 @@ pub(crate) struct Page {
 
 pub(crate) async fn list(
     State(state): State<AppState>,
-    Ctx(ctx): Ctx,
+    UsersManager(ctx): UsersManager,
     Query(page): Query<Page>,
 ) -> ApiResult<axum::Json<Vec<User>>> {
     Ok(axum::Json(state.service.user_list(&ctx, &page.after, page.limit).await?))
@@ -61,33 +61,33 @@ pub(crate) async fn list(
 
 pub(crate) async fn create(
     State(state): State<AppState>,
-    Ctx(ctx): Ctx,
+    UsersManager(ctx): UsersManager,
     Json(request): Json<UserCreate>,
 ) -> ApiResult<(StatusCode, axum::Json<User>)> {
     Ok((StatusCode::CREATED, axum::Json(state.service.user_create(&ctx, request).await?)))
 }
 
-pub(crate) async fn get(State(state): State<AppState>, Ctx(ctx): Ctx, Path(user): Path<String>) -> ApiResult<axum::Json<User>> {
+pub(crate) async fn get(State(state): State<AppState>, SignedIn(ctx): SignedIn, Path(user): Path<String>) -> ApiResult<axum::Json<User>> {
     Ok(axum::Json(state.service.user_get(&ctx, &user).await?))
 }
 
 pub(crate) async fn update(
     State(state): State<AppState>,
-    Ctx(ctx): Ctx,
+    SignedIn(ctx): SignedIn,
     Path(user): Path<String>,
     Json(request): Json<UserUpdate>,
 ) -> ApiResult<axum::Json<User>> {
     Ok(axum::Json(state.service.user_update(&ctx, &user, request).await?))
 }
 
-pub(crate) async fn delete(State(state): State<AppState>, Ctx(ctx): Ctx, Path(user): Path<String>) -> ApiResult<StatusCode> {
+pub(crate) async fn delete(State(state): State<AppState>, UsersManager(ctx): UsersManager, Path(user): Path<String>) -> ApiResult<StatusCode> {
     state.service.user_delete(&ctx, &user).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 pub(crate) async fn password(
     State(state): State<AppState>,
-    Ctx(ctx): Ctx,
+    SignedIn(ctx): SignedIn,
     Path(user): Path<String>,
     Json(request): Json<PasswordChange>,
 ) -> ApiResult<StatusCode> {
@@ -97,7 +97,7 @@ pub(crate) async fn password(
 
 pub(crate) async fn token_list(
     State(state): State<AppState>,
-    Ctx(ctx): Ctx,
+    SignedIn(ctx): SignedIn,
     Path(user): Path<String>,
 ) -> ApiResult<axum::Json<Vec<Token>>> {
     Ok(axum::Json(state.service.token_list(&ctx, &user).await?))
@@ -105,7 +105,7 @@ pub(crate) async fn token_list(
 
 pub(crate) async fn token_create(
     State(state): State<AppState>,
-    Ctx(ctx): Ctx,
+    SignedIn(ctx): SignedIn,
     Path(user): Path<String>,
     Json(request): Json<TokenCreate>,
 ) -> ApiResult<(StatusCode, axum::Json<TokenCreated>)> {
@@ -114,20 +114,20 @@ pub(crate) async fn token_create(
 
 pub(crate) async fn token_delete(
     State(state): State<AppState>,
-    Ctx(ctx): Ctx,
+    SignedIn(ctx): SignedIn,
     Path((user, id)): Path<(String, String)>,
 ) -> ApiResult<StatusCode> {
     state.service.token_delete(&ctx, &user, super::router::parse_id("id", &id)?).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-pub(crate) async fn session_list(State(state): State<AppState>, Ctx(ctx): Ctx) -> ApiResult<axum::Json<Vec<Session>>> {
+pub(crate) async fn session_list(State(state): State<AppState>, SignedIn(ctx): SignedIn) -> ApiResult<axum::Json<Vec<Session>>> {
     Ok(axum::Json(state.service.session_list(&ctx).await?))
 }
 
 pub(crate) async fn session_delete(
     State(state): State<AppState>,
-    Ctx(ctx): Ctx,
+    SignedIn(ctx): SignedIn,
     Path(id): Path<String>,
 ) -> ApiResult<StatusCode> {
     let id: Uuid = super::router::parse_id("id", &id)?;

@@ -15,6 +15,10 @@ const SHOWN_CHARS: usize = 20_000;
 /// Image types a browser draws without running anything. SVG is left out: it is a document.
 const INLINE_IMAGES: [&str; 5] = ["image/png", "image/jpeg", "image/gif", "image/webp", "image/avif"];
 
+/// Audio types browsers play by themselves.
+const INLINE_AUDIO: [&str; 7] =
+    ["audio/mpeg", "audio/wav", "audio/x-wav", "audio/ogg", "audio/webm", "audio/mp4", "audio/flac"];
+
 /// The unfolded part of a call.
 #[component]
 pub(super) fn CallDetails(view: CallView) -> impl IntoView {
@@ -36,7 +40,7 @@ pub(super) fn CallDetails(view: CallView) -> impl IntoView {
                         <dt>"Intent"</dt>
                         <dd>
                             <span dir="auto">{intent}</span>
-                            <span class="chat-faint">" model_intent, kept from the server"</span>
+                            <span class="chat-faint">" model_intent, not sent to the server"</span>
                         </dd>
                     }
                 })}
@@ -88,11 +92,14 @@ fn ResultView(content: ResultContent) -> impl IntoView {
             let text = pretty(&value);
             view! { <LongText text=text.clone() code=true copy=text label="Result" /> }.into_any()
         }
-        ResultContent::Image { mime_type, data } => match inline_image(&mime_type, &data) {
+        ResultContent::Image { mime_type, data } => match inline(&INLINE_IMAGES, &mime_type, &data) {
             Some(src) => view! { <img class="chat-result-image" src=src alt="Image returned by the tool" /> }.into_any(),
             None => view! { <Download kind="Image" mime_type data /> }.into_any(),
         },
-        ResultContent::Audio { mime_type, data } => view! { <Download kind="Audio" mime_type data /> }.into_any(),
+        ResultContent::Audio { mime_type, data } => match inline(&INLINE_AUDIO, &mime_type, &data) {
+            Some(src) => view! { <audio class="chat-result-audio" controls=true preload="none" src=src></audio> }.into_any(),
+            None => view! { <Download kind="Audio" mime_type data /> }.into_any(),
+        },
         ResultContent::Resource { uri, mime_type, text, blob } => {
             let mime_type = mime_type.unwrap_or_default();
             view! {
@@ -186,8 +193,9 @@ fn without_intent(call: &ToolCallPart, args: &Value) -> Value {
     }
 }
 
-fn inline_image(mime_type: &str, data: &str) -> Option<String> {
-    let mime = INLINE_IMAGES.into_iter().find(|known| known.eq_ignore_ascii_case(mime_type))?;
+/// A `data:` address for a known type; the type is taken from the list, never from the server's text.
+fn inline(known_types: &[&str], mime_type: &str, data: &str) -> Option<String> {
+    let mime = known_types.iter().find(|known| known.eq_ignore_ascii_case(mime_type))?;
     is_base64(data).then(|| format!("data:{mime};base64,{data}"))
 }
 
@@ -227,7 +235,8 @@ mod tests {
     #[test]
     fn only_harmless_images_are_drawn() {
         assert!(
-            inline_image("image/PNG", "aGk=").is_some_and(|src| src.starts_with("data:image/png;base64,"))
+            inline(&INLINE_IMAGES, "image/PNG", "aGk=")
+                .is_some_and(|src| src.starts_with("data:image/png;base64,"))
         );
         for (mime, data) in [
             ("image/svg+xml", "aGk="),
@@ -235,7 +244,7 @@ mod tests {
             ("image/png", "\" onerror=x"),
             ("image/png,<b>", "aGk="),
         ] {
-            assert_eq!(inline_image(mime, data), None, "{mime}");
+            assert_eq!(inline(&INLINE_IMAGES, mime, data), None, "{mime}");
         }
     }
 }

@@ -36,10 +36,14 @@ pub fn ChatList() -> impl IntoView {
             offset_ms.set(minutes * 60_000);
         }
     });
-    let any_busy = Memo::new(move |_| {
-        listing.get().is_some_and(|listing| {
+    let any_busy = RwSignal::new(false);
+    Effect::new(move |_| {
+        let busy = listing.get().is_some_and(|listing| {
             listing.is_ok_and(|listing| listing.chats.iter().any(|chat| chat.status.is_busy()))
-        })
+        });
+        if any_busy.get_untracked() != busy {
+            any_busy.set(busy);
+        }
     });
     Effect::new(move |_| {
         if any_busy.get()

@@ -15,10 +15,11 @@ use crate::{
     browser,
     components::{Glyph, Icon, PageTitle, loaded::loaded},
     error::{UiError, UiErrorKind},
+    pages::not_found::NotFoundPage,
     server_fns::chats::{ChatOpened, chat_interrupt, chat_open, message_edit, message_page, message_send},
 };
 use api::{
-    ErrorBody, Uuid,
+    Uuid,
     chats::{ChatStatus, InputPart, MessageCreate, MessageEdit},
 };
 use leptos::{ev, prelude::*, task::spawn_local};
@@ -36,21 +37,22 @@ pub fn ChatPage() -> impl IntoView {
     let opened = Resource::new(
         move || id.get(),
         |id| async move {
-            let Some(id) = id else { return Err(no_such_chat()) };
-            match take_fresh(id) {
-                Some(fresh) => Ok(fresh),
-                None => chat_open(id).await,
+            let Some(id) = id else { return Ok(None) };
+            if let Some(fresh) = take_fresh(id) {
+                return Ok(Some(fresh));
+            }
+            match chat_open(id).await {
+                // Deleted, somebody else's, or never there: told apart for nobody.
+                Err(error) if error.kind == UiErrorKind::NotFound => Ok(None),
+                answer => answer.map(Some),
             }
         },
     );
-    loaded(opened, true, |opened| view! { <Chat opened /> })
-}
-
-fn no_such_chat() -> UiError {
-    UiError {
-        kind: UiErrorKind::NotFound,
-        body: ErrorBody::message("This chat does not exist, or it is not yours."),
-    }
+    let chat = loaded(opened, true, |opened| match opened {
+        Some(opened) => view! { <Chat opened /> }.into_any(),
+        None => view! { <NotFoundPage /> }.into_any(),
+    });
+    view! { <div class="chat-frame">{chat}</div> }
 }
 
 #[component]

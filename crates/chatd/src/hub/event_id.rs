@@ -5,6 +5,12 @@ use api::Uuid;
 use sha2::{Digest, Sha256};
 use std::fmt;
 
+/// `sequence` of an event of a snapshot when live parts of before may still stand on the reader's screen.
+pub(crate) const SNAPSHOT: u64 = 0;
+/// The same when none do: a reader that is cut here need not be told again to drop them, so it gets on even if every connection
+/// brings it one event only.
+pub(crate) const SNAPSHOT_CLEAN: u64 = 1;
+
 /// Where a reader is. The text form is 72 hex digits, fit for an SSE field.
 ///
 /// It says two things at once: the place in this process's event log (`boot`, `sequence`), and the place in the database
@@ -17,7 +23,7 @@ pub struct EventId {
     pub(crate) edit_version: i64,
     /// The last committed message the reader has been shown, 0 for none.
     pub(crate) message_id: i64,
-    /// The last event of the log the reader has been shown; 0 while it is being shown a snapshot.
+    /// The last event of the log the reader has been shown; [`SNAPSHOT`] or [`SNAPSHOT_CLEAN`] while it is shown a snapshot.
     pub(crate) sequence: u64,
     /// Which start of which process `sequence` belongs to.
     pub(crate) boot: u64,

@@ -9,6 +9,7 @@
 use super::{
     EventId, Hub,
     channel::{Body, Entry, Subscription, Unread},
+    event_id::{SNAPSHOT, SNAPSHOT_CLEAN},
 };
 use crate::limits;
 use api::{
@@ -146,7 +147,7 @@ impl Follower {
             return Ok(true);
         }
         if here
-            && id.sequence > 0
+            && id.sequence > SNAPSHOT_CLEAN
             && let Some(subscription) = self.hub.channel(self.chat).join_after(id.sequence)
         {
             // Nothing was missed that the log does not have: go on as if never cut.
@@ -186,8 +187,12 @@ impl Follower {
         }
         self.edit_version = chat.edit_version;
         self.seen = id.message_id;
-        self.push_at(0, preview_reset(chat.generation_attempt));
-        self.continue_after(id.message_id).await
+        if id.sequence != SNAPSHOT_CLEAN {
+            self.parts_shown = false;
+            self.push_shot(preview_reset(chat.generation_attempt));
+        }
+        // Whoever has nothing yet was cut while it was reset.
+        if id.message_id == 0 { self.snapshot().await } else { self.continue_after(id.message_id).await }
     }
 
     /// Everything the reader has is void.
@@ -198,7 +203,8 @@ impl Follower {
         let chat = chat_get_any(&mut session, self.chat).await?.ok_or(End::ChatGone)?;
         drop(session);
         self.edit_version = chat.edit_version;
-        self.push_at(0, StreamPayload::HistoryReset { history_reset: HistoryReset {} });
+        self.parts_shown = false;
+        self.push_shot(StreamPayload::HistoryReset { history_reset: HistoryReset {} });
         self.snapshot().await
     }
 
@@ -245,12 +251,12 @@ impl Follower {
         self.parts_shown = false;
         for message in messages {
             self.seen = message.id;
-            self.push_at(0, StreamPayload::Message { message });
+            self.push_shot(StreamPayload::Message { message });
         }
         // A turn that ended between the two looks has nothing live any more.
         let live = if chat.status.is_busy() { live } else { Vec::new() };
         // Only who has the live parts too may go on from the log.
-        let place = if live.is_empty() { subscription.cursor() } else { 0 };
+        let place = if live.is_empty() { subscription.cursor() } else { SNAPSHOT_CLEAN };
         self.push_at(place, status_payload(chat));
         for entry in live {
             self.take_event(&entry);
@@ -309,7 +315,8 @@ impl Follower {
         }
         if last > self.seen {
             if self.parts_shown {
-                self.push_at(0, preview_reset(chat.generation_attempt));
+                self.parts_shown = false;
+                self.push_shot(preview_reset(chat.generation_attempt));
             }
             return self.continue_after(self.seen).await;
         }
@@ -359,6 +366,11 @@ impl Follower {
             _ => {}
         }
         self.queue.push_back((self.id(entry.sequence), Arc::clone(event)));
+    }
+
+    /// Queues an event of a snapshot.
+    fn push_shot(&mut self, payload: StreamPayload) {
+        self.push_at(if self.parts_shown { SNAPSHOT } else { SNAPSHOT_CLEAN }, payload);
     }
 
     fn push_at(&mut self, sequence: u64, payload: StreamPayload) {

@@ -72,7 +72,7 @@ pub(super) fn ModelTable(
     };
     let providers = StoredValue::new(providers);
     view! {
-        <section class="block" aria-label="Models">
+        <section class="block">
             <div class="block-head">
                 <h2>"Models"</h2>
                 {add()}

@@ -67,7 +67,7 @@ pub(super) fn ProviderTable(
         .into_any()
     };
     view! {
-        <section class="block" aria-label="Providers">
+        <section class="block">
             <div class="block-head">
                 <h2>"Providers"</h2>
                 {add()}

@@ -34,7 +34,7 @@ pub fn EditServerPage() -> impl IntoView {
     let params = use_params_map();
     let id = move || params.with(|params| params.get("id").and_then(|id| id.parse::<Uuid>().ok()));
     let server = Resource::new(id, |id| server_get(id.unwrap_or_default()));
-    loaded(server, true, |server| view! { <Editor server=Some(server)/> })
+    view! { <div class="editor-host">{loaded(server, true, |server| view! { <Editor server=Some(server)/> })}</div> }
 }
 
 #[component]

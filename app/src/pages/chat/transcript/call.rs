@@ -178,15 +178,16 @@ impl CallView {
         texts.into_iter().find(|line| !line.is_empty()).unwrap_or_default()
     }
 
-    /// First sentence of the recorded cause. The rest of it speaks to the model and would say everything twice.
+    /// What was recorded before the warning begins. The warning itself is said by the line, in its own words.
     fn unknown_cause(&self) -> String {
         let line = self.result_line();
-        let sentence =
-            line.split_once(". ").map_or(line.as_str(), |(first, _)| first).trim_end_matches(['.', ':']);
-        if sentence.is_empty() || sentence.contains("may or may not") || sentence.contains("may have") {
+        let end =
+            [". ", ": it may "].into_iter().filter_map(|mark| line.find(mark)).min().unwrap_or(line.len());
+        let cause = line[..end].trim_end_matches(['.', ':']);
+        if cause.is_empty() || cause.contains("may or may not") {
             return String::new();
         }
-        format!("{sentence}.")
+        format!("{cause}.")
     }
 }
 

@@ -282,22 +282,31 @@ fn every_outcome_has_its_state() {
 
 #[test]
 fn an_unknown_outcome_says_it_once_and_names_the_server() {
-    let text = "The connection was lost after the call was sent. It may or may not have happened; verify before you try again.";
-    let transcript = Transcript::new(
-        &chat("waiting"),
-        vec![
+    let maybe = "It may or may not have happened.";
+    for (recorded, remark) in [
+        (
+            "The line was lost. It may or may not have happened; verify.",
+            format!("The line was lost. {maybe}"),
+        ),
+        (
+            "The turn was stopped: it may or may not have happened. Verify.",
+            format!("The turn was stopped. {maybe}"),
+        ),
+        (
+            "The tool may or may not have run: check before you call it again.",
+            format!("No answer came back. {maybe}"),
+        ),
+        ("", format!("No answer came back. {maybe}")),
+    ] {
+        let messages = vec![
             user(1),
             message(2, "assistant", json!([call_part("c", "x", 0)])),
-            message(3, "tool", json!([result_part("c", "unknown", true, text, 1)])),
-        ],
-        false,
-    );
-    let call = only_call(&transcript);
-    assert_eq!(
-        call.remark(),
-        "The connection was lost after the call was sent. It may or may not have happened."
-    );
-    assert_eq!(call.advice().unwrap(), "Check in Linear before trying again.");
+            message(3, "tool", json!([result_part("c", "unknown", true, recorded, 1)])),
+        ];
+        let call = only_call(&Transcript::new(&chat("waiting"), messages, false));
+        assert_eq!(call.remark(), remark);
+        assert_eq!(call.advice().unwrap(), "Check in Linear before trying again.");
+    }
 }
 
 #[test]

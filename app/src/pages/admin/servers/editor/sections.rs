@@ -7,8 +7,9 @@ use super::{
     known_tools::KnownTools,
 };
 use crate::{
-    components::{Checkbox, ErrorNotice, SecretField, SelectField, TextArea, TextField},
+    components::{Checkbox, ErrorNotice, SecretField, SelectField, TextArea, TextField, loaded},
     pages::admin::servers::words::{AUTH_TYPES, auth_label, availability_label, availability_meaning},
+    server_fns::servers::egress_allow,
 };
 use api::servers::{AuthType, Availability};
 use domain::mcp_server::slug_from_name;
@@ -38,7 +39,7 @@ fn Section(
     children: Children,
 ) -> impl IntoView {
     view! {
-        <section class="section" aria-label=title>
+        <section class="section">
             <div class="section-head">
                 <h2>{title}<SectionErrors form fields/></h2>
                 <p>{purpose}</p>
@@ -63,14 +64,31 @@ pub(super) fn ConnectionSection(form: EditorForm) -> impl IntoView {
                 error=form.error_at("display_name")/>
             <TextField name="slug" label="Slug" value=form.slug required=true mono=true on_typed=slug_typed error=form.error_at("slug")
                 hint="Begins the name of each tool as the model sees it. Letters, digits, dot, dash, underscore."/>
-            <TextField name="url" label="URL" value=form.url required=true mono=true kind="url" placeholder="https://mcp.example.com/mcp"
-                error=form.error_at("url") hint="The Streamable HTTP endpoint of the server."/>
+            <div class="stack-tight">
+                <TextField name="url" label="URL" value=form.url required=true mono=true kind="url" placeholder="https://mcp.example.com/mcp"
+                    error=form.error_at("url") hint="The Streamable HTTP endpoint of the server."/>
+                <PrivateDestinations/>
+            </div>
             <TextArea name="description" label="Description" value=form.description rows=2 error=form.error_at("description")
                 hint="People see it when they choose servers for a chat."/>
             <TextField name="icon_url" label="Icon path" value=form.icon_url mono=true placeholder="/icons/linear.svg" error=form.error_at("icon_url")
                 hint="A path on this deployment; without one the first letter is shown."/>
         </Section>
     }
+}
+
+/// What may be dialled inside the network: the operator sets it, and a refused address is easier to understand beside it.
+#[component]
+fn PrivateDestinations() -> impl IntoView {
+    let allowed = Resource::new(|| (), |()| egress_allow());
+    loaded(allowed, false, |allowed| {
+        let text = if allowed.is_empty() {
+            view! { "Private addresses are refused; " <code>"PATCHBAY_EGRESS_ALLOW"</code> " can name exceptions." }.into_any()
+        } else {
+            view! { "Private addresses are refused, except " <code>{allowed}</code> "." }.into_any()
+        };
+        view! { <p class="field-hint">{text}</p> }
+    })
 }
 
 /// The type, and only its fields.
