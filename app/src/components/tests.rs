@@ -20,8 +20,10 @@ fn a_textarea_cannot_be_left() {
 
 #[test]
 fn attributes_and_text_cannot_be_left() {
-    let field = rendered(|| view! { <TextField name="a" label="A" value=RwSignal::new(HOSTILE.to_owned())/> });
-    let plain = rendered(|| view! { <PlainField name="a" label="A" value=HOSTILE error=Some(HOSTILE.to_owned())/> });
+    let field =
+        rendered(|| view! { <TextField name="a" label="A" value=RwSignal::new(HOSTILE.to_owned())/> });
+    let plain =
+        rendered(|| view! { <PlainField name="a" label="A" value=HOSTILE error=Some(HOSTILE.to_owned())/> });
     let badge = rendered(|| view! { <Badge text=HOSTILE/> });
     let tile = rendered(|| view! { <ServerTile name=HOSTILE icon_url=HOSTILE/> });
     for html in [field, plain, badge, tile] {

@@ -272,7 +272,7 @@ impl ChatDaemon {
         // Before the chat is read: a stop that comes later reaches this signal, one that came before stands in the database.
         let stop = place.begin_turn();
         let hold = match acquire(&self.0, place, *used).await {
-            Ok(Hold::Taken(hold)) => hold,
+            Ok(Hold::Taken(held)) => *held,
             Ok(Hold::Nothing) => return Again::No,
             Ok(Hold::NoRoom) => return Again::NoRoom,
             Err(error) => {

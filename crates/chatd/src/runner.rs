@@ -122,6 +122,10 @@ impl Runner {
         }
         if let Some(left) = transcript.take_unanswered() {
             let settled = self.settle(&left).await?;
+            if self.ended() {
+                // A stop that the earlier runner did not live to carry out.
+                return Ok(());
+            }
             transcript.push(settled);
         }
         loop {

@@ -207,7 +207,8 @@ pub async fn chat_get_any(session: &mut Session, id: Uuid) -> Result<Option<Chat
 /// [`StoreError::Unavailable`].
 pub async fn chat_get_for_update(write: &mut Write, owner: Uuid, id: Uuid) -> Result<Option<ChatRecord>> {
     let lock = if write.is_postgres() { " FOR UPDATE" } else { "" };
-    let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM chats WHERE id = $1 AND owner_id = $2{lock}"));
+    let sql =
+        sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM chats WHERE id = $1 AND owner_id = $2{lock}"));
     fetch_optional!(write, ChatRow, sql, id, owner)?.map(TryInto::try_into).transpose()
 }
 
@@ -226,7 +227,10 @@ pub async fn chat_list(
         "SELECT {COLUMNS} FROM chats WHERE owner_id = $1 AND ($2 IS NULL OR archived = $2) AND ($3 IS NULL OR (updated_at, id) < \
          (SELECT c.updated_at, c.id FROM chats c WHERE c.id = $3 AND c.owner_id = $1)) ORDER BY updated_at DESC, id DESC LIMIT $4"
     ));
-    fetch_all!(session, ChatRow, sql, owner, archived, after, limit)?.into_iter().map(TryInto::try_into).collect()
+    fetch_all!(session, ChatRow, sql, owner, archived, after, limit)?
+        .into_iter()
+        .map(TryInto::try_into)
+        .collect()
 }
 
 /// Writes what people set: title and its source, archived, labels, model, servers, `updated_at`. Status, versions and lease
@@ -315,7 +319,15 @@ pub struct Transition {
 impl Transition {
     /// To `to`, with everything else as it is.
     pub fn to(to: ChatStatus, at: Timestamp) -> Self {
-        Self { to, last_error: None, history: false, rewrite: false, attempt: None, lease: LeaseChange::Keep, at }
+        Self {
+            to,
+            last_error: None,
+            history: false,
+            rewrite: false,
+            attempt: None,
+            lease: LeaseChange::Keep,
+            at,
+        }
     }
 
     #[must_use]
@@ -355,7 +367,11 @@ impl Transition {
 ///
 /// # Errors
 /// [`StoreError::Unavailable`].
-pub async fn chat_transition(write: &mut Write, fence: &Fence, step: &Transition) -> Result<Option<ChatRecord>> {
+pub async fn chat_transition(
+    write: &mut Write,
+    fence: &Fence,
+    step: &Transition,
+) -> Result<Option<ChatRecord>> {
     let now = lease::now_sql(write);
     // One text per kind of lease change; $10 is its length in microseconds, $11 its holder.
     let lease = match step.lease {

@@ -45,7 +45,11 @@ impl TryFrom<MessageRow> for ChatMessage {
             "assistant" => MessageRole::Assistant,
             "tool" => MessageRole::Tool,
             _ => {
-                return Err(StoreError::Inconsistent { table: "messages", column: "role", row: row.id.to_string() });
+                return Err(StoreError::Inconsistent {
+                    table: "messages",
+                    column: "role",
+                    row: row.id.to_string(),
+                });
             }
         };
         Ok(Self {
@@ -100,8 +104,9 @@ pub async fn message_insert(write: &mut Write, message: NewMessage) -> Result<Ch
 /// # Errors
 /// [`StoreError::Unavailable`].
 pub async fn message_get(session: &mut Session, chat: Uuid, id: i64) -> Result<Option<ChatMessage>> {
-    let sql =
-        sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM messages WHERE chat_id = $1 AND id = $2 AND NOT hidden"));
+    let sql = sqlx::AssertSqlSafe(format!(
+        "SELECT {COLUMNS} FROM messages WHERE chat_id = $1 AND id = $2 AND NOT hidden"
+    ));
     fetch_optional!(session, MessageRow, sql, chat, id)?.map(TryInto::try_into).transpose()
 }
 
@@ -118,7 +123,11 @@ pub struct PageRequest {
 ///
 /// # Errors
 /// [`StoreError::Unavailable`].
-pub async fn message_page(session: &mut Session, chat: Uuid, page: PageRequest) -> Result<(Vec<ChatMessage>, bool)> {
+pub async fn message_page(
+    session: &mut Session,
+    chat: Uuid,
+    page: PageRequest,
+) -> Result<(Vec<ChatMessage>, bool)> {
     let ascending = page.after_id.is_some() && page.before_id.is_none();
     let order = if ascending { "ASC" } else { "DESC" };
     let sql = sqlx::AssertSqlSafe(format!(
@@ -141,7 +150,8 @@ pub async fn message_page(session: &mut Session, chat: Uuid, page: PageRequest) 
 /// # Errors
 /// [`StoreError::Unavailable`].
 pub async fn messages_for_turn(session: &mut Session, chat: Uuid, limit: i64) -> Result<Vec<ChatMessage>> {
-    let (mut messages, _) = message_page(session, chat, PageRequest { limit, ..PageRequest::default() }).await?;
+    let (mut messages, _) =
+        message_page(session, chat, PageRequest { limit, ..PageRequest::default() }).await?;
     messages.reverse();
     Ok(messages)
 }
@@ -160,7 +170,12 @@ pub async fn message_last_id(session: &mut Session, chat: Uuid) -> Result<i64> {
 ///
 /// # Errors
 /// [`StoreError::Unavailable`].
-pub async fn message_replace(write: &mut Write, chat: Uuid, id: i64, content: Vec<Part>) -> Result<Option<ChatMessage>> {
+pub async fn message_replace(
+    write: &mut Write,
+    chat: Uuid,
+    id: i64,
+    content: Vec<Part>,
+) -> Result<Option<ChatMessage>> {
     let sql = sqlx::AssertSqlSafe(format!(
         "UPDATE messages SET content = $3, revision = revision + 1 WHERE chat_id = $1 AND id = $2 AND role = 'user' AND NOT hidden \
          RETURNING {COLUMNS}"

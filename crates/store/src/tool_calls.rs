@@ -179,7 +179,11 @@ pub async fn tool_call_outcome(write: &mut Write, done: OutcomeWrite<'_>) -> Res
 ///
 /// # Errors
 /// [`StoreError::Unavailable`].
-pub async fn tool_calls_of(session: &mut Session, chat: Uuid, message_id: i64) -> Result<Vec<ToolCallRecord>> {
+pub async fn tool_calls_of(
+    session: &mut Session,
+    chat: Uuid,
+    message_id: i64,
+) -> Result<Vec<ToolCallRecord>> {
     let sql = sqlx::AssertSqlSafe(format!(
         "SELECT {COLUMNS} FROM tool_calls WHERE chat_id = $1 AND message_id = $2 ORDER BY position"
     ));

@@ -97,15 +97,20 @@ async fn a_server_without_tools_says_so() {
 #[tokio::test]
 async fn a_private_address_is_refused_with_setting_and_value_and_not_dialled() {
     let fake = FakeMcp::start(vec![FakeTool::of_text("t", "x")]).await;
-    let nobody = closed_port();
-    let server = TestServer::with(|settings| settings.egress_allow = Some(nobody)).await.owned().await;
     // Over https the URL itself is taken; whether it may be dialled is egress' question.
     let url = format!("https://{}/mcp", fake.authority());
-    let id = server.register(&server_body("private", &url)).await;
-    let report = check(server.owner(), &id).await;
-    assert_eq!(report["outcome"], "error");
-    let wanted = format!("PATCHBAY_EGRESS_ALLOW={}", fake.authority());
-    assert!(report["error"].as_str().unwrap().contains(&wanted), "{report}");
+    let other = closed_port();
+    for (allow, wanted) in [
+        (None, format!("to allow it, start with PATCHBAY_EGRESS_ALLOW={}", fake.authority())),
+        // Setting the variable to this entry alone would close what it opens today.
+        (Some(other), format!("to allow it, add {} to PATCHBAY_EGRESS_ALLOW", fake.authority())),
+    ] {
+        let server = TestServer::with(|settings| settings.egress_allow = allow).await.owned().await;
+        let id = server.register(&server_body("private", &url)).await;
+        let report = check(server.owner(), &id).await;
+        assert_eq!(report["outcome"], "error");
+        assert!(report["error"].as_str().unwrap().contains(&wanted), "{report}");
+    }
     assert!(fake.requests().is_empty());
 }
 

@@ -136,7 +136,7 @@ pub(super) struct Held {
 }
 
 pub(super) enum Hold {
-    Taken(Held),
+    Taken(Box<Held>),
     /// Nothing is due, or somebody else has it.
     Nothing,
     /// Its owner has as many turns as allowed.
@@ -164,7 +164,7 @@ pub(super) async fn acquire(shared: &Shared, place: &Place, used: Option<i64>) -
         let lease = Lease::new(shared, &chat, renewed);
         // Not in the last third: the first heartbeat has to come in time.
         if lease.age() < shared.deps.config.self_stop / 2 && lease.is_ours() {
-            return Ok(Hold::Taken(Held { chat, lease: Arc::new(lease), claimed: false }));
+            return Ok(Hold::Taken(Box::new(Held { chat, lease: Arc::new(lease), claimed: false })));
         }
     }
     drop(session);
@@ -175,5 +175,5 @@ pub(super) async fn acquire(shared: &Shared, place: &Place, used: Option<i64>) -
     write.commit().await?;
     let Some(chat) = claimed else { return Ok(Hold::Nothing) };
     let lease = Arc::new(Lease::new(shared, &chat, began));
-    Ok(Hold::Taken(Held { chat, lease, claimed: true }))
+    Ok(Hold::Taken(Box::new(Held { chat, lease, claimed: true })))
 }

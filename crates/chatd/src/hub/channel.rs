@@ -3,7 +3,7 @@
 use crate::limits;
 use api::{
     messages::Part,
-    stream::{LivePart, PreviewReset, StreamEvent, StreamPayload},
+    stream::{LivePart, PreviewReset, StatusChange, StreamEvent, StreamPayload},
 };
 use std::{
     collections::VecDeque,
@@ -41,6 +41,7 @@ impl Body {
     }
 }
 
+/// See [`super`].
 #[derive(Debug)]
 pub(crate) struct Channel {
     pub(crate) chat: Uuid,
@@ -65,6 +66,8 @@ struct State {
     servers: Option<Entry>,
     /// The newest committed message that was published: edit version and id.
     committed: (i64, i64),
+    /// The chat's `snapshot_version` of the newest status that was published.
+    status_version: i64,
     last_event: Instant,
     /// The chat was deleted.
     gone: bool,
@@ -93,6 +96,7 @@ impl Channel {
                 live_muted: false,
                 servers: None,
                 committed: (0, 0),
+                status_version: 0,
                 last_event: Instant::now(),
                 gone: false,
             }),
@@ -105,7 +109,29 @@ impl Channel {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes an event in. `next` gives the sequence number, under the lock, so that the log ascends.
+    /// Takes a status in, unless a newer one was: whoever asked for a stop and the runner that carried it out publish at the same
+    /// time, and "interrupting" must not be the last word.
+    pub(super) fn publish_status(
+        &self,
+        edit_version: i64,
+        snapshot_version: i64,
+        status: StatusChange,
+        next: impl Fn() -> u64,
+    ) {
+        let mut state = self.state();
+        if snapshot_version < state.status_version {
+            return;
+        }
+        state.status_version = snapshot_version;
+        if !status.status.is_busy() {
+            state.live_reset();
+            state.servers = None;
+        }
+        let bytes = status.title.len() + limits::EVENT_OVERHEAD;
+        self.append(&mut state, edit_version, StreamPayload::Status { status }, bytes, &next);
+    }
+
+    /// Takes any other event in. `next` gives the sequence number, under the lock, so that the log ascends.
     pub(super) fn publish(&self, edit_version: i64, payload: StreamPayload, next: impl Fn() -> u64) {
         let mut state = self.state();
         let key = match &payload {
@@ -132,11 +158,6 @@ impl Channel {
             }
             StreamPayload::PreviewReset { .. } => {
                 state.live_reset();
-                None
-            }
-            StreamPayload::Status { status } if !status.status.is_busy() => {
-                state.live_reset();
-                state.servers = None;
                 None
             }
             _ => None,
@@ -272,7 +293,7 @@ impl Subscription {
 /// What an event costs in memory, roughly: exact sizes would mean to serialise everything once more.
 fn payload_bytes(payload: &StreamPayload) -> usize {
     let text = match payload {
-        StreamPayload::MessagePart { message_part } => part_bytes(message_part),
+        StreamPayload::MessagePart { message_part: LivePart { part, .. } } => content_bytes(part),
         StreamPayload::Message { message } => message.content.iter().map(content_bytes).sum(),
         StreamPayload::McpStatus { mcp_status } => {
             mcp_status.iter().map(|server| server.error.len() + limits::EVENT_OVERHEAD).sum()
@@ -280,10 +301,6 @@ fn payload_bytes(payload: &StreamPayload) -> usize {
         _ => 0,
     };
     text + limits::EVENT_OVERHEAD
-}
-
-fn part_bytes(live: &LivePart) -> usize {
-    content_bytes(&live.part)
 }
 
 /// Bytes of the text in a part.

@@ -38,15 +38,15 @@ impl Publisher {
         self.publish(StreamPayload::Message { message: message.clone() });
     }
 
-    /// The chat's status, error and title as committed.
+    /// The chat's status, error and title as committed. An older state than the newest published is dropped.
     pub fn status(&self, chat: &ChatRecord) {
-        self.publish(StreamPayload::Status {
-            status: StatusChange {
-                status: chat.status,
-                last_error: chat.last_error.clone(),
-                title: chat.title.clone(),
-            },
-        });
+        let status = StatusChange {
+            status: chat.status,
+            last_error: chat.last_error.clone(),
+            title: chat.title.clone(),
+        };
+        let next = || self.hub.next_sequence();
+        self.channel.publish_status(self.edit_version, chat.snapshot_version, status, next);
     }
 
     /// The turn failed.

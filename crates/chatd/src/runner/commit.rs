@@ -55,7 +55,8 @@ impl Runner {
         self.name_owner(&content).await;
         let mut tries = 0;
         let stored = loop {
-            if !self.lease.is_ours() {
+            // After the end of the turn nothing of it is ours to write.
+            if self.ended() || !self.lease.is_ours() {
                 return Err(Exit::Lost);
             }
             let began = Instant::now();

@@ -107,7 +107,8 @@ impl Toolbox {
                 }
             }
             if outcome != ConnectOutcome::Connected {
-                notes.push(format!("- {}: {error}", neutralise(&server.record.display_name)));
+                let reason = neutralise(&error).replace('\n', " ");
+                notes.push(format!("- {}: {reason}", neutralise(&server.record.display_name)));
             }
             let tool_count = i64::try_from(offered.len() - before).unwrap_or(i64::MAX);
             outcomes.push(ServerOutcome {

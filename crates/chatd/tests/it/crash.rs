@@ -126,7 +126,9 @@ both_engines! {
         let script = Arc::new(Script::default());
         let world = World::start(&db, &mcp.authority(), servers, Arc::clone(&script), short_lease()).await;
         let record = world.ended(chat).await;
+        testkit::wait::until("the runner to leave", || async { (world.daemon.running() == 0).then_some(()) }).await;
         assert_eq!(record.status, ChatStatus::Waiting);
+        assert_eq!(roles(&world.messages(chat).await), [User, Assistant, Tool]);
         // The process may have noticed the stop before it died; either way the call is settled as unknown and nothing more ran.
         assert_eq!(world.results(chat).await[1].outcome, ToolOutcome::Unknown);
         assert_eq!((script.requests().len(), mcp.calls().len()), (0, 2));

@@ -100,3 +100,27 @@ async fn streams_end_with_their_chat_and_with_the_hub() {
     let nobody = follow(db.db().clone(), hub, api::Uuid::from_u128(4), Resume::default());
     assert!(Box::pin(nobody).next().await.is_none());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_older_status_never_has_the_last_word() {
+    let db = TestDb::sqlite().await;
+    let mcp = FakeMcp::start(vec![]).await;
+    let world = World::new(&db, &mcp).await;
+    let chat = world.chat().await;
+    world.script.then(answer("words"));
+    let (running, message) = world.store_message(chat, "go").await;
+    world.daemon.turn_begun(&running, &message);
+    let waiting = world.ended(chat).await;
+    assert!(waiting.snapshot_version > running.snapshot_version);
+    let mut events = Box::pin(follow(db.db().clone(), world.daemon.hub().clone(), chat, Resume::default()));
+    for name in ["message", "message", "status"] {
+        assert_eq!(events.next().await.unwrap().1.payload.event_name(), name);
+    }
+    // Somebody was slow to say what he had committed.
+    world.daemon.chat_changed(&running);
+    let renamed = store::chats::ChatRecord { title: "New title".to_owned(), ..waiting };
+    world.daemon.chat_changed(&renamed);
+    let (_, event) = tokio::time::timeout(Duration::from_secs(5), events.next()).await.unwrap().unwrap();
+    let StreamPayload::Status { status } = &event.payload else { panic!("{event:?}") };
+    assert_eq!((status.status, status.title.as_str()), (api::chats::ChatStatus::Waiting, "New title"));
+}

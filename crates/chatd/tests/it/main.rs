@@ -1,5 +1,7 @@
 //! The daemon with a real database, a fake MCP server and a scripted model.
 
+#![expect(clippy::unwrap_used, reason = "clippy allows it in test functions, not in their helpers")]
+
 mod admission;
 mod crash;
 mod hub;

@@ -287,3 +287,34 @@ async fn a_reader_may_begin_after_a_message_it_has() {
     assert_eq!(names(question.id + 1).await, ["status"]);
     assert_eq!(names(question.id + 999).await, ["history_reset", "message", "message", "status"]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_on_another_replica_misses_nothing_however_it_moves() {
+    let db = TestDb::postgres().await;
+    let mcp = FakeMcp::start(vec![echo(), slow(Duration::from_millis(50))]).await;
+    let world = World::new(&db, &mcp).await;
+    let replicas = [world.daemon.hub().clone(), Hub::new(&domain::clock::SeededEntropy::new(6))];
+    let there = db.reopen().await;
+    for stay in [usize::MAX, 7, 2] {
+        script(&world);
+        let chat = world.chat().await;
+        let mut screen = Screen::default();
+        let mut last: Option<String> = None;
+        let mut at = 1;
+        world.send(chat, "go").await;
+        while !screen.is_over() {
+            let mut events = open(&there, &replicas[at % 2], chat, last.as_deref());
+            for _ in 0..stay {
+                let (id, event) = next(&mut events).await;
+                screen.take(&event);
+                last = Some(id.to_string());
+                if screen.is_over() {
+                    break;
+                }
+            }
+            at += 1;
+        }
+        assert_eq!(screen.messages.values().cloned().collect::<Vec<_>>(), world.messages(chat).await);
+        assert_eq!(screen.live, []);
+    }
+}

@@ -18,7 +18,11 @@ pub struct IdempotencyRecord {
 ///
 /// # Errors
 /// [`crate::StoreError::Unavailable`].
-pub async fn idempotency_find(session: &mut Session, owner: Uuid, key: &str) -> Result<Option<IdempotencyRecord>> {
+pub async fn idempotency_find(
+    session: &mut Session,
+    owner: Uuid,
+    key: &str,
+) -> Result<Option<IdempotencyRecord>> {
     let sql = "SELECT request_hash, chat_id, message_id, created_at FROM idempotency_keys WHERE owner_id = $1 AND key = $2";
     let row: Option<(Vec<u8>, Uuid, i64, Micros)> =
         fetch_optional!(session, (Vec<u8>, Uuid, i64, Micros), sql, owner, key)?;
@@ -34,7 +38,12 @@ pub async fn idempotency_find(session: &mut Session, owner: Uuid, key: &str) -> 
 ///
 /// # Errors
 /// A conflict on `idempotency_keys` when the key is taken: roll back and read what the winner made.
-pub async fn idempotency_put(write: &mut Write, owner: Uuid, key: &str, record: &IdempotencyRecord) -> Result<()> {
+pub async fn idempotency_put(
+    write: &mut Write,
+    owner: Uuid,
+    key: &str,
+    record: &IdempotencyRecord,
+) -> Result<()> {
     let sql = "INSERT INTO idempotency_keys (owner_id, key, request_hash, chat_id, message_id, created_at) \
                VALUES ($1, $2, $3, $4, $5, $6)";
     execute!(

@@ -59,7 +59,8 @@ pub async fn lease_renew(
     let sql = sqlx::AssertSqlSafe(format!(
         "UPDATE chats SET lease_expires_at = {now} + $4 WHERE id = $1 AND lease_holder = $2 AND lease_epoch = $3 RETURNING status"
     ));
-    let row: Option<(String,)> = fetch_optional!(write, (String,), sql, chat, holder, epoch, micros(lasting))?;
+    let row: Option<(String,)> =
+        fetch_optional!(write, (String,), sql, chat, holder, epoch, micros(lasting))?;
     Ok(row.and_then(|(status,)| ChatStatus::parse(&status)))
 }
 
@@ -107,5 +108,8 @@ pub async fn chats_due(session: &mut Session, limit: i64) -> Result<Vec<Uuid>> {
 /// # Errors
 /// [`crate::StoreError::Unavailable`].
 pub async fn leases_forget(write: &mut Write) -> Result<u64> {
-    execute!(write, "UPDATE chats SET lease_holder = NULL, lease_expires_at = NULL WHERE lease_expires_at IS NOT NULL")
+    execute!(
+        write,
+        "UPDATE chats SET lease_holder = NULL, lease_expires_at = NULL WHERE lease_expires_at IS NOT NULL"
+    )
 }

@@ -72,8 +72,8 @@ pub(super) fn ModelTable(
     };
     let providers = StoredValue::new(providers);
     view! {
-        <section class="block">
-            <div class="block-head">
+        <section class="table-block">
+            <div class="table-head">
                 <h2>"Models"</h2>
                 {add()}
             </div>

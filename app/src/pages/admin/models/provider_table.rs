@@ -67,8 +67,8 @@ pub(super) fn ProviderTable(
         .into_any()
     };
     view! {
-        <section class="block">
-            <div class="block-head">
+        <section class="table-block">
+            <div class="table-head">
                 <h2>"Providers"</h2>
                 {add()}
             </div>
