@@ -91,13 +91,13 @@ pub async fn wire(config: &Config, bound: SocketAddr, access_url: Url, pacing: P
         egress,
         mcp: mcp.clone(),
         chatd: chatd.clone(),
-        clock,
+        clock: clock.clone(),
         entropy: entropy.clone(),
         access_url,
         build,
     });
     let draining = Arc::new(AtomicBool::new(false));
-    let state = AppState::new(service.clone(), config.trusted_proxies.clone(), entropy, draining.clone());
+    let state = AppState::new(service.clone(), config.trusted_proxies.clone(), clock, entropy, draining.clone());
     Ok(Running { service, state, db, chatd, mcp, draining, _lock: lock })
 }
 

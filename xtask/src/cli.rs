@@ -5,7 +5,7 @@ use clap::{Parser, Subcommand};
 
 use crate::assets::{self, Mode};
 use crate::workspace::Workspace;
-use crate::{coverage, edges, serve, testing, wasm_target};
+use crate::{bench, coverage, edges, serve, testing, wasm_target};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Build, run and check Patchbay", version)]
@@ -31,6 +31,8 @@ enum Command {
     Run(serve::RunArgs),
     /// Run all tests: unit, store on both engines, REST, browser
     Test(testing::TestArgs),
+    /// Measure the real binary and print the figures as JSON
+    Bench(bench::BenchArgs),
     /// Check that no crate imports what the plan of the house forbids
     Edges,
     /// Check that every test named in docs/coverage.md exists
@@ -51,6 +53,7 @@ pub(crate) fn run() -> Result<()> {
         Command::Assets { release } => assets::build(&workspace, Mode::from_release(release)),
         Command::Run(args) => serve::run(&workspace, &args),
         Command::Test(args) => testing::run(&workspace, &args),
+        Command::Bench(args) => bench::run(&workspace, &args),
         Command::Edges => edges::check(&workspace),
         Command::Coverage => coverage::check(&workspace),
         Command::ClippyFront => wasm_target::clippy(&workspace),

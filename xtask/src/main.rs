@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, reason = "a command line tool talks on standard output")]
 
 mod assets;
+mod bench;
 mod cli;
 mod coverage;
 mod edges;

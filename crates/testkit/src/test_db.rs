@@ -188,6 +188,19 @@ impl TestDb {
     }
 }
 
+/// Marks the schema as one of a build that is not written yet.
+///
+/// # Errors
+/// What the database says.
+pub async fn newer_schema(db: &Db) -> Result<(), sqlx::Error> {
+    let sql = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+               SELECT 999999, 'from the future', success, checksum, 0 FROM _sqlx_migrations WHERE version = 1";
+    match db {
+        Db::Sqlite { writer, .. } => sqlx::query(sql).execute(writer).await.map(drop),
+        Db::Postgres(pool) => sqlx::query(sql).execute(pool).await.map(drop),
+    }
+}
+
 /// One body, two tests: `name::sqlite` and `name::postgres`.
 ///
 /// ```ignore

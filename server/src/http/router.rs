@@ -12,7 +12,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{any, delete, get, patch, post, put},
 };
-use domain::clock::Entropy;
+use domain::clock::{Clock, Entropy};
 use http::StatusCode;
 use service::Service;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -30,17 +30,25 @@ pub struct AppState {
     pub(crate) origin: Arc<str>,
     pub(crate) trusted_proxies: Arc<[IpAddr]>,
     pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) draining: Arc<AtomicBool>,
     pub(crate) streams: StreamCounter,
 }
 
 impl AppState {
-    pub fn new(service: Service, trusted_proxies: Vec<IpAddr>, entropy: Arc<dyn Entropy>, draining: Arc<AtomicBool>) -> Self {
+    pub fn new(
+        service: Service,
+        trusted_proxies: Vec<IpAddr>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        draining: Arc<AtomicBool>,
+    ) -> Self {
         let url = service.access_url();
         Self {
             cookie: SessionCookie::for_access_url(url),
             origin: url.origin().ascii_serialization().into(),
             trusted_proxies: trusted_proxies.into(),
+            clock,
             entropy,
             draining,
             streams: StreamCounter::default(),

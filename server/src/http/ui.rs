@@ -66,6 +66,7 @@ fn other_host(state: &AppState, request: &Request) -> Option<String> {
 /// Renders the page of `request`'s path.
 pub(crate) async fn render(state: AppState, ctx: Ctx, request: Request, form: FormState) -> Response {
     let backend = backend(&state, &ctx);
+    let clock = state.clock.clone();
     let cookies = request.headers().get(COOKIE).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
     let page = match PageContext::load(&*backend, Some(&cookies), form).await {
         Ok(page) => page,
@@ -73,6 +74,7 @@ pub(crate) async fn render(state: AppState, ctx: Ctx, request: Request, form: Fo
     };
     let context = move || {
         provide_context(backend.clone());
+        provide_context(clock.clone());
         if let (Some(nonce), Some(response)) = (use_nonce(), use_context::<ResponseOptions>())
             && let Ok(policy) = HeaderValue::from_str(&page_policy(&nonce))
         {
@@ -94,5 +96,10 @@ pub(crate) async fn server_fn(State(state): State<AppState>, ctx: Ctx, request: 
     let mut request = request;
     // The library answers a plain form post with a redirect to any Referer; ours are called by script only.
     request.headers_mut().remove(http::header::REFERER);
-    leptos_axum::handle_server_fns_with_context(move || provide_context(backend.clone()), request).await.into_response()
+    let clock = state.clock.clone();
+    let context = move || {
+        provide_context(backend.clone());
+        provide_context(clock.clone());
+    };
+    leptos_axum::handle_server_fns_with_context(context, request).await.into_response()
 }

@@ -449,9 +449,10 @@ async fn title_labels_and_archive_can_be_changed_and_a_chat_deleted() {
     }
     server.owner().patch(&path, &json!({"archived": true})).await.expect(200);
     server.owner().post(&format!("{path}/messages"), &json!({"content": text("x")})).await.expect(409);
+    let owner = server.owner();
     let list = |query: &str| {
         let path = format!("{CHATS}{query}");
-        async move { server.owner().get(&path).await.expect(200).json().as_array().unwrap().len() }
+        async move { owner.get(&path).await.expect(200).json().as_array().unwrap().len() }
     };
     assert_eq!((list("?archived=true").await, list("?archived=false").await, list("").await), (1, 0, 1));
     server.owner().patch(&path, &json!({"archived": false})).await.expect(200);
@@ -488,10 +489,11 @@ async fn messages_come_in_pages_in_both_directions() {
     }
     let ids: Vec<i64> = transcript(server.owner(), id).await.iter().map(|message| message["id"].as_i64().unwrap()).collect();
     assert_eq!(ids.len(), 6);
+    let owner = server.owner();
     let page = |query: String| {
         let path = format!("{CHATS}/{id}/messages?{query}");
         async move {
-            let page = server.owner().get(&path).await.expect(200).json();
+            let page = owner.get(&path).await.expect(200).json();
             assert_eq!(page["queued_messages"], json!([]));
             let seen: Vec<i64> = page["messages"].as_array().unwrap().iter().map(|message| message["id"].as_i64().unwrap()).collect();
             (seen, page["has_more"].as_bool().unwrap())

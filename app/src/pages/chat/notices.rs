@@ -38,6 +38,7 @@ fn trouble_words(outcome: ConnectOutcome) -> &'static str {
     match outcome {
         ConnectOutcome::Timeout => " did not answer in time; continuing without it.",
         ConnectOutcome::NoTools => " offers no tools; continuing without it.",
+        ConnectOutcome::Skipped => " cannot be used; continuing without it.",
         _ => " is not reachable; continuing without it.",
     }
 }

@@ -13,7 +13,6 @@ use domain::{
     clock::{Clock, Entropy, new_id},
     mcp_server::ServerRecord,
 };
-use egress::{Egress, EgressConfig};
 use futures::StreamExt;
 use llm::{FinishReason, GenerationRequest, ModelError, ModelEvent, ModelProvider, PromptMessage};
 use mcpclient::{ClientConfig, McpClients, Target};
@@ -34,6 +33,7 @@ use store::{
     chats::{ChatRecord, Transition, chat_get_any, chat_get_for_update, chat_insert, chat_transition},
     messages::{NewMessage, PageRequest, message_insert, message_page},
 };
+use testkit::egress::{Egress, EgressConfig};
 use testkit::fake_mcp::FakeMcp;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;

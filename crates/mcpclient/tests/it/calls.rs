@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use api::messages::ResultContent;
-use axum::{http::StatusCode, response::IntoResponse};
+use testkit::axum::{http::StatusCode, response::IntoResponse};
 use patchbay_mcpclient::{CallOutcome, Timeouts};
 use serde_json::{Value, json};
 use tokio::time::Instant;

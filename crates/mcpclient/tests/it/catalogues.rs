@@ -8,7 +8,8 @@ use std::{
     time::Duration,
 };
 
-use axum::http::StatusCode;
+use testkit::axum;
+use testkit::axum::http::StatusCode;
 use patchbay_mcpclient::{Catalogue, McpError, McpErrorKind, Timeouts};
 use serde_json::{Value, json};
 

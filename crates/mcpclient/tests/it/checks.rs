@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::{http::StatusCode, response::IntoResponse};
+use testkit::axum::{http::StatusCode, response::IntoResponse};
 use patchbay_mcpclient::{McpErrorKind, Timeouts};
 use serde_json::json;
 

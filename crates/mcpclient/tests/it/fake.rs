@@ -11,7 +11,8 @@ use std::{
     time::Duration,
 };
 
-use axum::{
+use testkit::axum;
+use testkit::axum::{
     Router,
     body::{Body, Bytes},
     extract::State,

@@ -22,7 +22,7 @@ async fn start(name: &str) -> Sample {
     let _ = std::fs::remove_dir_all(&dir);
     let stop = CancellationToken::new();
     let (tell, told) = oneshot::channel();
-    let serving = samplemcp::serve(
+    let serving = testkit::samplemcp::serve(
         "127.0.0.1:0".parse().unwrap(),
         dir.clone(),
         move |addr| tell.send(addr).unwrap(),
@@ -30,7 +30,7 @@ async fn start(name: &str) -> Sample {
     );
     tokio::spawn(async move { serving.await.unwrap() });
     let addr = told.await.unwrap();
-    let target = fake::target(&format!("http://{addr}{}", samplemcp::PATH));
+    let target = fake::target(&format!("http://{addr}{}", testkit::samplemcp::PATH));
     Sample { target, dir, _stop: stop.drop_guard() }
 }
 

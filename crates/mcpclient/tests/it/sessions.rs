@@ -9,8 +9,8 @@ use std::{
     time::Duration,
 };
 
-use axum::http::StatusCode;
-use axum::response::IntoResponse;
+use testkit::axum::http::StatusCode;
+use testkit::axum::response::IntoResponse;
 use patchbay_mcpclient::{CallOutcome, Timeouts};
 use serde_json::json;
 use uuid::Uuid;

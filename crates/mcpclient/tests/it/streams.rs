@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::{http::StatusCode, response::IntoResponse};
+use testkit::axum::{http::StatusCode, response::IntoResponse};
 use patchbay_mcpclient::{CallOutcome, Timeouts};
 use serde_json::{Value, json};
 use tokio::{sync::mpsc, time::Instant};

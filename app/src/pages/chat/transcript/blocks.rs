@@ -103,9 +103,12 @@ impl Frame {
 
 /// Outcomes worth a line: servers the turn goes on without.
 pub fn troubled(outcomes: &[ServerOutcome]) -> impl Iterator<Item = &ServerOutcome> {
-    outcomes
-        .iter()
-        .filter(|server| !matches!(server.outcome, ConnectOutcome::Connected | ConnectOutcome::Skipped))
+    outcomes.iter().filter(|server| match server.outcome {
+        ConnectOutcome::Connected => false,
+        // Skipped with a reason is a server that cannot be used, such as one whose secret is missing.
+        ConnectOutcome::Skipped => !server.error.is_empty(),
+        ConnectOutcome::Timeout | ConnectOutcome::Error | ConnectOutcome::NoTools => true,
+    })
 }
 
 impl Transcript {

@@ -1,0 +1,87 @@
+//! `cargo xtask bench …`: figures of the real binary, as JSON that can be kept in `bench/`.
+//!
+//! Nothing of ours is linked in: the binary is started as a process and spoken to over loopback, so the figures are
+//! those an operator would see. `bench/README.md` says what each figure means.
+
+mod disk;
+mod http;
+mod machine;
+mod proc_fs;
+mod report;
+mod server;
+mod smoke;
+mod statistics;
+mod workload;
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, bail};
+use clap::{Args, Subcommand};
+
+use crate::assets::Mode;
+use crate::workspace::Workspace;
+use crate::{process, serve};
+
+#[derive(Args)]
+pub(crate) struct BenchArgs {
+    #[command(subcommand)]
+    which: Which,
+}
+
+#[derive(Subcommand)]
+enum Which {
+    /// One to two minutes: start, idle memory, sizes, the list of servers, whole turns
+    Smoke(SmokeArgs),
+}
+
+#[derive(Args)]
+struct SmokeArgs {
+    /// Measure the debug build, to try the benchmark itself; its figures say nothing about the product
+    #[arg(long)]
+    debug: bool,
+    /// Measure the binary as it lies in the target folder instead of building first
+    #[arg(long)]
+    no_build: bool,
+}
+
+/// Builds, measures, and prints one JSON object on standard output; progress goes to standard error.
+///
+/// A goal that is missed is a figure, not a failure: it stands in the JSON as `"met": false`.
+///
+/// # Errors
+/// When the build fails, when the binary does not do what the benchmark asks of it, or when this is not Linux.
+pub(crate) fn run(workspace: &Workspace, args: &BenchArgs) -> Result<()> {
+    let Which::Smoke(smoke) = &args.which;
+    if !cfg!(target_os = "linux") {
+        bail!("the benchmark reads memory and processor time from /proc, which only Linux has");
+    }
+    let mode = Mode::from_release(!smoke.debug);
+    if !smoke.no_build {
+        build(workspace, mode)?;
+    }
+    let binary = serve::binary(workspace, mode);
+    if !binary.is_file() {
+        bail!("{} is not there; leave out --no-build", workspace.shown(&binary));
+    }
+    let report = smoke::measure(workspace, mode, &binary)?;
+    println!("{report:#}");
+    Ok(())
+}
+
+/// A build in a process of its own, because the steps of a build announce themselves on standard output, which here
+/// belongs to the report.
+fn build(workspace: &Workspace, mode: Mode) -> Result<()> {
+    let own = std::env::current_exe().context("cannot find the path of xtask itself")?;
+    let mut command = Command::new(own);
+    command.current_dir(workspace.root()).arg("build");
+    if mode == Mode::Release {
+        command.arg("--release");
+    }
+    process::run(command.stdin(Stdio::null()).stdout(std::io::stderr()))
+}
+
+/// One line of progress. A closed standard error is no reason to stop measuring.
+fn progress(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "==> {line}");
+}
