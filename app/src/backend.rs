@@ -6,11 +6,15 @@
 use crate::error::UiError;
 use api::{
     Uuid,
-    chats::{Chat, ChatCreate, ChatCreated, ChatUpdate, MessageCreate, MessageEdit, MessagePage, MessageSent},
+    chats::{
+        Chat, ChatCreate, ChatCreated, ChatUpdate, MessageCreate, MessageEdit, MessagePage, MessageSent,
+    },
     check::CheckReport,
     models::{Model, ModelCreate, ModelUpdate, Provider, ProviderCreate, ProviderUpdate},
     servers::{McpServer, ServerWrite},
-    users::{BuildInfo, PasswordChange, Session, Token, TokenCreate, TokenCreated, User, UserCreate, UserUpdate},
+    users::{
+        BuildInfo, PasswordChange, Session, Token, TokenCreate, TokenCreated, User, UserCreate, UserUpdate,
+    },
 };
 use async_trait::async_trait;
 use leptos::prelude::use_context;
@@ -31,7 +35,12 @@ pub trait Backend: Send + Sync + 'static {
     async fn server_get(&self, id: Uuid) -> UiResult<McpServer>;
     async fn server_create(&self, write: ServerWrite) -> UiResult<McpServer>;
     /// `if_match`: the ETag the form was loaded with; a stale one is refused.
-    async fn server_update(&self, id: Uuid, write: ServerWrite, if_match: Option<String>) -> UiResult<McpServer>;
+    async fn server_update(
+        &self,
+        id: Uuid,
+        write: ServerWrite,
+        if_match: Option<String>,
+    ) -> UiResult<McpServer>;
     async fn server_delete(&self, id: Uuid) -> UiResult<()>;
     async fn server_check(&self, id: Uuid) -> UiResult<CheckReport>;
     /// The private destinations that may be dialled, as the operator set them.

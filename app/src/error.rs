@@ -34,7 +34,9 @@ impl UiError {
     pub fn internal(_cause: &str) -> Self {
         Self {
             kind: UiErrorKind::Internal,
-            body: ErrorBody::message("Something went wrong on the server. Try again; if it stays, ask your administrator to read the log."),
+            body: ErrorBody::message(
+                "Something went wrong on the server. Try again; if it stays, ask your administrator to read the log.",
+            ),
         }
     }
 

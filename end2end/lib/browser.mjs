@@ -6,6 +6,7 @@ import path from 'node:path';
 
 import { chromium } from 'playwright-core';
 
+import { watchListeners } from './alive.mjs';
 import { required, resultsDir } from './paths.mjs';
 
 const FLAGS = [
@@ -17,7 +18,8 @@ const FLAGS = [
   '--disable-component-update',
   '--disable-sync',
 ];
-const ACTION_DEADLINE_MS = 15_000;
+// Generous: the tests also run on loaded machines, and a condition that comes true ends the wait at once.
+const ACTION_DEADLINE_MS = 30_000;
 
 /** Starts the browser with a fresh profile. One per test file is enough; contexts keep tests apart. */
 export function startBrowser() {
@@ -34,6 +36,7 @@ export function startBrowser() {
 export async function openPage(browser, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 860 }, ...options });
   context.setDefaultTimeout(ACTION_DEADLINE_MS);
+  await context.addInitScript(watchListeners);
   const page = await context.newPage();
   return { context, page, console: watchConsole(page) };
 }

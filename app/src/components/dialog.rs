@@ -28,7 +28,18 @@ pub fn Modal(
     });
     let children = StoredValue::new(children);
     view! {
-        <dialog class="modal" node_ref=node aria-label=move || open.get().then(|| title.get()) on:close=move |_| open.set(false)>
+        // `Esc` closes the dialog natively and means nothing to the page behind it, where it would stop a running turn.
+        <dialog
+            class="modal"
+            node_ref=node
+            aria-label=move || open.get().then(|| title.get())
+            on:close=move |_| open.set(false)
+            on:keydown=|event| {
+                if event.key() == "Escape" {
+                    event.stop_propagation();
+                }
+            }
+        >
             <Show when=move || open.get()>
                 <div class="modal-head">
                     <h2>{move || title.get()}</h2>

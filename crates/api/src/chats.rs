@@ -92,8 +92,6 @@ pub struct ChatCreate {
     /// Omitted or null: the server defaults (behaviour 16). `[]`: only forced ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mcp_server_ids: Option<Vec<Uuid>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub labels: Option<BTreeMap<String, String>>,
     /// Accepted and ignored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub organization_id: Option<Uuid>,
@@ -113,7 +111,8 @@ pub struct MessageCreate {
     pub mcp_server_ids: Option<Vec<Uuid>>,
 }
 
-/// `PATCH /api/experimental/chats/{id}/messages/{m}`: edit a user message and rerun from there. Without `content` the same text runs again.
+/// `PATCH /api/experimental/chats/{id}/messages/{m}`: edit a user message and rerun from there. Without `content`
+/// the same text runs again; after a failed turn it goes on where it failed, so that no finished tool runs twice.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MessageEdit {
@@ -131,10 +130,6 @@ pub struct MessageEdit {
 pub struct ChatUpdate {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub archived: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub labels: Option<BTreeMap<String, String>>,
 }
 
 /// A server the turn cannot use until the caller acts.

@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 use std::{collections::BTreeMap, time::Duration};
 use store::{
     Session, Write,
-    chats::{self, ChatRecord, IdempotencyRecord, Transition},
+    chats::{self, ChatRecord, IdempotencyRecord, LeaseChange, Transition},
     mcp_servers,
     messages::{self, NewMessage, PageRequest},
 };
@@ -28,8 +28,6 @@ use store::{
 const MESSAGE_BYTES: usize = 512 * 1024;
 const MESSAGE_PARTS: usize = 64;
 const TITLE_CHARS: usize = 200;
-const LABELS: usize = 50;
-const LABEL_CHARS: usize = 256;
 /// Page sizes of messages and of the chat list (behaviour 17).
 const MESSAGES_PAGE: i64 = 50;
 const MESSAGES_PAGE_MAX: i64 = 200;
@@ -54,16 +52,6 @@ fn prompt_text(parts: &[Part]) -> String {
     texts.collect::<Vec<_>>().join("\n")
 }
 
-fn check_labels(labels: &BTreeMap<String, String>, wrong: &mut Vec<Validation>) {
-    if labels.len() > LABELS {
-        wrong.push(Validation::new("labels", format!("At most {LABELS} labels.")));
-    }
-    let too_long = |text: &String| text.is_empty() || text.chars().count() > LABEL_CHARS;
-    if labels.keys().any(too_long) || labels.values().any(|value| value.chars().count() > LABEL_CHARS) {
-        wrong.push(Validation::new("labels", format!("Names take 1 to {LABEL_CHARS} characters, values up to {LABEL_CHARS}.")));
-    }
-}
-
 /// What a request asked for, as a hash: a repeated key with another request is a mistake of the caller.
 fn request_hash(request: &impl serde::Serialize, about: &str) -> Result<Vec<u8>> {
     let text = serde_json::to_string(request).map_err(|e| Error::internal("request hash", e))?;
@@ -86,29 +74,47 @@ impl Service {
     }
 
     /// The repeated request's first answer, if `key` was used before.
-    async fn replayed(&self, owner: Uuid, key: Option<&str>, hash: &[u8]) -> Result<Option<IdempotencyRecord>> {
+    async fn replayed(&self, session: &mut Session, owner: Uuid, key: Option<&str>, hash: &[u8]) -> Result<Option<IdempotencyRecord>> {
         let Some(key) = key else { return Ok(None) };
-        let mut session = self.db().read().await?;
-        let Some(found) = chats::idempotency_find(&mut session, owner, key).await? else { return Ok(None) };
+        let Some(found) = chats::idempotency_find(session, owner, key).await? else { return Ok(None) };
         if found.request_hash != hash {
             return Err(Error::conflict("This Idempotency-Key was used for a different request. Use a new one."));
         }
         Ok(Some(found))
     }
 
-    async fn remember(&self, write: &mut Write, owner: Uuid, key: Option<&str>, hash: Vec<u8>, message: &ChatMessage) -> Result<()> {
-        let Some(key) = key else { return Ok(()) };
+    /// Notes what `key` made; false when the same request got there first on another connection: the caller then drops its
+    /// transaction and replays.
+    async fn remember(&self, write: &mut Write, owner: Uuid, key: Option<&str>, hash: &[u8], message: &ChatMessage) -> Result<bool> {
+        let Some(key) = key else { return Ok(true) };
         let record = IdempotencyRecord {
-            request_hash: hash,
+            request_hash: hash.to_vec(),
             chat_id: message.chat_id,
             message_id: message.id,
             created_at: self.now(),
         };
-        chats::idempotency_put(write, owner, key, &record).await.map_err(|error| match error {
-            // The same request at the same time on another connection: the caller's next try finds its answer.
-            store::StoreError::Conflict { .. } => Error::conflict("The same request is being worked on. Try again in a moment."),
-            other => other.into(),
-        })
+        match chats::idempotency_put(write, owner, key, &record).await {
+            Ok(()) => Ok(true),
+            Err(store::StoreError::Conflict { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn chat_replay(&self, ctx: &OpContext, found: &IdempotencyRecord) -> Result<ChatCreated> {
+        let mut session = self.db().read().await?;
+        let chat = self.chat_own(ctx, &mut session, found.chat_id).await?;
+        let first = messages::message_get(&mut session, chat.id, found.message_id).await?;
+        let visible = self.visible_servers(ctx, &mut session).await?;
+        let auth_required = auth_required(self, &visible, &chat.mcp_server_ids);
+        Ok(ChatCreated { auth_required, messages: first.into_iter().collect(), warnings: Vec::new(), chat: chat.to_wire() })
+    }
+
+    async fn message_replay(&self, ctx: &OpContext, found: &IdempotencyRecord) -> Result<MessageSent> {
+        let mut session = self.db().read().await?;
+        let chat = self.chat_own(ctx, &mut session, found.chat_id).await?;
+        let message = messages::message_get(&mut session, chat.id, found.message_id).await?.ok_or(Error::NotFound)?;
+        let visible = self.visible_servers(ctx, &mut session).await?;
+        Ok(sent(message, chat.status, Vec::new(), auth_required(self, &visible, &chat.mcp_server_ids)))
     }
 
     /// Tells who watches, then the daemon. Both are hints: the row is the truth.
@@ -130,21 +136,18 @@ impl Service {
     pub async fn chat_create(&self, ctx: &OpContext, request: ChatCreate, key: Option<&str>) -> Result<ChatCreated> {
         let owner = ctx.require()?.user.id;
         let hash = request_hash(&request, "chat")?;
-        if let Some(found) = self.replayed(owner, key, &hash).await? {
-            let mut session = self.db().read().await?;
-            let chat = chats::chat_get(&mut session, owner, found.chat_id).await?.ok_or(Error::NotFound)?;
-            let first = messages::message_get(&mut session, chat.id, found.message_id).await?;
-            let warnings = Vec::new();
-            return Ok(ChatCreated { auth_required: Vec::new(), messages: first.into_iter().collect(), warnings, chat: chat.to_wire() });
+        let mut session = self.db().read().await?;
+        if let Some(found) = self.replayed(&mut session, owner, key, &hash).await? {
+            drop(session);
+            return self.chat_replay(ctx, &found).await;
         }
+        drop(session);
         let mut wrong = Vec::new();
         let content = text_parts(&request.content, &mut wrong);
         let client_type = request.client_type.clone().unwrap_or_else(|| "api".to_owned());
         if !matches!(client_type.as_str(), "ui" | "api") {
             wrong.push(Validation::new("client_type", "Use ui or api."));
         }
-        let labels = request.labels.clone().unwrap_or_default();
-        check_labels(&labels, &mut wrong);
         self.check_model(ctx, request.model_config_id, &mut wrong).await?;
         let mut session = self.db().read().await?;
         let visible = self.visible_servers(ctx, &mut session).await?;
@@ -166,7 +169,7 @@ impl Service {
             last_error: None,
             model_config_id: request.model_config_id,
             mcp_server_ids: selection.ids.clone(),
-            labels,
+            labels: BTreeMap::new(),
             archived: false,
             client_type,
             snapshot_version: 1,
@@ -180,9 +183,19 @@ impl Service {
             updated_at: now,
         };
         let mut write = self.db().write().await?;
+        if let Some(found) = self.replayed(&mut write, owner, key, &hash).await? {
+            drop(write);
+            return self.chat_replay(ctx, &found).await;
+        }
         chats::chat_insert(&mut write, &record).await?;
         let message = messages::message_insert(&mut write, user_message(&record, content, now)).await?;
-        self.remember(&mut write, owner, key, hash, &message).await?;
+        if !self.remember(&mut write, owner, key, &hash, &message).await? {
+            drop(write);
+            let mut session = self.db().read().await?;
+            let found = self.replayed(&mut session, owner, key, &hash).await?;
+            drop(session);
+            return self.chat_replay(ctx, &found.ok_or_else(|| Error::conflict("Try again."))?).await;
+        }
         write.commit().await?;
         self.turn_announce(&record, &message);
         let auth_required = auth_required(self, &visible, &record.mcp_server_ids);
@@ -218,10 +231,10 @@ impl Service {
         Ok(self.chat_own(ctx, &mut session, id).await?.to_wire())
     }
 
-    /// Title, archived, labels.
+    /// The title.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Invalid`], [`Error::Conflict`] when a turn is running and it should be archived.
+    /// [`Error::NotFound`], [`Error::Invalid`].
     pub async fn chat_update(&self, ctx: &OpContext, id: Uuid, request: ChatUpdate) -> Result<Chat> {
         let owner = ctx.require()?.user.id;
         let mut wrong = Vec::new();
@@ -231,25 +244,14 @@ impl Service {
                 wrong.push(Validation::new("title", format!("Use 1 to {TITLE_CHARS} characters on one line.")));
             }
         }
-        if let Some(labels) = &request.labels {
-            check_labels(labels, &mut wrong);
-        }
         if !wrong.is_empty() {
             return Err(Error::invalid(wrong));
         }
         let mut write = self.db().write().await?;
         let mut record = chats::chat_get_for_update(&mut write, owner, id).await?.ok_or(Error::NotFound)?;
-        if let Some(archived) = request.archived {
-            let event = if archived { ChatEvent::Archive } else { ChatEvent::Unarchive };
-            let state = ChatState { status: record.status, archived: record.archived };
-            record.archived = transition(state, event).map_err(|e| Error::conflict(e.to_string()))?.archived;
-        }
         if let Some(title) = request.title {
             record.title = title.trim().to_owned();
             record.title_source = "user".to_owned();
-        }
-        if let Some(labels) = request.labels {
-            record.labels = labels;
         }
         record.updated_at = self.now();
         chats::chat_update_fields(&mut write, &record).await?;
@@ -308,32 +310,35 @@ impl Service {
     pub async fn message_send(&self, ctx: &OpContext, id: Uuid, request: MessageCreate, key: Option<&str>) -> Result<MessageSent> {
         let owner = ctx.require()?.user.id;
         let hash = request_hash(&request, &id.to_string())?;
-        if let Some(found) = self.replayed(owner, key, &hash).await? {
-            let mut session = self.db().read().await?;
-            let chat = self.chat_own(ctx, &mut session, id).await?;
-            let message = messages::message_get(&mut session, id, found.message_id).await?.ok_or(Error::NotFound)?;
-            return Ok(sent(message, chat.status, Vec::new(), Vec::new()));
-        }
         let mut wrong = Vec::new();
         let content = text_parts(&request.content, &mut wrong);
         self.check_model(ctx, request.model_config_id, &mut wrong).await?;
         let mut write = self.db().write().await?;
         let record = chats::chat_get_for_update(&mut write, owner, id).await?.ok_or(Error::NotFound)?;
+        // Under the row lock: of two equal requests at once the second finds what the first made.
+        if let Some(found) = self.replayed(&mut write, owner, key, &hash).await? {
+            drop(write);
+            return self.message_replay(ctx, &found).await;
+        }
         let visible = self.visible_servers(ctx, &mut write).await?;
         let selection = select(&visible, &record, request.mcp_server_ids.as_deref(), &mut wrong);
         if !wrong.is_empty() {
             return Err(Error::invalid(wrong));
         }
         let now = self.now();
-        let record = begin_turn(&mut write, record, ChatEvent::Send, request.model_config_id, selection.ids, now).await?;
+        let lease = self.deps().chatd.lease_on_send();
+        let record = begin_turn(&mut write, record, Begin::Send, lease, request.model_config_id, selection.ids, now).await?;
         let message = messages::message_insert(&mut write, user_message(&record, content, now)).await?;
-        self.remember(&mut write, owner, key, hash, &message).await?;
+        if !self.remember(&mut write, owner, key, &hash, &message).await? {
+            return Err(Error::conflict("This Idempotency-Key was used for another chat at the same time. Use a new one."));
+        }
         write.commit().await?;
         self.turn_announce(&record, &message);
         Ok(sent(message, record.status, selection.warnings, auth_required(self, &visible, &record.mcp_server_ids)))
     }
 
-    /// Edits a user message and reruns from there; without content the same text runs again (a retry).
+    /// Edits a user message and reruns from there. Without content the same text runs again; after a failed turn that goes on where
+    /// the turn failed: what its tools have done stays, and nothing is done twice.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Invalid`], [`Error::Conflict`] while a turn is running.
@@ -354,10 +359,17 @@ impl Service {
             return Err(Error::invalid(wrong));
         }
         let now = self.now();
-        let record = begin_turn(&mut write, record, ChatEvent::Edit, request.model_config_id, selection.ids, now).await?;
-        messages::messages_hide_after(&mut write, id, message_id).await?;
-        let content = content.unwrap_or(current.content);
-        let message = messages::message_replace(&mut write, id, message_id, content).await?.ok_or(Error::NotFound)?;
+        let retry = content.is_none() && record.status == ChatStatus::Error;
+        let (begin, hide_after) = if retry { resume_point(&mut write, id, message_id).await? } else { (Begin::Edit, Some(message_id)) };
+        let lease = self.deps().chatd.lease_on_send();
+        let record = begin_turn(&mut write, record, begin, lease, request.model_config_id, selection.ids, now).await?;
+        if let Some(after) = hide_after {
+            messages::messages_hide_after(&mut write, id, after).await?;
+        }
+        let message = match content {
+            Some(content) => messages::message_replace(&mut write, id, message_id, content).await?.ok_or(Error::NotFound)?,
+            None => current,
+        };
         write.commit().await?;
         self.turn_announce(&record, &message);
         Ok(sent(message, record.status, selection.warnings, auth_required(self, &visible, &record.mcp_server_ids)))
@@ -385,7 +397,10 @@ impl Service {
             write.commit().await?;
             moved.ok_or_else(|| Error::conflict("The chat changed meanwhile. Try again."))?
         };
-        self.deps().chatd.interrupt(id);
+        // Only for a turn that the row knows: a Stop that comes late must not hit the next one.
+        if record.status == ChatStatus::Interrupting {
+            self.deps().chatd.interrupt(id);
+        }
         self.status_announce(&record);
         Ok(record.to_wire())
     }
@@ -423,16 +438,44 @@ fn select(visible: &[ServerRecord], record: &ChatRecord, requested: Option<&[Uui
     })
 }
 
+/// How a turn begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Begin {
+    /// After a new message, or going on after a failure: the history only grows.
+    Send,
+    /// After a rewrite of the history: every reader starts anew.
+    Edit,
+}
+
+/// Where a failed turn of the message goes on: after its finished tools if they are the last thing that happened, without the torso
+/// of a broken answer; from the message itself otherwise. The second value is the message after which everything is hidden.
+async fn resume_point(write: &mut Write, chat: Uuid, message_id: i64) -> Result<(Begin, Option<i64>)> {
+    let page = PageRequest { before_id: None, after_id: Some(message_id), limit: MESSAGES_PAGE_MAX };
+    let (later, more) = messages::message_page(write, chat, page).await?;
+    let rewrite = (Begin::Edit, Some(message_id));
+    if more || later.iter().any(|message| message.role == MessageRole::User) {
+        return Ok(rewrite);
+    }
+    Ok(match later.last() {
+        None => (Begin::Send, None),
+        Some(last) if last.role == MessageRole::Tool => (Begin::Send, None),
+        Some(last) if last.interrupted => (Begin::Edit, Some(last.id - 1)),
+        Some(_) => rewrite,
+    })
+}
+
 /// Moves the chat to `running` under the row lock, with the model and servers of the message.
 async fn begin_turn(
     write: &mut Write,
     mut record: ChatRecord,
-    event: ChatEvent,
+    begin: Begin,
+    lease: LeaseChange,
     model: Option<Uuid>,
     servers: Vec<Uuid>,
     now: Timestamp,
 ) -> Result<ChatRecord> {
     let state = ChatState { status: record.status, archived: record.archived };
+    let event = if begin == Begin::Edit { ChatEvent::Edit } else { ChatEvent::Send };
     let next = transition(state, event).map_err(|e| Error::conflict(e.to_string()))?;
     if model.is_some_and(|id| record.model_config_id != Some(id)) || servers != record.mcp_server_ids {
         record.model_config_id = model.or(record.model_config_id);
@@ -440,8 +483,9 @@ async fn begin_turn(
         record.updated_at = now;
         chats::chat_update_fields(write, &record).await?;
     }
-    let step = Transition::to(next.status, now);
-    let step = if event == ChatEvent::Edit { step.rewrite() } else { step.history() };
+    // The runner of this process starts under the lease taken here: one commit less in every turn.
+    let step = Transition::to(next.status, now).lease(lease);
+    let step = if begin == Begin::Edit { step.rewrite() } else { step.history() };
     let moved = chats::chat_transition(write, &record.fence(), &step).await?;
     moved.ok_or_else(|| Error::conflict("The chat changed meanwhile. Try again."))
 }

@@ -1,6 +1,6 @@
 //! The live stream of a chat, for its owner and as long as they may see it (behaviour 19).
 
-use crate::{Error, OpContext, Result, Service, chats::render_message};
+use crate::{Error, OpContext, Result, Service, chats::render_message, mcp_check::outcome_words};
 use api::{
     Uuid,
     stream::{StreamEvent, StreamPayload},
@@ -40,7 +40,8 @@ impl Service {
         self.chat_own(ctx, &mut session, id).await?;
         drop(session);
         let events = chatd::follow(self.db().clone(), self.deps().chatd.hub().clone(), id, Resume { last_event_id, after_id });
-        let events = events.filter_map(move |(id, event)| async move { to_wire(id, &event, rendered) });
+        let view = View { rendered, unredacted: Self::viewer(ctx).unredacted };
+        let events = events.filter_map(move |(id, event)| async move { to_wire(id, &event, view) });
         let ended = access_lost(self.clone(), ctx.clone(), id);
         Ok(events.take_until(Box::pin(ended)))
     }
@@ -65,13 +66,30 @@ async fn access_lost(service: Service, ctx: OpContext, id: Uuid) {
     }
 }
 
-fn to_wire(id: impl ToString, event: &Arc<StreamEvent>, rendered: bool) -> Option<RenderedEvent> {
+/// How events are shown.
+#[derive(Debug, Clone, Copy)]
+struct View {
+    /// Text of committed messages comes with markup.
+    rendered: bool,
+    /// The reader may know where servers are.
+    unredacted: bool,
+}
+
+fn to_wire(id: impl ToString, event: &Arc<StreamEvent>, view: View) -> Option<RenderedEvent> {
     let name = event.payload.event_name();
-    let data = match (&event.payload, rendered) {
-        (StreamPayload::Message { message }, true) => {
+    let with = |payload| serde_json::to_string(&StreamEvent { chat_id: event.chat_id, payload });
+    let data = match &event.payload {
+        StreamPayload::Message { message } if view.rendered => {
             let mut message = message.clone();
             render_message(&mut message);
-            serde_json::to_string(&StreamEvent { chat_id: event.chat_id, payload: StreamPayload::Message { message } })
+            with(StreamPayload::Message { message })
+        }
+        StreamPayload::McpStatus { mcp_status } if !view.unredacted => {
+            let mut mcp_status = mcp_status.clone();
+            for server in mcp_status.iter_mut().filter(|server| !server.error.is_empty()) {
+                server.error = outcome_words(server.outcome, &server.display_name);
+            }
+            with(StreamPayload::McpStatus { mcp_status })
         }
         _ => serde_json::to_string(&**event),
     };

@@ -72,7 +72,12 @@ impl Service {
             Ok(result) => result,
             Err(error) => {
                 report.outcome = if error.is_timeout() { ConnectOutcome::Timeout } else { ConnectOutcome::Error };
-                report.error = error.public_message();
+                // Host, port and the operator's settings are hidden from members, as the URL is (behaviour 3).
+                report.error = if Self::viewer(ctx).unredacted {
+                    error.public_message()
+                } else {
+                    outcome_words(report.outcome, &stored.record.display_name)
+                };
                 return Ok(report);
             }
         };
@@ -117,6 +122,17 @@ impl Service {
         report.connect_ms = Some(result.connect_ms);
         report.list_ms = Some(result.list_ms);
         Ok(report)
+    }
+}
+
+/// What a member is told of an outcome: nothing of where the server is.
+pub(crate) fn outcome_words(outcome: ConnectOutcome, server: &str) -> String {
+    match outcome {
+        ConnectOutcome::Connected => String::new(),
+        ConnectOutcome::Timeout => format!("{server} did not answer in time."),
+        ConnectOutcome::Error => format!("{server} could not be reached."),
+        ConnectOutcome::NoTools => format!("{server} offers no tools."),
+        ConnectOutcome::Skipped => format!("{server} cannot be used as it is set up."),
     }
 }
 

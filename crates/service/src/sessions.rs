@@ -2,7 +2,7 @@
 
 use crate::{Caller, Error, OpContext, RequestInfo, Result, Service, audit::Act};
 use api::{
-    Uuid,
+    Timestamp, Uuid,
     users::{LoginRequest, Session, User, UserStatus},
 };
 use base64::Engine as _;
@@ -100,7 +100,8 @@ impl Service {
         let mut write = self.db().write().await?;
         credentials::credential_insert(&mut write, &credential, &token_hash(&token)).await?;
         login_attempts::login_attempts_clear(&mut write, &account_key).await?;
-        login_attempts::login_attempts_clear(&mut write, &format!("address:{}", request_info.address)).await?;
+        // Only this attempt is given back: an address that guesses at other accounts does not get a new window by one own login.
+        login_attempts::login_attempt_refund(&mut write, &format!("address:{}", request_info.address)).await?;
         self.audit(&mut write, &ctx, Act::on("session.login", "user", record.user.id, &record.user.username)).await?;
         write.commit().await?;
         Ok((record.user, token))
@@ -133,9 +134,10 @@ impl Service {
                 }
                 CredentialKind::Token => credential.expires_at,
             };
-            let mut write = self.db().write().await?;
-            credentials::credential_touch(&mut write, credential.id, now, expires_at).await?;
-            write.commit().await?;
+            // Not worth a request: with a full disk, reading goes on (threats 92).
+            if let Err(error) = self.credential_touch(credential.id, now, expires_at).await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "the last use of a credential was not noted");
+            }
         }
         Ok(Some(Caller {
             is_session: credential.kind == CredentialKind::Session,
@@ -144,12 +146,23 @@ impl Service {
         }))
     }
 
-    /// Ends the caller's session. With an API token nothing but that token's own removal would do: that is `token_delete`.
+    async fn credential_touch(&self, id: Uuid, now: Timestamp, expires_at: Timestamp) -> Result<()> {
+        let mut write = self.db().write().await?;
+        credentials::credential_touch(&mut write, id, now, expires_at).await?;
+        write.commit().await?;
+        Ok(())
+    }
+
+    /// Ends the caller's session.
     ///
     /// # Errors
-    /// [`Error::Unauthorized`].
+    /// [`Error::Unauthorized`]; [`Error::Invalid`] with an API token, which would live on.
     pub async fn session_logout(&self, ctx: &OpContext) -> Result<()> {
         let caller = ctx.require()?;
+        if !caller.is_session {
+            let message = "An API token does not log out. Delete it under /api/v2/users/me/keys to end it.".to_owned();
+            return Err(Error::Invalid { message, validations: Vec::new() });
+        }
         let mut write = self.db().write().await?;
         if credentials::credential_delete(&mut write, caller.user.id, CredentialKind::Session, caller.credential_id).await? {
             self.audit(&mut write, ctx, Act::on("session.logout", "user", caller.user.id, &caller.user.username)).await?;

@@ -117,6 +117,8 @@ impl Service {
             None => None,
         };
         let mut write = self.db().write().await?;
+        // Two owners demoting each other at once must not both pass.
+        users::users_lock(&mut write).await?;
         let mut record = users::user_get_for_update(&mut write, id).await?.ok_or(Error::NotFound)?;
         if record.user != current.user {
             return Err(Error::conflict("Somebody else changed this account meanwhile. Load it again and repeat your change."));
@@ -162,6 +164,7 @@ impl Service {
             return Err(Error::conflict("You cannot delete your own account. Ask another owner or admin."));
         }
         let mut write = self.db().write().await?;
+        users::users_lock(&mut write).await?;
         let record = users::user_get_for_update(&mut write, id).await?.ok_or(Error::NotFound)?;
         let running = chats_busy(&mut write, id).await?;
         if !can_manage_user(&caller.user.roles, &record.user.roles, &[]) {

@@ -9,7 +9,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
-use std::{path::Path, str::FromStr, time::Duration};
+use std::{os::unix::fs::OpenOptionsExt as _, path::Path, str::FromStr, time::Duration};
 
 /// How long a caller waits for a connection, and SQLite's writer for the file's lock (threats 5, Database).
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -76,6 +76,9 @@ impl Db {
     }
 
     async fn open_sqlite(path: &Path) -> Result<Self> {
+        // Chats are in it: nobody else reads it, whatever the folder's mode is. The WAL takes over the mode.
+        let private = std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path);
+        private.map_err(|error| StoreError::Unavailable(sqlx::Error::Io(error)))?;
         // FULL: an acknowledged message survives a power cut (DESIGN, Storage). One writer: SQLite has one anyway, and a queue
         // of ours is fairer than its busy handler.
         let options = SqliteConnectOptions::new()

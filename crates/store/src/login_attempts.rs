@@ -26,6 +26,14 @@ pub async fn login_attempts_clear(write: &mut Write, key: &str) -> Result<()> {
     execute!(write, "DELETE FROM login_attempts WHERE key = $1", key).map(|_| ())
 }
 
+/// Gives one attempt for `key` back: it was no guess.
+///
+/// # Errors
+/// [`crate::StoreError::Unavailable`].
+pub async fn login_attempt_refund(write: &mut Write, key: &str) -> Result<()> {
+    execute!(write, "UPDATE login_attempts SET attempts = attempts - 1 WHERE key = $1 AND attempts > 0", key).map(|_| ())
+}
+
 /// Removes windows that began before `before`.
 ///
 /// # Errors

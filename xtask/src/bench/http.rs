@@ -105,7 +105,8 @@ impl Connection {
 
     fn head(&mut self, until: Instant) -> Result<Head> {
         let end = self.find(b"\r\n\r\n", until)?;
-        let text = String::from_utf8(self.take(end, MAX_HEAD, until)?).context("the answer's head is no text")?;
+        let text =
+            String::from_utf8(self.take(end, MAX_HEAD, until)?).context("the answer's head is no text")?;
         wire::parse_head(&text)
     }
 
@@ -223,15 +224,23 @@ mod tests {
         let mut connection = Connection::open(address).unwrap();
         let second = Duration::from_secs(5);
         let answer = connection.send(&get(second)).unwrap();
-        assert_eq!((answer.status, answer.header("x-ONE"), &answer.body[..]), (200, Some("a"), &b"hello"[..]));
-        let post =
-            Request { method: "POST", path: "/y", headers: &[], body: b"{\"a\":1}", deadline: second };
+        assert_eq!(
+            (answer.status, answer.header("x-ONE"), &answer.body[..]),
+            (200, Some("a"), &b"hello"[..])
+        );
+        let post = Request { method: "POST", path: "/y", headers: &[], body: b"{\"a\":1}", deadline: second };
         let answer = connection.send(&post).unwrap();
         assert_eq!((answer.status, &answer.body[..]), (201, &b"abc0123456789"[..]));
         assert_eq!(connection.send(&get(second)).unwrap().status, 204);
         let seen = serving.join().unwrap();
-        assert!(seen.starts_with(&format!("GET /x HTTP/1.1\r\nHost: {address}\r\nAccept: text/plain\r\n\r\n")), "{seen}");
-        assert!(seen.contains("POST /y HTTP/1.1\r\n") && seen.contains("Content-Length: 7\r\n\r\n{\"a\":1}"), "{seen}");
+        assert!(
+            seen.starts_with(&format!("GET /x HTTP/1.1\r\nHost: {address}\r\nAccept: text/plain\r\n\r\n")),
+            "{seen}"
+        );
+        assert!(
+            seen.contains("POST /y HTTP/1.1\r\n") && seen.contains("Content-Length: 7\r\n\r\n{\"a\":1}"),
+            "{seen}"
+        );
     }
 
     #[test]
@@ -246,12 +255,16 @@ mod tests {
 
     #[test]
     fn broken_answers_are_errors() {
-        for (answer, names) in [
-            (&[&b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort"[..]] as &[&[u8]], "closed"),
-            (&[b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nabc\r\n0\r\n\r\n"], "longer than it says"),
+        const CASES: [(&[&[u8]], &str); 4] = [
+            (&[b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort"], "closed"),
+            (
+                &[b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nabc\r\n0\r\n\r\n"],
+                "longer than it says",
+            ),
             (&[b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n"], "longer than the benchmark reads"),
             (&[b"SSH-2.0-x\r\n\r\n"], "no HTTP"),
-        ] {
+        ];
+        for (answer, names) in CASES {
             let (address, serving) = peer(answer);
             let mut connection = Connection::open(address).unwrap();
             let error = connection.send(&get(Duration::from_secs(5))).map(|_| ()).unwrap_err();

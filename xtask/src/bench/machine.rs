@@ -30,8 +30,7 @@ pub(super) fn commit(workspace: &Workspace) -> (Option<String>, Option<bool>) {
     };
     let commit = git(&["rev-parse", "HEAD"]).map(|text| text.trim().to_owned());
     // Without optional locks git writes nothing, not even its index.
-    let changed =
-        git(&["--no-optional-locks", "status", "--porcelain"]).map(|text| !text.trim().is_empty());
+    let changed = git(&["--no-optional-locks", "status", "--porcelain"]).map(|text| !text.trim().is_empty());
     (commit, changed)
 }
 

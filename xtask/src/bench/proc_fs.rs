@@ -101,7 +101,8 @@ mod tests {
 
     #[test]
     fn finds_the_tick_in_the_auxiliary_vector() {
-        let vector: Vec<u8> = [6_usize, 4096, AT_CLKTCK, 250, 0, 0].iter().flat_map(|w| w.to_ne_bytes()).collect();
+        let vector: Vec<u8> =
+            [6_usize, 4096, AT_CLKTCK, 250, 0, 0].iter().flat_map(|w| w.to_ne_bytes()).collect();
         assert_eq!(parse_auxv(&vector), Some(250));
         let without: Vec<u8> = [6_usize, AT_CLKTCK, 0, 0].iter().flat_map(|w| w.to_ne_bytes()).collect();
         assert_eq!(parse_auxv(&without), None, "a value is not a key");

@@ -42,12 +42,19 @@ impl Server {
     ///
     /// # Errors
     /// When it ends or is silent; with the end of its log.
-    pub(super) fn start(binary: &Path, data: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> Result<Self> {
+    pub(super) fn start(
+        binary: &Path,
+        data: &Path,
+        arguments: &[&str],
+        settings: &[(&str, &str)],
+    ) -> Result<Self> {
         fs::create_dir_all(data).with_context(|| format!("cannot create {}", data.display()))?;
         let log = data.join("bench.log");
         let log_file = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
         let mut command = Command::new(binary);
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"PATCHBAY_")) {
+        for (name, _) in
+            std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"PATCHBAY_"))
+        {
             command.env_remove(name);
         }
         command.arg("serve").args(arguments);
@@ -62,8 +69,9 @@ impl Server {
         let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut server = Self { child, lines, log, address: unknown, ready_after: Duration::ZERO };
         let (at, address) = server.line_after(READY, START)?;
-        server.address =
-            address.parse().with_context(|| format!("the ready line names no loopback address: {address}"))?;
+        server.address = address
+            .parse()
+            .with_context(|| format!("the ready line names no loopback address: {address}"))?;
         server.ready_after = at.saturating_duration_since(spawned);
         Ok(server)
     }
@@ -128,7 +136,11 @@ impl Server {
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {
-                    bail!("the server did not print {prefix:?} within {} s:\n{}", patience.as_secs(), self.log_end());
+                    bail!(
+                        "the server did not print {prefix:?} within {} s:\n{}",
+                        patience.as_secs(),
+                        self.log_end()
+                    );
                 }
                 Err(RecvTimeoutError::Disconnected) => {
                     bail!("the server ended before it printed {prefix:?}:\n{}", self.log_end());
@@ -179,12 +191,17 @@ mod tests {
 
     /// A program that plays the server: prints what it is told to and obeys SIGTERM.
     fn program(name: &str, script: &str) -> (PathBuf, PathBuf) {
-        let folder = std::env::temp_dir().join(format!("patchbay-xtask-{}-server-{name}", std::process::id()));
+        let folder =
+            std::env::temp_dir().join(format!("patchbay-xtask-{}-server-{name}", std::process::id()));
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).unwrap();
+        let text = folder.join("program.sh");
+        fs::write(&text, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&text, fs::Permissions::from_mode(0o755)).unwrap();
+        // Executed is a copy that another process wrote: a file that we had open for writing could still be open in
+        // the child that a test beside us is just starting, and the kernel does not execute such a file.
         let binary = folder.join("program");
-        fs::write(&binary, format!("#!/bin/sh\n{script}\n")).unwrap();
-        fs::set_permissions(&binary, fs::Permissions::from_mode(0o755)).unwrap();
+        process::run(Command::new("cp").arg(&text).arg(&binary)).unwrap();
         (binary, folder)
     }
 
@@ -192,8 +209,8 @@ mod tests {
     fn waits_for_the_ready_line_and_ends_the_process() {
         let (binary, folder) = program(
             "ready",
-            "echo noise; sleep 0.2; echo \"Patchbay is ready at http://127.0.0.1:1234\"\n\
-             echo \"Demo owner: o@demo.example  password: $1$SETTING\"\ntrap 'exit 0' TERM\nwhile :; do sleep 0.02; done",
+            "trap 'exit 0' TERM; echo noise; sleep 0.2; echo \"Patchbay is ready at http://127.0.0.1:1234\"\n\
+             echo \"Demo owner: o@demo.example  password: $1$SETTING\"\nwhile :; do sleep 0.02; done",
         );
         let mut server = Server::start(&binary, &folder, &["word-"], &[("SETTING", "x")]).unwrap();
         assert_eq!(server.address().port(), 1234);
@@ -217,7 +234,8 @@ mod tests {
 
     #[test]
     fn dropping_ends_the_process() {
-        let (binary, folder) = program("drop", "echo \"Patchbay is ready at http://127.0.0.1:1\"; exec sleep 60");
+        let (binary, folder) =
+            program("drop", "echo \"Patchbay is ready at http://127.0.0.1:1\"; exec sleep 60");
         let server = Server::start(&binary, &folder, &[], &[]).unwrap();
         let process = PathBuf::from(format!("/proc/{}", server.pid()));
         drop(server);

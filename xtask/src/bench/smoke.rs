@@ -23,6 +23,8 @@ const ASSETS_GOAL_KIB: f64 = 300.0;
 
 /// Starts of each kind; odd, so that the median is one of them.
 const STARTS: usize = 7;
+/// Between the ready line and the signal to end, so that a start is never measured together with an end.
+const SETTLE: Duration = Duration::from_millis(100);
 /// Quiet time before memory is read.
 const IDLE: Duration = Duration::from_secs(3);
 /// Servers registered beside the sample server, which `--demo` registers itself.
@@ -78,6 +80,8 @@ fn starts(binary: &Path, scratch: &Path, figures: &mut Figures) -> Result<()> {
         for times in [&mut first, &mut again] {
             let server = Server::start(binary, &data, &[], &[])?;
             times.push(server.ready_after());
+            workload::check_ready(server.address())?;
+            thread::sleep(SETTLE);
             server.stop()?;
         }
     }
@@ -153,7 +157,10 @@ fn list(server: &Server, owner: &mut Session, figures: &mut Figures) -> Result<(
     let before = proc_fs::cpu_time(server.pid())?;
     let times = Sample::new(owner.list_servers(LIST_REQUESTS, SERVERS + 1)?);
     let cpu = proc_fs::cpu_time(server.pid())?.saturating_sub(before);
-    figures.add("servers_list_p50_ms", Figure::new(times.percentile_ms(50), "ms").with("requests", LIST_REQUESTS));
+    figures.add(
+        "servers_list_p50_ms",
+        Figure::new(times.percentile_ms(50), "ms").with("requests", LIST_REQUESTS),
+    );
     figures.add("servers_list_p99_ms", Figure::new(times.percentile_ms(99), "ms"));
     figures.add("servers_list_cpu_ms", cpu_figure(cpu, LIST_REQUESTS)?);
     Ok(())
@@ -174,7 +181,9 @@ fn turns(server: &Server, user: &mut Session, figures: &mut Figures) -> Result<(
 fn cpu_figure(total: Duration, operations: usize) -> Result<Figure> {
     let tick_ms = 1000.0 / proc_fs::ticks_per_second()? as f64;
     let each = milliseconds(total) / operations as f64;
-    Ok(Figure::new(each, "ms").with("total", milliseconds(total)).with("resolution", tick_ms / operations as f64))
+    Ok(Figure::new(each, "ms")
+        .with("total", milliseconds(total))
+        .with("resolution", tick_ms / operations as f64))
 }
 
 #[cfg(test)]
@@ -192,7 +201,8 @@ mod tests {
 
     #[test]
     fn memory_is_shown_in_mebibytes() {
-        let figure = json!(memory_figure(proc_fs::Memory { pss: 40 * 1024, anonymous: 512 }).goal_at_most(40.0));
+        let figure =
+            json!(memory_figure(proc_fs::Memory { pss: 40 * 1024, anonymous: 512 }).goal_at_most(40.0));
         assert_eq!(figure["value"], 40.0);
         assert_eq!(figure["anonymous"], 0.5);
         assert_eq!(figure["met"], true);

@@ -50,7 +50,11 @@ mod tests {
     #[test]
     fn percentiles_are_measured_values_by_nearest_rank() {
         let seven = sample(&[70, 10, 40, 20, 60, 30, 50]);
-        assert_eq!(seven.percentile(50), Some(Duration::from_millis(40)), "the median of seven is the fourth");
+        assert_eq!(
+            seven.percentile(50),
+            Some(Duration::from_millis(40)),
+            "the median of seven is the fourth"
+        );
         assert_eq!(seven.percentile(99), Some(Duration::from_millis(70)));
         assert_eq!(seven.percentile(0), Some(Duration::from_millis(10)));
         let hundred = sample(&(1..=100).collect::<Vec<_>>());

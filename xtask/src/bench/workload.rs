@@ -41,7 +41,8 @@ impl Session {
             deadline: PATIENCE,
         })?;
         let answer = answer.json(201).with_context(|| format!("{email} cannot sign in"))?;
-        let token = answer["session_token"].as_str().context("the answer to the login has no session_token")?;
+        let token =
+            answer["session_token"].as_str().context("the answer to the login has no session_token")?;
         Ok(Self { connection, authorization: format!("Bearer {token}") })
     }
 
@@ -56,12 +57,25 @@ impl Session {
                 "slug": format!("bench-{number:02}"),
                 "description": "One of the servers that the benchmark lists.",
                 "url": format!("https://bench-{number:02}.example/mcp"),
+                "transport": "streamable_http",
+                "auth_type": "none",
+                "availability": "default_off",
                 "enabled": false,
             });
             let body = body.to_string();
-            let headers = [("Authorization", self.authorization.as_str()), ("Content-Type", "application/json")];
-            let request = Request { method: "POST", path: SERVERS, headers: &headers, body: body.as_bytes(), deadline: PATIENCE };
-            self.connection.send(&request)?.json(201).with_context(|| format!("server {number} was refused"))?;
+            let headers =
+                [("Authorization", self.authorization.as_str()), ("Content-Type", "application/json")];
+            let request = Request {
+                method: "POST",
+                path: SERVERS,
+                headers: &headers,
+                body: body.as_bytes(),
+                deadline: PATIENCE,
+            };
+            self.connection
+                .send(&request)?
+                .json(201)
+                .with_context(|| format!("server {number} was refused"))?;
         }
         Ok(())
     }
@@ -73,7 +87,8 @@ impl Session {
     /// When an answer does not hold `expected` servers.
     pub(super) fn list_servers(&mut self, count: usize, expected: usize) -> Result<Vec<Duration>> {
         let headers = [("Authorization", self.authorization.as_str())];
-        let request = Request { method: "GET", path: SERVERS, headers: &headers, body: b"", deadline: PATIENCE };
+        let request =
+            Request { method: "GET", path: SERVERS, headers: &headers, body: b"", deadline: PATIENCE };
         let mut times = Vec::with_capacity(count);
         for _ in 0..count {
             let start = Instant::now();
@@ -96,7 +111,13 @@ impl Session {
             ("Content-Type", "application/json"),
             ("Prefer", "wait=30"),
         ];
-        let request = Request { method: "POST", path: CHATS, headers: &headers, body: body.as_bytes(), deadline: TURN_PATIENCE };
+        let request = Request {
+            method: "POST",
+            path: CHATS,
+            headers: &headers,
+            body: body.as_bytes(),
+            deadline: TURN_PATIENCE,
+        };
         let mut times = Vec::with_capacity(count);
         for number in 1..=count {
             let start = Instant::now();
@@ -110,17 +131,46 @@ impl Session {
 
 /// Whether this is a finished turn that called the tool once, with success, and then answered.
 fn check_turn(chat: &Value) -> Result<()> {
-    ensure!(chat["status"] == "waiting", "the turn is not finished: status {}, {}", chat["status"], chat["last_error"]);
+    ensure!(
+        chat["status"] == "waiting",
+        "the turn is not finished: status {}, {}",
+        chat["status"],
+        chat["last_error"]
+    );
     let messages = chat["messages"].as_array().context("the answer has no messages")?;
     let parts = |kind: &'static str| {
         let all = messages.iter().filter_map(|message| message["content"].as_array()).flatten();
         all.filter(move |part| part["type"] == kind).collect::<Vec<_>>()
     };
     let (calls, results) = (parts("tool-call"), parts("tool-result"));
-    ensure!(calls.len() == 1 && results.len() == 1, "{} tool calls and {} results", calls.len(), results.len());
-    ensure!(calls[0]["original_name"] == TOOL, "the model called {} instead of {TOOL}", calls[0]["original_name"]);
-    ensure!(results[0]["outcome"] == "ok" && results[0]["is_error"] == false, "the tool failed: {}", results[0]);
+    ensure!(
+        calls.len() == 1 && results.len() == 1,
+        "{} tool calls and {} results",
+        calls.len(),
+        results.len()
+    );
+    ensure!(
+        calls[0]["original_name"] == TOOL,
+        "the model called {} instead of {TOOL}",
+        calls[0]["original_name"]
+    );
+    ensure!(
+        results[0]["outcome"] == "ok" && results[0]["is_error"] == false,
+        "the tool failed: {}",
+        results[0]
+    );
     ensure!(messages.last().is_some_and(|last| last["role"] == "assistant"), "the turn has no last answer");
+    Ok(())
+}
+
+/// Whether the ready line was true: the server answers, and its database too.
+///
+/// # Errors
+/// When it was not.
+pub(super) fn check_ready(address: SocketAddr) -> Result<()> {
+    let request = Request { method: "GET", path: "/readyz", headers: &[], body: b"", deadline: PATIENCE };
+    let status = Connection::open(address)?.send(&request)?.status;
+    ensure!(status == 200, "the server said it was ready, but /readyz answers {status}");
     Ok(())
 }
 

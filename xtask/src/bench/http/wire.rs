@@ -90,8 +90,14 @@ mod tests {
     fn framing_follows_the_head() {
         let framing = |text: &str| parse_head(text).map(|head| head.framing);
         assert_eq!(framing("HTTP/1.1 200 OK\r\ncontent-LENGTH: 12\r\n\r\n").unwrap(), Framing::Length(12));
-        assert_eq!(framing("HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n").unwrap(), Framing::Chunked);
-        assert_eq!(framing("HTTP/1.1 304 Not Modified\r\nContent-Length: 12\r\n\r\n").unwrap(), Framing::Length(0));
+        assert_eq!(
+            framing("HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n").unwrap(),
+            Framing::Chunked
+        );
+        assert_eq!(
+            framing("HTTP/1.1 304 Not Modified\r\nContent-Length: 12\r\n\r\n").unwrap(),
+            Framing::Length(0)
+        );
         for broken in [
             "HTTP/1.1 200 OK\r\n\r\n",
             "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",

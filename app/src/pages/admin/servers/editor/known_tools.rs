@@ -41,6 +41,8 @@ fn ToolRow(tool: CheckedTool, filter: Memo<(Vec<String>, Vec<String>)>) -> impl 
     let name = tool.name.clone();
     let verdict = move || filter.with(|(allow, deny)| ToolFilter::new(allow, deny).verdict(&name));
     let problems = tool.problems.join(" ");
+    // A definition with a problem is left out of chats, whatever the patterns say.
+    let broken = !problems.is_empty();
     view! {
         <li class="tool-row">
             <div class="min-w-0">
@@ -50,6 +52,7 @@ fn ToolRow(tool: CheckedTool, filter: Memo<(Vec<String>, Vec<String>)>) -> impl 
                 {(!problems.is_empty()).then(|| view! { <p class="note-warn" dir="auto">{problems}</p> })}
             </div>
             {move || match verdict() {
+                _ if broken => view! { <Badge tone=Tone::Warn glyph=Glyph::Warn text="Not usable"/> },
                 Verdict::Allowed => view! { <Badge tone=Tone::Ok glyph=Glyph::Check text="Allowed"/> },
                 Verdict::NotOnAllowList => view! { <Badge glyph=Glyph::Cross text="Not on the allow list"/> },
                 Verdict::Denied { pattern } => {

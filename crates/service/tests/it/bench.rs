@@ -1,0 +1,90 @@
+//! A service on a database of its own, with a clock that moves when told.
+
+use api::{Timestamp, users::Role};
+use chatd::{ChatDaemon, ChatdConfig};
+use dbcrypt::Keyring;
+use domain::clock::{Clock, Entropy, ManualClock, SeededEntropy};
+use egress::{Egress, EgressConfig};
+use mcpclient::{ClientConfig, McpClients};
+pub(crate) use patchbay_service as service;
+use service::{Caller, Deps, OpContext, RequestInfo, Service, Sources};
+use std::{sync::Arc, time::Duration};
+use testkit::TestDb;
+
+pub(crate) const PASSWORD: &str = "a fine long password";
+
+pub(crate) struct Bench {
+    pub(crate) service: Service,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) db: TestDb,
+}
+
+pub(crate) fn info() -> RequestInfo {
+    RequestInfo { address: "10.0.0.7".to_owned(), user_agent: "agent/1".to_owned(), request_id: "req-1".to_owned() }
+}
+
+impl Bench {
+    pub(crate) async fn new(db: TestDb) -> Self {
+        let clock = Arc::new(ManualClock::default());
+        let entropy: Arc<dyn Entropy> = Arc::new(SeededEntropy::default());
+        let (keyring, _) = Keyring::generate().unwrap();
+        let keyring = Arc::new(keyring);
+        let access_url: url::Url = "http://127.0.0.1:3000".parse().unwrap();
+        let egress = Egress::new(EgressConfig {
+            allow: "127.0.0.1/32:*".parse().unwrap(),
+            own_listeners: vec![],
+            access_url: Some(access_url.clone()),
+            user_agent: "patchbay-test".to_owned(),
+        })
+        .unwrap();
+        let mcp = McpClients::new(egress.clone(), ClientConfig { version: "0".to_owned() });
+        let sources = Arc::new(Sources::new(db.db().clone(), keyring.clone(), egress.clone(), Duration::ZERO));
+        let chatd = ChatDaemon::start(chatd::Deps {
+            db: db.db().clone(),
+            mcp: mcp.clone(),
+            models: sources.clone(),
+            servers: sources,
+            clock: clock.clone(),
+            entropy: entropy.clone(),
+            config: ChatdConfig::default(),
+        })
+        .await
+        .unwrap();
+        let build = api::users::BuildInfo {
+            version: "0".to_owned(),
+            commit: String::new(),
+            database: db.engine_name().to_owned(),
+            dashboard_url: access_url.to_string(),
+        };
+        let deps =
+            Deps { db: db.db().clone(), keyring, egress, mcp, chatd, clock: clock.clone(), entropy, access_url, build };
+        Self { service: Service::new(deps), clock, db }
+    }
+
+    /// Makes an account and signs it in: its context and its token.
+    pub(crate) async fn signed_in(&self, username: &str, role: Role) -> (OpContext, String) {
+        let email = format!("{username}@example.org");
+        self.service.user_ensure(&email, username, "", PASSWORD, role).await.unwrap();
+        self.login(&email).await
+    }
+
+    pub(crate) async fn login(&self, email: &str) -> (OpContext, String) {
+        let request = api::users::LoginRequest { email: email.to_owned(), password: PASSWORD.to_owned() };
+        let (_, token) = self.service.session_login(&info(), request).await.unwrap();
+        (self.context(&token).await.expect("a fresh session is live"), token)
+    }
+
+    /// Who a request with this token comes from.
+    pub(crate) async fn context(&self, token: &str) -> Option<OpContext> {
+        let caller: Option<Caller> = self.service.authenticate(token).await.unwrap();
+        caller.map(|caller| OpContext { caller: Some(caller), request: info() })
+    }
+
+    pub(crate) fn pass(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}

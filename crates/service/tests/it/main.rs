@@ -1,0 +1,8 @@
+//! Use cases whose time is a value: what the REST tests cannot wait for.
+
+#![expect(clippy::unwrap_used, reason = "clippy allows it in test functions, not in their helpers")]
+
+mod audit;
+mod bench;
+mod expiry;
+mod sealed;
