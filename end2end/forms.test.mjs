@@ -70,7 +70,7 @@ describe('the server editor', () => {
   withPage('says at each field what is wrong and keeps all that was typed', async ({ page, console }) => {
     console.expect(refusedWith(400, 409));
     await rest(server, owner, 'POST', SERVERS, {
-      display_name: 'Taken', slug: 'taken', url: 'https://mcp.example.com/mcp', transport: 'streamable_http', auth_type: 'none',
+      display_name: 'Taken', slug: 'taken', url: 'https://mcp.example.com/mcp', transport: 'streamable_http', auth_type: 'none', availability: 'default_off',
     });
     await logIn(page, server, OWNER, '/admin/servers/new');
     await alive(page.locator('form.editor'), 'submit');
@@ -266,6 +266,13 @@ describe('the composer', () => {
 });
 
 describe('without JavaScript', () => {
+  // Searches by text leave `noscript` out, so the note is found by its place.
+  const visibleNote = async (page) => {
+    const note = page.locator('main noscript p');
+    await note.waitFor({ state: 'visible' });
+    return note.innerText();
+  };
+
   withPage('login works, a chat reads, and what cannot work says so', async ({ page }) => {
     model.scriptToolCall({ when: 'echo it', tool: 'echo', arguments: { message: 'hello there' }, text: 'It said **hello there**.', delayMs: 1 });
     const { id: serverId } = await rest(server, owner, 'POST', SERVERS, {
@@ -290,11 +297,12 @@ describe('without JavaScript', () => {
     // Native details open by themselves.
     await page.getByTestId('tool-call').locator('summary', { hasText: 'Details' }).click();
     assert.match(await page.getByTestId('tool-result').innerText(), /hello there/);
-    await page.getByText('Writing in a chat needs JavaScript').waitFor();
+    assert.match(await visibleNote(page), /Writing in a chat needs JavaScript/);
 
     await page.getByRole('link', { name: 'Servers', exact: true }).click();
     await page.getByRole('link', { name: /Echoes/ }).click();
-    await page.getByText('needs JavaScript (WebAssembly) to save changes').waitFor();
+    await page.getByRole('heading', { name: 'Echoes' }).waitFor();
+    assert.match(await visibleNote(page), /needs JavaScript \(WebAssembly\) to save changes/);
     assert.equal(await page.getByLabel('URL', { exact: true }).inputValue(), peer.url);
     await page.getByRole('button', { name: 'Account menu' }).click();
     await page.getByRole('button', { name: 'Log out' }).click();
@@ -308,7 +316,7 @@ describe('the theme', () => {
     const brightness = () =>
       page.evaluate(() => {
         const canvas = document.createElement('canvas').getContext('2d');
-        canvas.fillStyle = getComputedStyle(document.body).backgroundColor;
+        canvas.fillStyle = getComputedStyle(document.documentElement).backgroundColor;
         canvas.fillRect(0, 0, 1, 1);
         const [red, green, blue] = canvas.getImageData(0, 0, 1, 1).data;
         return (red + green + blue) / 3;

@@ -59,8 +59,9 @@ async fn sample_mcp(args: SampleArgs) -> anyhow::Result<()> {
     std::fs::create_dir_all(&data_dir).with_context(|| format!("cannot write to {}", data_dir.display()))?;
     let shutdown = CancellationToken::new();
     let stop = shutdown.clone();
+    let mut signals = crate::serve::StopSignal::catch()?;
     tokio::spawn(async move {
-        crate::serve::stop_signal().await;
+        signals.received().await;
         stop.cancel();
     });
     samplemcp::serve(args.addr, data_dir, |addr| crate::serve::announce(&format!("Sample MCP server at http://{addr}/mcp")), shutdown)

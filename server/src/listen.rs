@@ -1,5 +1,7 @@
 //! The listener: hyper with a header deadline (axum's own `serve` sets none), and a shutdown that does not wait for ever.
 
+mod write_deadline;
+
 use axum::Router;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -10,11 +12,14 @@ use std::{net::SocketAddr, time::Duration};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
+use write_deadline::WriteDeadline;
 
 /// threats 5, Inbound: header read, headers' size, h2 streams.
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_HEADER_BYTES: usize = 32 * 1024;
 const MAX_H2_STREAMS: u32 = 100;
+/// threats 5, Browser: a peer that accepts nothing for this long is cut.
+const WRITE_STALL: Duration = Duration::from_secs(10);
 
 /// The peer's address, for handlers.
 #[derive(Debug, Clone, Copy)]
@@ -47,7 +52,7 @@ pub async fn serve_connections(listener: TcpListener, router: Router, stop: Canc
             request.map(axum::body::Body::new)
         });
         let connection =
-            builder.serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(service)).into_owned();
+            builder.serve_connection_with_upgrades(TokioIo::new(WriteDeadline::new(stream, WRITE_STALL)), TowerToHyperService::new(service)).into_owned();
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = connection.await {

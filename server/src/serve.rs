@@ -14,7 +14,10 @@ use std::{
     sync::atomic::Ordering,
     time::{Duration, Instant},
 };
-use tokio::net::TcpListener;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{Signal, SignalKind, signal},
+};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 use url::Url;
@@ -50,6 +53,7 @@ fn start_log(config: &Config) {
 pub async fn serve(mut config: Config, with_demo: bool) -> anyhow::Result<()> {
     let started = Instant::now();
     start_log(&config);
+    let mut signals = StopSignal::catch()?;
     let listener = TcpListener::bind(config.listen).await.with_context(|| {
         format!("cannot listen on {}: choose another with PATCHBAY_LISTEN, or stop what uses it", config.listen)
     })?;
@@ -88,7 +92,7 @@ pub async fn serve(mut config: Config, with_demo: bool) -> anyhow::Result<()> {
         announce(&line);
     }
     let sweeper = tokio::spawn(sweep(running.service.clone(), stop.clone()));
-    stop_signal().await;
+    signals.received().await;
     drain(&running).await;
     stop.cancel();
     let _ = connections.await;
@@ -131,15 +135,22 @@ async fn sweep(service: Service, stop: CancellationToken) {
     }
 }
 
-/// SIGINT or SIGTERM.
-pub(crate) async fn stop_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        let _ = tokio::signal::ctrl_c().await;
-        return;
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
+/// SIGINT and SIGTERM, caught from the moment this exists: before the ready line, or a supervisor that is quick kills us undrained.
+pub(crate) struct StopSignal {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl StopSignal {
+    pub(crate) fn catch() -> anyhow::Result<Self> {
+        let on = |kind| signal(kind).context("cannot listen for signals");
+        Ok(Self { interrupt: on(SignalKind::interrupt())?, terminate: on(SignalKind::terminate())? })
+    }
+
+    pub(crate) async fn received(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
     }
 }

@@ -169,7 +169,11 @@ impl ChatDaemon {
         if self.0.draining.is_cancelled() {
             return;
         }
-        if let Some(place) = self.0.slots.enter(chat) {
+        self.begin(self.0.slots.enter(chat));
+    }
+
+    fn begin(&self, place: Option<Place>) {
+        if let Some(place) = place {
             let daemon = self.clone();
             self.0.tasks.spawn(async move { daemon.run(place).await });
         }
@@ -178,8 +182,9 @@ impl ChatDaemon {
     /// Stops the turn of this chat: the model and the tools hear of it at once, what is there is committed, no further tool starts.
     /// The caller has committed the status `interrupting`; where another process runs the turn, that is what reaches it.
     pub fn interrupt(&self, chat: Uuid) {
-        if !self.0.slots.stop(chat) {
-            self.wake(chat);
+        if !self.0.slots.stop(chat) && !self.0.draining.is_cancelled() {
+            // Over the cap on turns: a chat that waits for a place must not wait for its stop as well.
+            self.begin(self.0.slots.enter_to_stop(chat));
         }
     }
 
@@ -302,7 +307,7 @@ impl ChatDaemon {
             Ok(false) => Again::After(limits::REWAKE),
             Err(_) => {
                 tracing::error!(chat = %chat_id, "a turn panicked");
-                crate::runner::fail_after_panic(&self.0, chat_id, &lease).await;
+                crate::runner::fail_after_panic(&self.0, chat_id, lease).await;
                 Again::After(limits::REWAKE)
             }
         }

@@ -14,6 +14,7 @@
 
 mod daemon;
 mod error;
+mod history;
 mod hub;
 pub mod limits;
 mod ports;

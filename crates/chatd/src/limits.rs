@@ -31,6 +31,11 @@ pub const WALL: Duration = Duration::from_secs(30 * 60);
 /// Visible messages that a turn starts from, the newest. Compaction will replace this cap.
 pub const HISTORY_MESSAGES: i64 = 2000;
 
+/// Bytes of that history as the model sees it. The newest messages back to the user's last one are there in any case.
+pub const HISTORY_BYTES: usize = 8 * 1024 * 1024;
+/// Bytes of the results of one step as stored; what does not fit is replaced by a sentence.
+pub const STEP_RESULTS: usize = 64 * 1024 * 1024;
+
 /// Connect, handshake and listing of all servers of a step together.
 pub const SERVERS: Duration = Duration::from_secs(10);
 /// Tries to load the servers of a step.
@@ -39,6 +44,8 @@ pub const SERVER_LOADS: u32 = 3;
 pub const SERVER_LOAD_WAIT: Duration = Duration::from_millis(250);
 /// Tools offered to the model in one step.
 pub const TOOLS: usize = 128;
+/// Bytes of a server's name in the system prompt.
+pub const NAME_IN_PROMPT: usize = 80;
 /// Bytes of a tool's description as the model sees it.
 pub const DESCRIPTION: usize = 8 * 1024;
 /// Bytes of one tool result as the model sees it.
@@ -73,6 +80,12 @@ pub const READER_STALL: Duration = Duration::from_secs(10);
 pub const READER_BATCH: usize = 256;
 /// Messages with which a stream begins when the reader names no place, and per page when it does.
 pub const SNAPSHOT_MESSAGES: i64 = 200;
+/// Bytes of those messages; the newest one is there in any case.
+pub const SNAPSHOT_BYTES: usize = 8 * 1024 * 1024;
+/// Messages read from the database at once, first and then.
+pub const PAGE_MESSAGES: (i64, i64) = (32, 64);
+/// After a page of more bytes the following messages are read one by one.
+pub const PAGE_BYTES: usize = 1024 * 1024;
 /// Between two looks of a reader at the database, where another replica may run the turn.
 pub const READER_POLL: Duration = Duration::from_secs(2);
 /// Bytes of a `Last-Event-ID`; longer ones are not read.

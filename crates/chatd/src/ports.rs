@@ -67,7 +67,8 @@ pub struct StepServer {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unusable {
     pub outcome: ConnectOutcome,
-    /// A sentence for the user and the model, at most 512 bytes, without secrets.
+    /// A sentence for the user, at most 512 bytes, without secrets. The model is told a fixed sentence for the outcome instead in its
+    /// system prompt; the result of a call that was refused for it repeats it, so nothing that a server wrote belongs in here.
     pub message: String,
 }
 

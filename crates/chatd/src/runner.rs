@@ -14,7 +14,6 @@ use crate::{
     daemon::{Lease, Shared},
     error::{Exit, internal, step_limit},
     hub::Publisher,
-    limits,
 };
 use answer::Answer;
 use api::{
@@ -26,7 +25,7 @@ use commit::{Committed, Content};
 use generation::Generated;
 use std::{future::Future, sync::Arc, time::Duration};
 use store::{
-    chats::{ChatRecord, LeaseChange, Transition, chat_get_any, chat_transition},
+    chats::{ChatRecord, LeaseChange, Transition, chat_get_any},
     messages::NewMessage,
 };
 use tokio::time::Instant;
@@ -121,7 +120,7 @@ impl Runner {
             self.publisher.message(message);
         }
         if let Some(left) = transcript.take_unanswered() {
-            let settled = self.settle(&left).await?;
+            let settled = self.settle(&left, None).await?;
             if self.ended() {
                 // A stop that the earlier runner did not live to carry out.
                 return Ok(());
@@ -154,9 +153,7 @@ impl Runner {
 
     async fn load(&self) -> Result<Transcript, Exit> {
         let mut session = self.shared.deps.db.read().await?;
-        let messages =
-            store::messages::messages_for_turn(&mut session, self.chat.id, limits::HISTORY_MESSAGES).await?;
-        Ok(Transcript::new(messages))
+        Ok(Transcript::load(&mut session, self.chat.id).await?)
     }
 
     fn check_limits(&self, transcript: &Transcript) -> Result<(), Exit> {
@@ -195,20 +192,25 @@ impl Runner {
         transcript.push(message.clone());
 
         let results = self.dispatch(&message, calls).await?;
-        let stored = self.commit_results(&message, &results).await?;
+        let stored = self.commit_results(&message, &results, None).await?;
         transcript.push(stored);
         Ok(!self.ended())
     }
 
-    /// Commits the results of a message's calls; also the end of the turn, when a stop was asked for.
+    /// Commits the results of a message's calls; also the end of the turn, when a stop was asked for or it fails with `error`.
     async fn commit_results(
         &mut self,
         asked: &ChatMessage,
         results: &[Finished],
+        error: Option<&TurnError>,
     ) -> Result<ChatMessage, Exit> {
         loop {
             let stopped = self.stop.is_cancelled() || self.chat.status == ChatStatus::Interrupting;
-            let step = if stopped { self.ending() } else { self.going_on() };
+            let step = match error {
+                _ if stopped => self.ending(),
+                Some(error) => self.ending().error(error.clone()),
+                None => self.going_on(),
+            };
             let message = NewMessage {
                 chat_id: self.chat.id,
                 role: MessageRole::Tool,
@@ -222,7 +224,12 @@ impl Runner {
                 created_at: self.shared.deps.clock.now(),
             };
             match self.commit(step, Content::Results { message, asked: asked.id, results }).await? {
-                Committed::Yes(Some(message)) => return Ok(message),
+                Committed::Yes(Some(message)) => {
+                    if let Some(error) = error.filter(|_| !stopped) {
+                        self.publisher.error(error);
+                    }
+                    return Ok(message);
+                }
                 Committed::Yes(None) => return Err(Exit::Lost),
                 Committed::Interrupting => {}
             }
@@ -266,7 +273,18 @@ impl Runner {
         Ok(())
     }
 
+    /// Ends the turn with `error`. Calls that were sent and have no results yet are settled in the same transaction: the next turn must
+    /// not find them open, and the model is told that they may have happened.
     async fn fail(&mut self, error: TurnError) -> Result<(), Exit> {
+        match self.fail_with_results(&error).await {
+            Ok(true) => return Ok(()),
+            Ok(false) => {}
+            // The results cannot be stored. The chat must not stay busy for that; the prompt says of such calls that they are unknown.
+            Err(Exit::Database(failure)) if !failure.is_retryable() => {
+                tracing::error!(chat = %self.chat.id, error = ?failure, "the calls of a failed turn could not be settled");
+            }
+            Err(exit) => return Err(exit),
+        }
         if self.chat.status == ChatStatus::Interrupting {
             return self.finish().await;
         }
@@ -277,6 +295,19 @@ impl Runner {
             }
             Committed::Interrupting => self.finish().await,
         }
+    }
+
+    /// True when the newest message had calls without results, and the turn has ended with them.
+    async fn fail_with_results(&mut self, error: &TurnError) -> Result<bool, Exit> {
+        let mut session = self.shared.deps.db.read().await?;
+        let newest = store::messages::messages_for_turn(&mut session, self.chat.id, 1).await?.pop();
+        drop(session);
+        let asked = newest.filter(|message| {
+            message.role == MessageRole::Assistant && transcript::tool_calls(message).next().is_some()
+        });
+        let Some(asked) = asked else { return Ok(false) };
+        self.settle(&asked, Some(error)).await?;
+        Ok(true)
     }
 
     fn going_on(&self) -> Transition {
@@ -329,29 +360,21 @@ impl Runner {
 }
 
 /// A turn panicked: says so in the chat, so that it is not run into the same wall again and again.
-pub(crate) async fn fail_after_panic(shared: &Shared, chat: Uuid, lease: &Lease) {
+pub(crate) async fn fail_after_panic(shared: &Arc<Shared>, chat: Uuid, lease: Arc<Lease>) {
     let failed = async {
-        let mut write = shared.deps.db.write().await?;
-        let Some(record) = chat_get_any(&mut write, chat).await? else { return Ok(None) };
-        let ours = record.lease_epoch == lease.epoch && record.lease_holder == Some(lease.holder);
-        if !ours || !record.status.is_busy() {
-            return Ok(None);
-        }
-        let step = Transition::to(ChatStatus::Error, shared.deps.clock.now())
-            .error(internal())
-            .history()
-            .lease(LeaseChange::Release);
-        let record = chat_transition(&mut write, &record.fence(), &step).await?;
-        write.commit().await?;
-        Ok::<_, store::StoreError>(record)
+        let record = chat_get_any(&mut shared.deps.db.read().await?, chat).await?;
+        let ours = |record: &ChatRecord| {
+            record.lease_epoch == lease.epoch
+                && record.lease_holder == Some(lease.holder)
+                && record.status.is_busy()
+        };
+        let Some(record) = record.filter(ours) else { return Ok(()) };
+        // A runner that never ran: nothing of what the panic left half done is used.
+        let (stop, halted) = (CancellationToken::new(), CancellationToken::new());
+        let mut runner = Runner::new(Arc::clone(shared), record, false, Arc::clone(&lease), stop, halted);
+        runner.fail(internal()).await
     };
-    match failed.await {
-        Ok(Some(record)) => {
-            let publisher = shared.hub.publisher(chat, record.edit_version);
-            publisher.status(&record);
-            publisher.error(&internal());
-        }
-        Ok(None) => {}
-        Err(error) => tracing::error!(%chat, %error, "a panicked turn could not be marked as failed"),
+    if let Err(exit) = failed.await {
+        tracing::error!(%chat, ?exit, "a panicked turn could not be marked as failed");
     }
 }

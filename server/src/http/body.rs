@@ -78,7 +78,7 @@ mod tests {
             (r#"{"custom_headers": {"X-A": 1}}"#, "custom_headers.X-A"),
             (r#"{"user_headers": [{"description": ""}]}"#, "user_headers[0].name"),
         ] {
-            let error = parse::<ServerWrite>(body.as_bytes()).err().expect(body);
+            let error = parse::<ServerWrite>(body.as_bytes()).expect_err(body);
             assert_eq!(error.status, StatusCode::BAD_REQUEST);
             assert_eq!(error.body.validations[0].field, field, "{body}: {:?}", error.body);
         }
@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn broken_json_says_so() {
         for body in ["", "{", "{]", "[]x", "{\"url\": \"x\"} trailing"] {
-            let error = parse::<ServerWrite>(body.as_bytes()).err().expect(body);
+            let error = parse::<ServerWrite>(body.as_bytes()).expect_err(body);
             assert!(error.body.message.contains("JSON") || !error.body.validations.is_empty(), "{body}: {:?}", error.body);
         }
     }

@@ -18,7 +18,12 @@ const UNKNOWN: &str = "01930000-0000-7000-8000-000000000000";
 /// The demo model holds no tool name: of random ones it finds the right one by their descriptions.
 async fn the_right_tool_is_called(server: TestServer) {
     let names: Vec<String> = (0..4).map(|_| format!("t{}", unique())).collect();
-    let descriptions = ["Books a train ticket", "Measures the wombat population", "Translates old poems", "Waters the garden"];
+    let descriptions = [
+        "Books a train ticket",
+        "Measures the wombat population",
+        "Translates old poems",
+        "Waters the garden",
+    ];
     let tools = names
         .iter()
         .zip(descriptions)
@@ -32,7 +37,11 @@ async fn the_right_tool_is_called(server: TestServer) {
     let slug = format!("s{}", &unique()[..8]);
     let id = server.register_fake(&slug, &fake).await;
     let person = server.user(Role::Member).await;
-    let made = chat(&person.client, &json!({"content": text("Please measure the wombat population near the river")})).await;
+    let made = chat(
+        &person.client,
+        &json!({"content": text("Please measure the wombat population near the river")}),
+    )
+    .await;
     assert_eq!(made["status"], "waiting", "{made:#}");
     let calls = fake.calls();
     assert_eq!(calls.len(), 1, "{calls:#?}");
@@ -112,9 +121,17 @@ async fn prefer_wait_gives_what_there_is_when_its_time_is_over() {
     server.scripted_model(&llm, "sk-x").await;
     llm.push(Reply::Stall(vec!["begun".to_owned()]));
     let begun = Instant::now();
-    let ask = server.owner().request(Method::POST, CHATS).header("prefer", "wait=1").json(&json!({"content": text("hi")}));
+    let ask = server
+        .owner()
+        .request(Method::POST, CHATS)
+        .header("prefer", "wait=1")
+        .json(&json!({"content": text("hi")}));
     let answer = ask.send().await.expect(201);
-    assert!((Duration::from_millis(900)..Duration::from_secs(5)).contains(&begun.elapsed()), "{:?}", begun.elapsed());
+    assert!(
+        (Duration::from_millis(900)..Duration::from_secs(5)).contains(&begun.elapsed()),
+        "{:?}",
+        begun.elapsed()
+    );
     assert_eq!(answer.header("preference-applied"), Some("wait=1"));
     assert_eq!(answer.json()["status"], "running");
 }
@@ -150,7 +167,8 @@ async fn bad_input_names_its_field() {
     let file = json!({"content": [{"type": "file", "file_id": UNKNOWN}]});
     server.owner().post(CHATS, &file).await.expect(400);
     assert_eq!(server.owner().get(CHATS).await.expect(200).json(), json!([]), "nothing was made");
-    let organization = over(good, json!({"organization_id": UNKNOWN, "labels": {"team": "web"}, "client_type": "ui"}));
+    let organization =
+        over(good, json!({"organization_id": UNKNOWN, "labels": {"team": "web"}, "client_type": "ui"}));
     let made = chat(server.owner(), &organization).await;
     assert_eq!(made["labels"], json!({"team": "web"}));
     assert_ne!(made["organization_id"], json!(UNKNOWN), "one constant id");
@@ -203,7 +221,8 @@ async fn servers_of_a_new_chat_follow_the_table() {
         let body = json!({"content": text("hi"), "mcp_server_ids": requested});
         let made = person.post(CHATS, &body).await.expect(201).json();
         assert_eq!(ids(&made), expected, "{requested}");
-        let stored = person.get(&format!("{CHATS}/{}", made["id"].as_str().unwrap())).await.expect(200).json();
+        let stored =
+            person.get(&format!("{CHATS}/{}", made["id"].as_str().unwrap())).await.expect(200).json();
         assert_eq!(ids(&stored), expected);
     }
     let omitted = person.post(CHATS, &json!({"content": text("hi")})).await.expect(201).json();
@@ -217,7 +236,8 @@ async fn unknown_and_disabled_ids_are_one_answer_for_members() {
     let person = server.user(Role::Member).await.client;
     let mut seen = Vec::new();
     for id in [menu.disabled.as_str(), UNKNOWN] {
-        let answer = person.post(CHATS, &json!({"content": text("hi"), "mcp_server_ids": [id]})).await.expect(400);
+        let answer =
+            person.post(CHATS, &json!({"content": text("hi"), "mcp_server_ids": [id]})).await.expect(400);
         assert_eq!(answer.refused_fields(), ["mcp_server_ids"]);
         seen.push(answer.body.replace(id, "ID"));
     }
@@ -259,7 +279,11 @@ async fn a_busy_chat_refuses_a_second_message_and_an_edit() {
     llm.push(Reply::Stall(vec![]));
     let made = server.owner().post(CHATS, &json!({"content": text("hi")})).await.expect(201).json();
     let (id, first) = (made["id"].as_str().unwrap(), made["messages"][0]["id"].as_i64().unwrap());
-    let refused = server.owner().post(&format!("{CHATS}/{id}/messages"), &json!({"content": text("more")})).await.expect(409);
+    let refused = server
+        .owner()
+        .post(&format!("{CHATS}/{id}/messages"), &json!({"content": text("more")}))
+        .await
+        .expect(409);
     assert!(refused.message().contains("stop"), "{}", refused.message());
     server.owner().patch(&format!("{CHATS}/{id}/messages/{first}"), &json!({})).await.expect(409);
     server.owner().patch(&format!("{CHATS}/{id}"), &json!({"archived": true})).await.expect(409);
@@ -281,7 +305,9 @@ async fn of_parallel_messages_one_is_taken() {
     let tasks: Vec<_> = (0..6)
         .map(|n| {
             let (owner, path) = (server.owner().clone(), format!("{CHATS}/{id}/messages"));
-            tokio::spawn(async move { owner.post(&path, &json!({"content": text(&format!("m{n}"))})).await.status })
+            tokio::spawn(async move {
+                owner.post(&path, &json!({"content": text(&format!("m{n}"))})).await.status
+            })
         })
         .collect();
     let mut taken = 0;
@@ -319,7 +345,12 @@ async fn an_edit_hides_what_follows_and_runs_again() {
     let messages = transcript(server.owner(), id).await;
     assert_eq!(answer_text(&messages[3..]), "heard one+two");
     let first = messages[0]["id"].as_i64().unwrap();
-    let edited = server.owner().patch(&format!("{CHATS}/{id}/messages/{first}"), &json!({"content": text("uno")})).await.expect(200).json();
+    let edited = server
+        .owner()
+        .patch(&format!("{CHATS}/{id}/messages/{first}"), &json!({"content": text("uno")}))
+        .await
+        .expect(200)
+        .json();
     assert_eq!((&edited["message"]["id"], &edited["message"]["revision"]), (&json!(first), &json!(2)));
     status(server.owner(), id, "waiting").await;
     let messages = transcript(server.owner(), id).await;
@@ -333,7 +364,11 @@ async fn an_edit_hides_what_follows_and_runs_again() {
         server.owner().patch(&format!("{CHATS}/{id}/messages/{path}"), &json!({})).await.expect(wanted);
     }
     let current = transcript(server.owner(), id).await[1]["id"].as_i64().unwrap();
-    server.owner().patch(&format!("{CHATS}/{id}/messages/{current}"), &json!({"content": text("x")})).await.expect(400);
+    server
+        .owner()
+        .patch(&format!("{CHATS}/{id}/messages/{current}"), &json!({"content": text("x")}))
+        .await
+        .expect(400);
 }
 
 #[tokio::test]
@@ -341,7 +376,11 @@ async fn an_idempotency_key_makes_one_chat_and_one_message() {
     let server = TestServer::start().await;
     server.demo_model().await;
     let create = |key: &str, said: &str| {
-        let ask = server.owner().request(Method::POST, CHATS).header("idempotency-key", key).json(&json!({"content": text(said)}));
+        let ask = server
+            .owner()
+            .request(Method::POST, CHATS)
+            .header("idempotency-key", key)
+            .json(&json!({"content": text(said)}));
         async move { ask.send().await }
     };
     let first = create("k1", "hi").await.expect(201).json();
@@ -355,7 +394,11 @@ async fn an_idempotency_key_makes_one_chat_and_one_message() {
     status(server.owner(), id, "waiting").await;
     let path = format!("{CHATS}/{id}/messages");
     let message = |key: &str| {
-        let ask = server.owner().request(Method::POST, &path).header("idempotency-key", key).json(&json!({"content": text("more")}));
+        let ask = server
+            .owner()
+            .request(Method::POST, &path)
+            .header("idempotency-key", key)
+            .json(&json!({"content": text("more")}));
         async move { ask.send().await }
     };
     let one = message("m1").await.expect(201).json();
@@ -364,14 +407,18 @@ async fn an_idempotency_key_makes_one_chat_and_one_message() {
     status(server.owner(), id, "waiting").await;
     let three = message("m1").await.expect(201).json();
     assert_eq!(one["message"]["id"], three["message"]["id"], "also after the turn");
-    let asked = transcript(server.owner(), id).await.iter().filter(|message| message["role"] == "user").count();
+    let asked =
+        transcript(server.owner(), id).await.iter().filter(|message| message["role"] == "user").count();
     assert_eq!(asked, 2);
     for key in ["", &"x".repeat(256)] {
         message(key).await.expect(400);
     }
     // Keys belong to their user.
     let person = server.user(Role::Member).await.client;
-    let ask = person.request(Method::POST, CHATS).header("idempotency-key", "k1").json(&json!({"content": text("hi")}));
+    let ask = person
+        .request(Method::POST, CHATS)
+        .header("idempotency-key", "k1")
+        .json(&json!({"content": text("hi")}));
     assert_ne!(ask.send().await.expect(201).json()["id"], first["id"]);
 }
 
@@ -405,7 +452,9 @@ async fn a_chat_of_somebody_else_is_404_whatever_the_role() {
     let person = server.user(Role::Member).await.client;
     let made = chat(&person, &json!({"content": text("my secret plan")})).await;
     let (id, message) = (made["id"].as_str().unwrap(), made["messages"][0]["id"].as_i64().unwrap());
-    for client in [server.owner(), &server.user(Role::Auditor).await.client, &server.user(Role::Member).await.client] {
+    for client in
+        [server.owner(), &server.user(Role::Auditor).await.client, &server.user(Role::Member).await.client]
+    {
         for (method, tail, body) in [
             (Method::GET, String::new(), None),
             (Method::PATCH, String::new(), Some(json!({"title": "mine"}))),
@@ -436,16 +485,28 @@ async fn a_chat_of_somebody_else_is_404_whatever_the_role() {
 async fn title_labels_and_archive_can_be_changed_and_a_chat_deleted() {
     let server = TestServer::start().await;
     server.demo_model().await;
-    let made = chat(server.owner(), &json!({"content": text("  A first line that names it \nand more")})).await;
+    let made =
+        chat(server.owner(), &json!({"content": text("  A first line that names it \nand more")})).await;
     assert_eq!(made["title"], "A first line that names it");
     let path = format!("{CHATS}/{}", made["id"].as_str().unwrap());
-    let changed = server.owner().patch(&path, &json!({"title": " New ", "labels": {"a": "b"}})).await.expect(200).json();
+    let changed = server
+        .owner()
+        .patch(&path, &json!({"title": " New ", "labels": {"a": "b"}}))
+        .await
+        .expect(200)
+        .json();
     assert_eq!((&changed["title"], &changed["labels"]), (&json!("New"), &json!({"a": "b"})));
     for title in ["", "  ", "a\nb", &"x".repeat(201)] {
-        assert_eq!(server.owner().patch(&path, &json!({"title": title})).await.expect(400).refused_fields(), ["title"]);
+        assert_eq!(
+            server.owner().patch(&path, &json!({"title": title})).await.expect(400).refused_fields(),
+            ["title"]
+        );
     }
     for field in ["plan_mode", "pin_order", "workspace_id"] {
-        assert_eq!(server.owner().patch(&path, &json!({ field: null })).await.expect(400).refused_fields(), [field]);
+        assert_eq!(
+            server.owner().patch(&path, &json!({ field: null })).await.expect(400).refused_fields(),
+            [field]
+        );
     }
     server.owner().patch(&path, &json!({"archived": true})).await.expect(200);
     server.owner().post(&format!("{path}/messages"), &json!({"content": text("x")})).await.expect(409);
@@ -487,7 +548,8 @@ async fn messages_come_in_pages_in_both_directions() {
     for said in ["two", "three"] {
         send(server.owner(), id, &json!({"content": text(said)})).await;
     }
-    let ids: Vec<i64> = transcript(server.owner(), id).await.iter().map(|message| message["id"].as_i64().unwrap()).collect();
+    let ids: Vec<i64> =
+        transcript(server.owner(), id).await.iter().map(|message| message["id"].as_i64().unwrap()).collect();
     assert_eq!(ids.len(), 6);
     let owner = server.owner();
     let page = |query: String| {
@@ -495,12 +557,20 @@ async fn messages_come_in_pages_in_both_directions() {
         async move {
             let page = owner.get(&path).await.expect(200).json();
             assert_eq!(page["queued_messages"], json!([]));
-            let seen: Vec<i64> = page["messages"].as_array().unwrap().iter().map(|message| message["id"].as_i64().unwrap()).collect();
+            let seen: Vec<i64> = page["messages"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|message| message["id"].as_i64().unwrap())
+                .collect();
             (seen, page["has_more"].as_bool().unwrap())
         }
     };
     assert_eq!(page("limit=2".to_owned()).await, (vec![ids[5], ids[4]], true));
-    assert_eq!(page(format!("limit=4&before_id={}", ids[4])).await, (vec![ids[3], ids[2], ids[1], ids[0]], false));
+    assert_eq!(
+        page(format!("limit=4&before_id={}", ids[4])).await,
+        (vec![ids[3], ids[2], ids[1], ids[0]], false)
+    );
     assert_eq!(page(format!("limit=2&after_id={}", ids[1])).await, (vec![ids[2], ids[3]], true));
     for wrong in ["limit=0", "limit=201", "limit=x", "before_id=x"] {
         server.owner().get(&format!("{CHATS}/{id}/messages?{wrong}")).await.expect(400);

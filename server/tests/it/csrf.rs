@@ -56,7 +56,12 @@ fn foreign(origin: &str) -> Vec<Vec<(&'static str, String)>> {
     ]
 }
 
-async fn ask(client: &Client, method: &Method, path: &str, headers: &[(&'static str, String)]) -> testkit::http::Answer {
+async fn ask(
+    client: &Client,
+    method: &Method,
+    path: &str,
+    headers: &[(&'static str, String)],
+) -> testkit::http::Answer {
     // A client of its own without a caller: nothing adds an Origin.
     let mut ask = client.request(method.clone(), path).body("application/json", "{}");
     for (name, value) in headers {
@@ -149,7 +154,8 @@ async fn every_server_function_is_closed_to_foreign_pages_and_to_get() {
             }
         }
         for method in [Method::GET, Method::PUT, Method::DELETE] {
-            let headers = [("cookie", format!("patchbay_session={token}")), ("origin", server.origin.clone())];
+            let headers =
+                [("cookie", format!("patchbay_session={token}")), ("origin", server.origin.clone())];
             let answer = ask(&server.anonymous(), &method, path, &headers).await;
             assert_eq!(answer.status, 403, "{method} {path}: {}", answer.body);
         }
@@ -176,7 +182,10 @@ async fn server_functions_answer_nobody_who_is_not_signed_in() {
 async fn server_functions_redirect_nobody_to_a_referer() {
     let server = TestServer::start().await;
     let ask = server.anonymous().request(Method::POST, "/ui/fn/server_list").header("origin", &server.origin);
-    let answer = ask.header("referer", "https://evil.example/").header("accept", "text/html").body("application/json", "{}");
+    let answer = ask
+        .header("referer", "https://evil.example/")
+        .header("accept", "text/html")
+        .body("application/json", "{}");
     let answer = answer.send().await;
     assert!(!answer.whole().contains("evil.example"), "{:?}", answer.headers);
     assert!(answer.header("location").is_none_or(|to| to.starts_with('/')), "{:?}", answer.headers);

@@ -18,7 +18,8 @@ async fn every_answer_carries_the_security_headers_and_a_request_id() {
         let answer = client.request(Method::GET, path).header("x-request-id", "forged").send().await;
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{path}");
         assert_eq!(answer.header("x-frame-options"), Some("DENY"), "{path}");
-        assert_eq!(answer.header("referrer-policy"), Some("no-referrer"), "{path}");
+        // Not `no-referrer`: browsers would then send `Origin: null` with our own forms, which the CSRF layer refuses.
+        assert_eq!(answer.header("referrer-policy"), Some("same-origin"), "{path}");
         assert_eq!(answer.header("cache-control"), Some("no-store"), "{path}");
         assert!(answer.header("content-security-policy").unwrap().contains("default-src 'none'"), "{path}");
         let id = answer.header("x-request-id").unwrap();
@@ -41,7 +42,12 @@ async fn a_wrong_method_is_405_in_the_envelope() {
 async fn an_unknown_address_of_the_api_is_404_in_the_envelope_for_every_method() {
     let server = TestServer::start().await;
     for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
-        for path in ["/api/v2/nothing", "/api/nothing", "/api/experimental/mcp/nothing", "/api/experimental/mcp/servers/x/y/z"] {
+        for path in [
+            "/api/v2/nothing",
+            "/api/nothing",
+            "/api/experimental/mcp/nothing",
+            "/api/experimental/mcp/servers/x/y/z",
+        ] {
             let answer = server.owner().request(method.clone(), path).send().await.expect(404);
             assert!(!answer.message().is_empty(), "{method} {path}");
         }
@@ -51,7 +57,8 @@ async fn an_unknown_address_of_the_api_is_404_in_the_envelope_for_every_method()
 #[tokio::test]
 async fn headers_beyond_the_cap_are_refused_and_the_server_goes_on() {
     let server = TestServer::start().await;
-    let answer = server.owner().request(Method::GET, SERVERS).header("x-big", &"x".repeat(64 * 1024)).try_send().await;
+    let answer =
+        server.owner().request(Method::GET, SERVERS).header("x-big", &"x".repeat(64 * 1024)).try_send().await;
     assert!(answer.is_err() || matches!(answer.unwrap().status, 400 | 431));
     server.owner().get(SERVERS).await.expect(200);
 }

@@ -72,11 +72,17 @@ async fn every_address_answers_every_kind_of_caller_as_the_contract_says() {
             let ask = if method == "GET" { ask } else { ask.body("application/json", "{}") };
             let answer = ask.send().await;
             if answer.status != status {
-                wrong.push(format!("{method} {path} as {name}: {} instead of {status}: {}", answer.status, answer.body));
+                wrong.push(format!(
+                    "{method} {path} as {name}: {} instead of {status}: {}",
+                    answer.status, answer.body
+                ));
             }
             if answer.status >= 400 {
                 let body = answer.json();
-                assert!(body["message"].as_str().is_some_and(|message| !message.is_empty()), "{method} {path}: {body}");
+                assert!(
+                    body["message"].as_str().is_some_and(|message| !message.is_empty()),
+                    "{method} {path}: {body}"
+                );
                 let known = ["message", "detail", "validations"];
                 assert!(body.as_object().unwrap().keys().all(|key| known.contains(&key.as_str())), "{body}");
             }

@@ -21,12 +21,22 @@ fn path_of(base: &str, object: &Value) -> String {
 async fn a_provider_is_made_listed_changed_and_removed_with_its_models() {
     let server = TestServer::start().await;
     let made = server.owner().post(PROVIDERS, &openai("One")).await.expect(201).json();
-    assert_eq!((&made["has_api_key"], &made["enabled"], &made["type"]), (&json!(true), &json!(true), &json!("openai")));
+    assert_eq!(
+        (&made["has_api_key"], &made["enabled"], &made["type"]),
+        (&json!(true), &json!(true), &json!("openai"))
+    );
     assert!(made.get("api_key").is_none());
     let path = path_of(PROVIDERS, &made);
-    let kept = server.owner().patch(&path, &json!({"name": "Two", "enabled": false})).await.expect(200).json();
-    assert_eq!((&kept["has_api_key"], &kept["name"], &kept["enabled"]), (&json!(true), &json!("Two"), &json!(false)));
-    assert_eq!(server.owner().patch(&path, &json!({"api_key": ""})).await.expect(200).json()["has_api_key"], false);
+    let kept =
+        server.owner().patch(&path, &json!({"name": "Two", "enabled": false})).await.expect(200).json();
+    assert_eq!(
+        (&kept["has_api_key"], &kept["name"], &kept["enabled"]),
+        (&json!(true), &json!("Two"), &json!(false))
+    );
+    assert_eq!(
+        server.owner().patch(&path, &json!({"api_key": ""})).await.expect(200).json()["has_api_key"],
+        false
+    );
     let model = json!({"provider_id": made["id"], "model": "m", "display_name": "M"});
     server.owner().post(MODELS, &model).await.expect(201);
     assert_eq!(server.owner().get(PROVIDERS).await.expect(200).json().as_array().unwrap().len(), 1);
@@ -73,9 +83,19 @@ async fn a_private_base_url_is_refused_with_the_setting_that_opens_it() {
 async fn another_origin_wipes_the_key_unless_it_is_sent_again() {
     let server = TestServer::start().await;
     let path = path_of(PROVIDERS, &server.owner().post(PROVIDERS, &openai("One")).await.expect(201).json());
-    let same = server.owner().patch(&path, &json!({"base_url": "https://models.example.org/v2"})).await.expect(200).json();
+    let same = server
+        .owner()
+        .patch(&path, &json!({"base_url": "https://models.example.org/v2"}))
+        .await
+        .expect(200)
+        .json();
     assert_eq!(same["has_api_key"], true);
-    let moved = server.owner().patch(&path, &json!({"base_url": "https://evil.example.org/v1"})).await.expect(200).json();
+    let moved = server
+        .owner()
+        .patch(&path, &json!({"base_url": "https://evil.example.org/v1"}))
+        .await
+        .expect(200)
+        .json();
     assert_eq!(moved["has_api_key"], false);
     let both = json!({"base_url": "https://third.example.org/v1", "api_key": "new"});
     assert_eq!(server.owner().patch(&path, &both).await.expect(200).json()["has_api_key"], true);
@@ -117,7 +137,8 @@ async fn the_first_model_becomes_the_default_and_there_is_never_more_than_one() 
     server.owner().patch(&path_of(MODELS, &second), &json!({"is_default": true})).await.expect(200);
     server.owner().post(MODELS, &over(body("c"), json!({"is_default": true}))).await.expect(201);
     let models = server.owner().get(MODELS).await.expect(200).json();
-    let defaults: Vec<&Value> = models.as_array().unwrap().iter().filter(|model| model["is_default"] == true).collect();
+    let defaults: Vec<&Value> =
+        models.as_array().unwrap().iter().filter(|model| model["is_default"] == true).collect();
     assert_eq!(defaults.len(), 1);
     assert_eq!(defaults[0]["model"], "c");
 }
@@ -143,13 +164,17 @@ async fn members_see_usable_models_without_provider_details_and_no_providers() {
 
 #[tokio::test]
 async fn a_chat_uses_the_model_it_names_else_the_default() {
-    let (one, two) = (FakeLlm::scripted(|_| Reply::text("from one")).await, FakeLlm::scripted(|_| Reply::text("from two")).await);
+    let (one, two) = (
+        FakeLlm::scripted(|_| Reply::text("from one")).await,
+        FakeLlm::scripted(|_| Reply::text("from two")).await,
+    );
     let server = TestServer::start().await;
     let mut ids = Vec::new();
     for (name, llm) in [("One", &one), ("Two", &two)] {
         let provider = json!({"name": name, "type": "openai", "base_url": llm.base_url()});
         let provider = server.owner().post(PROVIDERS, &provider).await.expect(201).json();
-        let model = json!({"provider_id": provider["id"], "model": format!("wire-{name}"), "display_name": name});
+        let model =
+            json!({"provider_id": provider["id"], "model": format!("wire-{name}"), "display_name": name});
         ids.push(server.owner().post(MODELS, &model).await.expect(201).json()["id"].clone());
     }
     let member = server.user(Role::Member).await.client;
@@ -160,18 +185,32 @@ async fn a_chat_uses_the_model_it_names_else_the_default() {
     assert_eq!(answer["last_model_config_id"], ids[1]);
     assert_eq!(two.requests()[0].json()["model"], "wire-Two");
     assert!(two.requests()[0].header("authorization").is_none(), "no key was stored");
-    let refused = member.post(crate::support::CHATS, &json!({"content": text("hi"), "model_config_id": ID})).await.expect(400);
+    let refused = member
+        .post(crate::support::CHATS, &json!({"content": text("hi"), "model_config_id": ID}))
+        .await
+        .expect(400);
     assert_eq!(refused.refused_fields(), ["model_config_id"]);
-    server.owner().patch(&format!("{MODELS}/{}", ids[1].as_str().unwrap()), &json!({"enabled": false})).await.expect(200);
+    server
+        .owner()
+        .patch(&format!("{MODELS}/{}", ids[1].as_str().unwrap()), &json!({"enabled": false}))
+        .await
+        .expect(200);
     let id = answer["id"].as_str().unwrap();
     let went_on = crate::support::send(&member, id, &json!({"content": text("again")})).await;
-    assert_eq!(crate::support::answer_text(went_on["messages"].as_array().unwrap()), "from one", "the default takes over");
+    assert_eq!(
+        crate::support::answer_text(went_on["messages"].as_array().unwrap()),
+        "from one",
+        "the default takes over"
+    );
 }
 
 #[tokio::test]
 async fn without_any_model_the_chat_says_what_to_do() {
     let server = TestServer::start().await;
     let answer = chat(server.owner(), &json!({"content": text("hi")})).await;
-    assert_eq!((&answer["status"], &answer["last_error"]["code"]), (&json!("error"), &json!("model_missing")));
+    assert_eq!(
+        (&answer["status"], &answer["last_error"]["code"]),
+        (&json!("error"), &json!("model_missing"))
+    );
     assert!(answer["last_error"]["message"].as_str().unwrap().contains("Models"), "{answer}");
 }

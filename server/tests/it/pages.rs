@@ -1,6 +1,8 @@
 //! Pages as a browser without wasm gets them (issue points 1 and 5, behaviour 2 and 25, threats "Web attacker").
 
-use crate::support::{OWNER_EMAIL, OWNER_PASSWORD, SERVERS, SETUP_TOKEN, TestServer, chat, cookie, over, server_body, text};
+use crate::support::{
+    OWNER_EMAIL, OWNER_PASSWORD, SERVERS, SETUP_TOKEN, TestServer, chat, cookie, over, server_body, text,
+};
 use api::users::Role;
 use http::Method;
 use serde_json::json;
@@ -18,7 +20,13 @@ fn check_policy(path: &str, page: &Answer) {
     let nonce = policy.split("'nonce-").nth(1).and_then(|rest| rest.split('\'').next());
     let nonce = nonce.unwrap_or_else(|| panic!("{path}: no nonce in {policy}"));
     assert!(nonce.len() >= 20, "{nonce}");
-    for part in ["default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'", "img-src 'self' data:"] {
+    for part in [
+        "default-src 'none'",
+        "frame-ancestors 'none'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "img-src 'self' data:",
+    ] {
         assert!(policy.contains(part), "{path}: {part} is missing in {policy}");
     }
     assert!(!policy.contains("unsafe-inline") && !policy.contains("'unsafe-eval'"), "{policy}");
@@ -100,7 +108,11 @@ async fn set_up_login_and_logout_work_as_plain_forms() {
     check_policy("/setup", &page);
     assert!(page.body.contains(SETUP_TOKEN) && page.body.contains("method=\"post\""), "{}", page.body);
     let fields = [
-        ("setup_token", SETUP_TOKEN), ("email", OWNER_EMAIL), ("username", "owner"), ("name", "O"), ("password", OWNER_PASSWORD),
+        ("setup_token", SETUP_TOKEN),
+        ("email", OWNER_EMAIL),
+        ("username", "owner"),
+        ("name", "O"),
+        ("password", OWNER_PASSWORD),
     ];
     let done = post_form(&browser, "/setup", &server.origin, &fields).await.expect(303);
     assert_eq!(done.header("location"), Some("/admin/servers"));
@@ -111,7 +123,14 @@ async fn set_up_login_and_logout_work_as_plain_forms() {
     let out = signed_in.request(Method::POST, "/logout").send().await.expect(303);
     assert!(out.header("set-cookie").unwrap().contains("Max-Age=0"));
     signed_in.get("/api/v2/users/me").await.expect(401);
-    let again = post_form(&browser, "/login", &server.origin, &[("email", OWNER_EMAIL), ("password", OWNER_PASSWORD)]).await.expect(303);
+    let again = post_form(
+        &browser,
+        "/login",
+        &server.origin,
+        &[("email", OWNER_EMAIL), ("password", OWNER_PASSWORD)],
+    )
+    .await
+    .expect(303);
     assert_eq!(again.header("location"), Some("/"));
 }
 
@@ -119,16 +138,37 @@ async fn set_up_login_and_logout_work_as_plain_forms() {
 async fn a_refused_form_says_why_and_keeps_what_was_typed_but_no_password() {
     let server = TestServer::bare().await;
     let browser = server.anonymous();
-    let fields = [("setup_token", SETUP_TOKEN), ("email", "typed@example.org"), ("username", "typed-name"), ("name", HOSTILE), ("password", "short-pw")];
+    let fields = [
+        ("setup_token", SETUP_TOKEN),
+        ("email", "typed@example.org"),
+        ("username", "typed-name"),
+        ("name", HOSTILE),
+        ("password", "short-pw"),
+    ];
     let page = post_form(&browser, "/setup", &server.origin, &fields).await.expect(400);
     check_policy("/setup", &page);
-    assert!(page.body.contains("typed@example.org") && page.body.contains("typed-name") && page.body.contains(SETUP_TOKEN));
+    assert!(
+        page.body.contains("typed@example.org")
+            && page.body.contains("typed-name")
+            && page.body.contains(SETUP_TOKEN)
+    );
     assert!(page.body.contains("at least 12"), "the reason stands in the page");
     assert!(!page.body.contains("short-pw"), "a password is never sent back");
     assert!(!page.body.contains("<script>alert(1)") && !page.body.contains("<img src=x"), "{}", page.body);
     let server = server.owned().await;
-    let page = post_form(&browser, "/login", &server.origin, &[("email", "x@example.org"), ("password", "wrong-pw-here")]).await.expect(401);
-    assert!(page.body.contains("x@example.org") && page.body.contains("wrong") && !page.body.contains("wrong-pw-here"));
+    let page = post_form(
+        &browser,
+        "/login",
+        &server.origin,
+        &[("email", "x@example.org"), ("password", "wrong-pw-here")],
+    )
+    .await
+    .expect(401);
+    assert!(
+        page.body.contains("x@example.org")
+            && page.body.contains("wrong")
+            && !page.body.contains("wrong-pw-here")
+    );
     assert!(page.header("set-cookie").is_none());
 }
 
@@ -137,7 +177,8 @@ async fn a_page_for_people_sends_strangers_to_login_and_back() {
     let server = TestServer::start().await;
     let browser = server.anonymous();
     for path in ["/", "/admin/servers", "/account", "/chats/01930000-0000-7000-8000-000000000000?x=1"] {
-        let answer = browser.request(Method::GET, path).header("accept", "text/html").send().await.expect(302);
+        let answer =
+            browser.request(Method::GET, path).header("accept", "text/html").send().await.expect(302);
         let to = answer.header("location").unwrap();
         assert!(to.starts_with("/login"), "{path}: {to}");
     }
@@ -163,8 +204,14 @@ async fn every_page_has_a_nonce_of_its_own_and_no_inline_script_without_it() {
     let made = chat(server.owner(), &json!({"content": text("hi")})).await;
     let mut nonces = Vec::new();
     for path in [
-        "/", &format!("/chats/{}", made["id"].as_str().unwrap()), "/account", "/admin/servers", "/admin/servers/new",
-        &format!("/admin/servers/{id}"), "/admin/models", "/admin/users",
+        "/",
+        &format!("/chats/{}", made["id"].as_str().unwrap()),
+        "/account",
+        "/admin/servers",
+        "/admin/servers/new",
+        &format!("/admin/servers/{id}"),
+        "/admin/models",
+        "/admin/users",
     ] {
         for _ in 0..2 {
             let page = server.owner().get(path).await.expect(200);
@@ -196,7 +243,10 @@ async fn pages_hold_their_content_without_wasm() {
         ("/admin/models".to_owned(), vec!["Scripted", "Model scripted-1"]),
         ("/admin/users".to_owned(), vec![OWNER_EMAIL]),
         ("/account".to_owned(), vec!["owner"]),
-        (format!("/chats/{}", made["id"].as_str().unwrap()), vec!["a question of mine", "<strong>in bold</strong>", "<noscript>"]),
+        (
+            format!("/chats/{}", made["id"].as_str().unwrap()),
+            vec!["a question of mine", "<strong>in bold</strong>", "<noscript>"],
+        ),
         ("/".to_owned(), vec!["a question of mine"]),
     ] {
         let page = server.owner().get(&path).await.expect(200);
@@ -213,25 +263,45 @@ async fn hostile_text_is_never_markup() {
     server.scripted_model(&llm, "sk-x").await;
     llm.push(Reply::text(HOSTILE));
     let name: String = HOSTILE.chars().take(128).collect();
-    let id = server.register(&over(server_body("evil", "https://mcp.example.org/mcp"), json!({
-        "display_name": name, "description": HOSTILE, "enabled": true, "availability": "default_on",
-        "tool_deny_list": [HOSTILE],
-    }))).await;
+    let id = server
+        .register(&over(
+            server_body("evil", "https://mcp.example.org/mcp"),
+            json!({
+                "display_name": name, "description": HOSTILE, "enabled": true, "availability": "default_on",
+                "tool_deny_list": [HOSTILE],
+            }),
+        ))
+        .await;
     let me = server.owner().get("/api/v2/users/me").await.json()["id"].as_str().unwrap().to_owned();
     server.owner().patch(&format!("/api/v2/users/{me}"), &json!({"name": name})).await.expect(200);
     let made = chat(server.owner(), &json!({"content": text(HOSTILE), "mcp_server_ids": []})).await;
-    server.owner().patch(&format!("/api/experimental/chats/{}", made["id"].as_str().unwrap()), &json!({"title": HOSTILE})).await.expect(200);
+    server
+        .owner()
+        .patch(
+            &format!("/api/experimental/chats/{}", made["id"].as_str().unwrap()),
+            &json!({"title": HOSTILE}),
+        )
+        .await
+        .expect(200);
     let hostile_path = "/nothing/%3Cscript%3Ealert(1)%3C/script%3E";
     for path in [
-        "/", "/account", "/admin/servers", &format!("/admin/servers/{id}"), "/admin/models", "/admin/users",
-        &format!("/chats/{}", made["id"].as_str().unwrap()), hostile_path,
-        "/setup?token=%22%3E%3Cscript%3Ealert(1)%3C/script%3E", "/login?return_to=%22%3E%3Cscript%3Ealert(1)%3C/script%3E",
+        "/",
+        "/account",
+        "/admin/servers",
+        &format!("/admin/servers/{id}"),
+        "/admin/models",
+        "/admin/users",
+        &format!("/chats/{}", made["id"].as_str().unwrap()),
+        hostile_path,
+        "/setup?token=%22%3E%3Cscript%3Ealert(1)%3C/script%3E",
+        "/login?return_to=%22%3E%3Cscript%3Ealert(1)%3C/script%3E",
     ] {
         for client in [server.owner(), &server.anonymous()] {
             let page = client.get(path).await;
             for bad in ["<script>alert", "<img src=x", "</title></script>"] {
                 let at = page.body.find(bad);
-                let around = at.map(|at| page.body[at.saturating_sub(200)..].chars().take(300).collect::<String>());
+                let around =
+                    at.map(|at| page.body[at.saturating_sub(200)..].chars().take(300).collect::<String>());
                 assert!(at.is_none(), "{bad} on {path}: {around:?}");
             }
         }
@@ -243,18 +313,37 @@ async fn a_wrong_host_is_redirected_for_pages_and_nothing_else() {
     let server = TestServer::start().await;
     let port = server.origin.rsplit(':').next().unwrap().to_owned();
     for host in [format!("localhost:{port}"), "evil.example".to_owned(), format!("127.0.0.1:{}", 1)] {
-        let answer = server.anonymous().request(Method::GET, "/login?return_to=%2Fx").header("host", &host).send().await.expect(307);
-        assert_eq!(answer.header("location"), Some(format!("{}/login?return_to=%2Fx", server.origin).as_str()), "{host}");
+        let answer = server
+            .anonymous()
+            .request(Method::GET, "/login?return_to=%2Fx")
+            .header("host", &host)
+            .send()
+            .await
+            .expect(307);
+        assert_eq!(
+            answer.header("location"),
+            Some(format!("{}/login?return_to=%2Fx", server.origin).as_str()),
+            "{host}"
+        );
         let api = server.owner().request(Method::GET, SERVERS).header("host", &host).send().await.expect(200);
         assert!(!api.body.contains(&host));
         server.anonymous().request(Method::GET, "/healthz").header("host", &host).send().await.expect(200);
         let login = json!({"email": OWNER_EMAIL, "password": OWNER_PASSWORD});
-        let ask = server.anonymous().request(Method::POST, "/api/v2/users/login").header("host", &host).json(&login);
+        let ask = server
+            .anonymous()
+            .request(Method::POST, "/api/v2/users/login")
+            .header("host", &host)
+            .json(&login);
         ask.send().await.expect(201);
     }
     // Forwarding headers change nothing.
     let ask = server.anonymous().request(Method::GET, "/login").header("x-forwarded-host", "evil.example");
-    let page = ask.header("forwarded", "host=evil.example;proto=https").header("x-forwarded-proto", "https").send().await.expect(200);
+    let page = ask
+        .header("forwarded", "host=evil.example;proto=https")
+        .header("x-forwarded-proto", "https")
+        .send()
+        .await
+        .expect(200);
     assert!(!page.whole().contains("evil.example"));
 }
 
@@ -285,8 +374,11 @@ async fn an_address_without_a_page_is_404_and_says_so() {
     let person = server.user(Role::Member).await.client;
     let foreign = chat(&person, &json!({"content": text("mine")})).await;
     for path in [
-        "/nothing", "/admin/nothing", "/chats/01930000-0000-7000-8000-000000000000",
-        &format!("/chats/{}", foreign["id"].as_str().unwrap()), "/admin/servers/01930000-0000-7000-8000-000000000000",
+        "/nothing",
+        "/admin/nothing",
+        "/chats/01930000-0000-7000-8000-000000000000",
+        &format!("/chats/{}", foreign["id"].as_str().unwrap()),
+        "/admin/servers/01930000-0000-7000-8000-000000000000",
     ] {
         let page = server.owner().get(path).await;
         assert_eq!(page.status, 404, "{path}");
@@ -299,9 +391,11 @@ async fn assets_are_cached_for_ever_and_everything_else_not_at_all() {
     let server = TestServer::start().await;
     let page = server.anonymous().get("/login").await.expect(200);
     assert_eq!(page.header("cache-control"), Some("no-store"));
-    let assets = page.body.split('"').filter(|text| text.starts_with("/pkg/")).map(str::to_owned).collect::<Vec<_>>();
+    let assets =
+        page.body.split('"').filter(|text| text.starts_with("/pkg/")).map(str::to_owned).collect::<Vec<_>>();
     for asset in &assets {
-        let answer = server.anonymous().request(Method::GET, asset).header("accept-encoding", "br").send().await;
+        let answer =
+            server.anonymous().request(Method::GET, asset).header("accept-encoding", "br").send().await;
         assert_eq!(answer.status, 200, "{asset}");
         assert!(answer.header("cache-control").unwrap().contains("immutable"), "{asset}");
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{asset}");

@@ -47,9 +47,13 @@ impl Process {
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut printed = Vec::new();
         loop {
-            let line = tokio::time::timeout(PATIENCE, lines.next_line()).await.expect("it gets ready").unwrap();
+            let line =
+                tokio::time::timeout(PATIENCE, lines.next_line()).await.expect("it gets ready").unwrap();
             let Some(line) = line else {
-                panic!("it ended before it was ready: {printed:?} {}", errors.await.unwrap().unwrap_or_default());
+                panic!(
+                    "it ended before it was ready: {printed:?} {}",
+                    errors.await.unwrap().unwrap_or_default()
+                );
             };
             let done = line.contains(ready);
             printed.push(line);
@@ -67,7 +71,11 @@ impl Process {
     /// The first URL it printed.
     pub(crate) fn url(&self) -> String {
         let words = self.printed.iter().flat_map(|line| line.split_whitespace());
-        words.clone().find(|word| word.starts_with("http://")).unwrap_or_else(|| panic!("no URL in {:?}", self.printed)).to_owned()
+        words
+            .clone()
+            .find(|word| word.starts_with("http://"))
+            .unwrap_or_else(|| panic!("no URL in {:?}", self.printed))
+            .to_owned()
     }
 
     /// `kill -9`.
@@ -117,7 +125,8 @@ pub(crate) async fn sign_in(origin: &str) -> Client {
 /// A start that must fail: its exit status and what it wrote to standard error.
 pub(crate) async fn refused(arguments: &[&str], settings: &[(&str, &str)]) -> String {
     let child = patchbay(arguments, settings).spawn().unwrap();
-    let output = tokio::time::timeout(PATIENCE, child.wait_with_output()).await.expect("it ends by itself").unwrap();
+    let output =
+        tokio::time::timeout(PATIENCE, child.wait_with_output()).await.expect("it ends by itself").unwrap();
     let errors = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success(), "it succeeded: {}", String::from_utf8_lossy(&output.stdout));
     assert_eq!(output.status.code(), Some(1), "no signal, no panic: {errors}");

@@ -58,18 +58,30 @@ async fn passing_faults_are_tried_again_and_shown() {
     let server = TestServer::start().await;
     server.scripted_model(&llm, "sk-x").await;
     llm.push(Reply::status(500, "down"));
-    llm.push(Reply::Status { status: 429, headers: vec![("retry-after", "1".to_owned())], message: "slow down".to_owned() });
+    llm.push(Reply::Status {
+        status: 429,
+        headers: vec![("retry-after", "1".to_owned())],
+        message: "slow down".to_owned(),
+    });
     llm.push(Reply::status(529, "overloaded"));
     llm.push(Reply::text("finally"));
     let made = server.owner().post(CHATS, &json!({"content": text("hi")})).await.expect(201).json();
     let id = made["id"].as_str().unwrap();
     let ask = server.owner().request(Method::GET, &format!("{CHATS}/{id}/stream"));
     let mut stream = SseReader::new(ask.open().await);
-    let events = stream.until(|event| event.name == "status" && event.json()["status"]["status"] == "waiting").await;
-    let retries: Vec<Value> = events.iter().filter(|event| event.name == "retry").map(|event| event.json()["retry"].clone()).collect();
+    let events =
+        stream.until(|event| event.name == "status" && event.json()["status"]["status"] == "waiting").await;
+    let retries: Vec<Value> = events
+        .iter()
+        .filter(|event| event.name == "retry")
+        .map(|event| event.json()["retry"].clone())
+        .collect();
     assert!(!retries.is_empty(), "{events:#?}");
     for retry in &retries {
-        assert!(retry["attempt"].as_i64().unwrap() >= 1 && retry["delay_ms"].as_i64().unwrap() > 0, "{retry}");
+        assert!(
+            retry["attempt"].as_i64().unwrap() >= 1 && retry["delay_ms"].as_i64().unwrap() > 0,
+            "{retry}"
+        );
         assert!(!retry["cause"].as_str().unwrap().is_empty());
     }
     assert_eq!(llm.requests().len(), 4);
@@ -79,13 +91,15 @@ async fn passing_faults_are_tried_again_and_shown() {
 #[tokio::test]
 async fn a_provider_that_is_down_keeps_the_message_shows_the_cause_and_lets_go() {
     let server = TestServer::start().await;
-    let provider = json!({"name": "Down", "type": "openai", "base_url": format!("http://{}/v1", closed_port())});
+    let provider =
+        json!({"name": "Down", "type": "openai", "base_url": format!("http://{}/v1", closed_port())});
     let provider = server.owner().post("/api/v2/providers", &provider).await.expect(201).json();
     let model = json!({"provider_id": provider["id"], "model": "m", "display_name": "M"});
     server.owner().post("/api/v2/models", &model).await.expect(201);
     let made = server.owner().post(CHATS, &json!({"content": text("keep me")})).await.expect(201).json();
     let id = made["id"].as_str().unwrap().to_owned();
-    let mut stream = SseReader::new(server.owner().request(Method::GET, &format!("{CHATS}/{id}/stream")).open().await);
+    let mut stream =
+        SseReader::new(server.owner().request(Method::GET, &format!("{CHATS}/{id}/stream")).open().await);
     let seen = stream.until(|event| event.name == "retry" || event.name == "error").await;
     let told = seen.last().unwrap().data.clone();
     assert!(told.contains("cannot be reached"), "{told}");
@@ -137,7 +151,10 @@ async fn a_stream_without_its_end_is_never_a_complete_answer() {
         llm.push(reply.clone());
         let made = chat(server.owner(), &json!({"content": text("hi")})).await;
         assert_eq!(made["status"], "error", "{reply:?}: {made}");
-        assert_eq!((&made["last_error"]["code"], &made["last_error"]["retryable"]), (&json!("interrupted_stream"), &json!(true)));
+        assert_eq!(
+            (&made["last_error"]["code"], &made["last_error"]["retryable"]),
+            (&json!("interrupted_stream"), &json!(true))
+        );
         let id = made["id"].as_str().unwrap();
         let messages = transcript(server.owner(), id).await;
         assert_eq!(answer_text(&messages), "half an answer", "what somebody has read stays");
@@ -190,7 +207,8 @@ async fn stop_reaches_a_model_that_says_nothing_within_half_a_second() {
     llm.push(Reply::Stall(vec!["I begin".to_owned()]));
     let made = server.owner().post(CHATS, &json!({"content": text("hi")})).await.expect(201).json();
     let id = made["id"].as_str().unwrap().to_owned();
-    let mut stream = SseReader::new(server.owner().request(Method::GET, &format!("{CHATS}/{id}/stream")).open().await);
+    let mut stream =
+        SseReader::new(server.owner().request(Method::GET, &format!("{CHATS}/{id}/stream")).open().await);
     stream.until(|event| event.name == "message_part").await;
     let begun = Instant::now();
     server.owner().post(&format!("{CHATS}/{id}/interrupt"), &json!({})).await.expect(200);
@@ -199,7 +217,10 @@ async fn stop_reaches_a_model_that_says_nothing_within_half_a_second() {
     let messages = transcript(server.owner(), &id).await;
     assert_eq!((answer_text(&messages).as_str(), &messages[1]["interrupted"]), ("I begin", &json!(true)));
     let next = send(server.owner(), &id, &json!({"content": text("go on")})).await;
-    assert_eq!((next["status"].as_str(), answer_text(next["messages"].as_array().unwrap()).as_str()), (Some("waiting"), "done"));
+    assert_eq!(
+        (next["status"].as_str(), answer_text(next["messages"].as_array().unwrap()).as_str()),
+        (Some("waiting"), "done")
+    );
 }
 
 #[tokio::test]
@@ -221,6 +242,10 @@ async fn usage_and_reasoning_of_the_provider_are_kept_with_the_message() {
     server.scripted_model(&llm, "sk-x").await;
     let made = chat(server.owner(), &json!({"content": text("hi")})).await;
     let answer = &made["messages"][1];
-    assert_eq!((&answer["usage"]["input_tokens"], &answer["usage"]["output_tokens"]), (&json!(7), &json!(5)), "{answer}");
+    assert_eq!(
+        (&answer["usage"]["input_tokens"], &answer["usage"]["output_tokens"]),
+        (&json!(7), &json!(5)),
+        "{answer}"
+    );
     assert!(answer["usage"]["context_limit"].as_i64().unwrap() > 0);
 }

@@ -20,27 +20,60 @@ async fn stored_secrets_are_in_no_answer_and_in_no_file() {
     let headed = FakeMcp::start(vec![FakeTool::of_text("other", "Something else")]).await;
     let llm = FakeLlm::start().await;
     let server = TestServer::start().await;
-    let key = json!({"auth_type": "api_key", "api_key_value": KEY, "enabled": true, "availability": "force_on"});
+    let key =
+        json!({"auth_type": "api_key", "api_key_value": KEY, "enabled": true, "availability": "force_on"});
     let keyed_id = server.register(&over(server_body("keyed", &keyed.url()), key)).await;
     let headers = json!({"auth_type": "custom_headers", "custom_headers": {HEADER_NAME: HEADER_VALUE}, "enabled": true, "availability": "force_on"});
     let headed_id = server.register(&over(server_body("headed", &headed.url()), headers)).await;
     server.scripted_model(&llm, MODEL_KEY).await;
-    server.owner().patch(&format!("{SERVERS}/{keyed_id}"), &json!({"api_key_value": NEW_KEY})).await.expect(200);
+    server
+        .owner()
+        .patch(&format!("{SERVERS}/{keyed_id}"), &json!({"api_key_value": NEW_KEY}))
+        .await
+        .expect(200);
     let member = server.user(Role::Member).await;
     let made = chat(&member.client, &json!({"content": text("hello")})).await;
     assert_eq!(made["status"], "waiting", "{made}");
-    assert_eq!(llm.requests()[0].header("authorization"), Some(format!("Bearer {MODEL_KEY}").as_str()), "it is used all the same");
+    assert_eq!(
+        llm.requests()[0].header("authorization"),
+        Some(format!("Bearer {MODEL_KEY}").as_str()),
+        "it is used all the same"
+    );
     assert!(keyed.requests().iter().any(|request| request.header("authorization") == Some(NEW_KEY)));
 
-    let secrets = [KEY, NEW_KEY, HEADER_NAME, HEADER_VALUE, MODEL_KEY, OWNER_PASSWORD, member.password.as_str(), "$argon2"];
+    let secrets = [
+        KEY,
+        NEW_KEY,
+        HEADER_NAME,
+        HEADER_VALUE,
+        MODEL_KEY,
+        OWNER_PASSWORD,
+        member.password.as_str(),
+        "$argon2",
+    ];
     let chat_path = format!("{CHATS}/{}", made["id"].as_str().unwrap());
     let mut answers = Vec::new();
     for client in [server.owner(), &server.user(Role::Auditor).await.client, &member.client] {
         for path in [
-            SERVERS, &format!("{SERVERS}/{keyed_id}"), &format!("{SERVERS}/{headed_id}"), "/api/v2/providers",
-            "/api/v2/models", "/api/v2/users", "/api/v2/users/me", "/api/v2/users/me/sessions",
-            "/api/v2/users/me/keys/tokens", "/api/v2/buildinfo", CHATS, &chat_path, &format!("{chat_path}/messages"),
-            "/admin/servers", &format!("/admin/servers/{keyed_id}"), "/admin/models", "/admin/users", "/account", "/",
+            SERVERS,
+            &format!("{SERVERS}/{keyed_id}"),
+            &format!("{SERVERS}/{headed_id}"),
+            "/api/v2/providers",
+            "/api/v2/models",
+            "/api/v2/users",
+            "/api/v2/users/me",
+            "/api/v2/users/me/sessions",
+            "/api/v2/users/me/keys/tokens",
+            "/api/v2/buildinfo",
+            CHATS,
+            &chat_path,
+            &format!("{chat_path}/messages"),
+            "/admin/servers",
+            &format!("/admin/servers/{keyed_id}"),
+            "/admin/models",
+            "/admin/users",
+            "/account",
+            "/",
         ] {
             answers.push((path.to_owned(), client.get(path).await.whole()));
         }
@@ -59,7 +92,16 @@ async fn stored_secrets_are_in_no_answer_and_in_no_file() {
         let path = entry.unwrap().path();
         let bytes = std::fs::read(&path).unwrap();
         bytes_read += bytes.len();
-        for secret in [KEY, NEW_KEY, HEADER_NAME, HEADER_VALUE, MODEL_KEY, OWNER_PASSWORD, &member.password, &member.token] {
+        for secret in [
+            KEY,
+            NEW_KEY,
+            HEADER_NAME,
+            HEADER_VALUE,
+            MODEL_KEY,
+            OWNER_PASSWORD,
+            &member.password,
+            &member.token,
+        ] {
             let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
             assert!(!found, "{secret} lies in {}", path.display());
         }
@@ -70,12 +112,14 @@ async fn stored_secrets_are_in_no_answer_and_in_no_file() {
 #[tokio::test]
 async fn a_server_that_echoes_its_key_shows_it_to_nobody() {
     let fake = FakeMcp::start(vec![
-        FakeTool::of_text("leak", "Leaks the key that protects it").answering(|_| ToolAnswer::text(format!("my key is {KEY}!"))),
+        FakeTool::of_text("leak", "Leaks the key that protects it")
+            .answering(|_| ToolAnswer::text(format!("my key is {KEY}!"))),
     ])
     .await;
     let server = TestServer::start().await;
     server.demo_model().await;
-    let key = json!({"auth_type": "api_key", "api_key_value": KEY, "enabled": true, "availability": "force_on"});
+    let key =
+        json!({"auth_type": "api_key", "api_key_value": KEY, "enabled": true, "availability": "force_on"});
     server.register(&over(server_body("leaky", &fake.url()), key)).await;
     let made = chat(server.owner(), &json!({"content": text("leak the key that protects it")})).await;
     assert_eq!(fake.effects().len(), 1, "{made:#}");

@@ -8,7 +8,12 @@ use serde_json::{Map, Value, json};
 const URL: &str = "https://mcp.example.org/mcp";
 
 fn names(array: &Value) -> Vec<String> {
-    array.as_array().unwrap().iter().map(|server| server["display_name"].as_str().unwrap().to_owned()).collect()
+    array
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|server| server["display_name"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 #[tokio::test]
@@ -18,21 +23,46 @@ async fn the_least_a_server_needs_gets_the_defaults_of_the_contract() {
     assert!(made.header("etag").is_some());
     let body = made.json();
     for (field, value) in [
-        ("slug", json!("linear")), ("description", json!("")), ("icon_url", json!("")), ("transport", json!("streamable_http")),
-        ("url", json!(URL)), ("auth_type", json!("none")), ("has_oauth2_secret", json!(false)), ("has_api_key", json!(false)),
-        ("has_custom_headers", json!(false)), ("has_signing_secret", json!(false)), ("user_headers", json!([])),
-        ("tool_allow_list", json!([])), ("tool_deny_list", json!([])), ("tool_idempotent_list", json!([])),
-        ("tool_approval_list", json!([])), ("tool_change_policy", json!("notify")), ("send_trace_context", json!(false)),
-        ("use_instructions", json!(false)), ("availability", json!("default_off")), ("enabled", json!(false)),
-        ("model_intent", json!(false)), ("allow_in_plan_mode", json!(false)), ("forward_coder_headers", json!(false)),
-        ("allowed_group_ids", json!([])), ("auth_connected", json!(true)), ("auth_status", json!("not_required")),
+        ("slug", json!("linear")),
+        ("description", json!("")),
+        ("icon_url", json!("")),
+        ("transport", json!("streamable_http")),
+        ("url", json!(URL)),
+        ("auth_type", json!("none")),
+        ("has_oauth2_secret", json!(false)),
+        ("has_api_key", json!(false)),
+        ("has_custom_headers", json!(false)),
+        ("has_signing_secret", json!(false)),
+        ("user_headers", json!([])),
+        ("tool_allow_list", json!([])),
+        ("tool_deny_list", json!([])),
+        ("tool_idempotent_list", json!([])),
+        ("tool_approval_list", json!([])),
+        ("tool_change_policy", json!("notify")),
+        ("send_trace_context", json!(false)),
+        ("use_instructions", json!(false)),
+        ("availability", json!("default_off")),
+        ("enabled", json!(false)),
+        ("model_intent", json!(false)),
+        ("allow_in_plan_mode", json!(false)),
+        ("forward_coder_headers", json!(false)),
+        ("allowed_group_ids", json!([])),
+        ("auth_connected", json!(true)),
+        ("auth_status", json!("not_required")),
         ("config_problems", json!([])),
     ] {
         assert_eq!(body[field], value, "{field}");
     }
     let me = server.owner().get("/api/v2/users/me").await.expect(200).json();
     assert_eq!((&body["created_by"], &body["updated_by"]), (&me["id"], &me["id"]));
-    for absent in ["oauth2_client_id", "oauth2_auth_url", "api_key_header", "api_key_value", "custom_headers", "signing_secret"] {
+    for absent in [
+        "oauth2_client_id",
+        "oauth2_auth_url",
+        "api_key_header",
+        "api_key_value",
+        "custom_headers",
+        "signing_secret",
+    ] {
         assert!(body.get(absent).is_none(), "{absent}");
     }
     let read = server.owner().get(&format!("{SERVERS}/{}", id_of(&made))).await.expect(200);
@@ -44,7 +74,10 @@ async fn the_least_a_server_needs_gets_the_defaults_of_the_contract() {
 async fn every_mistake_is_named_in_one_answer() {
     let server = TestServer::start().await;
     let answer = server.owner().post(SERVERS, &json!({})).await.expect(400);
-    assert_eq!(answer.refused_fields(), ["auth_type", "availability", "display_name", "slug", "transport", "url"]);
+    assert_eq!(
+        answer.refused_fields(),
+        ["auth_type", "availability", "display_name", "slug", "transport", "url"]
+    );
     let wrong = json!({
         "display_name": " ", "slug": "two words", "description": "x".repeat(4097), "icon_url": "https://evil.example/x.png",
         "transport": "telepathy", "url": "ftp://x", "auth_type": "password", "availability": "sometimes",
@@ -158,8 +191,16 @@ async fn what_is_just_allowed_is_taken_and_text_is_trimmed() {
         (json!({"icon_url": "/icons/x.svg"}), "icon_url", json!("/icons/x.svg")),
         (json!({"tool_allow_list": [" a ", "", "  ", "b*"]}), "tool_allow_list", json!(["a", "b*"])),
         (json!({"tool_deny_list": many.clone()}), "tool_deny_list", json!(many)),
-        (json!({"auth_type": "api_key", "api_key_value": "x".repeat(8192)}), "api_key_header", json!("Authorization")),
-        (json!({"auth_type": "custom_headers", "custom_headers": headers}), "has_custom_headers", json!(true)),
+        (
+            json!({"auth_type": "api_key", "api_key_value": "x".repeat(8192)}),
+            "api_key_header",
+            json!("Authorization"),
+        ),
+        (
+            json!({"auth_type": "custom_headers", "custom_headers": headers}),
+            "has_custom_headers",
+            json!(true),
+        ),
         (json!({"url": "http://127.0.0.1:9/mcp"}), "url", json!("http://127.0.0.1:9/mcp")),
     ]
     .into_iter()
@@ -205,7 +246,10 @@ async fn later_fields_are_refused_by_name_and_their_defaults_accepted() {
     let made = server.owner().post(SERVERS, &defaults).await.expect(201);
     let path = format!("{SERVERS}/{}", id_of(&made));
     for (field, other, default) in &fields {
-        assert_eq!(server.owner().patch(&path, &json!({ *field: other })).await.expect(400).refused_fields(), [*field]);
+        assert_eq!(
+            server.owner().patch(&path, &json!({ *field: other })).await.expect(400).refused_fields(),
+            [*field]
+        );
         server.owner().patch(&path, &json!({ *field: default })).await.expect(200);
     }
 }
@@ -217,7 +261,9 @@ async fn broken_bodies_are_refused_with_a_sentence() {
         let ask = server.owner().request(Method::POST, SERVERS).body(kind, body.as_bytes().to_vec());
         async move { ask.send().await }
     };
-    for body in ["", "{", "nonsense", "{\"slug\": }", "{\"slug\": \"a\"} x", "\u{feff}{}", "{\"slug\": \"\\ud800\"}"] {
+    for body in
+        ["", "{", "nonsense", "{\"slug\": }", "{\"slug\": \"a\"} x", "\u{feff}{}", "{\"slug\": \"\\ud800\"}"]
+    {
         let answer = post("application/json", body).await.expect(400);
         assert!(!answer.message().is_empty(), "{body}");
     }
@@ -280,7 +326,8 @@ async fn members_see_enabled_servers_without_what_is_marked_r() {
         "auth_type": "api_key", "api_key_header": "X-Internal-Key", "api_key_value": "canary-key", "enabled": true,
         "description": "what it is for", "tool_allow_list": ["a*"], "tool_deny_list": ["b"], "icon_url": "/i.svg",
     });
-    let enabled = server.register(&over(server_body("on", "https://internal.example.org/path"), secret)).await;
+    let enabled =
+        server.register(&over(server_body("on", "https://internal.example.org/path"), secret)).await;
     server.register(&server_body("off", "https://hidden.example.org/path")).await;
     let member = server.user(Role::Member).await.client;
     let list = member.get(SERVERS).await.expect(200);
@@ -289,18 +336,35 @@ async fn members_see_enabled_servers_without_what_is_marked_r() {
     assert_eq!(one.json(), list.json()[0]);
     let body = one.json();
     assert_eq!((&body["url"], &body["transport"]), (&json!(""), &json!("")));
-    for hidden in ["api_key_header", "allowed_group_ids", "config_problems", "created_by", "updated_by", "oauth2_client_id"] {
+    for hidden in [
+        "api_key_header",
+        "allowed_group_ids",
+        "config_problems",
+        "created_by",
+        "updated_by",
+        "oauth2_client_id",
+    ] {
         assert!(body.get(hidden).is_none(), "{hidden}: {body}");
     }
-    assert_eq!((&body["has_api_key"], &body["description"], &body["tool_allow_list"]), (&json!(true), &json!("what it is for"), &json!(["a*"])));
+    assert_eq!(
+        (&body["has_api_key"], &body["description"], &body["tool_allow_list"]),
+        (&json!(true), &json!("what it is for"), &json!(["a*"]))
+    );
     for text in ["internal.example.org", "X-Internal-Key", "hidden.example.org"] {
         assert!(!list.whole().contains(text) && !one.whole().contains(text), "{text}");
     }
     for role in [Role::Owner, Role::Admin, Role::Auditor] {
         let reader = server.user(role).await.client;
-        assert_eq!(names(&reader.get(SERVERS).await.expect(200).json()), ["Server off", "Server on"], "{role:?}");
+        assert_eq!(
+            names(&reader.get(SERVERS).await.expect(200).json()),
+            ["Server off", "Server on"],
+            "{role:?}"
+        );
         let body = reader.get(&format!("{SERVERS}/{enabled}")).await.expect(200).json();
-        assert_eq!((&body["api_key_header"], &body["url"]), (&json!("X-Internal-Key"), &json!("https://internal.example.org/path")));
+        assert_eq!(
+            (&body["api_key_header"], &body["url"]),
+            (&json!("X-Internal-Key"), &json!("https://internal.example.org/path"))
+        );
     }
 }
 
@@ -313,7 +377,8 @@ async fn a_disabled_server_is_to_members_what_an_unknown_one_is() {
     for (method, tail) in [(Method::GET, ""), (Method::POST, "/check")] {
         let mut seen = Vec::new();
         for id in [disabled.as_str(), unknown] {
-            let mut answer = member.request(method.clone(), &format!("{SERVERS}/{id}{tail}")).send().await.expect(404);
+            let mut answer =
+                member.request(method.clone(), &format!("{SERVERS}/{id}{tail}")).send().await.expect(404);
             answer.headers.remove("x-request-id");
             answer.headers.remove("date");
             seen.push(answer.whole());
@@ -346,7 +411,8 @@ async fn writes_of_those_who_may_not_are_403_for_every_id() {
 #[tokio::test]
 async fn an_id_that_is_no_uuid_is_400_and_an_unknown_one_404() {
     let server = TestServer::start().await;
-    for id in ["x", "1", "%00", "01930000000070008000000000000000", "{01930000-0000-7000-8000-000000000000}"] {
+    for id in ["x", "1", "%00", "01930000000070008000000000000000", "{01930000-0000-7000-8000-000000000000}"]
+    {
         let path = format!("{SERVERS}/{id}");
         server.owner().get(&path).await.expect(400);
         server.owner().patch(&path, &json!({})).await.expect(400);
@@ -368,7 +434,10 @@ async fn the_list_is_ordered_by_name_whole_or_in_pages_with_a_link() {
     }
     let whole = server.owner().get(SERVERS).await.expect(200);
     assert!(whole.header("link").is_none());
-    assert_eq!(names(&whole.json()).iter().map(|name| name.to_lowercase()).collect::<Vec<_>>(), ["alpha", "bravo", "mike", "mike", "zulu"]);
+    assert_eq!(
+        names(&whole.json()).iter().map(|name| name.to_lowercase()).collect::<Vec<_>>(),
+        ["alpha", "bravo", "mike", "mike", "zulu"]
+    );
     let mut path = format!("{SERVERS}?limit=2");
     let mut seen = Vec::new();
     let mut pages = 0;

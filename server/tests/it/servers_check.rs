@@ -25,13 +25,21 @@ async fn a_good_server_is_shown_with_its_tools_and_verdicts() {
     let lists = json!({"tool_deny_list": ["delete_*"], "enabled": true});
     let id = server.register(&over(server_body("fake", &fake.url()), lists)).await;
     let report = check(server.owner(), &id).await;
-    assert_eq!((&report["outcome"], &report["error"], &report["auth_status"]), (&json!("connected"), &json!(""), &json!("not_required")));
+    assert_eq!(
+        (&report["outcome"], &report["error"], &report["auth_status"]),
+        (&json!("connected"), &json!(""), &json!("not_required"))
+    );
     assert_eq!((&report["server_name"], &report["server_version"]), (&json!("fake-mcp"), &json!("1.2.3")));
     assert_eq!(report["protocol_version"], "2025-06-18");
     assert!(report["connect_ms"].as_i64().unwrap() >= 0 && report["list_ms"].as_i64().unwrap() >= 0);
     let tools = report["tools"].as_array().unwrap();
-    let of = |name: &str| tools.iter().find(|tool| tool["name"] == name).unwrap_or_else(|| panic!("{name} in {tools:?}"));
-    assert_eq!((&of("get_issue")["exposed_name"], &of("get_issue")["title"]), (&json!("fake__get_issue"), &json!("Get issue")));
+    let of = |name: &str| {
+        tools.iter().find(|tool| tool["name"] == name).unwrap_or_else(|| panic!("{name} in {tools:?}"))
+    };
+    assert_eq!(
+        (&of("get_issue")["exposed_name"], &of("get_issue")["title"]),
+        (&json!("fake__get_issue"), &json!("Get issue"))
+    );
     assert_eq!(of("get_issue")["allowed"], true);
     assert_eq!(of("delete_issue")["allowed"], false);
     assert!(!of("delete_issue")["reason"].as_str().unwrap().is_empty());
@@ -39,14 +47,16 @@ async fn a_good_server_is_shown_with_its_tools_and_verdicts() {
     assert!(exposed.starts_with("fake__list_repos_") && exposed.len() <= 64, "{exposed}");
     let member = server.user(Role::Member).await.client;
     let seen = check(&member, &id).await;
-    let names: Vec<&str> = seen["tools"].as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap()).collect();
+    let names: Vec<&str> =
+        seen["tools"].as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap()).collect();
     assert!(!names.contains(&"delete_issue") && names.contains(&"get_issue"), "{names:?}");
 }
 
 #[tokio::test]
 async fn each_way_of_being_no_mcp_server_has_its_own_words() {
     let (html, plain, missing) = (NotMcp::html().await, NotMcp::json().await, NotMcp::status(404).await);
-    let (unauthorized, broken, wrong_method) = (NotMcp::status(401).await, NotMcp::status(500).await, NotMcp::status(405).await);
+    let (unauthorized, broken, wrong_method) =
+        (NotMcp::status(401).await, NotMcp::status(500).await, NotMcp::status(405).await);
     let down = format!("http://{}/mcp", closed_port());
     let server = TestServer::start().await;
     let mut texts = Vec::new();
@@ -138,7 +148,12 @@ async fn a_redirect_to_another_origin_is_not_followed() {
     let report = check(server.owner(), &id).await;
     assert_eq!(report["outcome"], "error", "{report}");
     assert!(target.requests().is_empty(), "the key must not travel");
-    assert!(redirect.requests().iter().all(|request| request.header("authorization") == Some("canary-secret-key")));
+    assert!(
+        redirect
+            .requests()
+            .iter()
+            .all(|request| request.header("authorization") == Some("canary-secret-key"))
+    );
 }
 
 #[tokio::test]
@@ -157,7 +172,11 @@ async fn credentials_go_on_every_request_the_first_included() {
     assert_eq!(check(server.owner(), &headed_id).await["outcome"], "connected");
     let requests = headed.requests();
     assert!(requests.len() >= 2);
-    assert!(requests.iter().all(|request| (request.header("x-a"), request.header("x-b")) == (Some("one"), Some("two"))));
+    assert!(
+        requests
+            .iter()
+            .all(|request| (request.header("x-a"), request.header("x-b")) == (Some("one"), Some("two")))
+    );
     // A wrong key after an edit: the old connection is not used again.
     server.owner().patch(&format!("{SERVERS}/{id}"), &json!({"api_key_value": "wrong"})).await.expect(200);
     let report = check(server.owner(), &id).await;

@@ -74,7 +74,8 @@ async fn a_forged_forwarding_header_gets_no_new_attempts() {
     let mut last = 0;
     for n in 0..11 {
         let body = json!({"email": format!("nobody{n}@example.org"), "password": "not the password"});
-        let ask = server.anonymous().request(Method::POST, LOGIN).header("x-forwarded-for", &format!("10.1.1.{n}"));
+        let ask =
+            server.anonymous().request(Method::POST, LOGIN).header("x-forwarded-for", &format!("10.1.1.{n}"));
         last = ask.json(&body).send().await.status;
     }
     assert_eq!(last, 429, "attempts are counted by the peer's own address");
@@ -82,17 +83,30 @@ async fn a_forged_forwarding_header_gets_no_new_attempts() {
 
 #[tokio::test]
 async fn a_trusted_proxy_names_the_address_that_counts() {
-    let server = TestServer::with(|settings| settings.trusted_proxies = Some("127.0.0.1".to_owned())).await.owned().await;
+    let server = TestServer::with(|settings| settings.trusted_proxies = Some("127.0.0.1".to_owned()))
+        .await
+        .owned()
+        .await;
     for n in 0..11 {
         let body = json!({"email": format!("nobody{n}@example.org"), "password": "not the password"});
-        let ask = server.anonymous().request(Method::POST, LOGIN).header("x-forwarded-for", &format!("10.1.1.{n}"));
+        let ask =
+            server.anonymous().request(Method::POST, LOGIN).header("x-forwarded-for", &format!("10.1.1.{n}"));
         ask.json(&body).send().await.expect(401);
     }
-    let agent = server.anonymous().request(Method::POST, LOGIN).header("x-forwarded-for", "9.9.9.9, 10.7.7.7");
+    let agent =
+        server.anonymous().request(Method::POST, LOGIN).header("x-forwarded-for", "9.9.9.9, 10.7.7.7");
     let body = json!({"email": OWNER_EMAIL, "password": OWNER_PASSWORD});
-    let token = agent.json(&body).send().await.expect(201).json()["session_token"].as_str().unwrap().to_owned();
-    let sessions = server.anonymous().with(Proof::Bearer(token)).get("/api/v2/users/me/sessions").await.expect(200).json();
-    let current = sessions.as_array().unwrap().iter().find(|session| session["current"] == true).unwrap().clone();
+    let token =
+        agent.json(&body).send().await.expect(201).json()["session_token"].as_str().unwrap().to_owned();
+    let sessions = server
+        .anonymous()
+        .with(Proof::Bearer(token))
+        .get("/api/v2/users/me/sessions")
+        .await
+        .expect(200)
+        .json();
+    let current =
+        sessions.as_array().unwrap().iter().find(|session| session["current"] == true).unwrap().clone();
     assert_eq!(current["address"], "10.7.7.7", "read from the right, the last untrusted one");
 }
 
@@ -102,9 +116,11 @@ async fn cookie_bearer_and_header_carry_the_same_token_with_the_same_rights() {
     for role in [Role::Admin, Role::Auditor, Role::Member] {
         let person = server.user(role).await;
         let token = person.token.clone();
-        let clients =
-            [Proof::Bearer(token.clone()), Proof::Header(token.clone()), cookie(&token)].map(|proof| server.anonymous().with(proof));
-        for path in [ME, SERVERS, "/api/v2/users", "/api/v2/providers", "/api/v2/models", "/api/experimental/chats"] {
+        let clients = [Proof::Bearer(token.clone()), Proof::Header(token.clone()), cookie(&token)]
+            .map(|proof| server.anonymous().with(proof));
+        for path in
+            [ME, SERVERS, "/api/v2/users", "/api/v2/providers", "/api/v2/models", "/api/experimental/chats"]
+        {
             let mut answers = Vec::new();
             for client in &clients {
                 answers.push(comparable(&client.get(path).await));
@@ -123,7 +139,9 @@ async fn cookie_bearer_and_header_carry_the_same_token_with_the_same_rights() {
 async fn a_token_in_the_address_is_never_read() {
     let server = TestServer::start().await;
     let token = server.login(OWNER_EMAIL, OWNER_PASSWORD).await;
-    for name in ["token", "access_token", "session_token", "coder_session_token", "Coder-Session-Token", COOKIE] {
+    for name in
+        ["token", "access_token", "session_token", "coder_session_token", "Coder-Session-Token", COOKIE]
+    {
         server.anonymous().get(&format!("{ME}?{name}={token}")).await.expect(401);
     }
 }
@@ -143,8 +161,10 @@ async fn a_dead_or_garbled_token_is_unauthorized_everywhere() {
 #[tokio::test]
 async fn logout_ends_this_session_and_no_other() {
     let server = TestServer::start().await;
-    let (one, two) = (server.login(OWNER_EMAIL, OWNER_PASSWORD).await, server.login(OWNER_EMAIL, OWNER_PASSWORD).await);
-    let (one, two) = (server.anonymous().with(Proof::Bearer(one)), server.anonymous().with(Proof::Bearer(two)));
+    let (one, two) =
+        (server.login(OWNER_EMAIL, OWNER_PASSWORD).await, server.login(OWNER_EMAIL, OWNER_PASSWORD).await);
+    let (one, two) =
+        (server.anonymous().with(Proof::Bearer(one)), server.anonymous().with(Proof::Bearer(two)));
     let answer = one.post("/api/v2/users/logout", &json!({})).await.expect(200);
     assert!(answer.header("set-cookie").unwrap().contains("Max-Age=0"));
     one.get(ME).await.expect(401);
@@ -157,7 +177,12 @@ async fn an_api_token_is_shown_once_works_is_listed_and_can_be_removed() {
     let server = TestServer::start().await;
     let person = server.user(Role::Member).await;
     let path = "/api/v2/users/me/keys/tokens";
-    let made = person.client.post(path, &json!({"token_name": "laptop", "lifetime_seconds": 3600})).await.expect(201).json();
+    let made = person
+        .client
+        .post(path, &json!({"token_name": "laptop", "lifetime_seconds": 3600}))
+        .await
+        .expect(201)
+        .json();
     let key = made["key"].as_str().unwrap().to_owned();
     assert!(key.len() >= 43, "256 bits: {key}");
     let by_token = server.anonymous().with(Proof::Bearer(key.clone()));
@@ -199,7 +224,8 @@ async fn sessions_are_listed_with_the_current_one_marked_and_can_be_revoked() {
     let current: Vec<&Value> = sessions.iter().filter(|session| session["current"] == true).collect();
     assert_eq!(current.len(), 1);
     assert_eq!(current[0]["address"], "127.0.0.1");
-    let foreign = sessions.iter().find(|session| session["current"] == false).unwrap()["id"].as_str().unwrap();
+    let foreign =
+        sessions.iter().find(|session| session["current"] == false).unwrap()["id"].as_str().unwrap();
     let path = format!("/api/v2/users/me/sessions/{foreign}");
     server.owner().delete(&path).await.expect(404);
     person.client.delete(&path).await.expect(204);
@@ -212,7 +238,12 @@ async fn sessions_are_listed_with_the_current_one_marked_and_can_be_revoked() {
 async fn suspension_and_deletion_end_every_credential_at_once() {
     let server = TestServer::start().await;
     let person = server.user(Role::Member).await;
-    let key = person.client.post("/api/v2/users/me/keys/tokens", &json!({"token_name": "t"})).await.expect(201).json();
+    let key = person
+        .client
+        .post("/api/v2/users/me/keys/tokens", &json!({"token_name": "t"}))
+        .await
+        .expect(201)
+        .json();
     let by_key = server.anonymous().with(Proof::Bearer(key["key"].as_str().unwrap().to_owned()));
     let path = format!("/api/v2/users/{}", person.id);
     server.owner().patch(&path, &json!({"status": "suspended"})).await.expect(200);
@@ -250,7 +281,8 @@ async fn behind_https_the_cookie_has_the_host_prefix_and_is_secure() {
     };
     let server = TestServer::with(https).await.owned().await;
     let form = format!("email={OWNER_EMAIL}&password={}", OWNER_PASSWORD.replace(' ', "+"));
-    let ask = server.anonymous().request(Method::POST, "/login").header("origin", "https://patchbay.example.org");
+    let ask =
+        server.anonymous().request(Method::POST, "/login").header("origin", "https://patchbay.example.org");
     let answer = ask.body("application/x-www-form-urlencoded", form).send().await.expect(303);
     let cookie = answer.header("set-cookie").unwrap();
     for part in ["__Host-patchbay_session=", "; Secure", "; HttpOnly", "; SameSite=Lax", "; Path=/"] {
@@ -261,6 +293,7 @@ async fn behind_https_the_cookie_has_the_host_prefix_and_is_secure() {
     let token = cookie.split(['=', ';']).nth(1).unwrap();
     let plain = server.anonymous().with(Proof::Cookie { name: COOKIE.to_owned(), token: token.to_owned() });
     plain.get(ME).await.expect(401);
-    let prefixed = server.anonymous().with(Proof::Cookie { name: format!("__Host-{COOKIE}"), token: token.to_owned() });
+    let prefixed =
+        server.anonymous().with(Proof::Cookie { name: format!("__Host-{COOKIE}"), token: token.to_owned() });
     prefixed.get(ME).await.expect(200);
 }

@@ -11,7 +11,10 @@ async fn the_first_owner_is_made_once() {
     let anyone = server.anonymous();
     anyone.get(FIRST).await.expect(404);
     let made = anyone.post(FIRST, &first_user()).await.expect(201).json();
-    assert_eq!((&made["email"], &made["roles"], &made["status"]), (&json!(OWNER_EMAIL), &json!(["owner"]), &json!("active")));
+    assert_eq!(
+        (&made["email"], &made["roles"], &made["status"]),
+        (&json!(OWNER_EMAIL), &json!(["owner"]), &json!("active"))
+    );
     anyone.get(FIRST).await.expect(200);
     let second = over(first_user(), json!({"email": "second@example.org", "username": "second"}));
     anyone.post(FIRST, &second).await.expect(409);

@@ -34,9 +34,11 @@ async fn the_first_start_prints_address_and_setup_link_and_the_link_works_once()
     server.kill().await;
     // Without a token of ours it is random; with an owner there is none.
     let other = TempDir::new();
-    let mut command = patchbay(&["serve"], &[("PATCHBAY_DATA_DIR", other.path().to_str().unwrap()), settings[1]]);
+    let mut command =
+        patchbay(&["serve"], &[("PATCHBAY_DATA_DIR", other.path().to_str().unwrap()), settings[1]]);
     let mut child = command.spawn().unwrap();
-    let mut lines = tokio::io::AsyncBufReadExt::lines(tokio::io::BufReader::new(child.stdout.take().unwrap()));
+    let mut lines =
+        tokio::io::AsyncBufReadExt::lines(tokio::io::BufReader::new(child.stdout.take().unwrap()));
     lines.next_line().await.unwrap().unwrap();
     let link = lines.next_line().await.unwrap().unwrap();
     let token = link.rsplit("token=").next().unwrap().to_owned();
@@ -51,7 +53,8 @@ async fn the_owner_of_the_environment_is_made_without_the_page() {
     let data = TempDir::new();
     let file = data.path().join("password.txt");
     std::fs::write(&file, "a long password from a file\n").unwrap();
-    let settings = [("PATCHBAY_ADMIN_EMAIL", OWNER_EMAIL), ("PATCHBAY_ADMIN_PASSWORD_FILE", file.to_str().unwrap())];
+    let settings =
+        [("PATCHBAY_ADMIN_EMAIL", OWNER_EMAIL), ("PATCHBAY_ADMIN_PASSWORD_FILE", file.to_str().unwrap())];
     let server = serve(&data.path().join("d"), &settings).await;
     let body = json!({"email": OWNER_EMAIL, "password": "a long password from a file"});
     Client::new(&server.url()).post("/api/v2/users/login", &body).await.expect(201);
@@ -61,7 +64,10 @@ async fn the_owner_of_the_environment_is_made_without_the_page() {
 #[tokio::test]
 async fn a_provider_of_the_environment_is_there() {
     let data = TempDir::new();
-    let settings = [("PATCHBAY_OPENAI_API_KEY", "sk-canary-environment"), ("PATCHBAY_OPENAI_BASE_URL", "https://models.example.org/v1")];
+    let settings = [
+        ("PATCHBAY_OPENAI_API_KEY", "sk-canary-environment"),
+        ("PATCHBAY_OPENAI_BASE_URL", "https://models.example.org/v1"),
+    ];
     let server = serve(data.path(), &settings).await;
     let client = set_up(&server.url()).await;
     let providers = client.get("/api/v2/providers").await.expect(200);
@@ -88,11 +94,13 @@ async fn a_port_in_use_is_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let data = TempDir::new();
-    let settings = [("PATCHBAY_DATA_DIR", data.path().to_str().unwrap()), ("PATCHBAY_LISTEN", address.as_str())];
+    let settings =
+        [("PATCHBAY_DATA_DIR", data.path().to_str().unwrap()), ("PATCHBAY_LISTEN", address.as_str())];
     let said = refused(&["serve"], &settings).await;
     assert!(said.contains(&address) && said.contains("PATCHBAY_LISTEN"), "{said}");
     assert!(contents(data.path()).is_empty(), "nothing was written");
-    let said = refused(&["sample-mcp", "--addr", &address, "--data-dir", data.path().to_str().unwrap()], &[]).await;
+    let said =
+        refused(&["sample-mcp", "--addr", &address, "--data-dir", data.path().to_str().unwrap()], &[]).await;
     assert!(said.contains(&address), "{said}");
 }
 
@@ -104,7 +112,8 @@ async fn a_data_directory_that_cannot_be_written_is_named() {
     let below = file.join("data");
     // The kernel's own tree takes no folders, not even root's.
     for data in [below.to_str().unwrap(), "/proc/patchbay-data"] {
-        let said = refused(&["serve"], &[("PATCHBAY_DATA_DIR", data), ("PATCHBAY_LISTEN", "127.0.0.1:0")]).await;
+        let said =
+            refused(&["serve"], &[("PATCHBAY_DATA_DIR", data), ("PATCHBAY_LISTEN", "127.0.0.1:0")]).await;
         assert!(said.contains(data) && said.contains("PATCHBAY_DATA_DIR"), "{said}");
     }
 }
@@ -172,7 +181,10 @@ async fn without_the_right_key_the_start_is_refused_and_nothing_is_written() {
     for keys in [right.trim().to_owned(), format!("{other},{}", right.trim())] {
         let server = serve(data.path(), &[("PATCHBAY_ENCRYPTION_KEYS", &keys)]).await;
         let servers = sign_in(&server.url()).await.get(SERVERS).await.expect(200).json();
-        assert_eq!((&servers[0]["has_api_key"], &servers[0]["auth_status"]), (&json!(true), &json!("not_required")));
+        assert_eq!(
+            (&servers[0]["has_api_key"], &servers[0]["auth_status"]),
+            (&json!(true), &json!("not_required"))
+        );
         server.terminate().await;
     }
 }
@@ -204,10 +216,15 @@ async fn settings_that_cannot_work_are_named() {
         ("PATCHBAY_SETUP_TOKEN", "short"),
         ("PATCHBAY_ADMIN_EMAIL", "a@b.example"),
     ] {
-        let said = refused(&["serve"], &[("PATCHBAY_DATA_DIR", data_dir), ("PATCHBAY_LISTEN", "127.0.0.1:0"), (name, value)]).await;
+        let said = refused(
+            &["serve"],
+            &[("PATCHBAY_DATA_DIR", data_dir), ("PATCHBAY_LISTEN", "127.0.0.1:0"), (name, value)],
+        )
+        .await;
         assert!(said.contains(name) || said.contains("PATCHBAY_ADMIN_PASSWORD_FILE"), "{name}: {said}");
     }
-    let said = refused(&["serve"], &[("PATCHBAY_DATA_DIR", data_dir), ("PATCHBAY_LISTEN", "0.0.0.0:0")]).await;
+    let said =
+        refused(&["serve"], &[("PATCHBAY_DATA_DIR", data_dir), ("PATCHBAY_LISTEN", "0.0.0.0:0")]).await;
     assert!(said.contains("PATCHBAY_ACCESS_URL"), "{said}");
     assert!(contents(data.path()).is_empty(), "nothing was written: {:?}", contents(data.path()).keys());
 }
@@ -217,7 +234,11 @@ async fn sigterm_with_an_open_stream_ends_within_five_seconds() {
     let data = TempDir::new();
     let server = serve(data.path(), &[]).await;
     let client = set_up(&server.url()).await;
-    let chat = client.post("/api/experimental/chats", &json!({"content": [{"type": "text", "text": "hi"}]})).await.expect(201).json();
+    let chat = client
+        .post("/api/experimental/chats", &json!({"content": [{"type": "text", "text": "hi"}]}))
+        .await
+        .expect(201)
+        .json();
     let path = format!("/api/experimental/chats/{}/stream", chat["id"].as_str().unwrap());
     let mut stream = testkit::sse::SseReader::new(client.request(http::Method::GET, &path).open().await);
     stream.next().await.unwrap();
@@ -231,21 +252,38 @@ async fn sigterm_with_an_open_stream_ends_within_five_seconds() {
 async fn the_demo_runs_a_tool_for_its_printed_user() {
     let data = TempDir::new();
     let data_dir = data.path().to_str().unwrap();
-    let settings = [("PATCHBAY_DATA_DIR", data_dir), ("PATCHBAY_LISTEN", "127.0.0.1:0"), ("PATCHBAY_DEMO_PACING_MS", "0")];
+    let settings = [
+        ("PATCHBAY_DATA_DIR", data_dir),
+        ("PATCHBAY_LISTEN", "127.0.0.1:0"),
+        ("PATCHBAY_DEMO_PACING_MS", "0"),
+    ];
     let mut child = patchbay(&["serve", "--demo"], &settings).spawn().unwrap();
-    let mut lines = tokio::io::AsyncBufReadExt::lines(tokio::io::BufReader::new(child.stdout.take().unwrap()));
+    let mut lines =
+        tokio::io::AsyncBufReadExt::lines(tokio::io::BufReader::new(child.stdout.take().unwrap()));
     let mut printed = Vec::new();
     while !printed.iter().any(|line: &String| line.starts_with("Try: ")) {
-        printed.push(tokio::time::timeout(Duration::from_secs(60), lines.next_line()).await.unwrap().unwrap().expect("a line"));
+        printed.push(
+            tokio::time::timeout(Duration::from_secs(60), lines.next_line())
+                .await
+                .unwrap()
+                .unwrap()
+                .expect("a line"),
+        );
     }
-    let origin = printed.iter().find_map(|line| line.strip_prefix("Patchbay is ready at ")).unwrap().to_owned();
+    let origin =
+        printed.iter().find_map(|line| line.strip_prefix("Patchbay is ready at ")).unwrap().to_owned();
     let user = printed.iter().find(|line| line.starts_with("Demo user: ")).unwrap();
     let words: Vec<&str> = user.split_whitespace().collect();
     let (email, password) = (words[2], words.last().unwrap());
     let login = json!({"email": email, "password": password});
     let token = Client::new(&origin).post("/api/v2/users/login", &login).await.expect(201).json();
-    let client = Client::new(&origin).with(testkit::http::Proof::Bearer(token["session_token"].as_str().unwrap().to_owned()));
-    let made = crate::support::chat(&client, &json!({"content": crate::support::text("Search the docs for plan mode")})).await;
+    let client = Client::new(&origin)
+        .with(testkit::http::Proof::Bearer(token["session_token"].as_str().unwrap().to_owned()));
+    let made = crate::support::chat(
+        &client,
+        &json!({"content": crate::support::text("Search the docs for plan mode")}),
+    )
+    .await;
     let messages = made["messages"].as_array().unwrap();
     assert_eq!(crate::support::parts(messages, "tool-call")[0]["original_name"], "search_docs", "{made:#}");
     assert_eq!(crate::support::parts(messages, "tool-result")[0]["outcome"], "ok");

@@ -1,6 +1,8 @@
 //! The live stream (behaviour 19, threats 105 to 107).
 
-use crate::support::{CHATS, Person, TestServer, chat, cookie, over, send, server_body, status, text, transcript};
+use crate::support::{
+    CHATS, Person, TestServer, chat, cookie, over, send, server_body, status, text, transcript,
+};
 use api::users::Role;
 use http::Method;
 use serde_json::{Value, json};
@@ -81,15 +83,20 @@ struct Played {
 }
 
 async fn play(server: TestServer) -> Played {
-    let tool = FakeTool::of_text("note", "Notes a text").answering(|_| ToolAnswer::text("noted").after(Duration::from_millis(100)));
+    let tool = FakeTool::of_text("note", "Notes a text")
+        .answering(|_| ToolAnswer::text("noted").after(Duration::from_millis(100)));
     let fake = FakeMcp::start(vec![tool]).await;
     let llm = FakeLlm::start().await;
     server.scripted_model(&llm, "sk-x").await;
     let more = json!({"enabled": true, "availability": "force_on", "model_intent": true});
     server.register(&over(server_body("fake", &fake.url()), more)).await;
-    let arguments = json!({"model_intent": "listing open issues in acme/web", "properties": {"text": "hello"}});
+    let arguments =
+        json!({"model_intent": "listing open issues in acme/web", "properties": {"text": "hello"}});
     llm.push(Reply::call(Call::new("c1", "fake__note", &arguments).in_deltas(20, Duration::from_millis(8))));
-    llm.push(Reply::Slow(["All ", "done", "\r\nwith ", "a\u{2028}break", " and \u{1f600}"].map(str::to_owned).to_vec(), Duration::from_millis(10)));
+    llm.push(Reply::Slow(
+        ["All ", "done", "\r\nwith ", "a\u{2028}break", " and \u{1f600}"].map(str::to_owned).to_vec(),
+        Duration::from_millis(10),
+    ));
     let person = server.user(Role::Member).await;
     let made = person.client.post(CHATS, &json!({"content": text("go")})).await.expect(201).json();
     let id = made["id"].as_str().unwrap().to_owned();
@@ -197,8 +204,17 @@ async fn ids_that_are_foreign_future_or_broken_give_a_snapshot_and_nobodys_data(
     let own = &played.events[3].id;
     let wanted = Screen::of(&played.events).transcript();
     for id in [
-        foreign.as_str(), "x", "0", "-1", "%00", "99999999999999999999", &format!("{own}9"), &own[..own.len() / 2], &"9".repeat(500),
-        "../../etc/passwd", "' OR 1=1 --",
+        foreign.as_str(),
+        "x",
+        "0",
+        "-1",
+        "%00",
+        "99999999999999999999",
+        &format!("{own}9"),
+        &own[..own.len() / 2],
+        &"9".repeat(500),
+        "../../etc/passwd",
+        "' OR 1=1 --",
     ] {
         let mut reader = open(&played.person.client, &played.id, "", Some(id)).await;
         let events = drain(&mut reader).await;
@@ -308,14 +324,25 @@ async fn losing_access_closes_the_stream_within_five_seconds() {
     for (way, person, _) in &streams {
         let path = format!("/api/v2/users/{}", person.id);
         match *way {
-            "suspended" => drop(server.owner().patch(&path, &json!({"status": "suspended"})).await.expect(200)),
+            "suspended" => {
+                drop(server.owner().patch(&path, &json!({"status": "suspended"})).await.expect(200))
+            }
             "deleted" => drop(server.owner().delete(&path).await.expect(204)),
             "session revoked" => {
                 let other = server.login(&person.email, &person.password).await;
                 let other = server.anonymous().with(testkit::http::Proof::Bearer(other));
                 let sessions = other.get("/api/v2/users/me/sessions").await.expect(200).json();
-                let old = sessions.as_array().unwrap().iter().find(|session| session["current"] == false).unwrap().clone();
-                other.delete(&format!("/api/v2/users/me/sessions/{}", old["id"].as_str().unwrap())).await.expect(204);
+                let old = sessions
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .find(|session| session["current"] == false)
+                    .unwrap()
+                    .clone();
+                other
+                    .delete(&format!("/api/v2/users/me/sessions/{}", old["id"].as_str().unwrap()))
+                    .await
+                    .expect(204);
             }
             "logged out" => drop(person.client.post("/api/v2/users/logout", &json!({})).await.expect(200)),
             _ => {}

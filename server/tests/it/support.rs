@@ -88,11 +88,19 @@ impl TestServer {
         config(&mut loaded);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let bound = listener.local_addr().unwrap();
-        let access_url = loaded.access_url.clone().unwrap_or_else(|| Url::parse(&format!("http://{bound}")).unwrap());
+        let access_url =
+            loaded.access_url.clone().unwrap_or_else(|| Url::parse(&format!("http://{bound}")).unwrap());
         let running = wire(&loaded, bound, access_url, Pacing(Duration::ZERO)).await.unwrap();
-        assert!(running.service.setup_token_store(&service::SetupToken(SETUP_TOKEN.to_owned())).await.unwrap());
+        assert!(
+            running.service.setup_token_store(&service::SetupToken(SETUP_TOKEN.to_owned())).await.unwrap()
+        );
         let stop = CancellationToken::new();
-        tokio::spawn(serve_connections(listener, router(running.state.clone()), stop.clone(), Duration::from_secs(1)));
+        tokio::spawn(serve_connections(
+            listener,
+            router(running.state.clone()),
+            stop.clone(),
+            Duration::from_secs(1),
+        ));
         Self { origin: format!("http://{bound}"), data, running, stop, owner: None, _postgres: None }
     }
 
@@ -124,8 +132,12 @@ impl TestServer {
     pub(crate) async fn user(&self, role: Role) -> Person {
         let username = format!("{}-{}", role.as_str(), &unique()[..6]);
         let (email, password) = (format!("{username}@example.org"), format!("long enough {}", unique()));
-        let body = json!({"email": email, "username": username, "password": password, "roles": [role.as_str()]});
-        let id = self.owner().post("/api/v2/users", &body).await.expect(201).json()["id"].as_str().unwrap().to_owned();
+        let body =
+            json!({"email": email, "username": username, "password": password, "roles": [role.as_str()]});
+        let id = self.owner().post("/api/v2/users", &body).await.expect(201).json()["id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
         let token = self.login(&email, &password).await;
         Person { id, email, password, client: self.anonymous().with(Proof::Bearer(token.clone())), token }
     }
@@ -137,7 +149,8 @@ impl TestServer {
 
     /// Selects a model of a scripted provider.
     pub(crate) async fn scripted_model(&self, llm: &FakeLlm, key: &str) -> String {
-        let provider = json!({"name": "Scripted", "type": "openai", "base_url": llm.base_url(), "api_key": key});
+        let provider =
+            json!({"name": "Scripted", "type": "openai", "base_url": llm.base_url(), "api_key": key});
         self.model(&provider, "scripted-1").await
     }
 
@@ -200,7 +213,9 @@ pub(crate) fn server_body(slug: &str, url: &str) -> Value {
 
 /// `body` with these members put over it.
 pub(crate) fn over(mut body: Value, more: Value) -> Value {
-    let (Value::Object(target), Value::Object(more)) = (&mut body, more) else { panic!("objects are put over objects") };
+    let (Value::Object(target), Value::Object(more)) = (&mut body, more) else {
+        panic!("objects are put over objects")
+    };
     target.extend(more);
     body
 }
@@ -218,14 +233,24 @@ pub(crate) fn text(text: &str) -> Value {
 pub(crate) async fn chat(client: &Client, body: &Value) -> Value {
     let ask = client.request(http::Method::POST, CHATS).header("prefer", "wait=60").json(body);
     let chat = ask.send().await.expect(201).json();
-    assert!(matches!(chat["status"].as_str(), Some("waiting" | "error")), "the turn is still under way: {chat:#}");
+    assert!(
+        matches!(chat["status"].as_str(), Some("waiting" | "error")),
+        "the turn is still under way: {chat:#}"
+    );
     chat
 }
 
 /// Sends a message and waits for the end of its turn.
 pub(crate) async fn send(client: &Client, chat_id: &str, body: &Value) -> Value {
     let path = format!("{CHATS}/{chat_id}/messages");
-    client.request(http::Method::POST, &path).header("prefer", "wait=60").json(body).send().await.expect(201).json()
+    client
+        .request(http::Method::POST, &path)
+        .header("prefer", "wait=60")
+        .json(body)
+        .send()
+        .await
+        .expect(201)
+        .json()
 }
 
 /// The chat, once it has this status.
@@ -239,7 +264,8 @@ pub(crate) async fn status(client: &Client, chat_id: &str, wanted: &str) -> Valu
 
 /// All messages of a chat, oldest first.
 pub(crate) async fn transcript(client: &Client, chat_id: &str) -> Vec<Value> {
-    let page = client.get(&format!("{CHATS}/{chat_id}/messages?after_id=0&limit=200")).await.expect(200).json();
+    let page =
+        client.get(&format!("{CHATS}/{chat_id}/messages?after_id=0&limit=200")).await.expect(200).json();
     page["messages"].as_array().unwrap().clone()
 }
 

@@ -15,12 +15,19 @@ async fn an_admin_makes_reads_changes_and_removes_users() {
     let server = TestServer::start().await;
     let admin = server.user(Role::Admin).await.client;
     let made = admin.post(USERS, &over(new_user("ada"), json!({"name": "Ada L."}))).await.expect(201).json();
-    assert_eq!((&made["roles"], &made["status"], &made["name"]), (&json!(["member"]), &json!("active"), &json!("Ada L.")));
+    assert_eq!(
+        (&made["roles"], &made["status"], &made["name"]),
+        (&json!(["member"]), &json!("active"), &json!("Ada L."))
+    );
     assert!(made.get("password").is_none() && made.get("password_hash").is_none());
     let path = format!("{USERS}/{}", made["id"].as_str().unwrap());
     assert_eq!(admin.get(&path).await.expect(200).json(), made);
-    let changed = admin.patch(&path, &json!({"name": "", "roles": ["auditor", "member"]})).await.expect(200).json();
-    assert_eq!((&changed["name"], &changed["roles"], &changed["email"]), (&json!(""), &json!(["auditor", "member"]), &made["email"]));
+    let changed =
+        admin.patch(&path, &json!({"name": "", "roles": ["auditor", "member"]})).await.expect(200).json();
+    assert_eq!(
+        (&changed["name"], &changed["roles"], &changed["email"]),
+        (&json!(""), &json!(["auditor", "member"]), &made["email"])
+    );
     admin.delete(&path).await.expect(204);
     admin.get(&path).await.expect(404);
     admin.delete(&path).await.expect(404);
@@ -32,7 +39,10 @@ async fn every_mistake_is_named_at_once() {
     let wrong = json!({"email": "a@", "username": "two words", "name": "x\ny", "password": "123456789012", "roles": ["king"]});
     let answer = server.owner().post(USERS, &wrong).await.expect(400);
     assert_eq!(answer.refused_fields(), ["email", "name", "password", "roles", "username"]);
-    assert_eq!(server.owner().post(USERS, &json!({})).await.expect(400).refused_fields(), ["email", "password", "username"]);
+    assert_eq!(
+        server.owner().post(USERS, &json!({})).await.expect(400).refused_fields(),
+        ["email", "password", "username"]
+    );
 }
 
 #[tokio::test]
@@ -51,7 +61,11 @@ async fn only_an_owner_changes_owners() {
     let owner = server.user(Role::Owner).await;
     let path = format!("{USERS}/{}", owner.id);
     admin.post(USERS, &over(new_user("evil"), json!({"roles": ["owner"]}))).await.expect(403);
-    for change in [json!({"roles": ["member"]}), json!({"password": "a new long password"}), json!({"status": "suspended"})] {
+    for change in [
+        json!({"roles": ["member"]}),
+        json!({"password": "a new long password"}),
+        json!({"status": "suspended"}),
+    ] {
         admin.patch(&path, &change).await.expect(403);
     }
     admin.delete(&path).await.expect(403);
@@ -80,8 +94,13 @@ async fn members_see_and_rename_themselves_and_nobody_else() {
     let (me, other) = (server.user(Role::Member).await, server.user(Role::Member).await);
     let own = format!("{USERS}/me");
     assert_eq!(me.client.get(&own).await.expect(200).json()["id"], json!(me.id));
-    assert_eq!(me.client.patch(&own, &json!({"name": "New Name"})).await.expect(200).json()["name"], "New Name");
-    for change in [json!({"roles": ["owner"]}), json!({"status": "active"}), json!({"password": "a new long password"})] {
+    assert_eq!(
+        me.client.patch(&own, &json!({"name": "New Name"})).await.expect(200).json()["name"],
+        "New Name"
+    );
+    for change in
+        [json!({"roles": ["owner"]}), json!({"status": "active"}), json!({"password": "a new long password"})]
+    {
         me.client.patch(&own, &change).await.expect(403);
     }
     me.client.get(USERS).await.expect(403);

@@ -25,7 +25,8 @@ pub(super) fn RenameField(
     let save = {
         let title = title.clone();
         move || {
-            let wanted = text.get_untracked().trim().to_owned();
+            // Taking the field away blurs it, and then its own signals are gone already.
+            let Some(wanted) = text.try_get_untracked().map(|text| text.trim().to_owned()) else { return };
             if !editing.get_untracked() || saving.get_value() {
                 return;
             }
@@ -35,7 +36,7 @@ pub(super) fn RenameField(
             }
             saving.set_value(true);
             spawn_local(async move {
-                let update = ChatUpdate { title: Some(wanted), ..ChatUpdate::default() };
+                let update = ChatUpdate { title: Some(wanted) };
                 match chat_update(id, update).await {
                     Ok(chat) => {
                         editing.try_set(false);

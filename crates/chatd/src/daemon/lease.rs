@@ -151,7 +151,9 @@ pub(super) async fn acquire(shared: &Shared, place: &Place, used: Option<i64>) -
     if !matches!(chat.status, ChatStatus::Running | ChatStatus::Interrupting) {
         return Ok(Hold::Nothing);
     }
-    if !place.claim_for(chat.owner_id) {
+    // A stop is carried out at once, over every cap on turns: nothing runs for it but its last commit.
+    let room = place.claim_for(chat.owner_id);
+    if !room && chat.status != ChatStatus::Interrupting {
         return Ok(Hold::NoRoom);
     }
     // The transaction that asked for the turn took the lease for us: no commit is needed to begin.

@@ -38,6 +38,8 @@ struct Running {
 pub(super) struct Place {
     pub(super) chat: Uuid,
     slots: Slots,
+    /// Taken beside the cap, to carry out a stop.
+    beside: bool,
     left: bool,
 }
 
@@ -52,18 +54,29 @@ impl Slots {
 
     /// A place for `chat`. `None`: it has one, and will look again; or all are taken, and it waits.
     pub(super) fn enter(&self, chat: Uuid) -> Option<Place> {
+        self.enter_as(chat, false)
+    }
+
+    /// A place for a chat whose owner pressed Stop, also when all are taken: carrying out a stop costs one commit, and must not wait
+    /// for turns that may take half an hour.
+    pub(super) fn enter_to_stop(&self, chat: Uuid) -> Option<Place> {
+        self.enter_as(chat, true)
+    }
+
+    fn enter_as(&self, chat: Uuid, to_stop: bool) -> Option<Place> {
         let mut state = self.state();
         if let Some(running) = state.running.get_mut(&chat) {
             running.woken = true;
             return None;
         }
-        if state.running.len() >= self.0.turns {
+        let full = state.running.len() >= self.0.turns;
+        if full && !to_stop {
             state.push_pending(chat, None);
             return None;
         }
         state.pending.retain(|(pending, _)| *pending != chat);
         state.running.insert(chat, Running { owner: None, stop: CancellationToken::new(), woken: false });
-        Some(Place { chat, slots: self.clone(), left: false })
+        Some(Place { chat, slots: self.clone(), beside: full, left: false })
     }
 
     /// Tells a running turn to stop; false when none runs here.
@@ -123,7 +136,8 @@ impl State {
 }
 
 impl Place {
-    /// Names the owner; false when that owner has as many turns as allowed.
+    /// Names the owner; false when that owner has as many turns as allowed, or when the place was taken only to carry out a stop and
+    /// the house is still full.
     pub(super) fn claim_for(&self, owner: Uuid) -> bool {
         let mut state = self.slots.state();
         let others = state
@@ -131,7 +145,8 @@ impl Place {
             .iter()
             .filter(|(chat, running)| **chat != self.chat && running.owner == Some(owner))
             .count();
-        let room = others < self.slots.0.per_user;
+        let house = !self.beside || state.running.len() <= self.slots.0.turns;
+        let room = house && others < self.slots.0.per_user;
         if let Some(running) = state.running.get_mut(&self.chat) {
             running.owner = Some(owner);
         }
@@ -218,6 +233,20 @@ mod tests {
         assert!(slots.next_pending().is_empty());
         drop(first);
         assert_eq!(slots.next_pending(), [id(2)]);
+    }
+
+    #[test]
+    fn a_stop_gets_a_place_in_a_full_house_and_a_turn_does_not() {
+        let slots = Slots::new(1, 8);
+        let first = slots.enter(id(1)).unwrap();
+        assert!(first.claim_for(id(100)));
+        assert!(slots.enter(id(2)).is_none());
+        let beside = slots.enter_to_stop(id(2)).expect("a stop does not wait");
+        // The stop was undone meanwhile: the turn waits like any other.
+        assert!(!beside.claim_for(id(100)));
+        assert!(slots.next_pending().is_empty(), "it no longer waits outside");
+        drop(first);
+        assert!(beside.claim_for(id(100)), "there is room now");
     }
 
     #[test]

@@ -11,18 +11,21 @@ use super::{
     channel::{Body, Entry, Subscription, Unread},
     event_id::{SNAPSHOT, SNAPSHOT_CLEAN},
 };
-use crate::limits;
+use crate::{
+    history::{self, Budget, message_bytes},
+    limits,
+};
 use api::{
     Uuid,
     messages::ChatMessage,
     stream::{HistoryReset, PreviewReset, StatusChange, StreamEvent, StreamPayload},
 };
 use futures::Stream;
-use std::{collections::VecDeque, sync::Arc, time::Instant};
+use std::{collections::VecDeque, ops::ControlFlow, sync::Arc, time::Instant};
 use store::{
     Db, StoreError,
     chats::{ChatRecord, chat_get_any},
-    messages::{PageRequest, message_get, message_last_id, message_page},
+    messages::{message_get, message_last_id},
 };
 
 /// Where a reader wants to begin.
@@ -213,8 +216,16 @@ impl Follower {
         let (subscription, live) = self.hub.channel(self.chat).join();
         let mut session = self.db.read().await?;
         let chat = chat_get_any(&mut session, self.chat).await?.ok_or(End::ChatGone)?;
-        let page = PageRequest { limit: limits::SNAPSHOT_MESSAGES, ..PageRequest::default() };
-        let (mut messages, _) = message_page(&mut session, self.chat, page).await?;
+        let mut messages = Vec::new();
+        let mut budget = Budget::new(limits::SNAPSHOT_MESSAGES, limits::SNAPSHOT_BYTES);
+        history::read(&mut session, self.chat, history::From::Newest, |message| {
+            if !budget.fits(message_bytes(&message)) {
+                return ControlFlow::Break(());
+            }
+            messages.push(message);
+            ControlFlow::Continue(())
+        })
+        .await?;
         drop(session);
         messages.reverse();
         self.show(subscription, &chat, messages, live);
@@ -226,10 +237,18 @@ impl Follower {
         let (subscription, live) = self.hub.channel(self.chat).join();
         let mut session = self.db.read().await?;
         let chat = chat_get_any(&mut session, self.chat).await?.ok_or(End::ChatGone)?;
-        let page = PageRequest { after_id: Some(after), limit: limits::SNAPSHOT_MESSAGES, before_id: None };
-        let (messages, more) = message_page(&mut session, self.chat, page).await?;
+        let mut messages = Vec::new();
+        let mut budget = Budget::new(limits::SNAPSHOT_MESSAGES, limits::SNAPSHOT_BYTES);
+        let complete = history::read(&mut session, self.chat, history::From::After(after), |message| {
+            if !budget.fits(message_bytes(&message)) {
+                return ControlFlow::Break(());
+            }
+            messages.push(message);
+            ControlFlow::Continue(())
+        })
+        .await?;
         drop(session);
-        if more {
+        if !complete {
             // So far behind that the newest page and REST for the rest serve it better.
             return self.reset().await;
         }

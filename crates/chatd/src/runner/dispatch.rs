@@ -3,7 +3,7 @@
 use super::{
     Runner,
     calls::{Action, Finished, Planned, Sendable},
-    results::{NOT_SENT, UNKNOWN, call_result, own_result, redact},
+    results::{NOT_SENT, StepBudget, UNKNOWN, call_result, own_result, redact},
 };
 use crate::{
     daemon::{Lease, Shared},
@@ -68,13 +68,16 @@ impl Runner {
             .buffer_unordered(parallel);
 
         let (stop, halted, lease) = (self.stop.clone(), self.halted.clone(), Arc::clone(&self.lease));
+        let wall = self.deadline;
+        let mut budget = StepBudget::new(limits::STEP_RESULTS);
         let mut grace: Option<Instant> = None;
         while left > 0 {
             let (at, part) = tokio::select! {
                 biased;
                 () = lease.lost() => return Err(Exit::Lost),
                 () = halted.cancelled() => return Err(Exit::Halted),
-                () = stop.cancelled(), if grace.is_none() => {
+                () = ended(&stop, wall), if grace.is_none() => {
+                    // After the wall the results are committed like those of a stop; the next look at the limits fails the turn.
                     context.cancel.cancel();
                     grace = Some(Instant::now() + limits::STOP_GRACE);
                     continue;
@@ -86,6 +89,7 @@ impl Runner {
                 },
             };
             left -= 1;
+            let part = budget.keep(part);
             live.show(self, &part);
             let line = line_of(&calls[at], asked);
             let mut done = Finished { part, ledger: line, settled: false };
@@ -109,6 +113,14 @@ impl Runner {
             })
         });
         Ok(done.collect())
+    }
+}
+
+/// Completes when the owner pressed Stop or the turn's time is up.
+async fn ended(stop: &CancellationToken, wall: Instant) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = tokio::time::sleep_until(wall) => {}
     }
 }
 

@@ -7,13 +7,20 @@ use super::{
     transcript::tool_calls,
 };
 use crate::error::Exit;
-use api::messages::{ChatMessage, ToolCallPart, ToolOutcome};
+use api::{
+    chats::TurnError,
+    messages::{ChatMessage, ToolCallPart, ToolOutcome},
+};
 use std::collections::HashMap;
 use store::tool_calls::ToolCallRecord;
 
 impl Runner {
-    /// Answers the calls of `asked` from the ledger and commits the results.
-    pub(super) async fn settle(&mut self, asked: &ChatMessage) -> Result<ChatMessage, Exit> {
+    /// Answers the calls of `asked` from the ledger and commits the results; with `error` as the end of the turn.
+    pub(super) async fn settle(
+        &mut self,
+        asked: &ChatMessage,
+        error: Option<&TurnError>,
+    ) -> Result<ChatMessage, Exit> {
         let mut session = self.shared.deps.db.read().await?;
         let ledger = store::tool_calls::tool_calls_of(&mut session, self.chat.id, asked.id).await?;
         drop(session);
@@ -23,7 +30,7 @@ impl Runner {
             tool_calls(asked).map(|call| self.settle_call(call, ledger.remove(&call.tool_call_id))).collect();
         let unknown = finished.iter().filter(|done| done.part.outcome == ToolOutcome::Unknown).count();
         tracing::info!(chat = %self.chat.id, calls = finished.len(), unknown, "calls of an earlier runner are settled");
-        self.commit_results(asked, &finished).await
+        self.commit_results(asked, &finished, error).await
     }
 
     fn settle_call(&self, call: &ToolCallPart, record: Option<ToolCallRecord>) -> Finished {

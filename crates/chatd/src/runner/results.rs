@@ -20,6 +20,57 @@ pub(super) const NEVER_SENT: &str =
 /// Of a call that was stopped while the tool was at work.
 const STOPPED_SENT: &str = "The turn was stopped after the call was sent: it may or may not have happened. Verify before trying again.";
 
+/// Of a call whose result did not fit beside the others of its step.
+const TOO_LARGE: &str = "The tool ran, but its result was too large to keep beside the other results of this step. Ask for less at once, \
+     or call the tools one after the other.";
+
+/// How much the results of one step may take in memory and in the database. Each alone is capped by the client; a hundred of them are
+/// not.
+#[derive(Debug)]
+pub(super) struct StepBudget {
+    left: usize,
+}
+
+impl StepBudget {
+    /// `bytes` for all results together.
+    pub(super) fn new(bytes: usize) -> Self {
+        Self { left: bytes }
+    }
+
+    /// The result as it is kept: whole while it fits, in the order in which they come; else a sentence in its place. What came of the
+    /// call stays as it is: it ran.
+    pub(super) fn keep(&mut self, mut part: ToolResultPart) -> ToolResultPart {
+        let bytes: usize = part.result.iter().map(content_size).sum();
+        if let Some(left) = self.left.checked_sub(bytes) {
+            self.left = left;
+            return part;
+        }
+        part.total_bytes = part.total_bytes.or_else(|| i64::try_from(bytes).ok());
+        part.result = vec![ResultContent::Text { text: TOO_LARGE.to_owned() }];
+        part.is_error = true;
+        part.is_media = false;
+        part.truncated = true;
+        part
+    }
+}
+
+/// Bytes of text and data in one part of a result.
+pub(super) fn content_size(part: &ResultContent) -> usize {
+    let size = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+    match part {
+        ResultContent::Text { text } => text.len(),
+        ResultContent::Image { mime_type, data } | ResultContent::Audio { mime_type, data } => {
+            mime_type.len() + data.len()
+        }
+        ResultContent::Resource { uri, mime_type, text, blob } => {
+            uri.len() + size(mime_type) + size(text) + size(blob)
+        }
+        ResultContent::ResourceLink { uri, name, description } => uri.len() + name.len() + description.len(),
+        ResultContent::Structured { value } => value.to_string().len(),
+        ResultContent::Unknown { kind } => kind.len(),
+    }
+}
+
 /// A result that Patchbay writes itself.
 pub(super) fn own_result(
     call: &ToolCallPart,
@@ -220,6 +271,26 @@ mod tests {
         assert_eq!((large.truncated, large.total_bytes), (true, Some(400_000)));
         let small = call_result(&call, done(text("x")), Timestamp(1));
         assert_eq!((small.truncated, small.total_bytes), (false, None));
+    }
+
+    #[test]
+    fn the_results_of_a_step_share_a_budget() {
+        let call = ToolCallPart { tool_call_id: "c".to_owned(), ..ToolCallPart::default() };
+        let of = |bytes: usize| {
+            let content = vec![text(&"x".repeat(bytes))];
+            let done = CallOutcome::Done { content, is_error: false, total_bytes: bytes };
+            call_result(&call, done, Timestamp(1))
+        };
+        let mut budget = StepBudget::new(1000);
+        let first = budget.keep(of(700));
+        assert_eq!((first.result, first.is_error), (vec![text(&"x".repeat(700))], false));
+        let second = budget.keep(of(301));
+        assert_eq!(second.result, [text(TOO_LARGE)]);
+        // It ran: the model must not take it for a call that may be repeated.
+        assert_eq!((second.outcome, second.is_error, second.total_bytes), (ToolOutcome::Ok, true, Some(301)));
+        // A smaller one still fits.
+        assert!(!budget.keep(of(300)).is_error);
+        assert!(budget.keep(of(1)).is_error);
     }
 
     #[test]

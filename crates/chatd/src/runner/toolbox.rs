@@ -12,7 +12,7 @@ use api::{
 };
 use domain::{
     intent::wrap_schema,
-    text::{cut_bytes, neutralise},
+    text::{cut_bytes, neutralise, quote},
     tools::{BUILT_IN_NAMES, ToolFilter, exposed_name},
 };
 use llm::ToolSpec;
@@ -107,8 +107,8 @@ impl Toolbox {
                 }
             }
             if outcome != ConnectOutcome::Connected {
-                let reason = neutralise(&error).replace('\n', " ");
-                notes.push(format!("- {}: {reason}", neutralise(&server.record.display_name)));
+                let name = quote(&server.record.display_name, limits::NAME_IN_PROMPT);
+                notes.push(format!("- {name}: {}", reason_for_model(outcome)));
             }
             let tool_count = i64::try_from(offered.len() - before).unwrap_or(i64::MAX);
             outcomes.push(ServerOutcome {
@@ -144,6 +144,22 @@ impl Toolbox {
         }
         toolbox.notes = notes;
         (toolbox, outcomes)
+    }
+}
+
+/// Why a server offers nothing, as the model is told: always in our own words. The text of the outcome can quote the server, and what
+/// a server writes must not stand in the system prompt, where it would read like an instruction of ours; people see it in `mcp_status`.
+fn reason_for_model(outcome: ConnectOutcome) -> &'static str {
+    match outcome {
+        ConnectOutcome::Connected => "it is connected.",
+        ConnectOutcome::Timeout => "it did not answer in time. It may answer again later.",
+        ConnectOutcome::Error => {
+            "it could not be used because of an error. The user sees the cause beside the server's name."
+        }
+        ConnectOutcome::NoTools => "it offers no tool that may be used here.",
+        ConnectOutcome::Skipped => {
+            "it first needs something from the user or an admin, such as being connected. The user sees what beside the server's name."
+        }
     }
 }
 

@@ -1,14 +1,22 @@
 //! The visible history as a turn uses it: the prompt, and what is left to do.
 
-use super::results::model_text;
-use crate::limits;
-use api::messages::{ChatMessage, MessageRole, Part, ToolCallPart};
+use super::results::{UNKNOWN, model_text};
+use crate::{
+    history::{self, Budget},
+    limits,
+};
+use api::{
+    Uuid,
+    messages::{ChatMessage, MessageRole, Part, ResultContent, ToolCallPart},
+};
 use llm::{PromptMessage, PromptToolCall};
 use serde_json::Value;
-use std::collections::HashSet;
+use std::{collections::HashSet, ops::ControlFlow};
+use store::{Session, StoreError};
 
-/// What a call without a result stands for in the prompt: providers refuse a call that is never answered.
-const NO_RESULT: &str = "This call has no result.";
+/// What a call without a result stands for in the prompt: providers refuse a call that is never answered. That it has none does not
+/// mean that it was not sent.
+const NO_RESULT: &str = UNKNOWN;
 
 /// The history of a chat, oldest first. Results are held only as the model sees them.
 #[derive(Debug, Default)]
@@ -26,18 +34,47 @@ pub(super) struct Transcript {
 }
 
 impl Transcript {
-    pub(super) fn new(messages: Vec<ChatMessage>) -> Self {
+    /// The newest messages that fit into the budget, and in any case those of the turn: back to the user's last message.
+    pub(super) async fn load(session: &mut Session, chat: Uuid) -> Result<Self, StoreError> {
+        Self::load_within(session, chat, Budget::new(limits::HISTORY_MESSAGES, limits::HISTORY_BYTES)).await
+    }
+
+    async fn load_within(session: &mut Session, chat: Uuid, mut budget: Budget) -> Result<Self, StoreError> {
+        let mut messages = Vec::new();
+        let mut turn_is_whole = false;
+        history::read(session, chat, history::From::Newest, |mut message| {
+            // At once: a page of large results is let go before the next is read.
+            shorten(&mut message);
+            if !budget.fits(history::message_bytes(&message)) && turn_is_whole {
+                return ControlFlow::Break(());
+            }
+            turn_is_whole |= message.role == MessageRole::User;
+            messages.push(message);
+            ControlFlow::Continue(())
+        })
+        .await?;
+        messages.reverse();
+        Ok(Self::new(messages))
+    }
+
+    /// Of messages whose results are shortened already.
+    fn new(messages: Vec<ChatMessage>) -> Self {
         let mut transcript = Self::default();
         // A page may begin in the middle of a turn; a result without its call is refused by providers.
         let from =
             messages.iter().position(|message| message.role == MessageRole::User).unwrap_or(messages.len());
         for message in messages.into_iter().skip(from) {
-            transcript.push(message);
+            transcript.take(message);
         }
         transcript
     }
 
-    pub(super) fn push(&mut self, message: ChatMessage) {
+    pub(super) fn push(&mut self, mut message: ChatMessage) {
+        shorten(&mut message);
+        self.take(message);
+    }
+
+    fn take(&mut self, message: ChatMessage) {
         self.last_role = Some(message.role);
         match message.role {
             MessageRole::User => {
@@ -71,17 +108,16 @@ impl Transcript {
             }
             MessageRole::Tool => {
                 let mut answered = HashSet::new();
-                for part in &message.content {
+                for part in message.content {
                     let Part::ToolResult(result) = part else { continue };
                     if !self.open.iter().any(|(id, _)| *id == result.tool_call_id) {
                         continue;
                     }
                     answered.insert(result.tool_call_id.clone());
-                    let (text, _) = model_text(&result.result, limits::RESULT_TO_MODEL);
                     self.prompt.push(PromptMessage::Tool {
-                        tool_call_id: result.tool_call_id.clone(),
-                        name: result.tool_name.clone(),
-                        text,
+                        tool_call_id: result.tool_call_id,
+                        name: result.tool_name,
+                        text: result.result.into_iter().map(shortened_text).collect(),
                         is_error: result.is_error,
                     });
                 }
@@ -124,6 +160,24 @@ impl Transcript {
 
     pub(super) fn calls(&self) -> usize {
         self.calls
+    }
+}
+
+/// Leaves of every result what the model sees of it, as one text.
+fn shorten(message: &mut ChatMessage) {
+    for part in &mut message.content {
+        if let Part::ToolResult(result) = part {
+            let (text, _) = model_text(&result.result, limits::RESULT_TO_MODEL);
+            result.result = vec![ResultContent::Text { text }];
+        }
+    }
+}
+
+fn shortened_text(part: ResultContent) -> String {
+    match part {
+        ResultContent::Text { text } => text,
+        // Not after `shorten`, which leaves texts only.
+        other => model_text(&[other], limits::RESULT_TO_MODEL).0,
     }
 }
 

@@ -20,7 +20,11 @@ pub(crate) struct Bench {
 }
 
 pub(crate) fn info() -> RequestInfo {
-    RequestInfo { address: "10.0.0.7".to_owned(), user_agent: "agent/1".to_owned(), request_id: "req-1".to_owned() }
+    RequestInfo {
+        address: "10.0.0.7".to_owned(),
+        user_agent: "agent/1".to_owned(),
+        request_id: "req-1".to_owned(),
+    }
 }
 
 impl Bench {
@@ -38,7 +42,8 @@ impl Bench {
         })
         .unwrap();
         let mcp = McpClients::new(egress.clone(), ClientConfig { version: "0".to_owned() });
-        let sources = Arc::new(Sources::new(db.db().clone(), keyring.clone(), egress.clone(), Duration::ZERO));
+        let sources =
+            Arc::new(Sources::new(db.db().clone(), keyring.clone(), egress.clone(), Duration::ZERO));
         let chatd = ChatDaemon::start(chatd::Deps {
             db: db.db().clone(),
             mcp: mcp.clone(),
@@ -56,8 +61,17 @@ impl Bench {
             database: db.engine_name().to_owned(),
             dashboard_url: access_url.to_string(),
         };
-        let deps =
-            Deps { db: db.db().clone(), keyring, egress, mcp, chatd, clock: clock.clone(), entropy, access_url, build };
+        let deps = Deps {
+            db: db.db().clone(),
+            keyring,
+            egress,
+            mcp,
+            chatd,
+            clock: clock.clone(),
+            entropy,
+            access_url,
+            build,
+        };
         Self { service: Service::new(deps), clock, db }
     }
 

@@ -44,7 +44,8 @@ both_engines! {
         assert_ne!(report.outcome, ConnectOutcome::Connected);
         assert!(report.error.contains("cannot be read"), "{}", report.error);
         let after = fake.requests();
-        assert!(after[before..].iter().all(|request| request.header("authorization").is_none()), "nothing was sent");
+        // The end of the first check's session may still arrive; anything else would be a use.
+        assert!(after[before..].iter().all(|request| request.method == "DELETE"), "nothing was sent: {:?}", &after[before..]);
         assert!(!after.iter().any(|request| request.whole().contains("the-victims-key")));
         let listed = service.server_list(&owner, None, None).await.unwrap();
         assert_eq!(listed.len(), 2);
