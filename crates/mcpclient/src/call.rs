@@ -66,12 +66,12 @@ pub enum CallOutcome {
         /// Size of the result as it came.
         total_bytes: u64,
     },
-    /// Surely no effect: it was not sent, was refused, or was answered with a protocol error.
+    /// Surely no effect: it was not sent, was refused, or was answered with an error that says it was not understood.
     NotExecuted {
         /// A sentence for model and user.
         message: String,
     },
-    /// Sent, and no answer came. It must not be sent again by itself.
+    /// Sent, and no answer came or one that leaves it open. It must not be sent again by itself.
     Unknown {
         /// A sentence for model and user.
         message: String,
@@ -85,7 +85,7 @@ pub enum CallOutcome {
 
 impl CallOutcome {
     pub(crate) fn not_executed(error: &McpError) -> Self {
-        Self::NotExecuted { message: error.public_message() }
+        Self::NotExecuted { message: error.call_message().to_owned() }
     }
 }
 
@@ -94,8 +94,8 @@ pub(crate) enum Attempt {
     Ended(CallOutcome),
     /// The server refused it because its session is over (protocol.md L5).
     SessionEnded,
-    /// The credential was refused: the connection is of no more use.
-    Unauthorized(CallOutcome),
+    /// Ended, and the connection is of no more use: the credential was refused, or its session seems to be over.
+    EndedForGood(CallOutcome),
 }
 
 /// Sends the call and waits.
@@ -127,7 +127,7 @@ pub(crate) async fn call(session: &Session, call: &ToolCall, timeouts: Timeouts)
     match exchange.finish() {
         State::Answered(Ok(value)) => {
             in_flight.handle = None;
-            Attempt::Ended(result::outcome(value, session.channel.host()))
+            Attempt::Ended(result::outcome(value, session.channel.host(), session.channel.secrets()))
         }
         State::Answered(Err(error)) => {
             in_flight.handle = None;
@@ -137,7 +137,11 @@ pub(crate) async fn call(session: &Session, call: &ToolCall, timeouts: Timeouts)
                 said = %domain::text::quote(&error.message, 300),
                 "the MCP server answered a call with an error"
             );
-            Attempt::Ended(CallOutcome::NotExecuted { message: error.fixed_text() })
+            Attempt::Ended(if error.surely_not_executed() {
+                CallOutcome::NotExecuted { message: error.fixed_text() }
+            } else {
+                CallOutcome::Unknown { message: format!("{} {MAYBE}", error.fixed_text()) }
+            })
         }
         State::Failed(failure) => failed(failure),
         State::Queued | State::Withdrawn | State::Sent => {
@@ -165,19 +169,22 @@ fn failed(Failure { error, surely_not_executed }: Failure) -> Attempt {
         if error.kind() == McpErrorKind::TooLarge {
             return Attempt::Ended(result::too_large(None));
         }
-        return Attempt::Ended(CallOutcome::Unknown { message: format!("{}. {MAYBE}", sentence(&error)) });
+        let outcome = CallOutcome::Unknown { message: format!("{}. {MAYBE}", sentence(&error)) };
+        return match error.kind() {
+            McpErrorKind::SessionEnded => Attempt::EndedForGood(outcome),
+            _ => Attempt::Ended(outcome),
+        };
     }
     match error.kind() {
         McpErrorKind::SessionEnded => Attempt::SessionEnded,
-        McpErrorKind::Unauthorized => Attempt::Unauthorized(CallOutcome::not_executed(&error)),
+        McpErrorKind::Unauthorized => Attempt::EndedForGood(CallOutcome::not_executed(&error)),
         _ => Attempt::Ended(CallOutcome::not_executed(&error)),
     }
 }
 
-/// With a capital letter and without its full stop, to be followed by another sentence.
-fn sentence(error: &McpError) -> String {
-    let text = error.public_message();
-    text.trim_end_matches('.').to_owned()
+/// Without its full stop, to be followed by another sentence.
+fn sentence(error: &McpError) -> &str {
+    error.call_message().trim_end_matches('.')
 }
 
 enum Stop {

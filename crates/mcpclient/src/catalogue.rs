@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     initialize::ServerIdentity,
     limits::{DEFINITION, DESCRIPTION, PROBLEMS, TITLE, TOOL_NAME},
+    redact::Secrets,
     schema::{self, Checker},
 };
 
@@ -182,6 +183,7 @@ fn canonical(value: &Value, out: &mut String) {
 /// Collects definitions page by page.
 #[derive(Debug, Default)]
 pub(crate) struct Builder {
+    secrets: Secrets,
     tools: Vec<Tool>,
     names: HashSet<String>,
     problems: Vec<ToolProblem>,
@@ -191,9 +193,16 @@ pub(crate) struct Builder {
 }
 
 impl Builder {
-    pub(crate) fn add(&mut self, definition: &Value) {
+    pub(crate) fn new(secrets: &Secrets) -> Self {
+        Self { secrets: secrets.clone(), ..Self::default() }
+    }
+
+    /// Takes in a definition as it came, without the secrets of the target.
+    pub(crate) fn add(&mut self, mut definition: Value) {
         self.seen += 1;
-        let made = Tool::from_definition(definition).and_then(|tool| {
+        let allowed = self.without_secrets(&mut definition);
+        let definition = &definition;
+        let made = allowed.and_then(|()| Tool::from_definition(definition)).and_then(|tool| {
             if self.names.contains(&tool.name) {
                 Err("another tool of this server has the same name".into())
             } else {
@@ -213,6 +222,23 @@ impl Builder {
                 self.problem(name, detail);
             }
         }
+    }
+
+    /// # Errors
+    /// A secret where it cannot be taken out: name and schema go back to the server as they are.
+    fn without_secrets(&self, definition: &mut Value) -> Result<(), String> {
+        let mut kept = Ok(());
+        if let Some(schema) = definition.get_mut("inputSchema") {
+            self.secrets.clean_schema(schema);
+            if self.secrets.is_in_value(schema) {
+                kept = Err("its inputSchema repeats a header value of this server".to_owned());
+            }
+        }
+        if definition.get("name").is_some_and(|name| self.secrets.is_in_value(name)) {
+            kept = Err("its name repeats a header value of this server".to_owned());
+        }
+        self.secrets.clean_value(definition);
+        kept
     }
 
     pub(crate) fn problem(&mut self, name: impl Into<String>, detail: impl Into<String>) {
@@ -319,12 +345,32 @@ mod tests {
     #[test]
     fn the_second_of_two_equal_names_is_left_out() {
         let mut builder = Builder::default();
-        builder.add(&definition());
-        builder.add(&with("description", json!("another")));
-        builder.add(&json!({"name": 3}));
+        builder.add(definition());
+        builder.add(with("description", json!("another")));
+        builder.add(json!({"name": 3}));
         assert_eq!((builder.tools.len(), builder.seen()), (1, 3));
         assert_eq!(builder.tools[0].description, "Finds");
         assert_eq!(builder.problems[0].name, "search");
         assert_eq!(builder.problems[1].name, "number 3");
+    }
+
+    #[test]
+    fn secrets_are_taken_out_or_the_tool_is_left_out() {
+        let mut builder = Builder::new(&crate::redact::tests::secrets(&["Bearer tok-12345678"]));
+        let mut shown = with("description", json!("Your key is tok-12345678"));
+        shown["title"] = json!("tok-12345678!");
+        shown["inputSchema"]["properties"]["q"]["description"] = json!("not tok-12345678");
+        builder.add(shown);
+        builder.add(with("name", json!("tok-12345678")));
+        builder
+            .add(json!({"name": "b", "inputSchema": {"type": "object", "properties": {"tok-12345678": {}}}}));
+        builder
+            .add(json!({"name": "c", "inputSchema": {"type": "object", "$ref": "https://x/tok-12345678"}}));
+        assert_eq!(builder.tools.len(), 1);
+        assert_eq!(builder.tools[0].description, "Your key is [redacted]");
+        assert_eq!(builder.tools[0].title.as_deref(), Some("[redacted]!"));
+        assert_eq!(builder.tools[0].input_schema["properties"]["q"]["description"], "not [redacted]");
+        assert_eq!(builder.problems.len(), 3);
+        assert!(!format!("{:?}{:?}", builder.tools, builder.problems).contains("tok-"));
     }
 }

@@ -13,7 +13,7 @@ use rmcp::{
 use tokio::sync::Mutex;
 
 use crate::{
-    error::{McpError, RpcError},
+    error::{McpError, McpErrorKind, RpcError},
     limits::{CONTROL, DESCRIPTION, TITLE, Timeouts},
     target::Target,
     wire::Channel,
@@ -99,7 +99,8 @@ fn of_handshake(channel: &Channel, error: &ClientInitializeError) -> McpError {
     let host = channel.host();
     match error {
         ClientInitializeError::JsonRpcError(data) => {
-            RpcError { code: i64::from(data.code.0), message: data.message.to_string() }.into_error(host)
+            let message = channel.secrets().clean(&data.message).into_owned();
+            RpcError { code: i64::from(data.code.0), message, fault: false }.into_error(host)
         }
         // Its Display repeats the server's words: a fixed text instead.
         _ => McpError::protocol(format!(
@@ -109,19 +110,24 @@ fn of_handshake(channel: &Channel, error: &ClientInitializeError) -> McpError {
 }
 
 fn identity_of(channel: &Channel, peer: &Peer<RoleClient>) -> Result<ServerIdentity, McpError> {
-    let host = channel.host();
+    let (host, secrets) = (channel.host(), channel.secrets());
     let info = peer
         .peer_info()
         .ok_or_else(|| McpError::protocol(format!("{host} ended the MCP handshake without a result")))?;
     if !REVISIONS.contains(&info.protocol_version) {
-        let theirs = quote(info.protocol_version.as_str(), 32);
-        return Err(McpError::protocol(format!(
-            "{host} speaks revision \"{theirs}\" of MCP; Patchbay speaks {}, {} and {} here",
-            REVISIONS[2], REVISIONS[1], REVISIONS[0]
-        )));
+        let theirs = quote(&secrets.clean(info.protocol_version.as_str()), 32);
+        return Err(McpError::quoting(
+            McpErrorKind::Protocol,
+            format!(
+                "{host} speaks revision \"{theirs}\" of MCP; Patchbay speaks {}, {} and {} here",
+                REVISIONS[2], REVISIONS[1], REVISIONS[0]
+            ),
+        ));
     }
     let (name, version) = match &info.server_info {
-        Some(server) => (quote(&server.name, TITLE), quote(&server.version, TITLE)),
+        Some(server) => {
+            (quote(&secrets.clean(&server.name), TITLE), quote(&secrets.clean(&server.version), TITLE))
+        }
         None => Default::default(),
     };
     Ok(ServerIdentity {
@@ -131,7 +137,7 @@ fn identity_of(channel: &Channel, peer: &Peer<RoleClient>) -> Result<ServerIdent
         instructions: info
             .instructions
             .as_deref()
-            .map(|text| cut_bytes(text, DESCRIPTION).replace('\0', "\u{fffd}")),
+            .map(|text| cut_bytes(&secrets.clean(text), DESCRIPTION).replace('\0', "\u{fffd}")),
         offers_tools: info.capabilities.tools.is_some(),
     })
 }

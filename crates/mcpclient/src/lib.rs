@@ -23,6 +23,7 @@ mod initialize;
 pub mod limits;
 mod listing;
 mod pool;
+mod redact;
 mod result;
 mod schema;
 mod target;

@@ -20,6 +20,8 @@ pub const CALLS_PER_USER: usize = 8;
 pub const CALLS_PER_SERVER: usize = 64;
 /// Connections that are being opened at the same time.
 pub const PARALLEL_DIALS: usize = 32;
+/// Of these, connections to one server: a dead one must not hold up the others.
+pub const PARALLEL_DIALS_PER_SERVER: usize = 4;
 /// Life of a connection that nobody uses.
 pub const IDLE_CONNECTION: Duration = Duration::from_secs(300);
 /// How long a catalogue is served before it is listed again.
@@ -43,6 +45,8 @@ pub const SSE_EVENTS: usize = 10_000;
 pub const ERROR_BODY: usize = 64 * 1024;
 /// Bytes of an error text that is shown (behaviour 13).
 pub const ERROR_TEXT: usize = 512;
+/// Bytes from which on a header value is taken out of whatever a server writes; shorter ones are ordinary words.
+pub const REDACTED_MIN: usize = 8;
 /// Nesting of a message.
 pub const MESSAGE_DEPTH: usize = 64;
 /// Notifications and requests accepted per second and connection.

@@ -17,7 +17,7 @@ use crate::{
 /// All tools of the server, as far as the caps allow. What was cut off is among the problems.
 pub(crate) async fn list(session: &Session, deadline: Instant) -> Result<Catalogue, McpError> {
     if !session.identity.offers_tools {
-        return Ok(Builder::default().finish(&session.identity));
+        return Ok(Builder::new(session.channel.secrets()).finish(&session.identity));
     }
     match list_once(session, deadline).await? {
         Listed::All(catalogue) => Ok(catalogue),
@@ -39,18 +39,18 @@ enum Listed {
 
 async fn list_once(session: &Session, deadline: Instant) -> Result<Listed, McpError> {
     let host = session.channel.host();
-    let mut found = Builder::default();
+    let mut found = Builder::new(session.channel.secrets());
     let mut cursors = HashSet::new();
     let mut cursor: Option<String> = None;
     for page in 1.. {
-        let result = match page_of_tools(session, cursor.clone(), deadline).await? {
+        let mut result = match page_of_tools(session, cursor.clone(), deadline).await? {
             Ok(result) => result,
             Err(error) if cursor.is_some() && error.code == RpcError::INVALID_PARAMS => {
                 return Ok(Listed::CursorRefused);
             }
             Err(error) => return Err(error.into_error(host)),
         };
-        let Some(Value::Array(definitions)) = result.get("tools") else {
+        let Some(Value::Array(definitions)) = result.get_mut("tools").map(Value::take) else {
             return Err(McpError::protocol(format!("{host} answered tools/list without a list of tools")));
         };
         for definition in definitions {

@@ -12,7 +12,7 @@ use std::{
 use egress::Egress;
 use futures::future::join_all;
 use tokio::{
-    sync::Semaphore,
+    sync::{Semaphore, SemaphorePermit},
     time::{Instant, sleep, timeout, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
@@ -24,7 +24,7 @@ use crate::{
     connection::Connection,
     error::{McpError, McpErrorKind, seconds},
     initialize,
-    limits::{ARGUMENTS, CALLS_PER_SERVER, PARALLEL_DIALS, Timeouts},
+    limits::{ARGUMENTS, CALLS_PER_SERVER, PARALLEL_DIALS, PARALLEL_DIALS_PER_SERVER, Timeouts},
     listing,
     target::Target,
 };
@@ -48,10 +48,22 @@ struct Inner {
     config: ClientConfig,
     timeouts: Timeouts,
     slots: Mutex<HashMap<Key, Arc<Slot>>>,
-    servers: Mutex<HashMap<Uuid, Arc<Semaphore>>>,
+    servers: Mutex<HashMap<Uuid, Arc<ServerPermits>>>,
     timed_out: Mutex<HashMap<(Uuid, Uuid), Instant>>,
     dials: Semaphore,
     stopped: CancellationToken,
+}
+
+/// What all users of a server share.
+struct ServerPermits {
+    calls: Semaphore,
+    dials: Semaphore,
+}
+
+/// The right to open a connection.
+struct Dial<'a> {
+    _server: SemaphorePermit<'a>,
+    _global: SemaphorePermit<'a>,
 }
 
 /// What `check` found.
@@ -152,7 +164,7 @@ impl McpClients {
         let server = inner.server_permits(target.server_id);
         let queued = async {
             let own = slot.calls.acquire().await;
-            let shared = server.acquire().await;
+            let shared = server.calls.acquire().await;
             (own, shared)
         };
         // Held until the end of the call.
@@ -189,7 +201,7 @@ impl McpClients {
                     slot.touch();
                     match attempt {
                         Attempt::Ended(outcome) => return Ok(outcome),
-                        Attempt::Unauthorized(outcome) => {
+                        Attempt::EndedForGood(outcome) => {
                             slot.retire(&connection).await;
                             return Ok(outcome);
                         }
@@ -238,7 +250,8 @@ impl McpClients {
         let inner = &self.inner;
         let deadline = Instant::now() + inner.timeouts.check;
         let work = async {
-            let _dial = inner.dials.acquire().await;
+            let server = inner.server_permits(target.server_id);
+            let _dial = inner.dial(&server, target, deadline).await?;
             inner.refuse_if_stopped()?;
             let started = Instant::now();
             let session =
@@ -300,7 +313,9 @@ impl Inner {
         deadline: Instant,
     ) -> Result<Arc<Connection>, McpError> {
         let fingerprint = target.fingerprint();
-        let mut current = slot.connection.lock().await;
+        // Who holds it may himself be waiting for his turn to dial: that is no sign of a slow server either.
+        let locked = timeout_at(deadline, slot.connection.lock()).await;
+        let mut current = locked.map_err(|_| busy(target))?;
         if let Some(connection) = current.as_ref()
             && connection.fingerprint == fingerprint
             && !connection.session.is_closed()
@@ -309,7 +324,8 @@ impl Inner {
         }
         *current = None;
         self.refuse_if_stopped()?;
-        let _dial = self.dials.acquire().await;
+        let server = self.server_permits(target.server_id);
+        let _dial = self.dial(&server, target, deadline).await?;
         let opening = initialize::open(self.egress.clone(), target, &self.config.version, self.timeouts);
         let session = tokio::select! {
             biased;
@@ -328,9 +344,35 @@ impl Inner {
         Ok(connection)
     }
 
-    fn server_permits(&self, server_id: Uuid) -> Arc<Semaphore> {
+    /// Waits for the right to open a connection, that of the server first: who waits for a slow server holds nothing that
+    /// others need. Its end is [`McpErrorKind::Busy`], which is never remembered as a timeout of the server.
+    async fn dial<'a>(
+        &'a self,
+        server: &'a ServerPermits,
+        target: &Target,
+        deadline: Instant,
+    ) -> Result<Dial<'a>, McpError> {
+        let permits = async {
+            let own = server.dials.acquire().await.ok()?;
+            let global = self.dials.acquire().await.ok()?;
+            Some(Dial { _server: own, _global: global })
+        };
+        match timeout_at(deadline, permits).await {
+            // A right that comes with the deadline is of no use.
+            Ok(Some(dial)) if Instant::now() < deadline => Ok(dial),
+            _ => Err(busy(target)),
+        }
+    }
+
+    fn server_permits(&self, server_id: Uuid) -> Arc<ServerPermits> {
         let mut servers = lock(&self.servers);
-        Arc::clone(servers.entry(server_id).or_insert_with(|| Arc::new(Semaphore::new(CALLS_PER_SERVER))))
+        let fresh = || {
+            Arc::new(ServerPermits {
+                calls: Semaphore::new(CALLS_PER_SERVER),
+                dials: Semaphore::new(PARALLEL_DIALS_PER_SERVER),
+            })
+        };
+        Arc::clone(servers.entry(server_id).or_insert_with(fresh))
     }
 
     fn refuse_if_stopped(&self) -> Result<(), McpError> {
@@ -378,6 +420,13 @@ impl Inner {
         let memory = self.timeouts.timeout_memory;
         lock(&self.timed_out).retain(|_, at| at.elapsed() < memory);
     }
+}
+
+fn busy(target: &Target) -> McpError {
+    McpError::new(
+        McpErrorKind::Busy,
+        format!("too many connections to {} are being opened; try again in a moment", target.host()),
+    )
 }
 
 /// Ends with the pool.

@@ -7,10 +7,12 @@ use serde_json::{Map, Value};
 use crate::{
     call::CallOutcome,
     limits::{MEDIA, MEDIA_PARTS, PARTS, RESULT, STRUCTURED},
+    redact::Secrets,
 };
 
-/// Maps a result that came back, in the server's order.
-pub(crate) fn outcome(result: Value, host: &str) -> CallOutcome {
+/// Maps a result that came back, in the server's order, without the secrets of its target.
+pub(crate) fn outcome(mut result: Value, host: &str, secrets: &Secrets) -> CallOutcome {
+    secrets.clean_value(&mut result);
     let Value::Object(mut result) = result else {
         return CallOutcome::Unknown {
             message: format!(
@@ -218,7 +220,7 @@ mod tests {
     use super::*;
 
     fn done(result: Value) -> (Vec<ResultContent>, bool) {
-        match outcome(result, "mcp.example.com") {
+        match outcome(result, "mcp.example.com", &Secrets::default()) {
             CallOutcome::Done { content, is_error, .. } => (content, is_error),
             other => panic!("{other:?}"),
         }
@@ -306,8 +308,11 @@ mod tests {
 
     #[test]
     fn a_result_over_the_cap_ran_and_is_an_error() {
-        let outcome =
-            outcome(json!({"content": [{"type": "text", "text": "x".repeat(11 * 1024 * 1024)}]}), "h");
+        let outcome = outcome(
+            json!({"content": [{"type": "text", "text": "x".repeat(11 * 1024 * 1024)}]}),
+            "h",
+            &Secrets::default(),
+        );
         let CallOutcome::Done { content, is_error: true, total_bytes } = outcome else { panic!() };
         assert!(total_bytes > RESULT);
         assert!(matches!(&content[0], ResultContent::Text { text } if text.contains("The tool ran")));

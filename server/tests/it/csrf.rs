@@ -134,6 +134,22 @@ async fn the_plain_forms_need_our_origin_even_without_a_cookie() {
     }
 }
 
+/// Types that a form of another site can send without asking first.
+#[tokio::test]
+async fn a_type_that_needs_no_preflight_opens_nothing() {
+    let server = TestServer::start().await;
+    let token = server.login(OWNER_EMAIL, OWNER_PASSWORD).await;
+    for kind in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"] {
+        for path in ["/ui/fn/server_create", "/ui/fn/user_create", SERVERS, "/api/v2/users", CHATS] {
+            for origin in ["https://evil.example", "null"] {
+                let ask = server.anonymous().request(Method::POST, path).header("origin", origin);
+                let ask = ask.header("cookie", &format!("patchbay_session={token}")).body(kind, "{}");
+                ask.send().await.expect(403);
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn every_server_function_is_closed_to_foreign_pages_and_to_get() {
     let server = TestServer::start().await;

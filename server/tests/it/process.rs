@@ -31,6 +31,7 @@ pub(crate) fn patchbay(arguments: &[&str], settings: &[(&str, &str)]) -> Command
 pub(crate) struct Process {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
+    errors: tokio::task::JoinHandle<std::io::Result<String>>,
     /// What it printed up to then.
     pub(crate) printed: Vec<String>,
 }
@@ -58,7 +59,7 @@ impl Process {
             let done = line.contains(ready);
             printed.push(line);
             if done {
-                return Self { child, lines, printed };
+                return Self { child, lines, errors, printed };
             }
         }
     }
@@ -83,8 +84,18 @@ impl Process {
         self.child.kill().await.unwrap();
     }
 
+    /// SIGTERM, and all it wrote to standard error in its life.
+    pub(crate) async fn into_log(mut self) -> String {
+        self.signal_term().await;
+        self.errors.await.unwrap().unwrap()
+    }
+
     /// SIGTERM, and how it ended.
     pub(crate) async fn terminate(mut self) -> ExitStatus {
+        self.signal_term().await
+    }
+
+    async fn signal_term(&mut self) -> ExitStatus {
         let id = self.child.id().expect("it is running").to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().await.unwrap().success());
         tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("it ends").unwrap()

@@ -1,11 +1,16 @@
 //! No secret has a way out: not in an answer, not in the database file (behaviour 3 and 26, threats "canary").
 
-use crate::support::{CHATS, OWNER_PASSWORD, SERVERS, TestServer, chat, over, server_body, text};
+use crate::process::{serve, set_up};
+use crate::support::{
+    CHATS, OWNER_PASSWORD, SERVERS, SETUP_TOKEN, TestServer, chat, over, server_body, text,
+};
 use api::users::Role;
 use serde_json::json;
 use testkit::{
-    fake_llm::FakeLlm,
+    fake_llm::{Call, FakeLlm, Reply},
     fake_mcp::{FakeMcp, FakeTool, ToolAnswer},
+    http::Proof,
+    temp::TempDir,
 };
 
 const KEY: &str = "canary-api-key-7f3a91";
@@ -137,4 +142,63 @@ async fn key_and_database_files_are_for_their_owner_only() {
     let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&data), 0o700);
     assert_eq!(mode(&data.join("encryption.key")), 0o600);
+}
+
+/// Threat 66: at trace level, where every library says all it knows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_secret_is_logged_at_any_level() {
+    let keyed = FakeMcp::start(vec![FakeTool::of_text("note", "Notes a text")]).await;
+    let llm = FakeLlm::start().await;
+    let data = TempDir::new();
+    let allow = format!("{},{}", keyed.authority(), llm.authority());
+    let settings = [("PATCHBAY_LOG", "trace"), ("PATCHBAY_EGRESS_ALLOW", allow.as_str())];
+    let server = serve(data.path(), &settings).await;
+    let origin = server.url();
+    let client = set_up(&origin).await;
+    let login = json!({"email": crate::support::OWNER_EMAIL, "password": OWNER_PASSWORD});
+    let token = client.post("/api/v2/users/login", &login).await.expect(201).json()["session_token"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let by_cookie = client.with(crate::support::cookie(&token));
+    let api_token =
+        by_cookie.post("/api/v2/users/me/keys/tokens", &json!({"token_name": "t"})).await.expect(201).json();
+    let api_token = api_token["key"].as_str().unwrap().to_owned();
+    let client = client.with(Proof::Bearer(api_token.clone()));
+    let key = json!({
+        "auth_type": "custom_headers", "custom_headers": {HEADER_NAME: HEADER_VALUE}, "enabled": true, "availability": "force_on",
+    });
+    let made = client.post(SERVERS, &over(server_body("keyed", &keyed.url()), key)).await.expect(201).json();
+    let provider = json!({"name": "P", "type": "openai", "base_url": llm.base_url(), "api_key": MODEL_KEY});
+    let provider = client.post("/api/v2/providers", &provider).await.expect(201).json();
+    let model = json!({"provider_id": provider["id"], "model": "m", "display_name": "M"});
+    client.post("/api/v2/models", &model).await.expect(201);
+    llm.push(Reply::call(Call::new("c1", "keyed__note", &json!({"text": "canary-argument-of-a-tool"}))));
+    let chat = chat(&client, &json!({"content": text("canary-message-of-a-person")})).await;
+    assert_eq!((chat["status"].as_str(), keyed.effects().len()), (Some("waiting"), 1), "{chat:#}");
+    client.post(&format!("{SERVERS}/{}/check", made["id"].as_str().unwrap()), &json!({})).await.expect(200);
+    by_cookie.get("/admin/servers").await.expect(200);
+    client
+        .patch(
+            &format!("{SERVERS}/{}", made["id"].as_str().unwrap()),
+            &json!({"custom_headers": {"X-A": "canary\r\n"}}),
+        )
+        .await
+        .expect(400);
+    let log = server.into_log().await;
+    assert!(log.lines().count() > 50, "the log says something at trace: {log}");
+    for secret in [
+        SETUP_TOKEN,
+        OWNER_PASSWORD,
+        token.as_str(),
+        &api_token,
+        HEADER_VALUE,
+        MODEL_KEY,
+        "canary-argument-of-a-tool",
+        "canary-message-of-a-person",
+        "$argon2",
+    ] {
+        let line = log.lines().find(|line| line.contains(secret));
+        assert!(line.is_none(), "{secret} in the log: {line:?}");
+    }
 }

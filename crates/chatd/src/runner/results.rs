@@ -278,7 +278,7 @@ mod tests {
         let call = ToolCallPart { tool_call_id: "c".to_owned(), ..ToolCallPart::default() };
         let of = |bytes: usize| {
             let content = vec![text(&"x".repeat(bytes))];
-            let done = CallOutcome::Done { content, is_error: false, total_bytes: bytes };
+            let done = CallOutcome::Done { content, is_error: false, total_bytes: bytes as u64 };
             call_result(&call, done, Timestamp(1))
         };
         let mut budget = StepBudget::new(1000);

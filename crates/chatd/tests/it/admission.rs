@@ -79,3 +79,35 @@ async fn waiting_for_a_turn_has_a_deadline_of_its_own() {
     assert_eq!(record.status, ChatStatus::Running);
     assert_eq!(world.daemon.wait_idle(api::Uuid::from_u128(1), Duration::from_secs(9)).await.unwrap(), None);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_reaches_a_chat_that_waits_for_a_place() {
+    // The whole house full, then only its owner's share of it.
+    for (turns, turns_per_user) in [(1, 9), (9, 1)] {
+        let db = TestDb::sqlite().await;
+        let mcp = FakeMcp::start(vec![]).await;
+        let poll = Duration::from_secs(3600);
+        let world = World::with(&db, &mcp, ChatdConfig { turns, turns_per_user, poll, ..config() }).await;
+        world.script.then(vec![Say::Hang]);
+        let (busy, waits) = (world.chat().await, world.chat().await);
+        world.send(busy, "go").await;
+        world.until_asked(1).await;
+        world.send(waits, "me too").await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert_eq!(world.record(waits).await.status, ChatStatus::Running);
+
+        let began = Instant::now();
+        world.stop(waits).await;
+        assert_eq!(world.ended(waits).await.status, ChatStatus::Waiting);
+        assert!(began.elapsed() < Duration::from_millis(500), "{:?}", began.elapsed());
+        assert_eq!(world.record(busy).await.status, ChatStatus::Running, "the others go on");
+        assert_eq!(world.script.requests().len(), 1, "nothing was run for it");
+        // Its next message waits like any other.
+        world.send(waits, "now?").await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert_eq!(world.script.requests().len(), 1);
+        world.stop(busy).await;
+        assert_eq!(world.ended(waits).await.status, ChatStatus::Waiting);
+        assert_eq!(world.script.requests().len(), 2);
+    }
+}

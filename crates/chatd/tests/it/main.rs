@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "clippy allows it in test functions, not in their helpers")]
 
 mod admission;
+mod budgets;
 mod crash;
+mod failures;
 mod hub;
 mod model;
 mod resume;

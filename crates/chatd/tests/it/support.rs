@@ -215,6 +215,8 @@ pub(crate) struct Servers {
     /// What a call finds instead of the server of the step.
     pub(crate) at_call: Mutex<Option<Option<StepServer>>>,
     pub(crate) broken: AtomicBool,
+    /// The check of calls to this server panics after a moment.
+    pub(crate) panic_at_call: Mutex<Option<Uuid>>,
     pub(crate) loads: AtomicU64,
 }
 
@@ -229,6 +231,10 @@ impl ServerSource for Servers {
     }
 
     async fn call_server(&self, _owner: Uuid, server_id: Uuid) -> Result<Option<StepServer>, SourceError> {
+        if *self.panic_at_call.lock().unwrap() == Some(server_id) {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            panic!("a scripted panic in the check of a call");
+        }
         if let Some(now) = self.at_call.lock().unwrap().clone() {
             return Ok(now);
         }
@@ -349,7 +355,7 @@ impl World {
         Self { db: db.clone(), daemon, script, servers, clock, entropy }
     }
 
-    async fn owner_insert(&self) {
+    pub(crate) async fn owner_insert(&self) {
         let user = User {
             id: OWNER,
             email: "a@example.com".to_owned(),

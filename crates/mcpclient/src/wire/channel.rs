@@ -35,6 +35,7 @@ use crate::{
     error::{McpError, McpErrorKind, RpcError},
     exchange::{Exchange, Failure},
     limits::{self, SESSION_ID, Timeouts},
+    redact::Secrets,
     target::Target,
     wire::{flood::FloodGate, message, stream},
 };
@@ -59,6 +60,7 @@ pub(super) struct Inner {
     url: Url,
     pub(super) host: String,
     headers: HeaderMap,
+    secrets: Secrets,
     timeouts: Timeouts,
     session: Mutex<Option<HeaderValue>>,
     version: Mutex<Option<HeaderValue>>,
@@ -88,6 +90,7 @@ impl Channel {
             url: target.url.clone(),
             host: target.host(),
             headers: target.header_map()?,
+            secrets: Secrets::of(target),
             timeouts,
             session: Mutex::default(),
             version: Mutex::default(),
@@ -102,6 +105,18 @@ impl Channel {
 
     pub(crate) fn host(&self) -> &str {
         &self.inner.host
+    }
+
+    /// What must not come back out of anything the server writes.
+    pub(crate) fn secrets(&self) -> &Secrets {
+        &self.inner.secrets
+    }
+
+    pub(super) fn of_egress(&self, error: &EgressError) -> Failure {
+        Failure {
+            error: McpError::of_egress(error, &self.inner.secrets),
+            surely_not_executed: error.surely_not_sent(),
+        }
     }
 
     /// Why the handshake failed, if the trouble was ours to see.
@@ -152,7 +167,10 @@ impl Channel {
             Ok(response) => {
                 tracing::debug!(host = %self.inner.host, status = %response.status, "MCP session ended")
             }
-            Err(error) => tracing::debug!(host = %self.inner.host, %error, "MCP session not ended"),
+            Err(error) => {
+                let error = self.of_egress(&error).error;
+                tracing::debug!(host = %self.inner.host, %error, "MCP session not ended");
+            }
         }
     }
 
@@ -246,7 +264,7 @@ impl Channel {
         tokio::select! {
             biased;
             () = self.inner.abandoned.cancelled() => Err(unsure(McpError::closed())),
-            sent = self.inner.egress.send(request) => sent.map_err(|error| of_egress(&error)),
+            sent = self.inner.egress.send(request) => sent.map_err(|error| self.of_egress(&error)),
         }
     }
 
@@ -408,12 +426,8 @@ pub(super) fn refused(error: McpError) -> Failure {
     Failure { error, surely_not_executed: true }
 }
 
-pub(super) fn of_egress(error: &EgressError) -> Failure {
-    Failure { error: McpError::from(error), surely_not_executed: error.surely_not_sent() }
-}
-
-pub(super) fn session_ended(host: &str) -> Failure {
-    refused(McpError::new(McpErrorKind::SessionEnded, format!("{host} has ended the session")))
+pub(super) fn session_ended(host: &str) -> McpError {
+    McpError::new(McpErrorKind::SessionEnded, format!("{host} has ended the session"))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

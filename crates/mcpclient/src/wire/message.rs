@@ -6,6 +6,7 @@ use crate::{
     call::Progress,
     error::RpcError,
     limits::{MESSAGE_DEPTH, PROGRESS_TEXT},
+    redact::Secrets,
 };
 use domain::text::{cut_chars, quote};
 
@@ -36,16 +37,21 @@ pub(crate) enum Message {
 
 /// Reads the text of one body or event: one message, or a batch where the negotiated revision has batches
 /// (2025-03-26, protocol.md L12).
-pub(crate) async fn parse(bytes: Vec<u8>, batches: bool) -> Result<Vec<Message>, MessageError> {
+pub(crate) async fn parse(
+    bytes: Vec<u8>,
+    batches: bool,
+    secrets: &Secrets,
+) -> Result<Vec<Message>, MessageError> {
     if bytes.len() <= PARSE_INLINE {
-        return parse_now(&bytes, batches);
+        return parse_now(&bytes, batches, secrets);
     }
-    tokio::task::spawn_blocking(move || parse_now(&bytes, batches))
+    let secrets = secrets.clone();
+    tokio::task::spawn_blocking(move || parse_now(&bytes, batches, &secrets))
         .await
         .unwrap_or(Err(MessageError::NotJson))
 }
 
-fn parse_now(bytes: &[u8], batches: bool) -> Result<Vec<Message>, MessageError> {
+fn parse_now(bytes: &[u8], batches: bool, secrets: &Secrets) -> Result<Vec<Message>, MessageError> {
     let text = String::from_utf8_lossy(bytes);
     let text = text.trim_start_matches('\u{feff}');
     let value: Value = match serde_json::from_str(text) {
@@ -57,12 +63,15 @@ fn parse_now(bytes: &[u8], batches: bool) -> Result<Vec<Message>, MessageError> 
         return Err(MessageError::TooDeep);
     }
     match value {
-        Value::Array(items) if batches && !items.is_empty() => items.into_iter().map(one).collect(),
-        other => Ok(vec![one(other)?]),
+        Value::Array(items) if batches && !items.is_empty() => {
+            items.into_iter().map(|item| one(item, secrets)).collect()
+        }
+        other => Ok(vec![one(other, secrets)?]),
     }
 }
 
-fn one(value: Value) -> Result<Message, MessageError> {
+/// Methods and error texts are cleaned here, before they are cut or logged; results where they are read.
+fn one(value: Value, secrets: &Secrets) -> Result<Message, MessageError> {
     let Value::Object(mut object) = value else { return Err(MessageError::NotJsonRpc) };
     if object.get("jsonrpc").and_then(Value::as_str) != Some("2.0") {
         return Err(MessageError::NotJsonRpc);
@@ -73,6 +82,7 @@ fn one(value: Value) -> Result<Message, MessageError> {
     }
     if let Some(method) = object.remove("method") {
         let Value::String(method) = method else { return Err(MessageError::NotJsonRpc) };
+        let method = secrets.clean(&method).into_owned();
         return Ok(match (id, object.remove("params")) {
             (Some(id), _) => Message::Request { id, method },
             (None, Some(Value::Object(params))) => Message::Notification { method, params },
@@ -84,10 +94,10 @@ fn one(value: Value) -> Result<Message, MessageError> {
         (None, Some(Value::Object(mut error))) => {
             let code = error.get("code").and_then(Value::as_i64).ok_or(MessageError::NotJsonRpc)?;
             let message = match error.remove("message") {
-                Some(Value::String(message)) => cut_chars(&message, 4096).into_owned(),
+                Some(Value::String(message)) => cut_chars(&secrets.clean(&message), 4096).into_owned(),
                 _ => String::new(),
             };
-            Ok(Message::Answer { id, answer: Err(RpcError { code, message }) })
+            Ok(Message::Answer { id, answer: Err(RpcError { code, message, fault: false }) })
         }
         _ => Err(MessageError::NotJsonRpc),
     }
@@ -105,14 +115,21 @@ pub(crate) fn same_id(ours: &Value, theirs: &Value) -> bool {
 }
 
 /// The progress notification for `token`, if these parameters are one.
-pub(crate) fn progress_for(token: &Value, params: &Map<String, Value>) -> Option<Progress> {
+pub(crate) fn progress_for(
+    token: &Value,
+    params: &Map<String, Value>,
+    secrets: &Secrets,
+) -> Option<Progress> {
     if !params.get("progressToken").is_some_and(|theirs| same_id(token, theirs)) {
         return None;
     }
     Some(Progress {
         progress: params.get("progress")?.as_f64()?,
         total: params.get("total").and_then(Value::as_f64).filter(|total| total.is_finite()),
-        message: params.get("message").and_then(Value::as_str).map(|text| quote(text, PROGRESS_TEXT)),
+        message: params
+            .get("message")
+            .and_then(Value::as_str)
+            .map(|text| quote(&secrets.clean(text), PROGRESS_TEXT)),
     })
 }
 
@@ -167,7 +184,7 @@ mod tests {
     use super::*;
 
     fn parsed(text: &str) -> Result<Message, MessageError> {
-        parse_now(text.as_bytes(), false).map(|mut messages| messages.remove(0))
+        parse_now(text.as_bytes(), false, &Secrets::default()).map(|mut messages| messages.remove(0))
     }
 
     #[test]
@@ -178,7 +195,10 @@ mod tests {
         );
         assert_eq!(
             parsed(r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"no"}}"#),
-            Ok(Message::Answer { id: None, answer: Err(RpcError { code: -32600, message: "no".into() }) })
+            Ok(Message::Answer {
+                id: None,
+                answer: Err(RpcError { code: -32600, message: "no".into(), fault: false })
+            })
         );
         assert_eq!(
             parsed(r#"{"jsonrpc":"2.0","id":"a","method":"ping"}"#),
@@ -212,8 +232,8 @@ mod tests {
     #[test]
     fn batches_only_where_they_exist() {
         let batch = r#"[{"jsonrpc":"2.0","method":"m"},{"jsonrpc":"2.0","id":1,"result":{}}]"#;
-        assert_eq!(parse_now(batch.as_bytes(), true).unwrap().len(), 2);
-        assert_eq!(parse_now(batch.as_bytes(), false), Err(MessageError::NotJsonRpc));
+        assert_eq!(parse_now(batch.as_bytes(), true, &Secrets::default()).unwrap().len(), 2);
+        assert_eq!(parse_now(batch.as_bytes(), false, &Secrets::default()), Err(MessageError::NotJsonRpc));
     }
 
     #[test]
@@ -231,7 +251,24 @@ mod tests {
         }
         let mut bytes = br#"{"jsonrpc":"2.0","id":1,"result":{"t":"x"}}"#.to_vec();
         bytes[39] = 0xff;
-        assert!(parse_now(&bytes, false).is_ok());
+        assert!(parse_now(&bytes, false, &Secrets::default()).is_ok());
+    }
+
+    #[test]
+    fn secrets_are_taken_out_before_anything_is_cut() {
+        let secrets = crate::redact::tests::secrets(&["Bearer tok-12345678"]);
+        let params =
+            json!({"progressToken": 3, "progress": 1, "message": format!("{}tok-12345678", "x".repeat(505))});
+        let report = progress_for(&json!(3), params.as_object().unwrap(), &secrets).unwrap();
+        assert!(!report.message.unwrap().contains("tok-"), "the cut would have left its first half");
+        let text = json!({"jsonrpc": "2.0", "id": 1, "error": {"code": 1,
+            "message": format!("{}tok-12345678", "x".repeat(4090))}});
+        let messages = parse_now(text.to_string().as_bytes(), false, &secrets).unwrap();
+        let Message::Answer { answer: Err(error), .. } = &messages[0] else { panic!("{messages:?}") };
+        assert!(!error.message.contains("tok-"));
+        let text = json!({"jsonrpc": "2.0", "id": 1, "method": "give/tok-12345678"}).to_string();
+        let messages = parse_now(text.as_bytes(), false, &secrets).unwrap();
+        assert!(matches!(&messages[0], Message::Request { method, .. } if method == "give/[redacted]"));
     }
 
     #[test]
@@ -239,9 +276,9 @@ mod tests {
         assert!(same_id(&json!(7), &json!("7")));
         assert!(!same_id(&json!(7), &json!(8)));
         let params = json!({"progressToken": 3, "progress": 0.5, "message": "a\nb"});
-        let report = progress_for(&json!(3), params.as_object().unwrap()).unwrap();
+        let report = progress_for(&json!(3), params.as_object().unwrap(), &Secrets::default()).unwrap();
         assert_eq!(report.progress, 0.5);
         assert!(!report.message.unwrap().contains('\n'));
-        assert!(progress_for(&json!(4), params.as_object().unwrap()).is_none());
+        assert!(progress_for(&json!(4), params.as_object().unwrap(), &Secrets::default()).is_none());
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     exchange::Failure,
     limits::{ERROR_BODY, JSON_BODY, RESUMES, RETRY_DEFAULT, RETRY_FLOOR, SSE_EVENTS},
     wire::{
-        channel::{Answer, Ask, Channel, of_egress, refused, session_ended, unsure},
+        channel::{Answer, Ask, Channel, refused, session_ended, unsure},
         message::{self, Message, MessageError},
         refusal::{self, Form},
         sse::Decoder,
@@ -41,7 +41,7 @@ pub(super) async fn read(channel: &Channel, response: Response, ask: &Ask) -> Re
                 .with_max_body(JSON_BODY)
                 .bytes()
                 .await
-                .map_err(|error| unsure(of_egress(&error).error))?;
+                .map_err(|error| unsure(channel.of_egress(&error).error))?;
             read_json(channel, &body, ask).await
         }
         Form::EventStream => read_events(channel, response, ask).await,
@@ -50,17 +50,19 @@ pub(super) async fn read(channel: &Channel, response: Response, ask: &Ask) -> Re
 }
 
 async fn read_json(channel: &Channel, body: &Bytes, ask: &Ask) -> Result<Answer, Failure> {
-    let messages = message::parse(body.to_vec(), channel.accepts_batches()).await.map_err(|error| {
-        if body.trim_ascii_start().starts_with(b"<") {
-            return unsure(refusal::of_form(channel.host(), Form::Html));
-        }
-        match error {
-            MessageError::TooDeep => unsure(broken(channel, error)),
-            MessageError::NotJson | MessageError::NotJsonRpc => {
-                unsure(refusal::of_form(channel.host(), Form::Json))
+    let messages = message::parse(body.to_vec(), channel.accepts_batches(), channel.secrets())
+        .await
+        .map_err(|error| {
+            if body.trim_ascii_start().starts_with(b"<") {
+                return unsure(refusal::of_form(channel.host(), Form::Html));
             }
-        }
-    })?;
+            match error {
+                MessageError::TooDeep => unsure(broken(channel, error)),
+                MessageError::NotJson | MessageError::NotJsonRpc => {
+                    unsure(refusal::of_form(channel.host(), Form::Json))
+                }
+            }
+        })?;
     // A whole body without an id can only mean this request.
     let answer = messages.into_iter().filter_map(|message| take(channel, message, ask, true)).next();
     answer.ok_or_else(|| {
@@ -77,19 +79,20 @@ async fn read_refusal(
     let status = response.status;
     let session = channel.has_session() && ask.exchange.is_some();
     if status == StatusCode::NOT_FOUND && session {
-        return Err(session_ended(channel.host()));
+        return Err(refused(session_ended(channel.host())));
     }
     if !matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
         && let Ok((body, _)) = response.prefix(ERROR_BODY).await
-        && let Ok(messages) = message::parse(body.to_vec(), false).await
-        && let Some(Message::Answer { id, answer: Err(error) }) = messages.into_iter().next()
+        && let Ok(messages) = message::parse(body.to_vec(), false, channel.secrets()).await
+        && let Some(Message::Answer { id, answer: Err(mut error) }) = messages.into_iter().next()
         && id.as_ref().is_none_or(|id| message::same_id(&ask.id, id))
     {
-        // Servers of the reference SDK answer 400 with a code of their own range where the standard wants 404. A 400 is
-        // a refusal of the whole request, so the call has not run and may go out once more on a new session.
+        // Servers of the reference SDK answer 400 with a code of their own range where the standard wants 404. Tools use
+        // that range too, so a listing is done again on a new session and a call is not (protocol.md L5 has 404 only).
         if status == StatusCode::BAD_REQUEST && session && (-32099..=-32000).contains(&error.code) {
-            return Err(session_ended(channel.host()));
+            return Err(unsure(session_ended(channel.host())));
         }
+        error.fault = status.is_server_error();
         return Ok(Err(error));
     }
     let error = refusal::of_status(channel.host(), status, form);
@@ -115,7 +118,7 @@ async fn read_events(channel: &Channel, response: Response, ask: &Ask) -> Result
                     if event.name != "message" {
                         continue;
                     }
-                    let messages = message::parse(event.data, channel.accepts_batches())
+                    let messages = message::parse(event.data, channel.accepts_batches(), channel.secrets())
                         .await
                         .map_err(|error| unsure(broken(channel, error)))?;
                     for message in messages {
@@ -127,10 +130,10 @@ async fn read_events(channel: &Channel, response: Response, ask: &Ask) -> Result
                 }
                 continue;
             }
-            Some(Err(error @ EgressError::Interrupted { .. })) => of_egress(&error).error,
+            Some(Err(error @ EgressError::Interrupted { .. })) => channel.of_egress(&error).error,
             // Many events, not one large result: nothing says that the tool ran.
             Some(Err(EgressError::BodyTooLarge { .. })) => return Err(unsure(noisy(channel))),
-            Some(Err(error)) => return Err(unsure(of_egress(&error).error)),
+            Some(Err(error)) => return Err(unsure(channel.of_egress(&error).error)),
             None => McpError::new(
                 McpErrorKind::Unreachable,
                 format!("{} ended its answer before it was complete", channel.host()),
@@ -188,7 +191,7 @@ fn take(channel: &Channel, message: Message, ask: &Ask, alone: bool) -> Option<A
         _ if !channel.admits_message() => {}
         Message::Request { id, method } => channel.reply(&id, &method),
         Message::Notification { method, params } => match method.as_str() {
-            "notifications/progress" => note_progress(ask, &params),
+            "notifications/progress" => note_progress(channel, ask, &params),
             "notifications/tools/list_changed" => channel.note_tools_changed(),
             // Logging and the rest were never asked for (protocol.md H16).
             _ => {}
@@ -197,9 +200,9 @@ fn take(channel: &Channel, message: Message, ask: &Ask, alone: bool) -> Option<A
     None
 }
 
-fn note_progress(ask: &Ask, params: &serde_json::Map<String, Value>) {
+fn note_progress(channel: &Channel, ask: &Ask, params: &serde_json::Map<String, Value>) {
     if let (Some(token), Some(exchange)) = (&ask.progress_token, &ask.exchange)
-        && let Some(report) = message::progress_for(token, params)
+        && let Some(report) = message::progress_for(token, params, channel.secrets())
     {
         exchange.progress(report);
     }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use api::messages::ResultContent;
-use testkit::axum::{http::StatusCode, response::IntoResponse};
 use patchbay_mcpclient::{CallOutcome, Timeouts};
 use serde_json::{Value, json};
+use testkit::axum::{http::StatusCode, response::IntoResponse};
 use tokio::time::Instant;
 
 use crate::fake::{self, Seen};
@@ -125,6 +125,91 @@ async fn what_may_have_run_is_unknown_and_not_repeated() {
         assert!(text_of(&outcome).contains("may or may not have run"), "{what}: {outcome:?}");
         assert_eq!(fake.count("tools/call"), 1, "{what}");
     }
+}
+
+/// Only an error that says "not understood", and not from a server that is breaking down, means that nothing ran.
+#[tokio::test]
+async fn an_error_from_within_is_unknown_and_not_repeated() {
+    for (status, code) in
+        [(200, -32603), (200, -32000), (200, -32042), (200, 7), (400, -32603), (500, -32602), (503, -32603)]
+    {
+        let fake = fake::start(move |seen: Seen| async move {
+            (seen.method() == "tools/call").then(|| seen.error(StatusCode::from_u16(status).unwrap(), code))
+        })
+        .await;
+        let outcome = fake::clients().call(&fake.target(), fake::echo("x")).await;
+        assert!(matches!(outcome, CallOutcome::Unknown { .. }), "{status} {code}: {outcome:?}");
+        let text = text_of(&outcome);
+        assert!(text.contains(&code.to_string()) && text.contains("may or may not have run"), "{text}");
+        assert!(!text.contains("server words"), "the server's text is not for the model: {text}");
+        assert_eq!(fake.count("tools/call"), 1, "{status} {code}");
+    }
+}
+
+/// The text of a call that found no connection goes to the model too.
+#[tokio::test]
+async fn words_of_a_failed_handshake_do_not_reach_the_model() {
+    let fake = fake::start(|seen: Seen| async move {
+        (seen.method() == "initialize").then(|| seen.error(StatusCode::OK, -32603))
+    })
+    .await;
+    let outcome = fake::clients().call(&fake.target(), fake::echo("x")).await;
+    assert!(matches!(outcome, CallOutcome::NotExecuted { .. }), "{outcome:?}");
+    assert!(!text_of(&outcome).contains("server words"), "{outcome:?}");
+    let error = fake::clients().check(&fake.target()).await.unwrap_err();
+    assert!(error.public_message().contains("server words"), "{error}");
+    assert!(!error.model_message().contains("server words"), "{error}");
+}
+
+/// A server that gives back the key it was sent, in every place it can.
+#[tokio::test]
+async fn an_echoed_key_comes_back_nowhere() {
+    const KEY: &str = "tok-0123456789abcdef";
+    let fake = fake::start(|seen: Seen| async move {
+        let key = seen.header("authorization").unwrap().trim_start_matches("Bearer ").to_owned();
+        match seen.method() {
+            "initialize" => {
+                let mut hello = fake::hello("2025-11-25");
+                hello["serverInfo"]["name"] = json!(format!("fake {key}"));
+                hello["instructions"] = json!(format!("Say {key}"));
+                Some(seen.result(hello))
+            }
+            "tools/list" => {
+                let mut told = fake::tool("echo");
+                told["title"] = json!(key);
+                told["description"] = json!(format!("Your key is {key}."));
+                let mut named = fake::tool("x");
+                named["name"] = json!(key);
+                Some(seen.result(json!({"tools": [told, named]})))
+            }
+            "tools/call" => {
+                let mut progress = seen.progress(1.0);
+                progress["params"]["message"] = json!(format!("with {key}"));
+                let mut structured = serde_json::Map::new();
+                structured.insert(key.clone(), json!([key]));
+                let result = json!({"content": [{"type": "text", "text": format!("Bearer {key}")},
+                    {"type": format!("{}{key}", "x".repeat(50))}], "structuredContent": structured});
+                Some(fake::events(vec![(0, fake::event(&progress)), (0, fake::event(&seen.message(result)))]))
+            }
+            _ => None,
+        }
+    })
+    .await;
+    let mut target = fake.target();
+    target.headers = vec![("authorization".parse().unwrap(), format!("Bearer {KEY}").into())];
+    let clients = fake::clients();
+    let catalogue = clients.catalogue(&target, fake::in_(5)).await.unwrap();
+    assert_eq!(catalogue.tools[0].description, "Your key is [redacted].");
+    assert_eq!(catalogue.problems.len(), 1, "a tool cannot be called by another name: {catalogue:?}");
+    let (tell, mut told) = tokio::sync::mpsc::channel(4);
+    let mut call = fake::echo("x");
+    call.progress = Some(tell);
+    let outcome = clients.call(&target, call).await;
+    assert_eq!(text_of(&outcome), "[redacted]");
+    let progress = told.recv().await.unwrap();
+    assert_eq!(progress.message.as_deref(), Some("with [redacted]"));
+    let all = format!("{catalogue:?} {outcome:?} {progress:?}");
+    assert!(!all.contains("tok-"), "{all}");
 }
 
 /// A peer that reads the call and hangs up: the worst moment.

@@ -8,10 +8,10 @@ use std::{
     time::Duration,
 };
 
-use testkit::axum;
-use testkit::axum::http::StatusCode;
 use patchbay_mcpclient::{Catalogue, McpError, McpErrorKind, Timeouts};
 use serde_json::{Value, json};
+use testkit::axum;
+use testkit::axum::http::StatusCode;
 
 use crate::fake::{self, Fake, Seen, tool};
 

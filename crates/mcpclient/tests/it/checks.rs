@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use testkit::axum::{http::StatusCode, response::IntoResponse};
 use patchbay_mcpclient::{McpErrorKind, Timeouts};
 use serde_json::json;
+use testkit::axum::{http::StatusCode, response::IntoResponse};
 
 use crate::fake::{self, Fake};
 
@@ -82,6 +82,23 @@ async fn an_error_of_the_handshake_is_quoted() {
     let (kind, text) = kind_of(&fake).await;
     assert_eq!(kind, McpErrorKind::Protocol);
     assert!(text.contains("server words") && text.contains("-32603"), "{text}");
+}
+
+#[tokio::test]
+async fn a_key_echoed_by_the_handshake_is_not_shown() {
+    let fake = fake::start(|seen| async move {
+        let key = seen.header("authorization").unwrap_or_default().trim_start_matches("Bearer ").to_owned();
+        // The second one lies across the cut of what is quoted.
+        let said = format!("bad key {key}{}{key}", "x".repeat(275));
+        let body =
+            json!({"jsonrpc": "2.0", "id": seen.body["id"], "error": {"code": -32001, "message": said}});
+        (seen.method() == "initialize").then(|| testkit::axum::Json(body).into_response())
+    })
+    .await;
+    let mut target = fake.target();
+    target.headers = vec![("authorization".parse().unwrap(), "Bearer tok-0123456789abcdef".into())];
+    let text = fake::clients().check(&target).await.unwrap_err().public_message();
+    assert!(text.contains("bad key [redacted]x") && !text.contains("tok-"), "{text}");
 }
 
 #[tokio::test]

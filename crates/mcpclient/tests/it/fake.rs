@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use egress::{Egress, EgressConfig};
 use testkit::axum;
 use testkit::axum::{
     Router,
@@ -19,7 +20,6 @@ use testkit::axum::{
     http::{HeaderMap, Method, StatusCode},
     response::{IntoResponse, Response},
 };
-use egress::{Egress, EgressConfig};
 
 use patchbay_mcpclient::{ClientConfig, McpClients, Target, Timeouts, ToolCall};
 use secrecy::SecretString;

@@ -9,10 +9,10 @@ use std::{
     time::Duration,
 };
 
+use patchbay_mcpclient::{CallOutcome, McpErrorKind, Timeouts};
+use serde_json::json;
 use testkit::axum::http::StatusCode;
 use testkit::axum::response::IntoResponse;
-use patchbay_mcpclient::{CallOutcome, Timeouts};
-use serde_json::json;
 use uuid::Uuid;
 
 use crate::fake::{self, Seen};
@@ -34,21 +34,78 @@ async fn forgetful(times: usize, status: StatusCode) -> fake::Fake {
 
 #[tokio::test]
 async fn a_lost_session_is_replaced_once_and_the_refused_call_sent_again() {
-    for status in [StatusCode::NOT_FOUND, StatusCode::BAD_REQUEST] {
-        let fake = forgetful(1, status).await;
-        let clients = fake::clients();
-        let outcome = clients.call(&fake.target(), fake::echo("x")).await;
-        assert!(matches!(outcome, CallOutcome::Done { is_error: false, .. }), "{outcome:?}");
-        let seen = fake.seen();
-        let sessions: Vec<_> = seen
-            .iter()
-            .filter(|seen| seen.method() == "tools/call")
-            .map(|seen| seen.header("mcp-session-id"))
-            .collect();
-        assert_eq!(sessions, [Some("session-1"), Some("session-2")]);
-        let hellos = seen.iter().filter(|seen| seen.method() == "initialize");
-        assert!(hellos.into_iter().all(|seen| seen.header("mcp-session-id").is_none()));
+    let fake = forgetful(1, StatusCode::NOT_FOUND).await;
+    let clients = fake::clients();
+    let outcome = clients.call(&fake.target(), fake::echo("x")).await;
+    assert!(matches!(outcome, CallOutcome::Done { is_error: false, .. }), "{outcome:?}");
+    assert_eq!(sessions_of_calls(&fake), ["session-1", "session-2"]);
+    let seen = fake.seen();
+    let mut hellos = seen.iter().filter(|seen| seen.method() == "initialize");
+    assert!(hellos.all(|seen| seen.header("mcp-session-id").is_none()));
+}
+
+fn sessions_of_calls(fake: &fake::Fake) -> Vec<String> {
+    let seen = fake.seen();
+    let calls = seen.iter().filter(|seen| seen.method() == "tools/call");
+    calls.map(|seen| seen.header("mcp-session-id").unwrap().to_owned()).collect()
+}
+
+/// Some servers say so by 400 and a code of their own range. So do tools that failed half-way: the session is given up,
+/// the call is not sent again.
+#[tokio::test]
+async fn a_session_lost_by_400_is_given_up_and_the_call_not_repeated() {
+    let fake = forgetful(1, StatusCode::BAD_REQUEST).await;
+    let clients = fake::clients();
+    let outcome = clients.call(&fake.target(), fake::echo("x")).await;
+    assert!(
+        matches!(&outcome, CallOutcome::Unknown { message } if message.contains("may or may not have run")),
+        "{outcome:?}"
+    );
+    assert_eq!(fake.count("tools/call"), 1);
+    let outcome = clients.call(&fake.target(), fake::echo("y")).await;
+    assert!(matches!(outcome, CallOutcome::Done { is_error: false, .. }), "{outcome:?}");
+    assert_eq!(sessions_of_calls(&fake), ["session-1", "session-2"]);
+}
+
+#[tokio::test]
+async fn a_dead_server_holds_four_dials_and_waiting_for_one_is_no_timeout() {
+    let hellos = Arc::new(AtomicUsize::new(0));
+    let fake = fake::start(move |seen: Seen| {
+        let dead = seen.method() == "initialize" && hellos.fetch_add(1, Ordering::SeqCst) < 4;
+        async move { if dead { fake::silence().await } else { None } }
+    })
+    .await;
+    let clients = fake::clients();
+    let of_user = |user: u128| {
+        let mut target = fake.target();
+        target.user_id = Uuid::from_u128(user);
+        target
+    };
+    let list = |user: u128, millis: u64| {
+        let (clients, target) = (clients.clone(), of_user(user));
+        let deadline = tokio::time::Instant::now() + Duration::from_millis(millis);
+        tokio::spawn(async move { clients.catalogue(&target, deadline).await.map(|_| ()) })
+    };
+    let dialling: Vec<_> = (0..4).map(|user| list(user, 1500)).collect();
+    fake::until("four dial", || fake.count("initialize") == 4).await;
+    for user in 4..6 {
+        let error = list(user, 200).await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), McpErrorKind::Busy, "{error}");
     }
+    assert_eq!(fake.count("initialize"), 4, "no fifth connection to one server");
+
+    let other = fake::honest().await;
+    let mut elsewhere = other.target();
+    elsewhere.server_id = Uuid::from_u128(99);
+    clients.catalogue(&elsewhere, fake::in_(1)).await.expect("another server is not held up");
+
+    for dial in dialling {
+        assert!(dial.await.unwrap().unwrap_err().is_timeout());
+    }
+    for user in 4..6 {
+        list(user, 5000).await.unwrap().expect("who never had his turn has seen no timeout");
+    }
+    assert!(list(0, 5000).await.unwrap().unwrap_err().is_timeout(), "who had it is not kept waiting again");
 }
 
 #[tokio::test]

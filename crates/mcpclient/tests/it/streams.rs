@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use testkit::axum::{http::StatusCode, response::IntoResponse};
 use patchbay_mcpclient::{CallOutcome, Timeouts};
 use serde_json::{Value, json};
+use testkit::axum::{http::StatusCode, response::IntoResponse};
 use tokio::{sync::mpsc, time::Instant};
 
 use crate::fake::{self, Seen};

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::components::{BusyButton, Glyph, Icon, Notice, Tone};
 use api::check::{CheckReport, ConnectOutcome};
-use leptos::{prelude::*, task::spawn_local};
+use leptos::{html, prelude::*, task::spawn_local};
 
 /// One line of the report.
 #[derive(Debug, PartialEq, Eq)]
@@ -36,6 +36,13 @@ pub(super) fn CheckResult(form: EditorForm, saver: Saver) -> impl IntoView {
 #[component]
 fn Report(form: EditorForm, saver: Saver, report: CheckReport) -> impl IntoView {
     let good = report.outcome == ConnectOutcome::Connected;
+    // The button stands in the bar at the bottom, the report at the end of the form: whoever pressed it wants to see the answer.
+    let node = NodeRef::<html::Section>::new();
+    Effect::new(move || {
+        if let Some(section) = node.get() {
+            section.scroll_into_view();
+        }
+    });
     let lines = steps(&report)
         .into_iter()
         .map(|step| {
@@ -54,7 +61,7 @@ fn Report(form: EditorForm, saver: Saver, report: CheckReport) -> impl IntoView 
         .collect_view();
     let offer = move || good && form.saved.with(|saved| saved.as_ref().is_some_and(|server| !server.enabled));
     view! {
-        <section class="section report" aria-label="Test result">
+        <section class="section report" aria-label="Test result" node_ref=node>
             <div class="section-head">
                 <h2>"Test result"</h2>
                 <p>{if good { "The server works with this configuration." } else { "Saved, but the server cannot be used yet." }}</p>
