@@ -64,7 +64,12 @@ async fn sample_mcp(args: SampleArgs) -> anyhow::Result<()> {
         signals.received().await;
         stop.cancel();
     });
-    samplemcp::serve(args.addr, data_dir, |addr| crate::serve::announce(&format!("Sample MCP server at http://{addr}/mcp")), shutdown)
-        .await
-        .with_context(|| format!("cannot serve the sample MCP server on {}", args.addr))
+    samplemcp::serve(
+        args.addr,
+        data_dir,
+        |addr| crate::serve::announce(&format!("Sample MCP server at http://{addr}/mcp")),
+        shutdown,
+    )
+    .await
+    .with_context(|| format!("cannot serve the sample MCP server on {}", args.addr))
 }

@@ -103,9 +103,25 @@ impl Settings {
     #[must_use]
     pub fn over(self, other: Settings) -> Settings {
         first_of!(
-            self, other, config, listen, access_url, data_dir, database_url, encryption_keys, encryption_keys_file, setup_token,
-            setup_token_file, admin_email, admin_password_file, egress_allow, trusted_proxies, openai_api_key, openai_base_url,
-            log, log_format,
+            self,
+            other,
+            config,
+            listen,
+            access_url,
+            data_dir,
+            database_url,
+            encryption_keys,
+            encryption_keys_file,
+            setup_token,
+            setup_token_file,
+            admin_email,
+            admin_password_file,
+            egress_allow,
+            trusted_proxies,
+            openai_api_key,
+            openai_base_url,
+            log,
+            log_format,
         )
     }
 
@@ -131,22 +147,29 @@ impl Settings {
         let listen = self.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 3000)));
         let access_url = self.access_url.as_deref().map(parse_access_url).transpose()?;
         if access_url.is_none() && !listen.ip().is_loopback() {
-            bail!("PATCHBAY_ACCESS_URL is needed when listening on {listen}: links, cookies and redirects are built from it");
+            bail!(
+                "PATCHBAY_ACCESS_URL is needed when listening on {listen}: links, cookies and redirects are built from it"
+            );
         }
         let data_dir = self.data_dir.map_or_else(default_data_dir, Ok)?;
         let database = match &self.database_url {
             Some(url) => DbConfig::parse(url).map_err(anyhow::Error::msg)?,
             None => DbConfig::Sqlite { path: data_dir.join("patchbay.sqlite") },
         };
-        let encryption_keys = one_of("PATCHBAY_ENCRYPTION_KEYS", self.encryption_keys, self.encryption_keys_file.as_deref())?;
+        let encryption_keys =
+            one_of("PATCHBAY_ENCRYPTION_KEYS", self.encryption_keys, self.encryption_keys_file.as_deref())?;
         let setup_token = one_of("PATCHBAY_SETUP_TOKEN", self.setup_token, self.setup_token_file.as_deref())?;
         if setup_token.as_ref().is_some_and(|token| token.len() < 16) {
             bail!("PATCHBAY_SETUP_TOKEN is shorter than 16 characters; choose a longer one or leave it out");
         }
         let admin = match (self.admin_email, self.admin_password_file) {
-            (Some(email), Some(path)) => Some((email, SecretString::from(read_secret("PATCHBAY_ADMIN_PASSWORD_FILE", &path)?))),
+            (Some(email), Some(path)) => {
+                Some((email, SecretString::from(read_secret("PATCHBAY_ADMIN_PASSWORD_FILE", &path)?)))
+            }
             (None, None) => None,
-            _ => bail!("PATCHBAY_ADMIN_EMAIL and PATCHBAY_ADMIN_PASSWORD_FILE belong together; one of them is missing"),
+            _ => bail!(
+                "PATCHBAY_ADMIN_EMAIL and PATCHBAY_ADMIN_PASSWORD_FILE belong together; one of them is missing"
+            ),
         };
         let egress_allow = self
             .egress_allow
@@ -159,7 +182,9 @@ impl Settings {
             .split(',')
             .map(str::trim)
             .filter(|text| !text.is_empty())
-            .map(|text| text.parse().with_context(|| format!("PATCHBAY_TRUSTED_PROXIES: {text} is not an address")))
+            .map(|text| {
+                text.parse().with_context(|| format!("PATCHBAY_TRUSTED_PROXIES: {text} is not an address"))
+            })
             .collect::<anyhow::Result<Vec<IpAddr>>>()?;
         let openai = match (self.openai_base_url, self.openai_api_key) {
             (None, None) => None,
@@ -196,7 +221,8 @@ impl Settings {
 
 fn parse_access_url(text: &str) -> anyhow::Result<Url> {
     let url: Url = text.parse().with_context(|| format!("PATCHBAY_ACCESS_URL: {text} is not a URL"))?;
-    let plain = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+    let plain =
+        url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() || !plain {
         bail!("PATCHBAY_ACCESS_URL takes http(s)://HOST[:PORT] and nothing more, not {text}");
     }
@@ -223,7 +249,8 @@ fn one_of(name: &str, value: Option<String>, file: Option<&Path>) -> anyhow::Res
 }
 
 fn read_secret(name: &str, path: &Path) -> anyhow::Result<String> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("{name}: cannot read {}", path.display()))?;
+    let text =
+        std::fs::read_to_string(path).with_context(|| format!("{name}: cannot read {}", path.display()))?;
     let text = text.trim().to_owned();
     if text.is_empty() {
         bail!("{name}: {} is empty", path.display());
@@ -237,8 +264,14 @@ fn default_data_dir() -> anyhow::Result<PathBuf> {
         return Ok(PathBuf::from(dir).join("patchbay"));
     }
     let home = std::env::var_os("HOME").filter(|home| !home.is_empty());
-    let home = PathBuf::from(home.context("neither PATCHBAY_DATA_DIR nor HOME is set; say where data may be stored")?);
-    let below = if cfg!(target_os = "macos") { "Library/Application Support/patchbay" } else { ".local/share/patchbay" };
+    let home = PathBuf::from(
+        home.context("neither PATCHBAY_DATA_DIR nor HOME is set; say where data may be stored")?,
+    );
+    let below = if cfg!(target_os = "macos") {
+        "Library/Application Support/patchbay"
+    } else {
+        ".local/share/patchbay"
+    };
     Ok(home.join(below))
 }
 
@@ -284,7 +317,11 @@ mod tests {
     #[test]
     fn a_flag_wins_over_the_file() {
         let flag = Settings { log: Some("debug".to_owned()), ..Settings::default() };
-        let file = Settings { log: Some("warn".to_owned()), log_format: Some("json".to_owned()), ..Settings::default() };
+        let file = Settings {
+            log: Some("warn".to_owned()),
+            log_format: Some("json".to_owned()),
+            ..Settings::default()
+        };
         let both = flag.over(file);
         assert_eq!((both.log.as_deref(), both.log_format.as_deref()), (Some("debug"), Some("json")));
     }

@@ -11,7 +11,10 @@ async fn main() -> ExitCode {
         Err(error) => {
             // One line: the sentence and its causes, no backtrace.
             let line = format!("{error:#}").replace('\n', " ");
-            #[expect(clippy::print_stderr, reason = "the one place that talks to the operator's terminal on failure")]
+            #[expect(
+                clippy::print_stderr,
+                reason = "the one place that talks to the operator's terminal on failure"
+            )]
             {
                 eprintln!("patchbay: {line}");
             }

@@ -11,7 +11,12 @@ use service::Service;
 pub(crate) async fn ensure(service: &Service, config: &Config) -> anyhow::Result<()> {
     let Some(openai) = &config.openai else { return Ok(()) };
     service
-        .provider_ensure("OpenAI", api::models::ProviderType::Openai, &openai.base_url, openai.api_key.clone())
+        .provider_ensure(
+            "OpenAI",
+            api::models::ProviderType::Openai,
+            &openai.base_url,
+            openai.api_key.clone(),
+        )
         .await
         .context("PATCHBAY_OPENAI_BASE_URL / PATCHBAY_OPENAI_API_KEY: the provider cannot be made")?;
     Ok(())

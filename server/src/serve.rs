@@ -55,7 +55,10 @@ pub async fn serve(mut config: Config, with_demo: bool) -> anyhow::Result<()> {
     start_log(&config);
     let mut signals = StopSignal::catch()?;
     let listener = TcpListener::bind(config.listen).await.with_context(|| {
-        format!("cannot listen on {}: choose another with PATCHBAY_LISTEN, or stop what uses it", config.listen)
+        format!(
+            "cannot listen on {}: choose another with PATCHBAY_LISTEN, or stop what uses it",
+            config.listen
+        )
     })?;
     let bound = listener.local_addr().context("the listener has no address")?;
     let access_url = match &config.access_url {
@@ -64,7 +67,10 @@ pub async fn serve(mut config: Config, with_demo: bool) -> anyhow::Result<()> {
     };
     let stop = CancellationToken::new();
     let sample = if with_demo { Some(demo::start_sample(&mut config, stop.clone()).await?) } else { None };
-    let pacing = std::env::var("PATCHBAY_DEMO_PACING_MS").ok().and_then(|ms| ms.parse().ok()).map_or(DEMO_PACING, Duration::from_millis);
+    let pacing = std::env::var("PATCHBAY_DEMO_PACING_MS")
+        .ok()
+        .and_then(|ms| ms.parse().ok())
+        .map_or(DEMO_PACING, Duration::from_millis);
     let running = wire(&config, bound, access_url.clone(), Pacing(pacing)).await?;
     providers_from_environment::ensure(&running.service, &config).await?;
     if let Some((email, password)) = &config.admin
@@ -75,14 +81,21 @@ pub async fn serve(mut config: Config, with_demo: bool) -> anyhow::Result<()> {
             .service
             .user_ensure(email, username, "", password.expose_secret(), api::users::Role::Owner)
             .await
-            .context("PATCHBAY_ADMIN_EMAIL and PATCHBAY_ADMIN_PASSWORD_FILE: the first owner cannot be made")?;
+            .context(
+                "PATCHBAY_ADMIN_EMAIL and PATCHBAY_ADMIN_PASSWORD_FILE: the first owner cannot be made",
+            )?;
     }
     let accounts = match sample {
         Some(sample) => demo::prepare(&running.service, sample).await?,
         None => Vec::new(),
     };
     let setup = setup_link(&running.service, &config, &access_url).await?;
-    let connections = tokio::spawn(serve_connections(listener, http::router(running.state.clone()), stop.clone(), DRAIN_CONNECTIONS));
+    let connections = tokio::spawn(serve_connections(
+        listener,
+        http::router(running.state.clone()),
+        stop.clone(),
+        DRAIN_CONNECTIONS,
+    ));
     tracing::info!(ms = started.elapsed().as_millis(), database = running.db.engine_name(), "started");
     announce(&format!("Patchbay is ready at {}", access_url.as_str().trim_end_matches('/')));
     if let Some(link) = setup {
@@ -130,7 +143,10 @@ async fn sweep(service: Service, stop: CancellationToken) {
             () = stop.cancelled() => return,
         }
         if let Err(error) = service.maintenance_sweep().await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "sweep failed; the next one tries again");
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "sweep failed; the next one tries again"
+            );
         }
     }
 }

@@ -45,7 +45,12 @@ pub struct Pacing(pub std::time::Duration);
 ///
 /// # Errors
 /// One sentence for the operator.
-pub async fn wire(config: &Config, bound: SocketAddr, access_url: Url, pacing: Pacing) -> anyhow::Result<Running> {
+pub async fn wire(
+    config: &Config,
+    bound: SocketAddr,
+    access_url: Url,
+    pacing: Pacing,
+) -> anyhow::Result<Running> {
     make_private_dir(&config.data_dir)?;
     let lock = match &config.database {
         DbConfig::Sqlite { path } => Some(lock_beside(path)?),
@@ -97,20 +102,26 @@ pub async fn wire(config: &Config, bound: SocketAddr, access_url: Url, pacing: P
         build,
     });
     let draining = Arc::new(AtomicBool::new(false));
-    let state = AppState::new(service.clone(), config.trusted_proxies.clone(), clock, entropy, draining.clone());
+    let state =
+        AppState::new(service.clone(), config.trusted_proxies.clone(), clock, entropy, draining.clone());
     Ok(Running { service, state, db, chatd, mcp, draining, _lock: lock })
 }
 
 /// Makes a folder that only its owner can read, with its parents; an existing one is tried for writing.
 fn make_private_dir(dir: &Path) -> anyhow::Result<()> {
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)
-        .with_context(|| format!("the data directory {} cannot be made; set PATCHBAY_DATA_DIR to a writable folder", dir.display()))?;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).with_context(|| {
+        format!(
+            "the data directory {} cannot be made; set PATCHBAY_DATA_DIR to a writable folder",
+            dir.display()
+        )
+    })?;
     let probe = dir.join(".writable");
-    File::create(&probe)
-        .with_context(|| format!("the data directory {} is not writable; set PATCHBAY_DATA_DIR to a writable folder", dir.display()))?;
+    File::create(&probe).with_context(|| {
+        format!(
+            "the data directory {} is not writable; set PATCHBAY_DATA_DIR to a writable folder",
+            dir.display()
+        )
+    })?;
     let _ = std::fs::remove_file(probe);
     Ok(())
 }
@@ -127,9 +138,14 @@ fn lock_beside(database: &Path) -> anyhow::Result<File> {
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(std::fs::TryLockError::WouldBlock) => {
-            bail!("another Patchbay serves {} already; stop it first, or use PostgreSQL for several replicas", database.display())
+            bail!(
+                "another Patchbay serves {} already; stop it first, or use PostgreSQL for several replicas",
+                database.display()
+            )
         }
-        Err(std::fs::TryLockError::Error(error)) => Err(error).with_context(|| format!("cannot lock {}", path.display())),
+        Err(std::fs::TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("cannot lock {}", path.display()))
+        }
     }
 }
 
@@ -148,7 +164,8 @@ async fn load_keyring(config: &Config, db: &Db) -> anyhow::Result<Keyring> {
     }
     let path = config.data_dir.join("encryption.key");
     if path.exists() {
-        let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read the key file {}", path.display()))?;
+        let text = std::fs::read_to_string(&path)
+            .with_context(|| format!("cannot read the key file {}", path.display()))?;
         return Keyring::parse(&SecretString::from(text.trim().to_owned()))
             .with_context(|| format!("the key file {} is not valid", path.display()));
     }
@@ -162,7 +179,9 @@ async fn load_keyring(config: &Config, db: &Db) -> anyhow::Result<Keyring> {
         .mode(0o600)
         .open(&path)
         .with_context(|| format!("cannot write the key file {}", path.display()))?;
-    file.write_all(encoded.expose_secret().as_bytes()).and_then(|()| file.sync_all()).context("cannot write the key file")?;
+    file.write_all(encoded.expose_secret().as_bytes())
+        .and_then(|()| file.sync_all())
+        .context("cannot write the key file")?;
     tracing::info!(path = %path.display(), "made a new encryption key; back it up: without it stored secrets cannot be read");
     Ok(keyring)
 }

@@ -20,21 +20,39 @@ pub struct StreamEvent {
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum StreamPayload {
     /// A committed message.
-    Message { message: ChatMessage },
+    Message {
+        message: ChatMessage,
+    },
     /// A piece of the running answer.
-    MessagePart { message_part: LivePart },
-    Status { status: StatusChange },
+    MessagePart {
+        message_part: LivePart,
+    },
+    Status {
+        status: StatusChange,
+    },
     /// The turn failed.
-    Error { error: TurnError },
+    Error {
+        error: TurnError,
+    },
     /// The model is asked again.
-    Retry { retry: RetryNotice },
+    Retry {
+        retry: RetryNotice,
+    },
     /// Drop the partial output of this attempt.
-    PreviewReset { preview_reset: PreviewReset },
+    PreviewReset {
+        preview_reset: PreviewReset,
+    },
     /// Drop everything; a snapshot follows.
-    HistoryReset { history_reset: HistoryReset },
+    HistoryReset {
+        history_reset: HistoryReset,
+    },
     /// Connect outcomes of this turn.
-    McpStatus { mcp_status: Vec<ServerOutcome> },
-    ToolProgress { tool_progress: ToolProgress },
+    McpStatus {
+        mcp_status: Vec<ServerOutcome>,
+    },
+    ToolProgress {
+        tool_progress: ToolProgress,
+    },
 }
 
 impl StreamPayload {

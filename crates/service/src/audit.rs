@@ -15,7 +15,13 @@ pub(crate) struct Act<'a> {
 
 impl<'a> Act<'a> {
     pub(crate) fn on(action: &'static str, resource_type: &'static str, id: Uuid, name: &'a str) -> Self {
-        Self { action, resource_type, resource_id: id.to_string(), resource_name: name, changed_fields: Vec::new() }
+        Self {
+            action,
+            resource_type,
+            resource_id: id.to_string(),
+            resource_name: name,
+            changed_fields: Vec::new(),
+        }
     }
 
     pub(crate) fn fields(mut self, fields: Vec<String>) -> Self {

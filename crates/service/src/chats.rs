@@ -4,8 +4,8 @@ use crate::{Error, OpContext, Result, Service, render_markdown};
 use api::{
     Timestamp, Uuid, Validation,
     chats::{
-        AuthRequired, Chat, ChatCreate, ChatCreated, ChatStatus, ChatUpdate, InputPart, MessageCreate, MessageEdit, MessagePage,
-        MessageSent,
+        AuthRequired, Chat, ChatCreate, ChatCreated, ChatStatus, ChatUpdate, InputPart, MessageCreate,
+        MessageEdit, MessagePage, MessageSent,
     },
     messages::{ChatMessage, MessageRole, Part},
     servers::AuthStatus,
@@ -39,7 +39,10 @@ fn text_parts(content: &[InputPart], wrong: &mut Vec<Validation>) -> Vec<Part> {
     if content.is_empty() || content.iter().all(|InputPart::Text { text }| text.trim().is_empty()) {
         wrong.push(Validation::new("content", "Write a message."));
     } else if total > MESSAGE_BYTES || content.len() > MESSAGE_PARTS {
-        wrong.push(Validation::new("content", format!("A message holds at most {} KiB of text.", MESSAGE_BYTES / 1024)));
+        wrong.push(Validation::new(
+            "content",
+            format!("A message holds at most {} KiB of text.", MESSAGE_BYTES / 1024),
+        ));
     }
     content.iter().map(|InputPart::Text { text }| Part::text(text.clone())).collect()
 }
@@ -65,7 +68,12 @@ impl Service {
         Ok(stored.into_iter().map(|s| s.record).filter(|record| is_visible(record, unredacted)).collect())
     }
 
-    async fn check_model(&self, ctx: &OpContext, id: Option<Uuid>, wrong: &mut Vec<Validation>) -> Result<()> {
+    async fn check_model(
+        &self,
+        ctx: &OpContext,
+        id: Option<Uuid>,
+        wrong: &mut Vec<Validation>,
+    ) -> Result<()> {
         let Some(id) = id else { return Ok(()) };
         if !self.model_list(ctx).await?.iter().any(|model| model.id == id && model.enabled) {
             wrong.push(Validation::new("model_config_id", "There is no such model, or it is switched off."));
@@ -74,18 +82,33 @@ impl Service {
     }
 
     /// The repeated request's first answer, if `key` was used before.
-    async fn replayed(&self, session: &mut Session, owner: Uuid, key: Option<&str>, hash: &[u8]) -> Result<Option<IdempotencyRecord>> {
+    async fn replayed(
+        &self,
+        session: &mut Session,
+        owner: Uuid,
+        key: Option<&str>,
+        hash: &[u8],
+    ) -> Result<Option<IdempotencyRecord>> {
         let Some(key) = key else { return Ok(None) };
         let Some(found) = chats::idempotency_find(session, owner, key).await? else { return Ok(None) };
         if found.request_hash != hash {
-            return Err(Error::conflict("This Idempotency-Key was used for a different request. Use a new one."));
+            return Err(Error::conflict(
+                "This Idempotency-Key was used for a different request. Use a new one.",
+            ));
         }
         Ok(Some(found))
     }
 
     /// Notes what `key` made; false when the same request got there first on another connection: the caller then drops its
     /// transaction and replays.
-    async fn remember(&self, write: &mut Write, owner: Uuid, key: Option<&str>, hash: &[u8], message: &ChatMessage) -> Result<bool> {
+    async fn remember(
+        &self,
+        write: &mut Write,
+        owner: Uuid,
+        key: Option<&str>,
+        hash: &[u8],
+        message: &ChatMessage,
+    ) -> Result<bool> {
         let Some(key) = key else { return Ok(true) };
         let record = IdempotencyRecord {
             request_hash: hash.to_vec(),
@@ -106,13 +129,19 @@ impl Service {
         let first = messages::message_get(&mut session, chat.id, found.message_id).await?;
         let visible = self.visible_servers(ctx, &mut session).await?;
         let auth_required = auth_required(self, &visible, &chat.mcp_server_ids);
-        Ok(ChatCreated { auth_required, messages: first.into_iter().collect(), warnings: Vec::new(), chat: chat.to_wire() })
+        Ok(ChatCreated {
+            auth_required,
+            messages: first.into_iter().collect(),
+            warnings: Vec::new(),
+            chat: chat.to_wire(),
+        })
     }
 
     async fn message_replay(&self, ctx: &OpContext, found: &IdempotencyRecord) -> Result<MessageSent> {
         let mut session = self.db().read().await?;
         let chat = self.chat_own(ctx, &mut session, found.chat_id).await?;
-        let message = messages::message_get(&mut session, chat.id, found.message_id).await?.ok_or(Error::NotFound)?;
+        let message =
+            messages::message_get(&mut session, chat.id, found.message_id).await?.ok_or(Error::NotFound)?;
         let visible = self.visible_servers(ctx, &mut session).await?;
         Ok(sent(message, chat.status, Vec::new(), auth_required(self, &visible, &chat.mcp_server_ids)))
     }
@@ -133,7 +162,12 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::Invalid`] naming each field; [`Error::Unauthorized`].
-    pub async fn chat_create(&self, ctx: &OpContext, request: ChatCreate, key: Option<&str>) -> Result<ChatCreated> {
+    pub async fn chat_create(
+        &self,
+        ctx: &OpContext,
+        request: ChatCreate,
+        key: Option<&str>,
+    ) -> Result<ChatCreated> {
         let owner = ctx.require()?.user.id;
         let hash = request_hash(&request, "chat")?;
         let mut session = self.db().read().await?;
@@ -152,10 +186,11 @@ impl Service {
         let mut session = self.db().read().await?;
         let visible = self.visible_servers(ctx, &mut session).await?;
         drop(session);
-        let selection = servers_for_new_chat(&visible, request.mcp_server_ids.as_deref()).unwrap_or_else(|refused| {
-            wrong.extend(refused);
-            Selection::default()
-        });
+        let selection =
+            servers_for_new_chat(&visible, request.mcp_server_ids.as_deref()).unwrap_or_else(|refused| {
+                wrong.extend(refused);
+                Selection::default()
+            });
         if !wrong.is_empty() {
             return Err(Error::invalid(wrong));
         }
@@ -199,14 +234,25 @@ impl Service {
         write.commit().await?;
         self.turn_announce(&record, &message);
         let auth_required = auth_required(self, &visible, &record.mcp_server_ids);
-        Ok(ChatCreated { chat: record.to_wire(), messages: vec![message], warnings: selection.warnings, auth_required })
+        Ok(ChatCreated {
+            chat: record.to_wire(),
+            messages: vec![message],
+            warnings: selection.warnings,
+            auth_required,
+        })
     }
 
     /// The caller's own chats, newest first.
     ///
     /// # Errors
     /// [`Error::Unauthorized`].
-    pub async fn chat_list(&self, ctx: &OpContext, archived: Option<bool>, limit: Option<i64>, after: Option<Uuid>) -> Result<Vec<Chat>> {
+    pub async fn chat_list(
+        &self,
+        ctx: &OpContext,
+        archived: Option<bool>,
+        limit: Option<i64>,
+        after: Option<Uuid>,
+    ) -> Result<Vec<Chat>> {
         let owner = ctx.require()?.user.id;
         let limit = limit.unwrap_or(CHATS_PAGE);
         if !(1..=CHATS_PAGE_MAX).contains(&limit) {
@@ -217,7 +263,12 @@ impl Service {
         Ok(records.iter().map(ChatRecord::to_wire).collect())
     }
 
-    pub(crate) async fn chat_own(&self, ctx: &OpContext, session: &mut Session, id: Uuid) -> Result<ChatRecord> {
+    pub(crate) async fn chat_own(
+        &self,
+        ctx: &OpContext,
+        session: &mut Session,
+        id: Uuid,
+    ) -> Result<ChatRecord> {
         let owner = ctx.require()?.user.id;
         chats::chat_get(session, owner, id).await?.ok_or(Error::NotFound)
     }
@@ -241,7 +292,10 @@ impl Service {
         if let Some(title) = &request.title {
             let length = title.trim().chars().count();
             if length == 0 || length > TITLE_CHARS || title.chars().any(char::is_control) {
-                wrong.push(Validation::new("title", format!("Use 1 to {TITLE_CHARS} characters on one line.")));
+                wrong.push(Validation::new(
+                    "title",
+                    format!("Use 1 to {TITLE_CHARS} characters on one line."),
+                ));
             }
         }
         if !wrong.is_empty() {
@@ -307,7 +361,13 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Invalid`], [`Error::Conflict`] while a turn is running.
-    pub async fn message_send(&self, ctx: &OpContext, id: Uuid, request: MessageCreate, key: Option<&str>) -> Result<MessageSent> {
+    pub async fn message_send(
+        &self,
+        ctx: &OpContext,
+        id: Uuid,
+        request: MessageCreate,
+        key: Option<&str>,
+    ) -> Result<MessageSent> {
         let owner = ctx.require()?.user.id;
         let hash = request_hash(&request, &id.to_string())?;
         let mut wrong = Vec::new();
@@ -327,14 +387,23 @@ impl Service {
         }
         let now = self.now();
         let lease = self.deps().chatd.lease_on_send();
-        let record = begin_turn(&mut write, record, Begin::Send, lease, request.model_config_id, selection.ids, now).await?;
+        let record =
+            begin_turn(&mut write, record, Begin::Send, lease, request.model_config_id, selection.ids, now)
+                .await?;
         let message = messages::message_insert(&mut write, user_message(&record, content, now)).await?;
         if !self.remember(&mut write, owner, key, &hash, &message).await? {
-            return Err(Error::conflict("This Idempotency-Key was used for another chat at the same time. Use a new one."));
+            return Err(Error::conflict(
+                "This Idempotency-Key was used for another chat at the same time. Use a new one.",
+            ));
         }
         write.commit().await?;
         self.turn_announce(&record, &message);
-        Ok(sent(message, record.status, selection.warnings, auth_required(self, &visible, &record.mcp_server_ids)))
+        Ok(sent(
+            message,
+            record.status,
+            selection.warnings,
+            auth_required(self, &visible, &record.mcp_server_ids),
+        ))
     }
 
     /// Edits a user message and reruns from there. Without content the same text runs again; after a failed turn that goes on where
@@ -342,7 +411,13 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Invalid`], [`Error::Conflict`] while a turn is running.
-    pub async fn message_edit(&self, ctx: &OpContext, id: Uuid, message_id: i64, request: MessageEdit) -> Result<MessageSent> {
+    pub async fn message_edit(
+        &self,
+        ctx: &OpContext,
+        id: Uuid,
+        message_id: i64,
+        request: MessageEdit,
+    ) -> Result<MessageSent> {
         let owner = ctx.require()?.user.id;
         let mut wrong = Vec::new();
         let content = request.content.as_ref().map(|content| text_parts(content, &mut wrong));
@@ -360,19 +435,31 @@ impl Service {
         }
         let now = self.now();
         let retry = content.is_none() && record.status == ChatStatus::Error;
-        let (begin, hide_after) = if retry { resume_point(&mut write, id, message_id).await? } else { (Begin::Edit, Some(message_id)) };
+        let (begin, hide_after) = if retry {
+            resume_point(&mut write, id, message_id).await?
+        } else {
+            (Begin::Edit, Some(message_id))
+        };
         let lease = self.deps().chatd.lease_on_send();
-        let record = begin_turn(&mut write, record, begin, lease, request.model_config_id, selection.ids, now).await?;
+        let record =
+            begin_turn(&mut write, record, begin, lease, request.model_config_id, selection.ids, now).await?;
         if let Some(after) = hide_after {
             messages::messages_hide_after(&mut write, id, after).await?;
         }
         let message = match content {
-            Some(content) => messages::message_replace(&mut write, id, message_id, content).await?.ok_or(Error::NotFound)?,
+            Some(content) => messages::message_replace(&mut write, id, message_id, content)
+                .await?
+                .ok_or(Error::NotFound)?,
             None => current,
         };
         write.commit().await?;
         self.turn_announce(&record, &message);
-        Ok(sent(message, record.status, selection.warnings, auth_required(self, &visible, &record.mcp_server_ids)))
+        Ok(sent(
+            message,
+            record.status,
+            selection.warnings,
+            auth_required(self, &visible, &record.mcp_server_ids),
+        ))
     }
 
     /// Stops the running turn; what has arrived stays. Pressing it too late is no mistake.
@@ -409,7 +496,13 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::NotFound`].
-    pub async fn turn_wait(&self, ctx: &OpContext, id: Uuid, first: i64, patience: Duration) -> Result<(Vec<ChatMessage>, Chat)> {
+    pub async fn turn_wait(
+        &self,
+        ctx: &OpContext,
+        id: Uuid,
+        first: i64,
+        patience: Duration,
+    ) -> Result<(Vec<ChatMessage>, Chat)> {
         self.deps().chatd.hub().wait_idle(self.db(), id, patience).await?;
         let mut session = self.db().read().await?;
         let chat = self.chat_own(ctx, &mut session, id).await?;
@@ -431,7 +524,12 @@ fn user_message(record: &ChatRecord, content: Vec<Part>, now: Timestamp) -> NewM
     }
 }
 
-fn select(visible: &[ServerRecord], record: &ChatRecord, requested: Option<&[Uuid]>, wrong: &mut Vec<Validation>) -> Selection {
+fn select(
+    visible: &[ServerRecord],
+    record: &ChatRecord,
+    requested: Option<&[Uuid]>,
+    wrong: &mut Vec<Validation>,
+) -> Selection {
     servers_after_message(visible, &record.mcp_server_ids, requested).unwrap_or_else(|refused| {
         wrong.extend(refused);
         Selection::default()
@@ -490,14 +588,33 @@ async fn begin_turn(
     moved.ok_or_else(|| Error::conflict("The chat changed meanwhile. Try again."))
 }
 
-fn sent(message: ChatMessage, status: ChatStatus, warnings: Vec<String>, auth_required: Vec<AuthRequired>) -> MessageSent {
-    MessageSent { messages: vec![message.clone()], message, status, queued: false, queued_message: None, warnings, auth_required }
+fn sent(
+    message: ChatMessage,
+    status: ChatStatus,
+    warnings: Vec<String>,
+    auth_required: Vec<AuthRequired>,
+) -> MessageSent {
+    MessageSent {
+        messages: vec![message.clone()],
+        message,
+        status,
+        queued: false,
+        queued_message: None,
+        warnings,
+        auth_required,
+    }
 }
 
 /// Selected servers that the caller must do something for first.
 fn auth_required(service: &Service, visible: &[ServerRecord], selected: &[Uuid]) -> Vec<AuthRequired> {
     let needs = |status: AuthStatus| {
-        matches!(status, AuthStatus::NotConnected | AuthStatus::NeedsReconnect | AuthStatus::NeedsPermission | AuthStatus::NeedsOidcLogin)
+        matches!(
+            status,
+            AuthStatus::NotConnected
+                | AuthStatus::NeedsReconnect
+                | AuthStatus::NeedsPermission
+                | AuthStatus::NeedsOidcLogin
+        )
     };
     let selected = visible.iter().filter(|record| record.enabled && selected.contains(&record.id));
     selected

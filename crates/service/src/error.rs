@@ -31,7 +31,11 @@ pub enum Error {
     #[error("the database is unavailable")]
     Unavailable(#[source] StoreError),
     #[error("internal error: {context}")]
-    Internal { context: &'static str, #[source] source: Option<Box<dyn std::error::Error + Send + Sync>> },
+    Internal {
+        context: &'static str,
+        #[source]
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
 }
 
 impl Error {

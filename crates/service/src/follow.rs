@@ -39,7 +39,12 @@ impl Service {
         let mut session = self.db().read().await?;
         self.chat_own(ctx, &mut session, id).await?;
         drop(session);
-        let events = chatd::follow(self.db().clone(), self.deps().chatd.hub().clone(), id, Resume { last_event_id, after_id });
+        let events = chatd::follow(
+            self.db().clone(),
+            self.deps().chatd.hub().clone(),
+            id,
+            Resume { last_event_id, after_id },
+        );
         let view = View { rendered, unredacted: Self::viewer(ctx).unredacted };
         let events = events.filter_map(move |(id, event)| async move { to_wire(id, &event, view) });
         let ended = access_lost(self.clone(), ctx.clone(), id);
@@ -52,8 +57,13 @@ impl Service {
             // The database is away for a moment: the stream shows nothing new anyway, and closing thousands would make it worse.
             return true;
         };
-        let live = credentials::credential_alive(&mut session, caller.credential_id, self.now()).await.unwrap_or(true);
-        live && self.chat_own(ctx, &mut session, id).await.map_or_else(|error| !matches!(error, Error::NotFound), |_| true)
+        let live = credentials::credential_alive(&mut session, caller.credential_id, self.now())
+            .await
+            .unwrap_or(true);
+        live && self
+            .chat_own(ctx, &mut session, id)
+            .await
+            .map_or_else(|error| !matches!(error, Error::NotFound), |_| true)
     }
 }
 

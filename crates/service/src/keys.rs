@@ -11,9 +11,13 @@ pub enum KeyStartError {
          (or PATCHBAY_ENCRYPTION_KEYS_FILE) and start again; nothing was written"
     )]
     Missing(String),
-    #[error("key {0} was revoked. Remove it from PATCHBAY_ENCRYPTION_KEYS and start again; nothing was written")]
+    #[error(
+        "key {0} was revoked. Remove it from PATCHBAY_ENCRYPTION_KEYS and start again; nothing was written"
+    )]
     Revoked(String),
-    #[error("key {0} does not open the canary stored for it: it is not the key this database was written with; nothing was written")]
+    #[error(
+        "key {0} does not open the canary stored for it: it is not the key this database was written with; nothing was written"
+    )]
     Wrong(String),
     #[error(
         "the database knows encryption keys, but none is configured and there is no key file. Restore the key file or set \
@@ -73,7 +77,12 @@ pub async fn keyring_verify(db: &Db, keyring: &Keyring) -> Result<Vec<KeyId>, Ke
 ///
 /// # Errors
 /// [`KeyStartError::Store`].
-pub async fn keyring_register(db: &Db, keyring: &Keyring, unknown: Vec<KeyId>, now: api::Timestamp) -> Result<(), KeyStartError> {
+pub async fn keyring_register(
+    db: &Db,
+    keyring: &Keyring,
+    unknown: Vec<KeyId>,
+    now: api::Timestamp,
+) -> Result<(), KeyStartError> {
     if unknown.is_empty() {
         return Ok(());
     }

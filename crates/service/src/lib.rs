@@ -69,7 +69,11 @@ pub(crate) struct Inner {
 
 impl Service {
     pub fn new(deps: Deps) -> Self {
-        Self(Arc::new(Inner { deps, passwords: Passwords::new(), checks: mcp_check::CheckLimiter::default() }))
+        Self(Arc::new(Inner {
+            deps,
+            passwords: Passwords::new(),
+            checks: mcp_check::CheckLimiter::default(),
+        }))
     }
 
     pub(crate) fn deps(&self) -> &Deps {

@@ -55,14 +55,39 @@ fn sanitiser() -> &'static Builder<'static> {
     static SANITISER: OnceLock<Builder<'static>> = OnceLock::new();
     SANITISER.get_or_init(|| {
         let tags: HashSet<&str> = [
-            "a", "blockquote", "br", "code", "del", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li", "ol", "p", "pre", "strong",
-            "table", "tbody", "td", "th", "thead", "tr", "ul",
+            "a",
+            "blockquote",
+            "br",
+            "code",
+            "del",
+            "em",
+            "h1",
+            "h2",
+            "h3",
+            "h4",
+            "h5",
+            "h6",
+            "hr",
+            "li",
+            "ol",
+            "p",
+            "pre",
+            "strong",
+            "table",
+            "tbody",
+            "td",
+            "th",
+            "thead",
+            "tr",
+            "ul",
         ]
         .into();
         let mut builder = Builder::new();
         builder
             .tags(tags)
-            .tag_attributes([("a", HashSet::from(["href", "title"])), ("ol", HashSet::from(["start"]))].into())
+            .tag_attributes(
+                [("a", HashSet::from(["href", "title"])), ("ol", HashSet::from(["start"]))].into(),
+            )
             .generic_attributes(HashSet::new())
             .url_schemes(HashSet::from(["http", "https", "mailto"]))
             .url_relative(UrlRelative::Deny)
@@ -103,7 +128,18 @@ mod tests {
             "<meta http-equiv=refresh content=0;url=https://evil.example>",
         ] {
             let html = render_markdown(hostile);
-            for forbidden in ["<script", "<img", "<iframe", "<svg", "<style", "<link", "<video", "<meta", "javascript:", "data:text"] {
+            for forbidden in [
+                "<script",
+                "<img",
+                "<iframe",
+                "<svg",
+                "<style",
+                "<link",
+                "<video",
+                "<meta",
+                "javascript:",
+                "data:text",
+            ] {
                 let as_markup = html.to_lowercase().contains(forbidden);
                 // `javascript:` may stay as visible text, never inside an attribute.
                 let in_attribute = html.to_lowercase().contains(&format!("=\"{forbidden}"));
@@ -111,7 +147,10 @@ mod tests {
                 assert!(!bad, "{forbidden} in {html} from {hostile}");
             }
             // Escaped markup is text; only the inside of a real tag can be a link.
-            let relative = html.split("<a ").skip(1).any(|tag| tag.split('>').next().is_some_and(|a| a.contains("href=\"/")));
+            let relative = html
+                .split("<a ")
+                .skip(1)
+                .any(|tag| tag.split('>').next().is_some_and(|a| a.contains("href=\"/")));
             assert!(!relative, "relative link in {html}");
         }
     }

@@ -71,7 +71,8 @@ impl Service {
         let result = match self.deps().mcp.check(&target).await {
             Ok(result) => result,
             Err(error) => {
-                report.outcome = if error.is_timeout() { ConnectOutcome::Timeout } else { ConnectOutcome::Error };
+                report.outcome =
+                    if error.is_timeout() { ConnectOutcome::Timeout } else { ConnectOutcome::Error };
                 // Host, port and the operator's settings are hidden from members, as the URL is (behaviour 3).
                 report.error = if Self::viewer(ctx).unredacted {
                     error.public_message()
@@ -113,9 +114,13 @@ impl Service {
                 });
             }
         }
-        report.outcome = if catalogue.tools.is_empty() { ConnectOutcome::NoTools } else { ConnectOutcome::Connected };
-        report.error =
-            if catalogue.tools.is_empty() { "The server answered, but offers no tools.".to_owned() } else { String::new() };
+        report.outcome =
+            if catalogue.tools.is_empty() { ConnectOutcome::NoTools } else { ConnectOutcome::Connected };
+        report.error = if catalogue.tools.is_empty() {
+            "The server answered, but offers no tools.".to_owned()
+        } else {
+            String::new()
+        };
         report.server_name = Some(catalogue.server_name.clone());
         report.server_version = Some(catalogue.server_version.clone());
         report.protocol_version = Some(catalogue.protocol_version.clone());

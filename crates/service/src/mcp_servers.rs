@@ -60,7 +60,12 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::Unauthorized`].
-    pub async fn server_list(&self, ctx: &OpContext, after: Option<Uuid>, limit: Option<usize>) -> Result<Vec<McpServer>> {
+    pub async fn server_list(
+        &self,
+        ctx: &OpContext,
+        after: Option<Uuid>,
+        limit: Option<usize>,
+    ) -> Result<Vec<McpServer>> {
         ctx.require()?;
         let viewer = Self::viewer(ctx);
         let mut session = self.db().read().await?;
@@ -86,14 +91,23 @@ impl Service {
     pub(crate) async fn server_visible(&self, ctx: &OpContext, id: Uuid) -> Result<StoredServer> {
         let mut session = self.db().read().await?;
         let stored = mcp_servers::server_get(&mut session, id).await?;
-        stored.filter(|s| mcp_server::is_visible(&s.record, Self::viewer(ctx).unredacted)).ok_or(Error::NotFound)
+        stored
+            .filter(|s| mcp_server::is_visible(&s.record, Self::viewer(ctx).unredacted))
+            .ok_or(Error::NotFound)
     }
 
-    fn seal_api_key(&self, id: Uuid, current: SealedColumn, change: SecretChange<String>) -> Result<SealedColumn> {
+    fn seal_api_key(
+        &self,
+        id: Uuid,
+        current: SealedColumn,
+        change: SecretChange<String>,
+    ) -> Result<SealedColumn> {
         match change {
             SecretChange::Keep => Ok(current),
             SecretChange::Clear => Ok(SealedColumn::default()),
-            SecretChange::Set(value) => seal(&self.deps().keyring, &api_key_place(id), &SecretString::from(value)),
+            SecretChange::Set(value) => {
+                seal(&self.deps().keyring, &api_key_place(id), &SecretString::from(value))
+            }
         }
     }
 
@@ -158,7 +172,11 @@ impl Service {
             None => {
                 let act = Act::on("server.create", "mcp_server", record.id, &record.slug);
                 self.audit(&mut write, &ctx, act).await?;
-                let stored = StoredServer { record, api_key: SealedColumn::default(), custom_headers: SealedColumn::default() };
+                let stored = StoredServer {
+                    record,
+                    api_key: SealedColumn::default(),
+                    custom_headers: SealedColumn::default(),
+                };
                 mcp_servers::server_insert(&mut write, &stored).await?;
             }
         }
@@ -181,7 +199,8 @@ impl Service {
         let mut write = self.db().write().await?;
         let stored = mcp_servers::server_get_for_update(&mut write, id).await?.ok_or(Error::NotFound)?;
         check_match(if_match, &etag(&stored.record))?;
-        let change = mcp_server::merge_update(&stored.record, &request, &self.url_policy()).map_err(Error::invalid)?;
+        let change =
+            mcp_server::merge_update(&stored.record, &request, &self.url_policy()).map_err(Error::invalid)?;
         let mut record = change.record(self.now(), Some(caller.user.id));
         // Secrets go into the log only as what happened to them (behaviour 27).
         let changed = change

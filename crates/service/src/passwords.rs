@@ -23,7 +23,8 @@ impl Passwords {
     }
 
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-        let permit = self.permits.clone().acquire_owned().await.map_err(|e| Error::internal("password queue", e))?;
+        let permit =
+            self.permits.clone().acquire_owned().await.map_err(|e| Error::internal("password queue", e))?;
         tokio::task::spawn_blocking(move || {
             let _permit = permit;
             work()
@@ -44,12 +45,17 @@ impl Passwords {
         let known = hash.is_some();
         let hash = match hash {
             Some(hash) => hash,
-            None => self.decoy.get_or_try_init(|| self.hash("a decoy, never a password".to_owned())).await?.clone(),
+            None => self
+                .decoy
+                .get_or_try_init(|| self.hash("a decoy, never a password".to_owned()))
+                .await?
+                .clone(),
         };
         let matches = self
             .run(move || {
-                PasswordHash::new(&hash)
-                    .is_ok_and(|parsed| Argon2::default().verify_password(password.as_bytes(), &parsed).is_ok())
+                PasswordHash::new(&hash).is_ok_and(|parsed| {
+                    Argon2::default().verify_password(password.as_bytes(), &parsed).is_ok()
+                })
             })
             .await?;
         Ok(matches && known)

@@ -52,16 +52,24 @@ impl Service {
         if base_url.is_empty() {
             return Ok(());
         }
-        let url: url::Url =
-            base_url.parse().map_err(|_| Error::invalid_field("base_url", "Enter an absolute http or https URL."))?;
+        let url: url::Url = base_url
+            .parse()
+            .map_err(|_| Error::invalid_field("base_url", "Enter an absolute http or https URL."))?;
         self.deps().egress.check_url(&url).map_err(|e| Error::invalid_field("base_url", e.public_message()))
     }
 
-    fn seal_provider_key(&self, id: Uuid, current: SealedColumn, change: SecretChange) -> Result<SealedColumn> {
+    fn seal_provider_key(
+        &self,
+        id: Uuid,
+        current: SealedColumn,
+        change: SecretChange,
+    ) -> Result<SealedColumn> {
         match change {
             SecretChange::Keep => Ok(current),
             SecretChange::Clear => Ok(SealedColumn::default()),
-            SecretChange::Set(key) => seal(&self.deps().keyring, &api_key_place(id), &SecretString::from(key)),
+            SecretChange::Set(key) => {
+                seal(&self.deps().keyring, &api_key_place(id), &SecretString::from(key))
+            }
         }
     }
 
@@ -107,7 +115,13 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::Invalid`], [`Error::Unavailable`].
-    pub async fn provider_ensure(&self, name: &str, provider_type: ProviderType, base_url: &str, key: Option<SecretString>) -> Result<()> {
+    pub async fn provider_ensure(
+        &self,
+        name: &str,
+        provider_type: ProviderType,
+        base_url: &str,
+        key: Option<SecretString>,
+    ) -> Result<()> {
         let ctx = OpContext::default();
         let mut write = self.db().write().await?;
         if providers::provider_list(&mut write).await?.iter().any(|p| p.name.eq_ignore_ascii_case(name)) {
@@ -146,7 +160,8 @@ impl Service {
                 updated_at: now,
             };
             store::models::model_insert(&mut write, &model).await?;
-            self.audit(&mut write, &ctx, Act::on("model.create", "model", model.id, &model.display_name)).await?;
+            self.audit(&mut write, &ctx, Act::on("model.create", "model", model.id, &model.display_name))
+                .await?;
         }
         write.commit().await?;
         Ok(())
@@ -157,12 +172,17 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::Forbidden`], [`Error::NotFound`], [`Error::Invalid`], [`Error::Conflict`].
-    pub async fn provider_update(&self, ctx: &OpContext, id: Uuid, request: ProviderUpdate) -> Result<Provider> {
+    pub async fn provider_update(
+        &self,
+        ctx: &OpContext,
+        id: Uuid,
+        request: ProviderUpdate,
+    ) -> Result<Provider> {
         ctx.authorize(Action::ModelsWrite)?;
         let mut write = self.db().write().await?;
         let mut record = providers::provider_get(&mut write, id).await?.ok_or(Error::NotFound)?;
-        let change =
-            rules::validate_provider_update(&to_wire(&record), &request, &self.url_policy()).map_err(Error::invalid)?;
+        let change = rules::validate_provider_update(&to_wire(&record), &request, &self.url_policy())
+            .map_err(Error::invalid)?;
         if change.base_url != record.base_url {
             self.base_url_check(&change.base_url)?;
         }
@@ -173,7 +193,8 @@ impl Service {
         record.updated_at = self.now();
         providers::provider_update(&mut write, &record).await.map_err(name_conflict)?;
         let changed = change.changed.iter().map(|field| (*field).to_owned()).collect();
-        self.audit(&mut write, ctx, Act::on("provider.update", "provider", id, &record.name).fields(changed)).await?;
+        self.audit(&mut write, ctx, Act::on("provider.update", "provider", id, &record.name).fields(changed))
+            .await?;
         write.commit().await?;
         Ok(to_wire(&record))
     }

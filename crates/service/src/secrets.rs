@@ -21,13 +21,18 @@ impl Place {
 
 /// Seals `secret` for `place`.
 pub(crate) fn seal(keyring: &Keyring, place: &Place, secret: &SecretString) -> Result<SealedColumn> {
-    let sealed =
-        place.with(|binding| keyring.seal(binding, secret)).map_err(|e| Error::internal("sealing a secret", e))?;
+    let sealed = place
+        .with(|binding| keyring.seal(binding, secret))
+        .map_err(|e| Error::internal("sealing a secret", e))?;
     Ok(SealedColumn::from(Some(sealed)))
 }
 
 /// Opens what lies at `place`; `None` when nothing does.
-pub(crate) fn open(keyring: &Keyring, place: &Place, column: &SealedColumn) -> std::result::Result<Option<SecretString>, OpenError> {
+pub(crate) fn open(
+    keyring: &Keyring,
+    place: &Place,
+    column: &SealedColumn,
+) -> std::result::Result<Option<SecretString>, OpenError> {
     match column.sealed() {
         Some(sealed) => place.with(|binding| keyring.open(binding, &sealed)).map(Some),
         None => Ok(None),

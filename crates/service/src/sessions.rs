@@ -62,7 +62,11 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::BadCredentials`]; [`Error::RateLimited`]; [`Error::Unavailable`].
-    pub async fn session_login(&self, request_info: &RequestInfo, request: LoginRequest) -> Result<(User, String)> {
+    pub async fn session_login(
+        &self,
+        request_info: &RequestInfo,
+        request: LoginRequest,
+    ) -> Result<(User, String)> {
         let email = request.email.trim().to_lowercase();
         let account_key = format!("account:{}", hex(&token_hash(&email)));
         self.attempt_count(&format!("address:{}", request_info.address)).await?;
@@ -75,7 +79,13 @@ impl Service {
         let Some(record) = record.filter(|r| matches && r.user.status == UserStatus::Active) else {
             let ctx = OpContext { caller: None, request: request_info.clone() };
             let mut write = self.db().write().await?;
-            let act = Act { action: "session.login", resource_type: "user", resource_id: String::new(), resource_name: "", changed_fields: Vec::new() };
+            let act = Act {
+                action: "session.login",
+                resource_type: "user",
+                resource_id: String::new(),
+                resource_name: "",
+                changed_fields: Vec::new(),
+            };
             self.audit_outcome(&mut write, &ctx, act, "denied").await?;
             write.commit().await?;
             return Err(Error::BadCredentials);
@@ -94,15 +104,21 @@ impl Service {
             last_used_at: None,
         };
         let ctx = OpContext {
-            caller: Some(Caller { user: record.user.clone(), credential_id: credential.id, is_session: true }),
+            caller: Some(Caller {
+                user: record.user.clone(),
+                credential_id: credential.id,
+                is_session: true,
+            }),
             request: request_info.clone(),
         };
         let mut write = self.db().write().await?;
         credentials::credential_insert(&mut write, &credential, &token_hash(&token)).await?;
         login_attempts::login_attempts_clear(&mut write, &account_key).await?;
         // Only this attempt is given back: an address that guesses at other accounts does not get a new window by one own login.
-        login_attempts::login_attempt_refund(&mut write, &format!("address:{}", request_info.address)).await?;
-        self.audit(&mut write, &ctx, Act::on("session.login", "user", record.user.id, &record.user.username)).await?;
+        login_attempts::login_attempt_refund(&mut write, &format!("address:{}", request_info.address))
+            .await?;
+        self.audit(&mut write, &ctx, Act::on("session.login", "user", record.user.id, &record.user.username))
+            .await?;
         write.commit().await?;
         Ok((record.user, token))
     }
@@ -136,7 +152,10 @@ impl Service {
             };
             // Not worth a request: with a full disk, reading goes on (threats 92).
             if let Err(error) = self.credential_touch(credential.id, now, expires_at).await {
-                tracing::warn!(error = &error as &dyn std::error::Error, "the last use of a credential was not noted");
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "the last use of a credential was not noted"
+                );
             }
         }
         Ok(Some(Caller {
@@ -160,12 +179,25 @@ impl Service {
     pub async fn session_logout(&self, ctx: &OpContext) -> Result<()> {
         let caller = ctx.require()?;
         if !caller.is_session {
-            let message = "An API token does not log out. Delete it under /api/v2/users/me/keys to end it.".to_owned();
+            let message =
+                "An API token does not log out. Delete it under /api/v2/users/me/keys to end it.".to_owned();
             return Err(Error::Invalid { message, validations: Vec::new() });
         }
         let mut write = self.db().write().await?;
-        if credentials::credential_delete(&mut write, caller.user.id, CredentialKind::Session, caller.credential_id).await? {
-            self.audit(&mut write, ctx, Act::on("session.logout", "user", caller.user.id, &caller.user.username)).await?;
+        if credentials::credential_delete(
+            &mut write,
+            caller.user.id,
+            CredentialKind::Session,
+            caller.credential_id,
+        )
+        .await?
+        {
+            self.audit(
+                &mut write,
+                ctx,
+                Act::on("session.logout", "user", caller.user.id, &caller.user.username),
+            )
+            .await?;
         }
         write.commit().await?;
         Ok(())
@@ -179,7 +211,8 @@ impl Service {
         let caller = ctx.require()?;
         let now = self.now();
         let mut session = self.db().read().await?;
-        let records = credentials::credential_list(&mut session, caller.user.id, CredentialKind::Session).await?;
+        let records =
+            credentials::credential_list(&mut session, caller.user.id, CredentialKind::Session).await?;
         Ok(records
             .into_iter()
             .filter(|record| record.expires_at > now)
@@ -205,7 +238,8 @@ impl Service {
         if !credentials::credential_delete(&mut write, caller.user.id, CredentialKind::Session, id).await? {
             return Err(Error::NotFound);
         }
-        self.audit(&mut write, ctx, Act::on("session.revoke", "user", caller.user.id, &caller.user.username)).await?;
+        self.audit(&mut write, ctx, Act::on("session.revoke", "user", caller.user.id, &caller.user.username))
+            .await?;
         write.commit().await?;
         Ok(())
     }
@@ -213,7 +247,10 @@ impl Service {
     /// The user `text` names: `me`, or an id that the caller may manage.
     pub(crate) fn user_id_of(&self, ctx: &OpContext, text: &str) -> Result<Uuid> {
         let caller = ctx.require()?;
-        if text == "me" || text == caller.user.id.to_string() || text.eq_ignore_ascii_case(&caller.user.username) {
+        if text == "me"
+            || text == caller.user.id.to_string()
+            || text.eq_ignore_ascii_case(&caller.user.username)
+        {
             return Ok(caller.user.id);
         }
         ctx.authorize(Action::UsersManage)?;

@@ -77,18 +77,22 @@ impl Service {
         let given = hash_hex(request.setup_token.trim());
         if stored.is_empty() || !bool::from(stored.as_bytes().ct_eq(given.as_bytes())) {
             return Err(Error::Forbidden(
-                "The setup link is wrong or was used already. Start Patchbay again to get a new one.".to_owned(),
+                "The setup link is wrong or was used already. Start Patchbay again to get a new one."
+                    .to_owned(),
             ));
         }
         let new = accounts::validate_first_user(&request).map_err(Error::invalid)?;
         let record = new_user_record(self, new).await?;
         let mut write = self.db().write().await?;
         users::users_lock(&mut write).await?;
-        if users::users_exist(&mut write).await? || !settings::setting_delete(&mut write, SETUP_TOKEN_HASH).await? {
+        if users::users_exist(&mut write).await?
+            || !settings::setting_delete(&mut write, SETUP_TOKEN_HASH).await?
+        {
             return Err(Error::conflict("This Patchbay already has an owner. Log in instead."));
         }
         users::user_insert(&mut write, &record).await?;
-        self.audit(&mut write, ctx, Act::on("user.first", "user", record.user.id, &record.user.username)).await?;
+        self.audit(&mut write, ctx, Act::on("user.first", "user", record.user.id, &record.user.username))
+            .await?;
         write.commit().await?;
         Ok(record.user)
     }
@@ -97,7 +101,14 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::Invalid`], [`Error::Unavailable`].
-    pub async fn user_ensure(&self, email: &str, username: &str, name: &str, password: &str, role: Role) -> Result<bool> {
+    pub async fn user_ensure(
+        &self,
+        email: &str,
+        username: &str,
+        name: &str,
+        password: &str,
+        role: Role,
+    ) -> Result<bool> {
         let mut session = self.db().read().await?;
         if users::user_by_email(&mut session, email).await?.is_some() {
             return Ok(false);
@@ -116,7 +127,8 @@ impl Service {
         users::user_insert(&mut write, &record).await?;
         settings::setting_delete(&mut write, SETUP_TOKEN_HASH).await?;
         let ctx = OpContext::default();
-        self.audit(&mut write, &ctx, Act::on("user.create", "user", record.user.id, &record.user.username)).await?;
+        self.audit(&mut write, &ctx, Act::on("user.create", "user", record.user.id, &record.user.username))
+            .await?;
         write.commit().await?;
         Ok(true)
     }

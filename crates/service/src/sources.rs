@@ -78,7 +78,10 @@ impl Sources {
             ProviderType::Demo => Ok(ProviderConfig::Demo { pacing: self.demo_pacing }),
             ProviderType::Openai => {
                 let base_url = record.base_url.parse().map_err(|_| {
-                    turn_error("model_unavailable", "The provider's base URL is not valid. An admin can mend it under Models.")
+                    turn_error(
+                        "model_unavailable",
+                        "The provider's base URL is not valid. An admin can mend it under Models.",
+                    )
                 })?;
                 let api_key = secrets::open(&self.keyring, &providers::api_key_place(record.id), &record.api_key)
                     .map_err(|error| {
@@ -93,10 +96,15 @@ impl Sources {
         }
     }
 
-    async fn model_record(&self, id: Option<Uuid>) -> Result<Option<(ModelRecord, ProviderRecord)>, StoreError> {
+    async fn model_record(
+        &self,
+        id: Option<Uuid>,
+    ) -> Result<Option<(ModelRecord, ProviderRecord)>, StoreError> {
         let mut session = self.db.read().await?;
         let chosen = match id {
-            Some(id) => models::model_get(&mut session, id).await?.filter(|m| m.enabled && m.provider_enabled),
+            Some(id) => {
+                models::model_get(&mut session, id).await?.filter(|m| m.enabled && m.provider_enabled)
+            }
             None => None,
         };
         // A chat whose model was removed or switched off goes on with the default.
@@ -119,13 +127,18 @@ fn unusable(message: impl Into<String>) -> Unusable {
 }
 
 /// How `stored` is dialled for `user`, or why it is not. A secret that cannot be opened costs this server, never the turn.
-pub(crate) fn access_target(keyring: &Keyring, user: Uuid, stored: &StoredServer) -> Result<Target, Unusable> {
+pub(crate) fn access_target(
+    keyring: &Keyring,
+    user: Uuid,
+    stored: &StoredServer,
+) -> Result<Target, Unusable> {
     let record = &stored.record;
     let (status, reason) = auth_status(record);
     if status != AuthStatus::NotRequired {
         return Err(unusable(format!("{} is not usable: {reason}", record.display_name)));
     }
-    let url = record.url.parse().map_err(|_| unusable("The stored URL is not valid. An admin can mend it."))?;
+    let url =
+        record.url.parse().map_err(|_| unusable("The stored URL is not valid. An admin can mend it."))?;
     let unreadable = |error: dbcrypt::OpenError| {
         tracing::error!(server = %record.id, error = &error as &dyn std::error::Error, "server secret unreadable");
         unusable("A stored secret of this server cannot be read any more. An admin can enter it again.")
@@ -135,14 +148,21 @@ pub(crate) fn access_target(keyring: &Keyring, user: Uuid, stored: &StoredServer
     match record.auth_type {
         AuthType::None => {}
         AuthType::ApiKey => {
-            let key = secrets::open(keyring, &api_key_place(record.id), &stored.api_key).map_err(unreadable)?;
+            let key =
+                secrets::open(keyring, &api_key_place(record.id), &stored.api_key).map_err(unreadable)?;
             let name = HeaderName::try_from(record.api_key_header.as_str()).map_err(|_| invalid())?;
-            headers.push((name, key.ok_or_else(|| unusable("The API key is missing. An admin can enter it again."))?));
+            headers.push((
+                name,
+                key.ok_or_else(|| unusable("The API key is missing. An admin can enter it again."))?,
+            ));
         }
         AuthType::CustomHeaders => {
-            let text = secrets::open(keyring, &custom_headers_place(record.id), &stored.custom_headers).map_err(unreadable)?;
-            let text = text.ok_or_else(|| unusable("The custom headers are missing. An admin can enter them again."))?;
-            let map: BTreeMap<String, String> = serde_json::from_str(text.expose_secret()).map_err(|_| invalid())?;
+            let text = secrets::open(keyring, &custom_headers_place(record.id), &stored.custom_headers)
+                .map_err(unreadable)?;
+            let text = text
+                .ok_or_else(|| unusable("The custom headers are missing. An admin can enter them again."))?;
+            let map: BTreeMap<String, String> =
+                serde_json::from_str(text.expose_secret()).map_err(|_| invalid())?;
             for (name, value) in map {
                 headers.push((HeaderName::try_from(name).map_err(|_| invalid())?, SecretString::from(value)));
             }
@@ -175,9 +195,15 @@ impl ServerSource for Sources {
         let open = mcp_servers::server_list(&mut session, true).await.map_err(source_error)?;
         drop(session);
         let records: Vec<_> = open.iter().map(|stored| stored.record.clone()).collect();
-        let ids: Vec<Uuid> = availability::servers_for_step(&records, selected).iter().map(|record| record.id).collect();
-        let mut by_id: HashMap<Uuid, StoredServer> = open.into_iter().map(|stored| (stored.record.id, stored)).collect();
-        Ok(ids.iter().filter_map(|id| by_id.remove(id)).map(|stored| self.step_server(owner, stored)).collect())
+        let ids: Vec<Uuid> =
+            availability::servers_for_step(&records, selected).iter().map(|record| record.id).collect();
+        let mut by_id: HashMap<Uuid, StoredServer> =
+            open.into_iter().map(|stored| (stored.record.id, stored)).collect();
+        Ok(ids
+            .iter()
+            .filter_map(|id| by_id.remove(id))
+            .map(|stored| self.step_server(owner, stored))
+            .collect())
     }
 
     async fn call_server(&self, owner: Uuid, server_id: Uuid) -> Result<Option<StepServer>, SourceError> {
@@ -198,7 +224,10 @@ impl ModelSource for Sources {
             turn_error("internal", "The model could not be loaded. Try again in a moment.")
         })?;
         let Some((model, provider)) = found else {
-            return Err(turn_error("model_missing", "No model is set up. An admin can add a provider and a model under Models."));
+            return Err(turn_error(
+                "model_missing",
+                "No model is set up. An admin can add a provider and a model under Models.",
+            ));
         };
         Ok(ResolvedModel {
             id: model.id,

@@ -18,7 +18,12 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::Forbidden`] for another user; [`Error::Invalid`].
-    pub async fn token_create(&self, ctx: &OpContext, user: &str, request: TokenCreate) -> Result<TokenCreated> {
+    pub async fn token_create(
+        &self,
+        ctx: &OpContext,
+        user: &str,
+        request: TokenCreate,
+    ) -> Result<TokenCreated> {
         let user_id = self.user_id_of(ctx, user)?;
         let caller = ctx.require()?;
         if user_id != caller.user.id {

@@ -87,7 +87,8 @@ impl Service {
         let record = new_user_record(self, new).await?;
         let mut write = self.db().write().await?;
         users::user_insert(&mut write, &record).await.map_err(conflict)?;
-        self.audit(&mut write, ctx, Act::on("user.create", "user", record.user.id, &record.user.username)).await?;
+        self.audit(&mut write, ctx, Act::on("user.create", "user", record.user.id, &record.user.username))
+            .await?;
         write.commit().await?;
         Ok(record.user)
     }
@@ -100,8 +101,10 @@ impl Service {
         let id = self.user_id_of(ctx, user)?;
         let caller = ctx.require()?;
         let own = id == caller.user.id;
-        let administrative =
-            request.roles.is_some() || request.status.is_some() || request.password.is_some() || request.email.is_some();
+        let administrative = request.roles.is_some()
+            || request.status.is_some()
+            || request.password.is_some()
+            || request.email.is_some();
         if administrative || !own {
             ctx.authorize(Action::UsersManage)?;
         }
@@ -121,9 +124,12 @@ impl Service {
         users::users_lock(&mut write).await?;
         let mut record = users::user_get_for_update(&mut write, id).await?.ok_or(Error::NotFound)?;
         if record.user != current.user {
-            return Err(Error::conflict("Somebody else changed this account meanwhile. Load it again and repeat your change."));
+            return Err(Error::conflict(
+                "Somebody else changed this account meanwhile. Load it again and repeat your change.",
+            ));
         }
-        if (administrative || !own) && !can_manage_user(&caller.user.roles, &record.user.roles, &change.roles) {
+        if (administrative || !own) && !can_manage_user(&caller.user.roles, &record.user.roles, &change.roles)
+        {
             return Err(refuse_owner_change());
         }
         let was_owner = record.user.is_owner() && record.user.status == UserStatus::Active;
@@ -145,7 +151,12 @@ impl Service {
             credentials::sessions_delete_others(&mut write, id, keep).await?;
         }
         let changed = change.changed.iter().map(|field| (*field).to_owned()).collect();
-        self.audit(&mut write, ctx, Act::on("user.update", "user", id, &record.user.username).fields(changed)).await?;
+        self.audit(
+            &mut write,
+            ctx,
+            Act::on("user.update", "user", id, &record.user.username).fields(changed),
+        )
+        .await?;
         write.commit().await?;
         if record.user.status == UserStatus::Suspended {
             self.turns_stop(id).await?;
@@ -194,7 +205,8 @@ impl Service {
             if let Ok(next) = transition(state, ChatEvent::Interrupt)
                 && next.status != record.status
             {
-                chats::chat_transition(&mut write, &record.fence(), &Transition::to(next.status, self.now())).await?;
+                chats::chat_transition(&mut write, &record.fence(), &Transition::to(next.status, self.now()))
+                    .await?;
             }
         }
         write.commit().await?;
@@ -221,7 +233,9 @@ impl Service {
         let current = users::user_get(&mut session, id).await?.ok_or(Error::NotFound)?;
         drop(session);
         let mut wrong = Vec::new();
-        if let Err(detail) = accounts::check_password(&request.password, &current.user.email, &current.user.username) {
+        if let Err(detail) =
+            accounts::check_password(&request.password, &current.user.email, &current.user.username)
+        {
             wrong.push(Validation::new("password", detail));
         }
         if !self.0.passwords.verify(request.old_password, current.password_hash).await? {

@@ -1,9 +1,6 @@
 //! Web sessions and API tokens. Only the SHA-256 of a secret is stored.
 
-use crate::{
-    Micros, Result, Session, Write,
-    users::roles_from_bits,
-};
+use crate::{Micros, Result, Session, Write, users::roles_from_bits};
 use api::{
     Timestamp, Uuid,
     users::{User, UserStatus},
@@ -91,7 +88,11 @@ struct AuthenticatedRow {
 ///
 /// # Errors
 /// [`crate::StoreError::Unavailable`].
-pub async fn credential_insert(write: &mut Write, record: &CredentialRecord, secret_hash: &[u8]) -> Result<()> {
+pub async fn credential_insert(
+    write: &mut Write,
+    record: &CredentialRecord,
+    secret_hash: &[u8],
+) -> Result<()> {
     let sql = "INSERT INTO credentials (id, user_id, kind, name, secret_hash, user_agent, address, created_at, expires_at) \
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
     execute!(
@@ -137,7 +138,12 @@ pub async fn credential_by_hash(session: &mut Session, secret_hash: &[u8]) -> Re
 ///
 /// # Errors
 /// [`crate::StoreError::Unavailable`].
-pub async fn credential_touch(write: &mut Write, id: Uuid, at: Timestamp, expires_at: Timestamp) -> Result<()> {
+pub async fn credential_touch(
+    write: &mut Write,
+    id: Uuid,
+    at: Timestamp,
+    expires_at: Timestamp,
+) -> Result<()> {
     let sql = "UPDATE credentials SET last_used_at = $2, expires_at = $3 WHERE id = $1";
     execute!(write, sql, id, Micros::from(at), Micros::from(expires_at)).map(|_| ())
 }
@@ -146,7 +152,11 @@ pub async fn credential_touch(write: &mut Write, id: Uuid, at: Timestamp, expire
 ///
 /// # Errors
 /// [`crate::StoreError::Unavailable`].
-pub async fn credential_list(session: &mut Session, user_id: Uuid, kind: CredentialKind) -> Result<Vec<CredentialRecord>> {
+pub async fn credential_list(
+    session: &mut Session,
+    user_id: Uuid,
+    kind: CredentialKind,
+) -> Result<Vec<CredentialRecord>> {
     let sql = "SELECT id, user_id, kind, name, user_agent, address, created_at, expires_at, last_used_at FROM credentials \
                WHERE user_id = $1 AND kind = $2 ORDER BY created_at DESC, id DESC LIMIT 500";
     Ok(fetch_all!(session, CredentialRow, sql, user_id, kind.as_str())?.into_iter().map(Into::into).collect())
@@ -156,7 +166,12 @@ pub async fn credential_list(session: &mut Session, user_id: Uuid, kind: Credent
 ///
 /// # Errors
 /// [`crate::StoreError::Unavailable`].
-pub async fn credential_delete(write: &mut Write, user_id: Uuid, kind: CredentialKind, id: Uuid) -> Result<bool> {
+pub async fn credential_delete(
+    write: &mut Write,
+    user_id: Uuid,
+    kind: CredentialKind,
+    id: Uuid,
+) -> Result<bool> {
     let sql = "DELETE FROM credentials WHERE id = $1 AND user_id = $2 AND kind = $3";
     Ok(execute!(write, sql, id, user_id, kind.as_str())? > 0)
 }

@@ -1,9 +1,6 @@
 //! Opening the database.
 
-use crate::{
-    Result, Session, StoreError, Write,
-    session::Inner,
-};
+use crate::{Result, Session, StoreError, Write, session::Inner};
 use sqlx::{
     ConnectOptions, PgPool, SqlitePool,
     postgres::{PgConnectOptions, PgPoolOptions},

@@ -33,8 +33,12 @@ pub async fn encryption_key_list(session: &mut Session) -> Result<Vec<Encryption
     if !column_exists(session, "encryption_keys", "canary").await? {
         return Ok(Vec::new());
     }
-    let rows = fetch_all!(session, KeyRow, "SELECT id, state, canary FROM encryption_keys ORDER BY created_at, id")?;
-    Ok(rows.into_iter().map(|row| EncryptionKeyRecord { id: row.id, state: row.state, canary: row.canary }).collect())
+    let rows =
+        fetch_all!(session, KeyRow, "SELECT id, state, canary FROM encryption_keys ORDER BY created_at, id")?;
+    Ok(rows
+        .into_iter()
+        .map(|row| EncryptionKeyRecord { id: row.id, state: row.state, canary: row.canary })
+        .collect())
 }
 
 /// Makes a key known.
@@ -58,7 +62,9 @@ pub async fn encryption_keys_in_use(session: &mut Session) -> Result<Vec<String>
             continue;
         }
         // Names come from the constant above, never from input.
-        let sql = sqlx::AssertSqlSafe(format!("SELECT DISTINCT {key_column} FROM {table} WHERE {key_column} IS NOT NULL"));
+        let sql = sqlx::AssertSqlSafe(format!(
+            "SELECT DISTINCT {key_column} FROM {table} WHERE {key_column} IS NOT NULL"
+        ));
         for (id,) in fetch_all!(session, (String,), sql)? {
             ids.insert(id);
         }

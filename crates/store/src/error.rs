@@ -43,13 +43,15 @@ impl From<sqlx::Error> for StoreError {
             sqlx::Error::Database(db) => {
                 // 53: resources, 57: shutting down, 40: serialisation; SQLite 5 busy, 10 io, 13 full
                 let code = db.code().unwrap_or_default();
-                let passing = ["53", "57", "40", "08"].iter().any(|class| code.len() == 5 && code.starts_with(class))
-                    || matches!(code.as_ref(), "5" | "10" | "13" | "261" | "517");
+                let passing =
+                    ["53", "57", "40", "08"].iter().any(|class| code.len() == 5 && code.starts_with(class))
+                        || matches!(code.as_ref(), "5" | "10" | "13" | "261" | "517");
                 if passing { Self::Unavailable(error) } else { Self::Statement(error) }
             }
-            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Tls(_) => {
-                Self::Unavailable(error)
-            }
+            sqlx::Error::Io(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::Tls(_) => Self::Unavailable(error),
             _ => Self::Statement(error),
         }
     }

@@ -7,7 +7,12 @@ use api::Timestamp;
 ///
 /// # Errors
 /// [`crate::StoreError::Unavailable`].
-pub async fn login_attempt_count(write: &mut Write, key: &str, now: Timestamp, window_seconds: i64) -> Result<(i64, Timestamp)> {
+pub async fn login_attempt_count(
+    write: &mut Write,
+    key: &str,
+    now: Timestamp,
+    window_seconds: i64,
+) -> Result<(i64, Timestamp)> {
     let oldest = now.plus_seconds(-window_seconds);
     let sql = "INSERT INTO login_attempts (key, window_started_at, attempts) VALUES ($1, $2, 1) ON CONFLICT (key) DO UPDATE SET \
                attempts = CASE WHEN login_attempts.window_started_at < $3 THEN 1 ELSE login_attempts.attempts + 1 END, \
@@ -31,7 +36,8 @@ pub async fn login_attempts_clear(write: &mut Write, key: &str) -> Result<()> {
 /// # Errors
 /// [`crate::StoreError::Unavailable`].
 pub async fn login_attempt_refund(write: &mut Write, key: &str) -> Result<()> {
-    execute!(write, "UPDATE login_attempts SET attempts = attempts - 1 WHERE key = $1 AND attempts > 0", key).map(|_| ())
+    execute!(write, "UPDATE login_attempts SET attempts = attempts - 1 WHERE key = $1 AND attempts > 0", key)
+        .map(|_| ())
 }
 
 /// Removes windows that began before `before`.

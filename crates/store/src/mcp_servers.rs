@@ -57,7 +57,8 @@ impl TryFrom<ServerRow> for StoredServer {
             |column| StoreError::Inconsistent { table: "mcp_servers", column, row: row.id.to_string() };
         let transport = Transport::parse(&row.transport).ok_or_else(|| impossible("transport"))?;
         let auth_type = AuthType::parse(&row.auth_type).ok_or_else(|| impossible("auth_type"))?;
-        let availability = Availability::parse(&row.availability).ok_or_else(|| impossible("availability"))?;
+        let availability =
+            Availability::parse(&row.availability).ok_or_else(|| impossible("availability"))?;
         Ok(Self {
             record: ServerRecord {
                 id: row.id,
@@ -84,7 +85,10 @@ impl TryFrom<ServerRow> for StoredServer {
                 credential_version: row.credential_version,
             },
             api_key: SealedColumn { ciphertext: row.api_key_value, key_id: row.api_key_value_key_id },
-            custom_headers: SealedColumn { ciphertext: row.custom_headers, key_id: row.custom_headers_key_id },
+            custom_headers: SealedColumn {
+                ciphertext: row.custom_headers,
+                key_id: row.custom_headers_key_id,
+            },
         })
     }
 }
@@ -95,7 +99,9 @@ impl TryFrom<ServerRow> for StoredServer {
 /// [`StoreError::Unavailable`].
 pub async fn server_list(session: &mut Session, only_enabled: bool) -> Result<Vec<StoredServer>> {
     let filter = if only_enabled { "WHERE enabled" } else { "" };
-    let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM mcp_servers {filter} ORDER BY lower(display_name), id"));
+    let sql = sqlx::AssertSqlSafe(format!(
+        "SELECT {COLUMNS} FROM mcp_servers {filter} ORDER BY lower(display_name), id"
+    ));
     fetch_all!(session, ServerRow, sql)?.into_iter().map(TryInto::try_into).collect()
 }
 

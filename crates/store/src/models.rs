@@ -61,7 +61,8 @@ const SELECT: &str = "SELECT m.id, m.provider_id, m.model, m.display_name, m.con
 /// # Errors
 /// [`crate::StoreError::Unavailable`].
 pub async fn model_list(session: &mut Session) -> Result<Vec<ModelRecord>> {
-    let sql = sqlx::AssertSqlSafe(format!("{SELECT} ORDER BY m.is_default DESC, lower(m.display_name), m.id"));
+    let sql =
+        sqlx::AssertSqlSafe(format!("{SELECT} ORDER BY m.is_default DESC, lower(m.display_name), m.id"));
     Ok(fetch_all!(session, ModelRow, sql)?.into_iter().map(Into::into).collect())
 }
 

@@ -12,7 +12,9 @@ pub struct SealedColumn {
 impl From<Option<Sealed>> for SealedColumn {
     fn from(sealed: Option<Sealed>) -> Self {
         match sealed {
-            Some(sealed) => Self { key_id: Some(sealed.key_id.to_string()), ciphertext: Some(sealed.ciphertext) },
+            Some(sealed) => {
+                Self { key_id: Some(sealed.key_id.to_string()), ciphertext: Some(sealed.ciphertext) }
+            }
             None => Self::default(),
         }
     }

@@ -7,7 +7,8 @@ use crate::{Result, Session, Write};
 /// # Errors
 /// [`crate::StoreError::Unavailable`].
 pub async fn setting_get(session: &mut Session, key: &str) -> Result<Option<String>> {
-    let row: Option<(String,)> = fetch_optional!(session, (String,), "SELECT value FROM settings WHERE key = $1", key)?;
+    let row: Option<(String,)> =
+        fetch_optional!(session, (String,), "SELECT value FROM settings WHERE key = $1", key)?;
     Ok(row.map(|(value,)| value))
 }
 

@@ -3,11 +3,15 @@
 use super::{error::ApiError, ui::kind_of};
 use api::{
     Uuid,
-    chats::{Chat, ChatCreate, ChatCreated, ChatUpdate, MessageCreate, MessageEdit, MessagePage, MessageSent},
+    chats::{
+        Chat, ChatCreate, ChatCreated, ChatUpdate, MessageCreate, MessageEdit, MessagePage, MessageSent,
+    },
     check::CheckReport,
     models::{Model, ModelCreate, ModelUpdate, Provider, ProviderCreate, ProviderUpdate},
     servers::{McpServer, ServerWrite},
-    users::{BuildInfo, PasswordChange, Session, Token, TokenCreate, TokenCreated, User, UserCreate, UserUpdate},
+    users::{
+        BuildInfo, PasswordChange, Session, Token, TokenCreate, TokenCreated, User, UserCreate, UserUpdate,
+    },
 };
 use app::{
     backend::{Backend, UiResult},
@@ -61,7 +65,12 @@ impl Backend for ServiceBackend {
         self.service.server_create(&self.ctx, write).await.map(|(server, _)| server).map_err(ui_error)
     }
 
-    async fn server_update(&self, id: Uuid, write: ServerWrite, if_match: Option<String>) -> UiResult<McpServer> {
+    async fn server_update(
+        &self,
+        id: Uuid,
+        write: ServerWrite,
+        if_match: Option<String>,
+    ) -> UiResult<McpServer> {
         let updated = self.service.server_update(&self.ctx, id, write, if_match.as_deref()).await;
         updated.map(|(server, _)| server).map_err(ui_error)
     }

@@ -18,10 +18,14 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let content_type =
+            request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         if essence != "application/json" {
-            return Err(ApiError::new(StatusCode::BAD_REQUEST, "Send JSON with Content-Type: application/json."));
+            return Err(ApiError::new(
+                StatusCode::BAD_REQUEST,
+                "Send JSON with Content-Type: application/json.",
+            ));
         }
         let read = Bytes::from_request(request, state);
         let bytes = match tokio::time::timeout(READ_TIMEOUT, read).await {
@@ -30,7 +34,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
                 return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than 1 MiB."));
             }
             Ok(Err(_)) => return Err(ApiError::new(StatusCode::BAD_REQUEST, "The body could not be read.")),
-            Err(_) => return Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, "The body did not arrive in time.")),
+            Err(_) => {
+                return Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, "The body did not arrive in time."));
+            }
         };
         parse(&bytes).map(Self)
     }
@@ -88,7 +94,11 @@ mod tests {
     fn broken_json_says_so() {
         for body in ["", "{", "{]", "[]x", "{\"url\": \"x\"} trailing"] {
             let error = parse::<ServerWrite>(body.as_bytes()).expect_err(body);
-            assert!(error.body.message.contains("JSON") || !error.body.validations.is_empty(), "{body}: {:?}", error.body);
+            assert!(
+                error.body.message.contains("JSON") || !error.body.validations.is_empty(),
+                "{body}: {:?}",
+                error.body
+            );
         }
     }
 }

@@ -90,7 +90,11 @@ pub(crate) async fn create(
     Ok(applied((StatusCode::CREATED, axum::Json(created)).into_response(), wait))
 }
 
-pub(crate) async fn get(State(state): State<AppState>, SignedIn(ctx): SignedIn, Path(id): Path<String>) -> ApiResult<axum::Json<Chat>> {
+pub(crate) async fn get(
+    State(state): State<AppState>,
+    SignedIn(ctx): SignedIn,
+    Path(id): Path<String>,
+) -> ApiResult<axum::Json<Chat>> {
     Ok(axum::Json(state.service.chat_get(&ctx, parse_id("id", &id)?).await?))
 }
 
@@ -103,7 +107,11 @@ pub(crate) async fn update(
     Ok(axum::Json(state.service.chat_update(&ctx, parse_id("id", &id)?, request).await?))
 }
 
-pub(crate) async fn delete(State(state): State<AppState>, SignedIn(ctx): SignedIn, Path(id): Path<String>) -> ApiResult<StatusCode> {
+pub(crate) async fn delete(
+    State(state): State<AppState>,
+    SignedIn(ctx): SignedIn,
+    Path(id): Path<String>,
+) -> ApiResult<StatusCode> {
     state.service.chat_delete(&ctx, parse_id("id", &id)?).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -115,7 +123,10 @@ pub(crate) async fn messages(
     Query(query): Query<MessagesQuery>,
 ) -> ApiResult<axum::Json<MessagePage>> {
     let id = parse_id("id", &id)?;
-    let page = state.service.message_page(&ctx, id, query.before_id, query.after_id, query.limit, query.rendered).await?;
+    let page = state
+        .service
+        .message_page(&ctx, id, query.before_id, query.after_id, query.limit, query.rendered)
+        .await?;
     Ok(axum::Json(page))
 }
 
@@ -127,7 +138,8 @@ pub(crate) async fn send(
     Json(request): Json<MessageCreate>,
 ) -> ApiResult<Response> {
     let (id, wait) = (parse_id("id", &id)?, preferred_wait(&headers));
-    let mut sent = state.service.message_send(&ctx, id, request, idempotency_key(&headers)?.as_deref()).await?;
+    let mut sent =
+        state.service.message_send(&ctx, id, request, idempotency_key(&headers)?.as_deref()).await?;
     if let Some(wait) = wait {
         let (messages, chat) = state.service.turn_wait(&ctx, id, sent.message.id, wait).await?;
         sent.messages = messages;
@@ -161,9 +173,14 @@ mod tests {
 
     #[test]
     fn waits_are_read_and_bounded() {
-        for (header, seconds) in
-            [("wait=30", Some(30)), ("respond-async, wait=5", Some(5)), ("wait=999", Some(120)), ("wait=\"7\"", Some(7)), ("wait=x", None), ("a=1", None)]
-        {
+        for (header, seconds) in [
+            ("wait=30", Some(30)),
+            ("respond-async, wait=5", Some(5)),
+            ("wait=999", Some(120)),
+            ("wait=\"7\"", Some(7)),
+            ("wait=x", None),
+            ("a=1", None),
+        ] {
             let mut headers = HeaderMap::new();
             headers.insert("prefer", header.parse().unwrap());
             assert_eq!(preferred_wait(&headers).map(|wait| wait.as_secs()), seconds, "{header}");

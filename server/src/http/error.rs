@@ -44,8 +44,12 @@ impl From<Error> for ApiError {
             Error::BadCredentials => Self::new(StatusCode::UNAUTHORIZED, "Email or password is wrong."),
             Error::Forbidden(message) => Self::new(StatusCode::FORBIDDEN, message),
             Error::NotFound => Self::new(StatusCode::NOT_FOUND, "Not found."),
-            Error::Invalid { message, validations } => Self::with(StatusCode::BAD_REQUEST, message, validations),
-            Error::Conflict { message, validations } => Self::with(StatusCode::CONFLICT, message, validations),
+            Error::Invalid { message, validations } => {
+                Self::with(StatusCode::BAD_REQUEST, message, validations)
+            }
+            Error::Conflict { message, validations } => {
+                Self::with(StatusCode::CONFLICT, message, validations)
+            }
             Error::Stale => Self::new(
                 StatusCode::PRECONDITION_FAILED,
                 "Somebody else changed this meanwhile. Load it again and repeat your change.",
@@ -59,7 +63,10 @@ impl From<Error> for ApiError {
                 tracing::error!(error = &source as &dyn std::error::Error, "database unavailable");
                 Self {
                     retry_after: Some(2),
-                    ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "The database is unavailable. Try again in a moment.")
+                    ..Self::new(
+                        StatusCode::SERVICE_UNAVAILABLE,
+                        "The database is unavailable. Try again in a moment.",
+                    )
                 }
             }
             Error::Internal { .. } => {

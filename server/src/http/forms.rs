@@ -31,9 +31,19 @@ fn signed_in(state: &AppState, token: &str, to: &str) -> Response {
     response
 }
 
-async fn again(state: AppState, ctx: Ctx, path: &'static str, fields: Fields, error: service::Error) -> Response {
+async fn again(
+    state: AppState,
+    ctx: Ctx,
+    path: &'static str,
+    fields: Fields,
+    error: service::Error,
+) -> Response {
     let error = ApiError::from(error);
-    let kind = if error.status == StatusCode::BAD_REQUEST { UiErrorKind::Invalid } else { ui::kind_of(error.status) };
+    let kind = if error.status == StatusCode::BAD_REQUEST {
+        UiErrorKind::Invalid
+    } else {
+        ui::kind_of(error.status)
+    };
     let form = FormState::refused(fields, UiError { kind, body: error.body });
     let mut request = Request::new(axum::body::Body::empty());
     *request.uri_mut() = http::Uri::from_static(path);

@@ -10,7 +10,10 @@ use api::models::{Model, ModelCreate, ModelUpdate, Provider, ProviderCreate, Pro
 use axum::extract::{Path, State};
 use http::StatusCode;
 
-pub(crate) async fn provider_list(State(state): State<AppState>, SignedIn(ctx): SignedIn) -> ApiResult<axum::Json<Vec<Provider>>> {
+pub(crate) async fn provider_list(
+    State(state): State<AppState>,
+    SignedIn(ctx): SignedIn,
+) -> ApiResult<axum::Json<Vec<Provider>>> {
     Ok(axum::Json(state.service.provider_list(&ctx).await?))
 }
 
@@ -31,12 +34,19 @@ pub(crate) async fn provider_update(
     Ok(axum::Json(state.service.provider_update(&ctx, parse_id("id", &id)?, request).await?))
 }
 
-pub(crate) async fn provider_delete(State(state): State<AppState>, ModelsWriter(ctx): ModelsWriter, Path(id): Path<String>) -> ApiResult<StatusCode> {
+pub(crate) async fn provider_delete(
+    State(state): State<AppState>,
+    ModelsWriter(ctx): ModelsWriter,
+    Path(id): Path<String>,
+) -> ApiResult<StatusCode> {
     state.service.provider_delete(&ctx, parse_id("id", &id)?).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-pub(crate) async fn model_list(State(state): State<AppState>, SignedIn(ctx): SignedIn) -> ApiResult<axum::Json<Vec<Model>>> {
+pub(crate) async fn model_list(
+    State(state): State<AppState>,
+    SignedIn(ctx): SignedIn,
+) -> ApiResult<axum::Json<Vec<Model>>> {
     Ok(axum::Json(state.service.model_list(&ctx).await?))
 }
 
@@ -57,7 +67,11 @@ pub(crate) async fn model_update(
     Ok(axum::Json(state.service.model_update(&ctx, parse_id("id", &id)?, request).await?))
 }
 
-pub(crate) async fn model_delete(State(state): State<AppState>, ModelsWriter(ctx): ModelsWriter, Path(id): Path<String>) -> ApiResult<StatusCode> {
+pub(crate) async fn model_delete(
+    State(state): State<AppState>,
+    ModelsWriter(ctx): ModelsWriter,
+    Path(id): Path<String>,
+) -> ApiResult<StatusCode> {
     state.service.model_delete(&ctx, parse_id("id", &id)?).await?;
     Ok(StatusCode::NO_CONTENT)
 }

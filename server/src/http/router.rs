@@ -1,8 +1,8 @@
 //! Every route in one place.
 
 use super::{
-    auth, body::MAX_JSON, chats, cookies::SessionCookie, csrf, error::ApiError, forms, headers, health, models, request_id, servers,
-    stream, stream::StreamCounter, ui, users,
+    auth, body::MAX_JSON, chats, cookies::SessionCookie, csrf, error::ApiError, forms, headers, health,
+    models, request_id, servers, stream, stream::StreamCounter, ui, users,
 };
 use crate::assets;
 use axum::{
@@ -15,11 +15,11 @@ use axum::{
 use domain::clock::{Clock, Entropy};
 use http::StatusCode;
 use service::Service;
-use tower_http::catch_panic::CatchPanicLayer;
 use std::{
     net::IpAddr,
     sync::{Arc, atomic::AtomicBool},
 };
+use tower_http::catch_panic::CatchPanicLayer;
 
 /// What handlers need. Cheap to clone.
 #[derive(Clone)]
@@ -60,7 +60,9 @@ impl AppState {
 /// Reads a uuid from the path or the query.
 pub(crate) fn parse_id(field: &str, text: &str) -> Result<api::Uuid, ApiError> {
     // Only the canonical form: the parser would also take braces and URNs.
-    if text.len() == 36 && let Ok(id) = text.parse() {
+    if text.len() == 36
+        && let Ok(id) = text.parse()
+    {
         return Ok(id);
     }
     Err(ApiError::invalid(field, "is not a uuid"))
@@ -72,11 +74,16 @@ async fn unknown_route() -> ApiError {
 
 /// axum's own refusals (wrong method, bad query) in our envelope.
 async fn envelope(response: Response) -> Response {
-    let json = response.headers().get(http::header::CONTENT_TYPE).is_some_and(|t| t.as_bytes().starts_with(b"application/json"));
+    let json = response
+        .headers()
+        .get(http::header::CONTENT_TYPE)
+        .is_some_and(|t| t.as_bytes().starts_with(b"application/json"));
     match response.status() {
         StatusCode::METHOD_NOT_ALLOWED if !json => {
             let allow = response.headers().get(http::header::ALLOW).cloned();
-            let mut answer = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "This address does not take that method.").into_response();
+            let mut answer =
+                ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "This address does not take that method.")
+                    .into_response();
             if let Some(allow) = allow {
                 answer.headers_mut().insert(http::header::ALLOW, allow);
             }
@@ -135,7 +142,8 @@ fn v2_api() -> Router<AppState> {
 
 /// A panic costs one request, never the process (threats 102); the hook has written it to the log.
 fn panicked(_: Box<dyn std::any::Any + Send + 'static>) -> Response {
-    ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong on the server. Try again.").into_response()
+    ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong on the server. Try again.")
+        .into_response()
 }
 
 /// The whole surface.

@@ -6,7 +6,10 @@ use super::{
     error::{ApiError, ApiResult},
     router::{AppState, parse_id},
 };
-use api::{check::CheckReport, servers::{McpServer, ServerWrite}};
+use api::{
+    check::CheckReport,
+    servers::{McpServer, ServerWrite},
+};
 use axum::{
     extract::{Path, Query, State},
     response::{IntoResponse, Response},
@@ -39,7 +42,11 @@ fn if_match(headers: &HeaderMap) -> Option<String> {
 }
 
 /// All rows, or pages with a `Link` to the next.
-pub(crate) async fn list(State(state): State<AppState>, SignedIn(ctx): SignedIn, Query(page): Query<Page>) -> ApiResult<Response> {
+pub(crate) async fn list(
+    State(state): State<AppState>,
+    SignedIn(ctx): SignedIn,
+    Query(page): Query<Page>,
+) -> ApiResult<Response> {
     if page.limit.is_some_and(|limit| limit == 0 || limit > MAX_PAGE) {
         return Err(ApiError::invalid("limit", format!("Use 1 to {MAX_PAGE}.")));
     }
@@ -47,7 +54,10 @@ pub(crate) async fn list(State(state): State<AppState>, SignedIn(ctx): SignedIn,
     let servers = state.service.server_list(&ctx, after, page.limit).await?;
     let next = page.limit.filter(|limit| servers.len() == *limit).and_then(|limit| {
         let last = servers.last()?.id;
-        HeaderValue::from_str(&format!("</api/experimental/mcp/servers?limit={limit}&after={last}>; rel=\"next\"")).ok()
+        HeaderValue::from_str(&format!(
+            "</api/experimental/mcp/servers?limit={limit}&after={last}>; rel=\"next\""
+        ))
+        .ok()
     });
     let mut response = axum::Json(servers).into_response();
     if let Some(next) = next {
@@ -56,12 +66,20 @@ pub(crate) async fn list(State(state): State<AppState>, SignedIn(ctx): SignedIn,
     Ok(response)
 }
 
-pub(crate) async fn create(State(state): State<AppState>, ServersWriter(ctx): ServersWriter, Json(request): Json<ServerWrite>) -> ApiResult<Response> {
+pub(crate) async fn create(
+    State(state): State<AppState>,
+    ServersWriter(ctx): ServersWriter,
+    Json(request): Json<ServerWrite>,
+) -> ApiResult<Response> {
     let (server, etag) = state.service.server_create(&ctx, request).await?;
     Ok(with_etag(StatusCode::CREATED, server, &etag))
 }
 
-pub(crate) async fn get(State(state): State<AppState>, SignedIn(ctx): SignedIn, Path(id): Path<String>) -> ApiResult<Response> {
+pub(crate) async fn get(
+    State(state): State<AppState>,
+    SignedIn(ctx): SignedIn,
+    Path(id): Path<String>,
+) -> ApiResult<Response> {
     let (server, etag) = state.service.server_get(&ctx, parse_id("id", &id)?).await?;
     Ok(with_etag(StatusCode::OK, server, &etag))
 }
@@ -74,7 +92,8 @@ pub(crate) async fn update(
     Json(request): Json<ServerWrite>,
 ) -> ApiResult<Response> {
     let id = parse_id("id", &id)?;
-    let (server, etag) = state.service.server_update(&ctx, id, request, if_match(&headers).as_deref()).await?;
+    let (server, etag) =
+        state.service.server_update(&ctx, id, request, if_match(&headers).as_deref()).await?;
     Ok(with_etag(StatusCode::OK, server, &etag))
 }
 
@@ -88,6 +107,10 @@ pub(crate) async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-pub(crate) async fn check(State(state): State<AppState>, SignedIn(ctx): SignedIn, Path(id): Path<String>) -> ApiResult<axum::Json<CheckReport>> {
+pub(crate) async fn check(
+    State(state): State<AppState>,
+    SignedIn(ctx): SignedIn,
+    Path(id): Path<String>,
+) -> ApiResult<axum::Json<CheckReport>> {
     Ok(axum::Json(state.service.server_check(&ctx, parse_id("id", &id)?).await?))
 }

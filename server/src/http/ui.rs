@@ -1,12 +1,6 @@
 //! The glue to Leptos: pages and server functions, each with a [`Backend`] bound to the caller.
 
-use super::{
-    auth::Ctx,
-    backend::ServiceBackend,
-    error::ApiError,
-    headers::page_policy,
-    router::AppState,
-};
+use super::{auth::Ctx, backend::ServiceBackend, error::ApiError, headers::page_policy, router::AppState};
 use crate::assets;
 use app::{
     backend::Backend,
@@ -67,10 +61,13 @@ fn other_host(state: &AppState, request: &Request) -> Option<String> {
 pub(crate) async fn render(state: AppState, ctx: Ctx, request: Request, form: FormState) -> Response {
     let backend = backend(&state, &ctx);
     let clock = state.clock.clone();
-    let cookies = request.headers().get(COOKIE).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    let cookies =
+        request.headers().get(COOKIE).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
     let page = match PageContext::load(&*backend, Some(&cookies), form).await {
         Ok(page) => page,
-        Err(error) => return ApiError::new(StatusCode::SERVICE_UNAVAILABLE, error.body.message).into_response(),
+        Err(error) => {
+            return ApiError::new(StatusCode::SERVICE_UNAVAILABLE, error.body.message).into_response();
+        }
     };
     let context = move || {
         provide_context(backend.clone());

@@ -1,9 +1,17 @@
 //! Accounts, sessions, tokens (behaviour 30).
 
-use super::{auth::{Ctx, SignedIn, UsersManager}, body::Json, error::ApiResult, router::AppState};
+use super::{
+    auth::{Ctx, SignedIn, UsersManager},
+    body::Json,
+    error::ApiResult,
+    router::AppState,
+};
 use api::{
     Uuid,
-    users::{FirstUserCreate, LoginRequest, LoginResponse, PasswordChange, Session, Token, TokenCreate, TokenCreated, User, UserCreate, UserUpdate},
+    users::{
+        FirstUserCreate, LoginRequest, LoginResponse, PasswordChange, Session, Token, TokenCreate,
+        TokenCreated, User, UserCreate, UserUpdate,
+    },
 };
 use axum::{
     extract::{Path, Query, State},
@@ -41,7 +49,12 @@ pub(crate) async fn login(
 
 pub(crate) async fn logout(State(state): State<AppState>, Ctx(ctx): Ctx) -> ApiResult<Response> {
     state.service.session_logout(&ctx).await?;
-    Ok((StatusCode::OK, [(SET_COOKIE, state.cookie.clear())], axum::Json(api::ErrorBody::message("Logged out."))).into_response())
+    Ok((
+        StatusCode::OK,
+        [(SET_COOKIE, state.cookie.clear())],
+        axum::Json(api::ErrorBody::message("Logged out.")),
+    )
+        .into_response())
 }
 
 #[derive(Deserialize)]
@@ -67,7 +80,11 @@ pub(crate) async fn create(
     Ok((StatusCode::CREATED, axum::Json(state.service.user_create(&ctx, request).await?)))
 }
 
-pub(crate) async fn get(State(state): State<AppState>, SignedIn(ctx): SignedIn, Path(user): Path<String>) -> ApiResult<axum::Json<User>> {
+pub(crate) async fn get(
+    State(state): State<AppState>,
+    SignedIn(ctx): SignedIn,
+    Path(user): Path<String>,
+) -> ApiResult<axum::Json<User>> {
     Ok(axum::Json(state.service.user_get(&ctx, &user).await?))
 }
 
@@ -80,7 +97,11 @@ pub(crate) async fn update(
     Ok(axum::Json(state.service.user_update(&ctx, &user, request).await?))
 }
 
-pub(crate) async fn delete(State(state): State<AppState>, UsersManager(ctx): UsersManager, Path(user): Path<String>) -> ApiResult<StatusCode> {
+pub(crate) async fn delete(
+    State(state): State<AppState>,
+    UsersManager(ctx): UsersManager,
+    Path(user): Path<String>,
+) -> ApiResult<StatusCode> {
     state.service.user_delete(&ctx, &user).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -121,7 +142,10 @@ pub(crate) async fn token_delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-pub(crate) async fn session_list(State(state): State<AppState>, SignedIn(ctx): SignedIn) -> ApiResult<axum::Json<Vec<Session>>> {
+pub(crate) async fn session_list(
+    State(state): State<AppState>,
+    SignedIn(ctx): SignedIn,
+) -> ApiResult<axum::Json<Vec<Session>>> {
     Ok(axum::Json(state.service.session_list(&ctx).await?))
 }
 

@@ -141,15 +141,13 @@ async fn bad_input_names_its_field() {
     let server = TestServer::start().await;
     server.demo_model().await;
     let good = json!({"content": text("hi")});
-    let labels: serde_json::Map<String, Value> = (0..51).map(|n| (format!("l{n}"), json!(""))).collect();
     for (field, change) in [
         ("content", json!({"content": []})),
         ("content", json!({"content": text("  \n ")})),
         ("content", json!({"content": text(&"x".repeat(513 * 1024))})),
         ("content", json!({"content": "hi"})),
         ("client_type", json!({"client_type": "fax"})),
-        ("labels", json!({"labels": labels})),
-        ("labels", json!({"labels": {"": "x"}})),
+        ("labels", json!({"labels": {"team": "web"}})),
         ("mcp_server_ids", json!({"mcp_server_ids": [UNKNOWN]})),
         ("mcp_server_ids[0]", json!({"mcp_server_ids": ["x"]})),
         ("model_config_id", json!({"model_config_id": UNKNOWN})),
@@ -167,10 +165,8 @@ async fn bad_input_names_its_field() {
     let file = json!({"content": [{"type": "file", "file_id": UNKNOWN}]});
     server.owner().post(CHATS, &file).await.expect(400);
     assert_eq!(server.owner().get(CHATS).await.expect(200).json(), json!([]), "nothing was made");
-    let organization =
-        over(good, json!({"organization_id": UNKNOWN, "labels": {"team": "web"}, "client_type": "ui"}));
+    let organization = over(good, json!({"organization_id": UNKNOWN, "client_type": "ui"}));
     let made = chat(server.owner(), &organization).await;
-    assert_eq!(made["labels"], json!({"team": "web"}));
     assert_ne!(made["organization_id"], json!(UNKNOWN), "one constant id");
 }
 
@@ -286,7 +282,6 @@ async fn a_busy_chat_refuses_a_second_message_and_an_edit() {
         .expect(409);
     assert!(refused.message().contains("stop"), "{}", refused.message());
     server.owner().patch(&format!("{CHATS}/{id}/messages/{first}"), &json!({})).await.expect(409);
-    server.owner().patch(&format!("{CHATS}/{id}"), &json!({"archived": true})).await.expect(409);
     server.owner().patch(&format!("{CHATS}/{id}"), &json!({"title": "A title meanwhile"})).await.expect(200);
     server.owner().post(&format!("{CHATS}/{id}/interrupt"), &json!({})).await.expect(200);
     status(server.owner(), id, "waiting").await;
@@ -482,41 +477,25 @@ async fn a_chat_of_somebody_else_is_404_whatever_the_role() {
 }
 
 #[tokio::test]
-async fn title_labels_and_archive_can_be_changed_and_a_chat_deleted() {
+async fn the_title_can_be_changed_and_a_chat_deleted() {
     let server = TestServer::start().await;
     server.demo_model().await;
     let made =
         chat(server.owner(), &json!({"content": text("  A first line that names it \nand more")})).await;
     assert_eq!(made["title"], "A first line that names it");
     let path = format!("{CHATS}/{}", made["id"].as_str().unwrap());
-    let changed = server
-        .owner()
-        .patch(&path, &json!({"title": " New ", "labels": {"a": "b"}}))
-        .await
-        .expect(200)
-        .json();
-    assert_eq!((&changed["title"], &changed["labels"]), (&json!("New"), &json!({"a": "b"})));
+    let changed = server.owner().patch(&path, &json!({"title": " New "})).await.expect(200).json();
+    assert_eq!(changed["title"], "New");
     for title in ["", "  ", "a\nb", &"x".repeat(201)] {
-        assert_eq!(
-            server.owner().patch(&path, &json!({"title": title})).await.expect(400).refused_fields(),
-            ["title"]
-        );
+        let answer = server.owner().patch(&path, &json!({"title": title})).await.expect(400);
+        assert_eq!(answer.refused_fields(), ["title"]);
     }
-    for field in ["plan_mode", "pin_order", "workspace_id"] {
-        assert_eq!(
-            server.owner().patch(&path, &json!({ field: null })).await.expect(400).refused_fields(),
-            [field]
-        );
+    // Not in this build: refused by name instead of being ignored.
+    for field in ["archived", "labels", "plan_mode", "pin_order", "workspace_id"] {
+        let answer = server.owner().patch(&path, &json!({ field: null })).await.expect(400);
+        assert_eq!(answer.refused_fields(), [field]);
     }
-    server.owner().patch(&path, &json!({"archived": true})).await.expect(200);
-    server.owner().post(&format!("{path}/messages"), &json!({"content": text("x")})).await.expect(409);
-    let owner = server.owner();
-    let list = |query: &str| {
-        let path = format!("{CHATS}{query}");
-        async move { owner.get(&path).await.expect(200).json().as_array().unwrap().len() }
-    };
-    assert_eq!((list("?archived=true").await, list("?archived=false").await, list("").await), (1, 0, 1));
-    server.owner().patch(&path, &json!({"archived": false})).await.expect(200);
+    assert_eq!(server.owner().get(&path).await.expect(200).json()["title"], "New");
     server.owner().delete(&path).await.expect(204);
     server.owner().get(&path).await.expect(404);
     server.owner().delete(&path).await.expect(404);
