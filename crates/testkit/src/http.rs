@@ -119,7 +119,7 @@ impl Ask {
     /// The whole answer.
     ///
     /// # Panics
-    /// When there is none within a minute.
+    /// When there is none within [`ANSWER`].
     pub async fn send(self) -> Answer {
         self.try_send().await.unwrap_or_else(|error| panic!("no answer: {error:?}"))
     }
@@ -139,7 +139,7 @@ impl Ask {
     /// # Panics
     /// When there is none.
     pub async fn open(self) -> reqwest::Response {
-        let sent = tokio::time::timeout(ANSWER, self.0.send()).await.expect("headers within a minute");
+        let sent = tokio::time::timeout(ANSWER, self.0.send()).await.expect("headers in time");
         sent.unwrap_or_else(|error| panic!("no answer: {error:?}"))
     }
 }

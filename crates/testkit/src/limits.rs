@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// One answer of a server under test.
-pub const ANSWER: Duration = Duration::from_secs(60);
+/// One answer of a server under test; more than any `Prefer: wait` of the tests.
+pub const ANSWER: Duration = Duration::from_secs(90);
 /// Something that should happen soon ([`crate::wait::until`]).
 pub const SOON: Duration = Duration::from_secs(30);
 /// How often [`crate::wait::until`] looks.

@@ -11,6 +11,7 @@ use testkit::{
     fake_llm::{FakeLlm, Reply},
     fake_mcp::{FakeMcp, FakeTool, ToolAnswer},
     temp::unique,
+    wait::until,
 };
 
 const UNKNOWN: &str = "01930000-0000-7000-8000-000000000000";
@@ -275,6 +276,8 @@ async fn a_busy_chat_refuses_a_second_message_and_an_edit() {
     llm.push(Reply::Stall(vec![]));
     let made = server.owner().post(CHATS, &json!({"content": text("hi")})).await.expect(201).json();
     let (id, first) = (made["id"].as_str().unwrap(), made["messages"][0]["id"].as_i64().unwrap());
+    // Stopped earlier, the stall would be left for the next turn.
+    until("the model to be asked", || async { (!llm.requests().is_empty()).then_some(()) }).await;
     let refused = server
         .owner()
         .post(&format!("{CHATS}/{id}/messages"), &json!({"content": text("more")}))

@@ -259,6 +259,7 @@ async fn a_server_that_is_down_is_named_and_the_turn_goes_on() {
     let chat = world.chat().await;
     let hub = world.daemon.hub().clone();
     let mut events = Box::pin(follow(db.db().clone(), hub, chat, Resume::default()));
+    events.next().await.expect("a reader from before the turn");
     world.send(chat, "go").await;
     assert_eq!(world.ended(chat).await.status, ChatStatus::Waiting);
     let requests = world.script.requests();
