@@ -62,12 +62,22 @@ pub(super) fn results(messages: &[PromptMessage]) -> String {
 
 fn result(name: &str, text: &str, is_error: bool) -> String {
     let name = code(name);
-    let text = text.trim();
+    let text = readable(text.trim());
     match (text.is_empty(), is_error) {
         (true, false) => format!("The tool `{name}` answered with an empty result."),
         (true, true) => format!("The tool `{name}` failed and did not say why."),
         (false, true) => format!("The tool `{name}` failed:\n\n{}", quoted(text)),
         (false, false) => format!("The tool `{name}` answered:\n\n{}", shown(text)),
+    }
+}
+
+/// The text without a last line of JSON: tools that answer for people and for programs say the same twice.
+fn readable(text: &str) -> &str {
+    match text.rsplit_once('\n') {
+        Some((before, last)) if last.starts_with('{') && serde_json::from_str::<Value>(last).is_ok() => {
+            before.trim_end()
+        }
+        _ => text,
     }
 }
 
