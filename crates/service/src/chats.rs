@@ -249,7 +249,6 @@ impl Service {
     pub async fn chat_list(
         &self,
         ctx: &OpContext,
-        archived: Option<bool>,
         limit: Option<i64>,
         after: Option<Uuid>,
     ) -> Result<Vec<Chat>> {
@@ -259,7 +258,7 @@ impl Service {
             return Err(Error::invalid_field("limit", format!("Use 1 to {CHATS_PAGE_MAX}.")));
         }
         let mut session = self.db().read().await?;
-        let records = chats::chat_list(&mut session, owner, archived, limit, after).await?;
+        let records = chats::chat_list(&mut session, owner, None, limit, after).await?;
         Ok(records.iter().map(ChatRecord::to_wire).collect())
     }
 

@@ -2,7 +2,8 @@
 //!
 //! One SQL text per query, in the common subset of SQLite and PostgreSQL. Functions take a [`Session`] (reads) or a [`Write`]
 //! (a transaction); whoever opens the transaction decides what belongs together. How to add an aggregate: a migration in both
-//! folders, a file here with a row type deriving `FromRow`, and its name in `tests/it/statements.rs`, which runs it on both engines.
+//! folders, a file here with a row type deriving `FromRow`, and a file of its own in `tests/it/`,
+//! whose tests run on both engines.
 
 #[macro_use]
 mod macros;

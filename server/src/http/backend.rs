@@ -160,7 +160,7 @@ impl Backend for ServiceBackend {
     }
 
     async fn chat_list(&self) -> UiResult<Vec<Chat>> {
-        self.service.chat_list(&self.ctx, Some(false), Some(CHATS_SHOWN), None).await.map_err(ui_error)
+        self.service.chat_list(&self.ctx, Some(CHATS_SHOWN), None).await.map_err(ui_error)
     }
 
     async fn chat_get(&self, id: Uuid) -> UiResult<Chat> {

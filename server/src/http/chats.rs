@@ -20,7 +20,6 @@ const MAX_WAIT_SECONDS: u64 = 120;
 
 #[derive(Deserialize)]
 pub(crate) struct ListQuery {
-    archived: Option<bool>,
     limit: Option<i64>,
     after: Option<String>,
 }
@@ -71,7 +70,7 @@ pub(crate) async fn list(
     Query(query): Query<ListQuery>,
 ) -> ApiResult<axum::Json<Vec<Chat>>> {
     let after = query.after.as_deref().map(|text| parse_id("after", text)).transpose()?;
-    Ok(axum::Json(state.service.chat_list(&ctx, query.archived, query.limit, after).await?))
+    Ok(axum::Json(state.service.chat_list(&ctx, query.limit, after).await?))
 }
 
 pub(crate) async fn create(

@@ -1,8 +1,14 @@
 //! Accounts, managed (behaviour 2 and 30).
 
-use crate::support::{OWNER_EMAIL, TestServer, over};
+use crate::support::{CHATS, OWNER_EMAIL, TestServer, over, text};
 use api::users::Role;
 use serde_json::{Value, json};
+use std::time::Duration;
+use testkit::{
+    fake_llm::{Call, FakeLlm, Reply},
+    fake_mcp::{FakeMcp, FakeTool, ToolAnswer},
+    wait::until,
+};
 
 const USERS: &str = "/api/v2/users";
 
@@ -138,4 +144,31 @@ async fn a_lost_role_counts_from_the_next_request() {
     admin.client.get(USERS).await.expect(200);
     server.owner().patch(&format!("{USERS}/{}", admin.id), &json!({"roles": ["member"]})).await.expect(200);
     admin.client.get(USERS).await.expect(403);
+}
+
+/// Behaviour 2: account changes reach running turns within five seconds.
+#[tokio::test]
+async fn the_turn_of_a_suspended_user_stops_and_calls_no_further_tool() {
+    let slow = FakeTool::of_text("note", "Notes")
+        .answering(|_| ToolAnswer::text("noted").after(Duration::from_millis(500)));
+    let fake = FakeMcp::start(vec![slow]).await;
+    // It would call the tool for ever.
+    let llm =
+        FakeLlm::scripted(|_| Reply::call(Call::new("c", "fake__note", &json!({"text": "again"})))).await;
+    let server = TestServer::start().await;
+    server.scripted_model(&llm, "sk-x").await;
+    server.register_fake("fake", &fake).await;
+    let person = server.user(Role::Member).await;
+    person.client.post(CHATS, &json!({"content": text("go")})).await.expect(201);
+    until("the second call", || async { (fake.effects().len() >= 2).then_some(()) }).await;
+    server
+        .owner()
+        .patch(&format!("{USERS}/{}", person.id), &json!({"status": "suspended"}))
+        .await
+        .expect(200);
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let calls = fake.effects().len();
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert_eq!(fake.effects().len(), calls, "no further call after five seconds");
+    assert!(calls < 8, "it stopped early: {calls}");
 }

@@ -5,7 +5,7 @@ use api::{
     chats::{ChatCreate, InputPart},
     users::{LoginRequest, Role, TokenCreate},
 };
-use service::Error;
+use service::{Error, RequestInfo};
 use testkit::both_engines;
 
 const HOUR: u64 = 3600;
@@ -63,7 +63,13 @@ both_engines! {
     async fn the_window_of_attempts_passes_and_a_success_forgets_them(db: TestDb) {
         let bench = Bench::new(db).await;
         bench.signed_in("ada", Role::Member).await;
-        let attempt = |password: &'static str| bench.service.session_login(&INFO, login("ada@example.org", password));
+        // Each from an address of its own: the account counts.
+        let from = std::sync::atomic::AtomicU32::new(0);
+        let attempt = async |password: &str| {
+            let from = from.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            let info = RequestInfo { address: format!("10.1.0.{from}"), ..info() };
+            bench.service.session_login(&info, login("ada@example.org", password)).await
+        };
         for _ in 0..9 {
             assert!(matches!(attempt("wrong password").await, Err(Error::BadCredentials)));
         }
@@ -77,6 +83,19 @@ both_engines! {
         assert!(attempt(PASSWORD).await.is_ok());
     }
 
+    /// Whoever guesses at others' accounts gets no new window by signing in to their own.
+    async fn an_own_login_gives_back_its_own_attempt_only(db: TestDb) {
+        let bench = Bench::new(db).await;
+        bench.signed_in("mallory", Role::Member).await;
+        let guess = |n: u32| login(&format!("victim{n}@example.org"), "wrong password");
+        for n in 0..9 {
+            assert!(matches!(bench.service.session_login(&info(), guess(n)).await, Err(Error::BadCredentials)));
+            bench.login("mallory@example.org").await;
+        }
+        assert!(matches!(bench.service.session_login(&info(), guess(9)).await, Err(Error::BadCredentials)));
+        assert!(matches!(bench.service.session_login(&info(), guess(10)).await, Err(Error::RateLimited { .. })));
+    }
+
     async fn attempts_are_counted_per_address_too(db: TestDb) {
         let bench = Bench::new(db).await;
         for n in 0..10 {
@@ -85,7 +104,7 @@ both_engines! {
         }
         let refused = bench.service.session_login(&info(), login("somebody@example.org", "wrong password")).await;
         assert!(matches!(refused, Err(Error::RateLimited { .. })));
-        let elsewhere = service::RequestInfo { address: "10.0.0.8".to_owned(), ..info() };
+        let elsewhere = RequestInfo { address: "10.0.0.8".to_owned(), ..info() };
         let refused = bench.service.session_login(&elsewhere, login("somebody@example.org", "wrong password")).await;
         assert!(matches!(refused, Err(Error::BadCredentials)));
     }
@@ -115,5 +134,3 @@ both_engines! {
         assert_eq!(bench.db.number("SELECT COUNT(*) FROM login_attempts").await, 0);
     }
 }
-
-static INFO: std::sync::LazyLock<service::RequestInfo> = std::sync::LazyLock::new(info);

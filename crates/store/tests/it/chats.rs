@@ -76,6 +76,24 @@ both_engines! {
         }
     }
 
+    async fn busy_chats_are_those_of_the_user_with_a_turn_under_way(db: TestDb) {
+        insert_chat(&db, ChatStatus::Running).await;
+        let owner = insert_user(&db, "ada").await.user.id;
+        let mut expected = Vec::new();
+        for status in ChatStatus::ALL {
+            let mut record = chat(owner, status);
+            record.last_error = (status == ChatStatus::Error).then(turn_error);
+            commit!(db, |write| chat_insert(write, &record));
+            if status.is_busy() {
+                expected.push(record.id);
+            }
+        }
+        let mut busy = read!(db, |session| chats_busy(session, owner));
+        busy.sort();
+        expected.sort();
+        assert_eq!(busy, expected);
+    }
+
     async fn what_people_set_is_written_and_nothing_else(db: TestDb) {
         let before = insert_chat(&db, ChatStatus::Running).await;
         let mut after = before.clone();

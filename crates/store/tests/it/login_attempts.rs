@@ -29,6 +29,21 @@ both_engines! {
         assert_eq!(commit!(db, |write| login_attempt_count(write, "b", START, WINDOW)).0, 2);
     }
 
+    async fn a_refund_gives_back_one_attempt_and_never_more(db: TestDb) {
+        for _ in 0..3 {
+            commit!(db, |write| login_attempt_count(write, "a", START, WINDOW));
+        }
+        commit!(db, |write| login_attempt_count(write, "b", START, WINDOW));
+        commit!(db, |write| login_attempt_refund(write, "a"));
+        assert_eq!(commit!(db, |write| login_attempt_count(write, "a", START, WINDOW)), (3, START));
+        for _ in 0..5 {
+            commit!(db, |write| login_attempt_refund(write, "b"));
+        }
+        assert_eq!(commit!(db, |write| login_attempt_count(write, "b", START, WINDOW)).0, 1, "never below nothing");
+        commit!(db, |write| login_attempt_refund(write, "unknown"));
+        assert_eq!(commit!(db, |write| login_attempt_count(write, "unknown", START, WINDOW)).0, 1);
+    }
+
     async fn old_windows_are_swept(db: TestDb) {
         commit!(db, |write| login_attempt_count(write, "old", START, WINDOW));
         commit!(db, |write| login_attempt_count(write, "new", START.plus_seconds(10), WINDOW));

@@ -173,4 +173,17 @@ both_engines! {
         assert!(matches!(error, store::StoreError::Migration(_)), "{error:?}");
         assert!(!error.is_retryable());
     }
+
+    /// A start that will be refused must write nothing (behaviour 26).
+    async fn a_connection_alone_leaves_the_schema_as_it_is(db: TestDb) {
+        let sql = "DELETE FROM _sqlx_migrations";
+        db.raw(sql).await.unwrap();
+        let again = store::Db::connect(db.config()).await.unwrap();
+        let mut session = again.read().await.unwrap();
+        store::clock::database_now(&mut session).await.unwrap();
+        drop(session);
+        assert_eq!(db.number("SELECT COUNT(*) FROM _sqlx_migrations").await, 0, "nothing was brought up");
+        assert!(again.migrate().await.is_err(), "the tables are there already");
+        again.close().await;
+    }
 }

@@ -100,6 +100,15 @@ both_engines! {
         assert_eq!(read!(db, |session| owners_count(session)), 2);
     }
 
+    async fn a_user_may_act_while_there_and_active(db: TestDb) {
+        let mut ada = insert_user(&db, "ada").await;
+        assert!(read!(db, |session| user_is_active(session, ada.user.id)));
+        assert!(!read!(db, |session| user_is_active(session, id())));
+        ada.user.status = UserStatus::Suspended;
+        commit!(db, |write| user_update(write, &ada));
+        assert!(!read!(db, |session| user_is_active(session, ada.user.id)));
+    }
+
     async fn a_deleted_account_takes_its_credentials_along(db: TestDb) {
         let ada = insert_user(&db, "ada").await;
         let own = credential(ada.user.id, CredentialKind::Session);
