@@ -1,0 +1,257 @@
+//! Turns: send, edit or go on, stop, wait (behaviour 18).
+
+use super::{MESSAGES_PAGE_MAX, auth_required, idempotency::request_hash, text_parts, user_message};
+use crate::{Error, OpContext, Result, Service};
+use api::{
+    Timestamp, Uuid, Validation,
+    chats::{AuthRequired, Chat, ChatStatus, MessageCreate, MessageEdit, MessageSent},
+    messages::{ChatMessage, MessageRole},
+};
+use domain::{
+    availability::{Selection, servers_after_message},
+    chat::{ChatEvent, ChatState, transition},
+    mcp_server::ServerRecord,
+};
+use std::time::Duration;
+use store::{
+    Write,
+    chats::{self, ChatRecord, LeaseChange, Transition},
+    messages::{self, PageRequest},
+};
+
+impl Service {
+    /// Appends a user message and starts a turn. Durable before the answer.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Invalid`], [`Error::Conflict`] while a turn is running.
+    pub async fn message_send(
+        &self,
+        ctx: &OpContext,
+        id: Uuid,
+        request: MessageCreate,
+        key: Option<&str>,
+    ) -> Result<MessageSent> {
+        let owner = ctx.require()?.user.id;
+        let hash = request_hash(&request, &id.to_string())?;
+        let mut wrong = Vec::new();
+        let content = text_parts(&request.content, &mut wrong);
+        self.check_model(ctx, request.model_config_id, &mut wrong).await?;
+        let mut write = self.db().write().await?;
+        let record = chats::chat_get_for_update(&mut write, owner, id).await?.ok_or(Error::NotFound)?;
+        // Under the row lock: of two equal requests at once the second finds what the first made.
+        if let Some(found) = self.replayed(&mut write, owner, key, &hash).await? {
+            drop(write);
+            return self.message_replay(ctx, &found).await;
+        }
+        let visible = self.visible_servers(ctx, &mut write).await?;
+        let selection = select(&visible, &record, request.mcp_server_ids.as_deref(), &mut wrong);
+        if !wrong.is_empty() {
+            return Err(Error::invalid(wrong));
+        }
+        let now = self.now();
+        let lease = self.deps().chatd.lease_on_send();
+        let record =
+            begin_turn(&mut write, record, Begin::Send, lease, request.model_config_id, selection.ids, now)
+                .await?;
+        let message = messages::message_insert(&mut write, user_message(&record, content, now)).await?;
+        if !self.remember(&mut write, owner, key, &hash, &message).await? {
+            return Err(Error::conflict(
+                "This Idempotency-Key was used for another chat at the same time. Use a new one.",
+            ));
+        }
+        write.commit().await?;
+        self.turn_announce(&record, &message);
+        Ok(sent(
+            message,
+            record.status,
+            selection.warnings,
+            auth_required(self, &visible, &record.mcp_server_ids),
+        ))
+    }
+
+    /// Edits a user message and reruns from there. Without content the same text runs again; after a failed turn that goes on where
+    /// the turn failed: what its tools have done stays, and nothing is done twice.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Invalid`], [`Error::Conflict`] while a turn is running.
+    pub async fn message_edit(
+        &self,
+        ctx: &OpContext,
+        id: Uuid,
+        message_id: i64,
+        request: MessageEdit,
+    ) -> Result<MessageSent> {
+        let owner = ctx.require()?.user.id;
+        let mut wrong = Vec::new();
+        let content = request.content.as_ref().map(|content| text_parts(content, &mut wrong));
+        self.check_model(ctx, request.model_config_id, &mut wrong).await?;
+        let mut write = self.db().write().await?;
+        let record = chats::chat_get_for_update(&mut write, owner, id).await?.ok_or(Error::NotFound)?;
+        let current = messages::message_get(&mut write, id, message_id).await?.ok_or(Error::NotFound)?;
+        if current.role != MessageRole::User {
+            wrong.push(Validation::new("message", "Only a message of yours can be edited."));
+        }
+        let visible = self.visible_servers(ctx, &mut write).await?;
+        let selection = select(&visible, &record, request.mcp_server_ids.as_deref(), &mut wrong);
+        if !wrong.is_empty() {
+            return Err(Error::invalid(wrong));
+        }
+        let now = self.now();
+        let retry = content.is_none() && record.status == ChatStatus::Error;
+        let (begin, hide_after) = if retry {
+            resume_point(&mut write, id, message_id).await?
+        } else {
+            (Begin::Edit, Some(message_id))
+        };
+        let lease = self.deps().chatd.lease_on_send();
+        let record =
+            begin_turn(&mut write, record, begin, lease, request.model_config_id, selection.ids, now).await?;
+        if let Some(after) = hide_after {
+            messages::messages_hide_after(&mut write, id, after).await?;
+        }
+        let message = match content {
+            Some(content) => messages::message_replace(&mut write, id, message_id, content)
+                .await?
+                .ok_or(Error::NotFound)?,
+            None => current,
+        };
+        write.commit().await?;
+        self.turn_announce(&record, &message);
+        Ok(sent(
+            message,
+            record.status,
+            selection.warnings,
+            auth_required(self, &visible, &record.mcp_server_ids),
+        ))
+    }
+
+    /// Stops the running turn; what has arrived stays. Pressing it too late is no mistake.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn chat_interrupt(&self, ctx: &OpContext, id: Uuid) -> Result<Chat> {
+        let owner = ctx.require()?.user.id;
+        // At once in this process; the row tells every other one.
+        let mut session = self.db().read().await?;
+        self.chat_own(ctx, &mut session, id).await?;
+        drop(session);
+        let mut write = self.db().write().await?;
+        let record = chats::chat_get_for_update(&mut write, owner, id).await?.ok_or(Error::NotFound)?;
+        let state = ChatState { status: record.status, archived: record.archived };
+        let next = transition(state, ChatEvent::Interrupt).map_err(|e| Error::conflict(e.to_string()))?;
+        let record = if next.status == record.status {
+            record
+        } else {
+            let step = Transition::to(next.status, self.now());
+            let moved = chats::chat_transition(&mut write, &record.fence(), &step).await?;
+            write.commit().await?;
+            moved.ok_or_else(|| Error::conflict("The chat changed meanwhile. Try again."))?
+        };
+        // Only for a turn that the row knows: a Stop that comes late must not hit the next one.
+        if record.status == ChatStatus::Interrupting {
+            self.deps().chatd.interrupt(id);
+        }
+        self.status_announce(&record);
+        Ok(record.to_wire())
+    }
+
+    /// Waits until the turn is over or `patience` has passed: every message from `first` on, and the chat as it is then.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn turn_wait(
+        &self,
+        ctx: &OpContext,
+        id: Uuid,
+        first: i64,
+        patience: Duration,
+    ) -> Result<(Vec<ChatMessage>, Chat)> {
+        self.deps().chatd.hub().wait_idle(self.db(), id, patience).await?;
+        let mut session = self.db().read().await?;
+        let chat = self.chat_own(ctx, &mut session, id).await?;
+        let page = PageRequest { before_id: None, after_id: Some(first - 1), limit: MESSAGES_PAGE_MAX };
+        let (messages, _) = messages::message_page(&mut session, id, page).await?;
+        Ok((messages, chat.to_wire()))
+    }
+}
+
+fn select(
+    visible: &[ServerRecord],
+    record: &ChatRecord,
+    requested: Option<&[Uuid]>,
+    wrong: &mut Vec<Validation>,
+) -> Selection {
+    servers_after_message(visible, &record.mcp_server_ids, requested).unwrap_or_else(|refused| {
+        wrong.extend(refused);
+        Selection::default()
+    })
+}
+
+/// How a turn begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Begin {
+    /// After a new message, or going on after a failure: the history only grows.
+    Send,
+    /// After a rewrite of the history: every reader starts anew.
+    Edit,
+}
+
+/// Where a failed turn of the message goes on: after its finished tools if they are the last thing that happened, without the torso
+/// of a broken answer; from the message itself otherwise. The second value is the message after which everything is hidden.
+async fn resume_point(write: &mut Write, chat: Uuid, message_id: i64) -> Result<(Begin, Option<i64>)> {
+    let page = PageRequest { before_id: None, after_id: Some(message_id), limit: MESSAGES_PAGE_MAX };
+    let (later, more) = messages::message_page(write, chat, page).await?;
+    let rewrite = (Begin::Edit, Some(message_id));
+    if more || later.iter().any(|message| message.role == MessageRole::User) {
+        return Ok(rewrite);
+    }
+    Ok(match later.last() {
+        None => (Begin::Send, None),
+        Some(last) if last.role == MessageRole::Tool => (Begin::Send, None),
+        Some(last) if last.interrupted => (Begin::Edit, Some(last.id - 1)),
+        Some(_) => rewrite,
+    })
+}
+
+/// Moves the chat to `running` under the row lock, with the model and servers of the message.
+async fn begin_turn(
+    write: &mut Write,
+    mut record: ChatRecord,
+    begin: Begin,
+    lease: LeaseChange,
+    model: Option<Uuid>,
+    servers: Vec<Uuid>,
+    now: Timestamp,
+) -> Result<ChatRecord> {
+    let state = ChatState { status: record.status, archived: record.archived };
+    let event = if begin == Begin::Edit { ChatEvent::Edit } else { ChatEvent::Send };
+    let next = transition(state, event).map_err(|e| Error::conflict(e.to_string()))?;
+    if model.is_some_and(|id| record.model_config_id != Some(id)) || servers != record.mcp_server_ids {
+        record.model_config_id = model.or(record.model_config_id);
+        record.mcp_server_ids = servers;
+        record.updated_at = now;
+        chats::chat_update_fields(write, &record).await?;
+    }
+    // The runner of this process starts under the lease taken here: one commit less in every turn.
+    let step = Transition::to(next.status, now).lease(lease);
+    let step = if begin == Begin::Edit { step.rewrite() } else { step.history() };
+    let moved = chats::chat_transition(write, &record.fence(), &step).await?;
+    moved.ok_or_else(|| Error::conflict("The chat changed meanwhile. Try again."))
+}
+
+pub(super) fn sent(
+    message: ChatMessage,
+    status: ChatStatus,
+    warnings: Vec<String>,
+    auth_required: Vec<AuthRequired>,
+) -> MessageSent {
+    MessageSent {
+        messages: vec![message.clone()],
+        message,
+        status,
+        queued: false,
+        queued_message: None,
+        warnings,
+        auth_required,
+    }
+}
