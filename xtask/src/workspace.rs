@@ -18,7 +18,10 @@ impl Workspace {
     /// # Errors
     /// When `cargo metadata` fails, which means a broken `Cargo.toml`.
     pub(crate) fn load() -> Result<Self> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        // cargo says at run time which checkout it runs; the one compiled in may be another's where two share a target folder.
+        let manifest =
+            std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+        let root = Path::new(&manifest)
             .parent()
             .context("xtask has no parent folder; it must lie inside the workspace")?;
         let metadata = MetadataCommand::new()
