@@ -80,6 +80,22 @@ pub struct McpServer {
     pub has_custom_headers: bool,
     pub has_signing_secret: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oauth2_client_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oauth2_auth_url: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oauth2_token_url: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oauth2_revocation_url: Option<String>,
+    /// One space-separated string.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oauth2_scopes: Option<String>,
+    /// Read-only: `manual`, `cimd` or `dcr`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oauth2_registration: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oauth2_issuer: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_key_header: Option<String>,
     pub user_headers: Vec<UserHeader>,
     pub tool_allow_list: Vec<String>,
@@ -213,4 +229,31 @@ pub struct ServerWrite {
     pub forward_coder_headers: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allowed_group_ids: Option<Vec<Uuid>>,
+}
+
+/// Body of `PUT …/{id}/user_headers` (behaviour 7): a value for every name the server asks for. Never returned.
+#[derive(Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct UserHeaderValues {
+    pub values: BTreeMap<String, String>,
+}
+
+impl std::fmt::Debug for UserHeaderValues {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("UserHeaderValues").field("names", &self.values.keys().collect::<Vec<_>>()).finish()
+    }
+}
+
+/// One user's connection to a server, as admins and auditors see it (behaviour 4, `connections`).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ServerConnection {
+    pub user_id: Uuid,
+    pub username: String,
+    pub auth_status: AuthStatus,
+    #[serde(default)]
+    pub auth_status_reason: String,
+    /// When the user connected, or entered the values last.
+    pub since: Timestamp,
+    /// Empty while nothing went wrong.
+    pub last_error: String,
 }

@@ -97,7 +97,7 @@ both_engines! {
             ("chats", "client_type", vec!["ui", "api"]),
             ("messages", "role", texts(&roles, MessageRole::as_str)),
             ("audit_log", "outcome", vec!["ok", "denied", "failed"]),
-            ("encryption_keys", "state", vec!["active", "retired", "revoked"]),
+            ("encryption_keys", "state", vec!["introduced", "active", "retired", "revoked"]),
         ] {
             for value in &values {
                 let sql = format!("UPDATE {table} SET {column} = '{value}'");
