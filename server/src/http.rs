@@ -11,6 +11,7 @@ mod forms;
 mod headers;
 mod health;
 mod models;
+pub mod openapi;
 mod request_id;
 mod router;
 mod servers;
