@@ -5,9 +5,12 @@
 mod chats;
 mod crash;
 mod csrf;
+mod description;
+mod fuzz;
 mod limits;
 mod matrix;
 mod models;
+mod openapi;
 mod pages;
 mod process;
 mod provider_faults;
