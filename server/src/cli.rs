@@ -3,7 +3,7 @@
 use crate::config::Settings;
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
-use std::{net::SocketAddr, path::PathBuf};
+use std::{io::Write as _, net::SocketAddr, path::PathBuf};
 use tokio_util::sync::CancellationToken;
 
 #[derive(Debug, Parser)]
@@ -21,6 +21,8 @@ enum Command {
     Serve(ServeArgs),
     /// Run the sample MCP server: search_docs, create_ticket, slow_count.
     SampleMcp(SampleArgs),
+    /// Print the OpenAPI description of this build's API.
+    Openapi,
 }
 
 #[derive(Debug, Args)]
@@ -50,8 +52,14 @@ impl Cli {
             None => crate::serve(self.settings.load()?, false).await,
             Some(Command::Serve(args)) => crate::serve(self.settings.load()?, args.demo).await,
             Some(Command::SampleMcp(args)) => sample_mcp(args).await,
+            Some(Command::Openapi) => print_description(),
         }
     }
+}
+
+fn print_description() -> anyhow::Result<()> {
+    let text = crate::http::openapi::published().text.as_bytes();
+    std::io::stdout().write_all(text).context("cannot write the description to standard output")
 }
 
 async fn sample_mcp(args: SampleArgs) -> anyhow::Result<()> {

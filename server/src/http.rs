@@ -12,6 +12,7 @@ mod forms;
 mod headers;
 mod health;
 mod models;
+pub mod openapi;
 mod request_id;
 mod router;
 mod servers;

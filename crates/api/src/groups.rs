@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 /// Who made a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum GroupSource {
     /// An admin; admins manage its members.
@@ -16,6 +17,7 @@ pub enum GroupSource {
 
 /// A group and its members.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Group {
     pub id: Uuid,
     /// Unique without regard to case.
@@ -30,6 +32,7 @@ pub struct Group {
 
 /// A user in a group.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct GroupMember {
     pub id: Uuid,
     pub username: String,
@@ -38,6 +41,7 @@ pub struct GroupMember {
 
 /// `POST /api/v2/groups`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct GroupCreate {
     pub name: String,
@@ -47,6 +51,7 @@ pub struct GroupCreate {
 
 /// `PATCH /api/v2/groups/{id}`: omitted keeps.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct GroupUpdate {
     #[serde(skip_serializing_if = "Option::is_none")]
