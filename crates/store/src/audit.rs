@@ -127,16 +127,19 @@ pub async fn audit_list(
     let from = filter.from.map_or(i64::MIN, |from| from.0);
     // Bounds of `at` are always there, so that the engines walk its index backwards whatever else is asked.
     let last = filter.to.map_or(i64::MAX, |to| to.0.saturating_sub(1));
-    let (after_at, after_id) = after.map_or((last, None), |(at, id)| (at.0, Some(id)));
+    let (last, after_id) = match after {
+        Some((at, id)) if at.0 <= last => (at.0, Some(id)),
+        _ => (last, None),
+    };
     let (actor_id, actor_name) = match &filter.actor {
         None => (None, None),
         Some(ActorFilter::Id(id)) => (Some(*id), None),
-        Some(ActorFilter::Name(name)) => (None, Some(name)),
+        Some(ActorFilter::Name(name)) => (None, Some(name.as_str())),
     };
     let (action, prefix) = match &filter.action {
         None => (None, None),
-        Some(ActionFilter::Exact(action)) => (Some(action), None),
-        Some(ActionFilter::Prefix(prefix)) => (None, Some(prefix)),
+        Some(ActionFilter::Exact(action)) => (Some(action.as_str()), None),
+        Some(ActionFilter::Prefix(prefix)) => (None, Some(prefix.as_str())),
     };
     let sql = sqlx::AssertSqlSafe(format!(
         "SELECT {COLUMNS} FROM audit_log WHERE at >= $1 AND at <= $2 AND ($3 IS NULL OR at < $2 OR id < $3) \
@@ -149,7 +152,7 @@ pub async fn audit_list(
         AuditRow,
         sql,
         Micros(from),
-        Micros(after_at.min(last)),
+        Micros(last),
         after_id,
         actor_id,
         actor_name,

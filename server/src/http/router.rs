@@ -1,7 +1,7 @@
 //! Every route in one place.
 
 use super::{
-    auth, body::MAX_JSON, chats, cookies::SessionCookie, csrf, error::ApiError, forms, headers, health,
+    audit, auth, body::MAX_JSON, chats, cookies::SessionCookie, csrf, error::ApiError, forms, headers, health,
     models, request_id, servers, stream, stream::StreamCounter, ui, users,
 };
 use crate::assets;
@@ -140,6 +140,10 @@ fn v2_api() -> Router<AppState> {
         .route("/models/{id}", patch(models::model_update).delete(models::model_delete))
 }
 
+fn audit_api() -> Router<AppState> {
+    Router::new().route("/audit", get(audit::list))
+}
+
 /// A panic costs one request, never the process (threats 102); the hook has written it to the log.
 fn panicked(_: Box<dyn std::any::Any + Send + 'static>) -> Response {
     ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong on the server. Try again.")
@@ -153,7 +157,7 @@ pub fn router(state: AppState) -> Router {
     let api = Router::new()
         .merge(servers_api())
         .merge(chats_api())
-        .nest("/api/v2", v2_api())
+        .nest("/api/v2", v2_api().merge(audit_api()))
         .route("/api/{*rest}", any(unknown_route))
         .layer(map_response(envelope));
     let pages = Router::new()
