@@ -137,6 +137,7 @@ impl Service {
         if own && change.status == UserStatus::Suspended {
             return Err(Error::invalid_field("status", "You cannot suspend your own account."));
         }
+        let changed = change.changed.iter().map(|field| changed_field(field, &current.user, &change)).collect();
         let password_hash = match change.password {
             Some(password) => Some(self.0.passwords.hash(password).await?),
             None => None,
@@ -155,7 +156,6 @@ impl Service {
             return Err(refuse_owner_change(ctx));
         }
         let was_owner = record.user.is_owner() && record.user.status == UserStatus::Active;
-        let changed = change.changed.iter().map(|field| changed_field(field, &record.user, &change)).collect();
         let ends_sessions = password_hash.is_some() || change.status == UserStatus::Suspended;
         record.user.email = change.email;
         record.user.username = change.username;

@@ -140,8 +140,9 @@ both_engines! {
             bench.pass(1);
             bench.service.user_update(&owner, &ada.id.to_string(), change).await.unwrap();
         }
-        let page = bench.service.audit_list(&owner, &AuditQuery { action: "user.update".to_owned(), ..AuditQuery::default() });
-        let changed: Vec<Vec<String>> = page.await.unwrap().entries.into_iter().rev().map(|entry| entry.changed_fields).collect();
+        let updates = AuditQuery { action: "user.update".to_owned(), ..AuditQuery::default() };
+        let entries = bench.service.audit_list(&owner, &updates).await.unwrap().entries;
+        let changed: Vec<Vec<String>> = entries.into_iter().rev().map(|entry| entry.changed_fields).collect();
         assert_eq!(changed, [
             vec!["roles=member -> admin,auditor"],
             vec!["email", "status=active -> suspended"],
