@@ -6,6 +6,7 @@
 use crate::error::UiError;
 use api::{
     Uuid,
+    audit::{AuditPage, AuditQuery},
     chats::{
         Chat, ChatCreate, ChatCreated, ChatUpdate, MessageCreate, MessageEdit, MessagePage, MessageSent,
     },
@@ -54,6 +55,9 @@ pub trait Backend: Send + Sync + 'static {
     async fn model_create(&self, create: ModelCreate) -> UiResult<Model>;
     async fn model_update(&self, id: Uuid, update: ModelUpdate) -> UiResult<Model>;
     async fn model_delete(&self, id: Uuid) -> UiResult<()>;
+
+    /// A page of the audit log, newest first.
+    async fn audit_list(&self, query: AuditQuery) -> UiResult<AuditPage>;
 
     async fn user_list(&self) -> UiResult<Vec<User>>;
     async fn user_create(&self, create: UserCreate) -> UiResult<User>;

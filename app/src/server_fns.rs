@@ -4,6 +4,7 @@
 //! same-origin check. While a page renders on the server they are plain calls, so rights are checked by the use cases alone.
 
 pub mod account;
+pub mod audit;
 pub mod chats;
 pub mod models;
 pub mod servers;

@@ -11,6 +11,9 @@ use std::{
 use store::DbConfig;
 use url::Url;
 
+/// A century: more is a slip of the finger.
+const AUDIT_DAYS_MAX: u32 = 36_500;
+
 /// As given: every field optional. A flag wins over the environment, that over the file, that over the default.
 #[derive(Debug, Clone, Default, Args, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -61,6 +64,9 @@ pub struct Settings {
     /// Its base URL. Default https://api.openai.com/v1.
     #[arg(long, global = true, env = "PATCHBAY_OPENAI_BASE_URL")]
     pub openai_base_url: Option<String>,
+    /// Days that audit entries are kept. Default 0: for ever.
+    #[arg(long, global = true, env = "PATCHBAY_AUDIT_RETENTION_DAYS")]
+    pub audit_retention_days: Option<u32>,
     /// Log filter, e.g. info or patchbay=debug.
     #[arg(long, global = true, env = "PATCHBAY_LOG")]
     pub log: Option<String>,
@@ -83,6 +89,8 @@ pub struct Config {
     pub egress_allow: egress::AllowList,
     pub trusted_proxies: Vec<IpAddr>,
     pub openai: Option<OpenAiFromEnvironment>,
+    /// 0: for ever.
+    pub audit_retention_days: u32,
     pub log: String,
     pub log_json: bool,
 }
@@ -120,6 +128,7 @@ impl Settings {
             trusted_proxies,
             openai_api_key,
             openai_base_url,
+            audit_retention_days,
             log,
             log_format,
         )
@@ -193,6 +202,10 @@ impl Settings {
                 api_key: key.filter(|key| !key.trim().is_empty()).map(SecretString::from),
             }),
         };
+        let audit_retention_days = self.audit_retention_days.unwrap_or(0);
+        if audit_retention_days > AUDIT_DAYS_MAX {
+            bail!("PATCHBAY_AUDIT_RETENTION_DAYS takes 0 (for ever) to {AUDIT_DAYS_MAX}, not {audit_retention_days}");
+        }
         let log_json = match self.log_format.as_deref() {
             None | Some("text") => false,
             Some("json") => true,
@@ -213,6 +226,7 @@ impl Settings {
             egress_allow,
             trusted_proxies,
             openai,
+            audit_retention_days,
             log,
             log_json,
         })
@@ -291,6 +305,7 @@ mod tests {
         assert_eq!(config.listen.to_string(), "127.0.0.1:3000");
         assert!(config.access_url.is_none());
         assert_eq!(config.log, "info");
+        assert_eq!(config.audit_retention_days, 0);
     }
 
     #[test]
@@ -307,6 +322,8 @@ mod tests {
             ("egress_allow = \"nonsense\"", "PATCHBAY_EGRESS_ALLOW"),
             ("trusted_proxies = \"proxy\"", "PATCHBAY_TRUSTED_PROXIES"),
             ("log_format = \"xml\"", "PATCHBAY_LOG_FORMAT"),
+            ("audit_retention_days = 40000", "PATCHBAY_AUDIT_RETENTION_DAYS"),
+            ("audit_retention_days = -1", "audit_retention_days"),
             ("colour = \"red\"", "colour"),
         ] {
             let error = load(toml).expect_err(toml);

@@ -1,5 +1,6 @@
 //! The admin panel.
 
+pub mod audit;
 pub mod models;
 pub mod servers;
 pub mod users;

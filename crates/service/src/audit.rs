@@ -24,6 +24,12 @@ impl<'a> Act<'a> {
         }
     }
 
+    /// Something that has no row, or whose row is not known.
+    pub(crate) fn on_any(action: &'static str, resource_type: &'static str) -> Act<'static> {
+        let (resource_id, changed_fields) = (String::new(), Vec::new());
+        Act { action, resource_type, resource_id, resource_name: "", changed_fields }
+    }
+
     pub(crate) fn fields(mut self, fields: Vec<String>) -> Self {
         self.changed_fields = fields;
         self

@@ -4,6 +4,7 @@
 //! here holds everywhere. Each takes an [`OpContext`]: who asks, from where.
 
 mod audit;
+mod audit_log;
 mod chats;
 mod context;
 mod egress_settings;
@@ -17,6 +18,7 @@ mod mcp_servers;
 mod models;
 mod passwords;
 mod providers;
+mod refusals;
 mod secrets;
 mod sessions;
 mod setup;
@@ -30,6 +32,7 @@ pub use follow::RenderedEvent;
 pub use keys::{KeyStartError, keyring_register, keyring_verify, keys_known};
 pub use markdown::render_markdown;
 pub use mcp_servers::{AuthTypesError, Revocation, auth_types_verify};
+pub use refusals::Refusals;
 pub use sessions::{SESSION_ABSOLUTE_SECONDS, TOKEN_BYTES};
 pub use setup::SetupToken;
 pub use sources::Sources;
@@ -66,14 +69,19 @@ pub(crate) struct Inner {
     pub(crate) deps: Deps,
     pub(crate) passwords: Passwords,
     pub(crate) checks: mcp_check::CheckLimiter,
+    pub(crate) refusals: Refusals,
+    pub(crate) exports: Arc<tokio::sync::Semaphore>,
 }
 
 impl Service {
     pub fn new(deps: Deps) -> Self {
+        let refusals = Refusals::new(deps.db.clone(), deps.clock.clone(), deps.entropy.clone());
         Self(Arc::new(Inner {
             deps,
             passwords: Passwords::new(),
             checks: mcp_check::CheckLimiter::default(),
+            refusals,
+            exports: Arc::new(tokio::sync::Semaphore::new(audit_log::EXPORTS)),
         }))
     }
 
@@ -91,6 +99,11 @@ impl Service {
 
     pub(crate) fn new_id(&self) -> api::Uuid {
         domain::clock::new_id(&*self.0.deps.clock, &*self.0.deps.entropy)
+    }
+
+    /// Takes note of refused attempts, for [`RequestInfo::refusals`].
+    pub fn refusals(&self) -> Refusals {
+        self.0.refusals.clone()
     }
 
     /// The public address of this deployment.

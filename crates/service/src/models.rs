@@ -108,7 +108,9 @@ impl Service {
         ctx.authorize(Action::ModelsWrite)?;
         let mut write = self.db().write().await?;
         let mut record = models::model_get(&mut write, id).await?.ok_or(Error::NotFound)?;
-        let draft = rules::validate_model_update(&draft_of(&record), &request).map_err(Error::invalid)?;
+        let before = draft_of(&record);
+        let draft = rules::validate_model_update(&before, &request).map_err(Error::invalid)?;
+        let changed = rules::changed_model_fields(&before, &draft);
         if draft.is_default && !record.is_default {
             models::model_default_clear(&mut write).await?;
         }
@@ -120,7 +122,8 @@ impl Service {
         record.is_default = draft.is_default;
         record.updated_at = self.now();
         models::model_update(&mut write, &record).await.map_err(conflict)?;
-        self.audit(&mut write, ctx, Act::on("model.update", "model", id, &record.display_name)).await?;
+        let act = Act::on("model.update", "model", id, &record.display_name).fields(changed);
+        self.audit(&mut write, ctx, act).await?;
         write.commit().await?;
         Ok(to_wire(&record, true))
     }

@@ -38,6 +38,17 @@ fn to_wire(record: &ProviderRecord) -> Provider {
     }
 }
 
+fn key_field(field: &str, word: Option<&str>) -> String {
+    match (field, word) {
+        ("api_key", Some(word)) => format!("api_key {word}"),
+        (field, _) => field.to_owned(),
+    }
+}
+
+fn key_set(record: &ProviderRecord) -> Vec<String> {
+    if record.api_key.is_set() { vec![key_field("api_key", Some("set"))] } else { Vec::new() }
+}
+
 fn name_conflict(error: StoreError) -> Error {
     if error.is_conflict_on("name") {
         Error::conflict_field("name", "Another provider has this name.")
@@ -105,7 +116,8 @@ impl Service {
         };
         let mut write = self.db().write().await?;
         providers::provider_insert(&mut write, &record).await.map_err(name_conflict)?;
-        self.audit(&mut write, ctx, Act::on("provider.create", "provider", id, &record.name)).await?;
+        let act = Act::on("provider.create", "provider", id, &record.name).fields(key_set(&record));
+        self.audit(&mut write, ctx, act).await?;
         write.commit().await?;
         Ok(to_wire(&record))
     }
@@ -143,7 +155,8 @@ impl Service {
             updated_at: now,
         };
         providers::provider_insert(&mut write, &record).await.map_err(name_conflict)?;
-        self.audit(&mut write, &ctx, Act::on("provider.create", "provider", id, name)).await?;
+        let act = Act::on("provider.create", "provider", id, name).fields(key_set(&record));
+        self.audit(&mut write, &ctx, act).await?;
         if provider_type == ProviderType::Demo {
             let first = !store::models::model_list(&mut write).await?.iter().any(|model| model.is_default);
             let model = ModelRecord {
@@ -186,13 +199,15 @@ impl Service {
         if change.base_url != record.base_url {
             self.base_url_check(&change.base_url)?;
         }
+        // The key goes into the log only as what happened to it (behaviour 27).
+        let word = change.api_key.audit_word(record.api_key.is_set());
+        let changed = change.changed.iter().map(|field| key_field(field, word)).collect();
         record.api_key = self.seal_provider_key(id, record.api_key, change.api_key)?;
         record.name = change.name;
         record.base_url = change.base_url;
         record.enabled = change.enabled;
         record.updated_at = self.now();
         providers::provider_update(&mut write, &record).await.map_err(name_conflict)?;
-        let changed = change.changed.iter().map(|field| (*field).to_owned()).collect();
         self.audit(&mut write, ctx, Act::on("provider.update", "provider", id, &record.name).fields(changed))
             .await?;
         write.commit().await?;

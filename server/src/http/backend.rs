@@ -3,6 +3,7 @@
 use super::{error::ApiError, ui::kind_of};
 use api::{
     Uuid,
+    audit::{AuditPage, AuditQuery},
     chats::{
         Chat, ChatCreate, ChatCreated, ChatUpdate, MessageCreate, MessageEdit, MessagePage, MessageSent,
     },
@@ -117,6 +118,10 @@ impl Backend for ServiceBackend {
 
     async fn model_delete(&self, id: Uuid) -> UiResult<()> {
         self.service.model_delete(&self.ctx, id).await.map_err(ui_error)
+    }
+
+    async fn audit_list(&self, query: AuditQuery) -> UiResult<AuditPage> {
+        self.service.audit_list(&self.ctx, &query).await.map_err(ui_error)
     }
 
     async fn user_list(&self) -> UiResult<Vec<User>> {

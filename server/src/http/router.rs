@@ -1,7 +1,7 @@
 //! Every route in one place.
 
 use super::{
-    auth, body::MAX_JSON, chats, connections, cookies::SessionCookie, csrf, error::ApiError, forms, headers, health,
+    audit, auth, body::MAX_JSON, chats, connections, cookies::SessionCookie, csrf, error::ApiError, forms, headers, health,
     models, openapi, request_id, servers, stream, stream::StreamCounter, ui, users,
 };
 use crate::assets;
@@ -154,6 +154,7 @@ fn api() -> OpenApiRouter<AppState> {
         .merge(chats_api())
         .merge(users_api())
         .merge(models_api())
+        .routes(routes!(audit::list))
         .routes(routes!(health::build_info))
         .routes(routes!(openapi::document))
         .routes(routes!(openapi::page))
@@ -176,6 +177,7 @@ fn aliases() -> Router<AppState> {
         .route("/api/experimental/mcp/servers/", get(servers::list).post(servers::create))
         .route("/api/experimental/chats/", get(chats::list).post(chats::create))
 }
+
 
 /// A panic costs one request, never the process (threats 102); the hook has written it to the log.
 fn panicked(_: Box<dyn std::any::Any + Send + 'static>) -> Response {

@@ -212,6 +212,7 @@ async fn every_page_has_a_nonce_of_its_own_and_no_inline_script_without_it() {
         &format!("/admin/servers/{id}"),
         "/admin/models",
         "/admin/users",
+        "/admin/audit",
     ] {
         for _ in 0..2 {
             let page = server.owner().get(path).await.expect(200);
@@ -291,6 +292,7 @@ async fn hostile_text_is_never_markup() {
         &format!("/admin/servers/{id}"),
         "/admin/models",
         "/admin/users",
+        "/admin/audit",
         &format!("/chats/{}", made["id"].as_str().unwrap()),
         hostile_path,
         "/setup?token=%22%3E%3Cscript%3Ealert(1)%3C/script%3E",
@@ -358,6 +360,7 @@ async fn pages_of_the_panel_are_for_those_who_may() {
         ("/admin/servers/new".to_owned(), 403, 403),
         ("/admin/models".to_owned(), 403, 200),
         ("/admin/users".to_owned(), 403, 403),
+        ("/admin/audit".to_owned(), 403, 200),
         ("/account".to_owned(), 200, 200),
     ] {
         let seen = member.get(&path).await;

@@ -34,6 +34,20 @@ impl Action {
         Self::AuditRead,
         Self::EgressAllowWrite,
     ];
+
+    /// The action and the resource type of a refused attempt in the audit log.
+    pub fn audit_words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::ServersWrite => ("server.write", "mcp_server"),
+            Self::ServersReadAll => ("server.read", "mcp_server"),
+            Self::ModelsWrite => ("model.write", "model"),
+            Self::ModelsReadAll => ("model.read", "model"),
+            Self::UsersManage => ("user.manage", "user"),
+            Self::OwnersManage => ("user.manage_owner", "user"),
+            Self::AuditRead => ("audit.read", "audit_log"),
+            Self::EgressAllowWrite => ("settings.write", "settings"),
+        }
+    }
 }
 
 /// Whether one of the roles allows it: the widest right counts.

@@ -24,6 +24,7 @@ pub(crate) fn info() -> RequestInfo {
         address: "10.0.0.7".to_owned(),
         user_agent: "agent/1".to_owned(),
         request_id: "req-1".to_owned(),
+        ..RequestInfo::default()
     }
 }
 
@@ -91,7 +92,8 @@ impl Bench {
     /// Who a request with this token comes from.
     pub(crate) async fn context(&self, token: &str) -> Option<OpContext> {
         let caller: Option<Caller> = self.service.authenticate(token).await.unwrap();
-        caller.map(|caller| OpContext { caller: Some(caller), request: info() })
+        let request = RequestInfo { refusals: self.service.refusals(), ..info() };
+        caller.map(|caller| OpContext { caller: Some(caller), request })
     }
 
     pub(crate) fn pass(&self, seconds: u64) {
