@@ -7,6 +7,7 @@ use crate::{
     pages::{
         account::AccountPage,
         admin::{
+            keys::KeysPage,
             models::ModelsPage,
             servers::{editor::EditServerPage, editor::NewServerPage, list::ServersPage},
             users::UsersPage,
@@ -49,6 +50,7 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/admin/servers/new") view=|| view! { <RequireAdmin><NewServerPage/></RequireAdmin> } ssr=SsrMode::Async/>
                     <Route path=path!("/admin/servers/:id") view=|| view! { <RequireReader><EditServerPage/></RequireReader> } ssr=SsrMode::Async/>
                     <Route path=path!("/admin/models") view=|| view! { <RequireReader><ModelsPage/></RequireReader> } ssr=SsrMode::Async/>
+                    <Route path=path!("/admin/keys") view=|| view! { <RequireReader><KeysPage/></RequireReader> } ssr=SsrMode::Async/>
                     <Route path=path!("/admin/users") view=|| view! { <RequireAdmin><UsersPage/></RequireAdmin> } ssr=SsrMode::Async/>
                     <Route path=path!("/*any") view=NotFoundPage ssr=SsrMode::Async/>
                 </ParentRoute>

@@ -10,6 +10,7 @@ use api::{
         Chat, ChatCreate, ChatCreated, ChatUpdate, MessageCreate, MessageEdit, MessagePage, MessageSent,
     },
     check::CheckReport,
+    keys::KeyStatus,
     models::{Model, ModelCreate, ModelUpdate, Provider, ProviderCreate, ProviderUpdate},
     servers::{McpServer, ServerWrite},
     users::{
@@ -54,6 +55,9 @@ pub trait Backend: Send + Sync + 'static {
     async fn model_create(&self, create: ModelCreate) -> UiResult<Model>;
     async fn model_update(&self, id: Uuid, update: ModelUpdate) -> UiResult<Model>;
     async fn model_delete(&self, id: Uuid) -> UiResult<()>;
+
+    /// Encryption keys: ids, states and use.
+    async fn key_list(&self) -> UiResult<Vec<KeyStatus>>;
 
     async fn user_list(&self) -> UiResult<Vec<User>>;
     async fn user_create(&self, create: UserCreate) -> UiResult<User>;

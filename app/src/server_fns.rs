@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod chats;
+pub mod keys;
 pub mod models;
 pub mod servers;
 pub mod users;

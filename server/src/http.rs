@@ -10,6 +10,7 @@ mod error;
 mod forms;
 mod headers;
 mod health;
+mod keys;
 mod models;
 mod request_id;
 mod router;

@@ -110,6 +110,7 @@ pub async fn serve(mut config: Config, with_demo: bool) -> anyhow::Result<()> {
     stop.cancel();
     let _ = connections.await;
     let _ = sweeper.await;
+    running.follower.stop().await;
     running.db.close().await;
     Ok(())
 }

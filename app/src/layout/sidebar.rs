@@ -69,6 +69,7 @@ fn PanelLinks() -> impl IntoView {
         <NavLink href="/admin/servers" glyph=Glyph::Server label="Servers"/>
         <NavLink href="/admin/models" glyph=Glyph::Chip label="Models"/>
         {viewer_is_admin().then(|| view! { <NavLink href="/admin/users" glyph=Glyph::Users label="Users"/> })}
+        <NavLink href="/admin/keys" glyph=Glyph::Key label="Keys"/>
     }
 }
 

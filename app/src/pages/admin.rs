@@ -1,5 +1,6 @@
 //! The admin panel.
 
+pub mod keys;
 pub mod models;
 pub mod servers;
 pub mod users;

@@ -1,5 +1,7 @@
 //! Servers: list, read, create, change, remove (behaviour 3 to 6).
 
+mod readable;
+
 use crate::{
     Error, OpContext, Result, Service,
     audit::Act,
@@ -12,8 +14,9 @@ use api::{
 use domain::{
     SecretChange, UrlPolicy,
     accounts::Action,
-    mcp_server::{self, Viewer, etag, to_wire},
+    mcp_server::{self, Viewer, etag},
 };
+use readable::wire_of;
 use secrecy::SecretString;
 use std::{
     collections::BTreeMap,
@@ -21,17 +24,18 @@ use std::{
 };
 use store::{
     SealedColumn, StoreError,
+    changes::{ChangeKind, change_note},
     mcp_servers::{self, StoredServer},
 };
 
 pub(crate) const TABLE: &str = "mcp_servers";
 
 pub(crate) fn api_key_place(row: Uuid) -> Place {
-    Place { table: TABLE, column: "api_key_value", row }
+    Place { table: TABLE, column: "api_key_value", row, owner: None }
 }
 
 pub(crate) fn custom_headers_place(row: Uuid) -> Place {
-    Place { table: TABLE, column: "custom_headers", row }
+    Place { table: TABLE, column: "custom_headers", row, owner: None }
 }
 
 fn slug_conflict(error: StoreError) -> Error {
@@ -75,7 +79,7 @@ impl Service {
             None => 0,
         };
         let page = stored.iter().skip(start).take(limit.unwrap_or(usize::MAX));
-        Ok(page.map(|s| to_wire(&s.record, viewer)).collect())
+        Ok(page.map(|s| wire_of(&self.deps().keyring, s, viewer)).collect())
     }
 
     /// One server, and its ETag.
@@ -85,7 +89,7 @@ impl Service {
     pub async fn server_get(&self, ctx: &OpContext, id: Uuid) -> Result<(McpServer, String)> {
         ctx.require()?;
         let stored = self.server_visible(ctx, id).await?;
-        Ok((to_wire(&stored.record, Self::viewer(ctx)), etag(&stored.record)))
+        Ok((wire_of(&self.deps().keyring, &stored, Self::viewer(ctx)), etag(&stored.record)))
     }
 
     pub(crate) async fn server_visible(&self, ctx: &OpContext, id: Uuid) -> Result<StoredServer> {
@@ -144,8 +148,9 @@ impl Service {
         let mut write = self.db().write().await?;
         mcp_servers::server_insert(&mut write, &stored).await.map_err(slug_conflict)?;
         self.audit(&mut write, ctx, Act::on("server.create", "mcp_server", id, &stored.record.slug)).await?;
+        change_note(&mut write, ChangeKind::Servers, &id.to_string()).await?;
         write.commit().await?;
-        let mut wire = to_wire(&stored.record, Self::viewer(ctx));
+        let mut wire = wire_of(&self.deps().keyring, &stored, Self::viewer(ctx));
         if !draft.cleared.fields.is_empty() {
             wire.credentials_cleared = Some(draft.cleared);
         }
@@ -180,6 +185,7 @@ impl Service {
                 mcp_servers::server_insert(&mut write, &stored).await?;
             }
         }
+        change_note(&mut write, ChangeKind::Servers, "").await?;
         write.commit().await?;
         Ok(())
     }
@@ -223,10 +229,11 @@ impl Service {
         mcp_servers::server_update(&mut write, &stored).await.map_err(slug_conflict)?;
         let act = Act::on("server.update", "mcp_server", id, &stored.record.slug).fields(changed);
         self.audit(&mut write, ctx, act).await?;
+        change_note(&mut write, ChangeKind::Servers, &id.to_string()).await?;
         write.commit().await?;
         // Also on edits that keep the credential: a remembered timeout ends with any edit (behaviour 13).
         self.deps().mcp.close_server(id);
-        let mut wire = to_wire(&stored.record, Self::viewer(ctx));
+        let mut wire = wire_of(&self.deps().keyring, &stored, Self::viewer(ctx));
         wire.credentials_cleared = Some(change.cleared);
         Ok((wire, etag(&stored.record)))
     }
@@ -242,6 +249,7 @@ impl Service {
         check_match(if_match, &etag(&stored.record))?;
         mcp_servers::server_delete(&mut write, id).await?;
         self.audit(&mut write, ctx, Act::on("server.delete", "mcp_server", id, &stored.record.slug)).await?;
+        change_note(&mut write, ChangeKind::Servers, &id.to_string()).await?;
         write.commit().await?;
         self.deps().mcp.close_server(id);
         Ok(())

@@ -13,6 +13,7 @@ use domain::{SecretChange, accounts::Action, models as rules};
 use secrecy::SecretString;
 use store::{
     SealedColumn, StoreError,
+    changes::{ChangeKind, change_note},
     models::ModelRecord,
     providers::{self, ProviderRecord},
 };
@@ -22,7 +23,7 @@ const DEMO_CONTEXT_TOKENS: i64 = 128_000;
 const DEMO_OUTPUT_TOKENS: i64 = 32_000;
 
 pub(crate) fn api_key_place(row: Uuid) -> Place {
-    Place { table: "llm_providers", column: "api_key", row }
+    Place { table: "llm_providers", column: "api_key", row, owner: None }
 }
 
 fn to_wire(record: &ProviderRecord) -> Provider {
@@ -106,6 +107,7 @@ impl Service {
         let mut write = self.db().write().await?;
         providers::provider_insert(&mut write, &record).await.map_err(name_conflict)?;
         self.audit(&mut write, ctx, Act::on("provider.create", "provider", id, &record.name)).await?;
+        change_note(&mut write, ChangeKind::Models, &id.to_string()).await?;
         write.commit().await?;
         Ok(to_wire(&record))
     }
@@ -163,6 +165,7 @@ impl Service {
             self.audit(&mut write, &ctx, Act::on("model.create", "model", model.id, &model.display_name))
                 .await?;
         }
+        change_note(&mut write, ChangeKind::Models, &id.to_string()).await?;
         write.commit().await?;
         Ok(())
     }
@@ -180,7 +183,7 @@ impl Service {
     ) -> Result<Provider> {
         ctx.authorize(Action::ModelsWrite)?;
         let mut write = self.db().write().await?;
-        let mut record = providers::provider_get(&mut write, id).await?.ok_or(Error::NotFound)?;
+        let mut record = providers::provider_get_for_update(&mut write, id).await?.ok_or(Error::NotFound)?;
         let change = rules::validate_provider_update(&to_wire(&record), &request, &self.url_policy())
             .map_err(Error::invalid)?;
         if change.base_url != record.base_url {
@@ -195,6 +198,7 @@ impl Service {
         let changed = change.changed.iter().map(|field| (*field).to_owned()).collect();
         self.audit(&mut write, ctx, Act::on("provider.update", "provider", id, &record.name).fields(changed))
             .await?;
+        change_note(&mut write, ChangeKind::Models, &id.to_string()).await?;
         write.commit().await?;
         Ok(to_wire(&record))
     }
@@ -209,6 +213,7 @@ impl Service {
         let record = providers::provider_get(&mut write, id).await?.ok_or(Error::NotFound)?;
         providers::provider_delete(&mut write, id).await?;
         self.audit(&mut write, ctx, Act::on("provider.delete", "provider", id, &record.name)).await?;
+        change_note(&mut write, ChangeKind::Models, &id.to_string()).await?;
         write.commit().await?;
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! The audit log (behaviour 27): written in the transaction of the action, never a secret in it.
 
-use crate::{Micros, Result, Write};
+use crate::{Micros, Result, Session, Write};
 use api::{Timestamp, Uuid};
 use sqlx::types::Json;
 
@@ -52,4 +52,22 @@ pub async fn audit_append(write: &mut Write, entry: &AuditEntry) -> Result<()> {
         Json(&entry.changed_fields),
     )
     .map(|_| ())
+}
+
+/// Whether an action on a resource was logged at or after `since`: for entries that must not flood the log.
+///
+/// # Errors
+/// [`crate::StoreError::Unavailable`].
+pub async fn audit_logged_since(
+    session: &mut Session,
+    action: &str,
+    resource_type: &str,
+    resource_id: &str,
+    since: Timestamp,
+) -> Result<bool> {
+    let sql = "SELECT CAST(1 AS BIGINT) FROM audit_log \
+               WHERE resource_type = $2 AND resource_id = $3 AND at >= $4 AND action = $1 LIMIT 1";
+    let row: Option<(i64,)> =
+        fetch_optional!(session, (i64,), sql, action, resource_type, resource_id, Micros::from(since))?;
+    Ok(row.is_some())
 }

@@ -7,6 +7,7 @@ use api::{
         Chat, ChatCreate, ChatCreated, ChatUpdate, MessageCreate, MessageEdit, MessagePage, MessageSent,
     },
     check::CheckReport,
+    keys::KeyStatus,
     models::{Model, ModelCreate, ModelUpdate, Provider, ProviderCreate, ProviderUpdate},
     servers::{McpServer, ServerWrite},
     users::{
@@ -117,6 +118,10 @@ impl Backend for ServiceBackend {
 
     async fn model_delete(&self, id: Uuid) -> UiResult<()> {
         self.service.model_delete(&self.ctx, id).await.map_err(ui_error)
+    }
+
+    async fn key_list(&self) -> UiResult<Vec<KeyStatus>> {
+        self.service.key_list(&self.ctx).await.map_err(ui_error)
     }
 
     async fn user_list(&self) -> UiResult<Vec<User>> {

@@ -2,7 +2,7 @@
 
 use super::{
     auth, body::MAX_JSON, chats, cookies::SessionCookie, csrf, error::ApiError, forms, headers, health,
-    models, request_id, servers, stream, stream::StreamCounter, ui, users,
+    keys, models, request_id, servers, stream, stream::StreamCounter, ui, users,
 };
 use crate::assets;
 use axum::{
@@ -33,6 +33,8 @@ pub struct AppState {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) draining: Arc<AtomicBool>,
     pub(crate) streams: StreamCounter,
+    /// False while another replica writes with an encryption key that this one lacks.
+    pub(crate) keys_readable: Arc<AtomicBool>,
 }
 
 impl AppState {
@@ -52,6 +54,7 @@ impl AppState {
             entropy,
             draining,
             streams: StreamCounter::default(),
+            keys_readable: Arc::new(AtomicBool::new(true)),
             service,
         }
     }
@@ -140,6 +143,10 @@ fn v2_api() -> Router<AppState> {
         .route("/models/{id}", patch(models::model_update).delete(models::model_delete))
 }
 
+fn keys_api() -> Router<AppState> {
+    Router::new().route("/api/v2/keys", get(keys::list))
+}
+
 /// A panic costs one request, never the process (threats 102); the hook has written it to the log.
 fn panicked(_: Box<dyn std::any::Any + Send + 'static>) -> Response {
     ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong on the server. Try again.")
@@ -153,6 +160,7 @@ pub fn router(state: AppState) -> Router {
     let api = Router::new()
         .merge(servers_api())
         .merge(chats_api())
+        .merge(keys_api())
         .nest("/api/v2", v2_api())
         .route("/api/{*rest}", any(unknown_route))
         .layer(map_response(envelope));

@@ -51,6 +51,7 @@ fn table() -> Vec<Row> {
         row("POST", "/api/v2/models".into(), [400, 400, 403, 403, 401]),
         row("PATCH", format!("/api/v2/models/{ID}"), [404, 404, 403, 403, 401]),
         row("DELETE", format!("/api/v2/models/{ID}"), [404, 404, 403, 403, 401]),
+        row("GET", "/api/v2/keys".into(), [200, 200, 200, 403, 401]),
         row("GET", "/api/v2/no-such-thing".into(), [404, 404, 404, 404, 404]),
         row("GET", "/healthz".into(), [200, 200, 200, 200, 200]),
         row("GET", "/readyz".into(), [200, 200, 200, 200, 200]),
