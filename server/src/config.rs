@@ -4,13 +4,13 @@ mod effective;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+pub(crate) use effective::{Origin, Setting};
 use secrecy::SecretString;
 use serde::Deserialize;
 use std::{
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
 };
-pub(crate) use effective::{Origin, Setting};
 use store::DbConfig;
 use url::Url;
 

@@ -58,20 +58,20 @@ pub(crate) fn entry_of(
     act: Act<'_>,
     outcome: &'static str,
 ) -> AuditEntry {
-        AuditEntry {
-            id,
-            at,
-            actor_id: ctx.caller.as_ref().map(|caller| caller.user.id),
-            actor_name: ctx.caller.as_ref().map(|caller| caller.user.username.clone()).unwrap_or_default(),
-            credential_id: ctx.caller.as_ref().map(|caller| caller.credential_id),
-            address: ctx.request.address.clone(),
-            user_agent: ctx.request.user_agent.clone(),
-            request_id: ctx.request.request_id.clone(),
-            action: act.action,
-            resource_type: act.resource_type,
-            resource_id: act.resource_id,
-            resource_name: act.resource_name.to_owned(),
-            outcome,
-            changed_fields: act.changed_fields,
-        }
+    AuditEntry {
+        id,
+        at,
+        actor_id: ctx.caller.as_ref().map(|caller| caller.user.id),
+        actor_name: ctx.caller.as_ref().map(|caller| caller.user.username.clone()).unwrap_or_default(),
+        credential_id: ctx.caller.as_ref().map(|caller| caller.credential_id),
+        address: ctx.request.address.clone(),
+        user_agent: ctx.request.user_agent.clone(),
+        request_id: ctx.request.request_id.clone(),
+        action: act.action,
+        resource_type: act.resource_type,
+        resource_id: act.resource_id,
+        resource_name: act.resource_name.to_owned(),
+        outcome,
+        changed_fields: act.changed_fields,
+    }
 }

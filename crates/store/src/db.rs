@@ -1,8 +1,6 @@
 //! Opening the database.
 
-use crate::{
-    Result, Session, StoreError, Write, schema::migrations_applied, session::Inner,
-};
+use crate::{Result, Session, StoreError, Write, schema::migrations_applied, session::Inner};
 use sqlx::{
     ConnectOptions, PgPool, SqlitePool,
     postgres::{PgConnectOptions, PgPoolOptions},
@@ -159,9 +157,7 @@ impl Db {
             )));
         }
         let missing = migrator.iter().filter(|migration| !applied.contains(&migration.version));
-        Ok(missing
-            .map(|migration| format!("{:04} {}", migration.version, migration.description))
-            .collect())
+        Ok(missing.map(|migration| format!("{:04} {}", migration.version, migration.description)).collect())
     }
 
     /// A connection for reads.

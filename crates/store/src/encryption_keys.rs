@@ -67,8 +67,7 @@ pub async fn encryption_keys_lock(write: &mut Write) -> Result<()> {
 /// # Errors
 /// A conflict when it is known already.
 pub async fn encryption_key_insert(write: &mut Write, id: &str, canary: &[u8], at: Timestamp) -> Result<()> {
-    let sql =
-        "INSERT INTO encryption_keys (id, state, canary, created_at) VALUES ($1, 'introduced', $2, $3)";
+    let sql = "INSERT INTO encryption_keys (id, state, canary, created_at) VALUES ($1, 'introduced', $2, $3)";
     execute!(write, sql, id, canary, Micros::from(at)).map(|_| ())
 }
 

@@ -75,7 +75,11 @@ async fn database(config: &Config) -> anyhow::Result<(Option<Db>, String)> {
     let words = if pending.is_empty() {
         format!("{}, schema up to date", db.engine_name())
     } else {
-        format!("{}, the next start or `patchbay migrate` will apply {}", db.engine_name(), pending.join(", "))
+        format!(
+            "{}, the next start or `patchbay migrate` will apply {}",
+            db.engine_name(),
+            pending.join(", ")
+        )
     };
     Ok((Some(db), words))
 }

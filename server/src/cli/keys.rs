@@ -1,11 +1,7 @@
 //! `patchbay keys` (behaviour 26): beside a running server, on the same database.
 
 use super::database::{keys_of, open_existing};
-use crate::{
-    config::Config,
-    keys::keyring_configured,
-    serve::announce,
-};
+use crate::{config::Config, keys::keyring_configured, serve::announce};
 use anyhow::{Context as _, bail};
 use api::keys::KeyStatus;
 use clap::Subcommand;
@@ -77,7 +73,9 @@ async fn status(config: &Config, db: &Db, json: bool) -> anyhow::Result<()> {
         }
     }
     if keys.iter().any(KeyStatus::is_lost) {
-        announce("Values need a key that is not configured here. Configure it, or give them up with `patchbay keys purge`.");
+        announce(
+            "Values need a key that is not configured here. Configure it, or give them up with `patchbay keys purge`.",
+        );
     }
     Ok(())
 }
@@ -118,7 +116,9 @@ async fn rotate(config: &Config, db: &Db) -> anyhow::Result<()> {
 async fn revoke(config: &Config, db: &Db, id: &str) -> anyhow::Result<()> {
     let id: KeyId = id.parse().with_context(|| format!("{id} is no key id"))?;
     service::key_revoke(&keys_of(config, db)?, &context("revoke"), &id).await?;
-    announce(&format!("Key {id} is revoked. Remove it from PATCHBAY_ENCRYPTION_KEYS: no start with it from now on."));
+    announce(&format!(
+        "Key {id} is revoked. Remove it from PATCHBAY_ENCRYPTION_KEYS: no start with it from now on."
+    ));
     Ok(())
 }
 

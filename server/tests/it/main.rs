@@ -5,6 +5,7 @@
 mod chats;
 mod crash;
 mod csrf;
+mod keys;
 mod limits;
 mod matrix;
 mod models;

@@ -71,9 +71,7 @@ fn KeyRow(key_status: KeyStatus) -> impl IntoView {
         Some(KeyState::Retired) => {
             (Tone::Neutral, Glyph::Lock, "Retired", "Nothing needs it; it still reads.")
         }
-        Some(KeyState::Revoked) => {
-            (Tone::Danger, Glyph::Cross, "Revoked", "Given up; no start with it.")
-        }
+        Some(KeyState::Revoked) => (Tone::Danger, Glyph::Cross, "Revoked", "Given up; no start with it."),
         None => (Tone::Danger, Glyph::Question, "Unknown", "Values name it, but it is not registered."),
     };
     let usage = key
@@ -115,16 +113,17 @@ fn KeyRow(key_status: KeyStatus) -> impl IntoView {
 #[component]
 fn HowToRotate() -> impl IntoView {
     view! {
-        <section class="table-block" aria-labelledby="rotate-title">
-            <h2 id="rotate-title">"Change the key"</h2>
-            <p>"Keys live in the operator's configuration, so they are changed on the server's command line while Patchbay runs."</p>
-            <ol class="notice-list">
-                <li>"Make a key and put it in front of the old one in PATCHBAY_ENCRYPTION_KEYS. Restart every replica, one by one."</li>
-                <li>"When the new key is active here, move every stored secret to it:"</li>
-            </ol>
-            <CodeBlock text="patchbay keys rotate" label="Command to rotate keys"/>
-            <p>"The old key is then retired. Keep it as long as you keep backups that need it. To give it up for good, revoke it and remove it from the configuration:"</p>
-            <CodeBlock text="patchbay keys revoke KEY_ID" label="Command to revoke a key"/>
+        <section class="section" aria-labelledby="rotate-title">
+            <div class="section-head">
+                <h2 id="rotate-title">"Change the key"</h2>
+                <p>"Keys live in the operator's configuration, so they are changed on the server's command line, while Patchbay runs."</p>
+            </div>
+            <div class="section-body table-block">
+                <p>"First make a key, put it in front of the old one in PATCHBAY_ENCRYPTION_KEYS, and restart every replica, one by one. When the new key is active here, move every stored secret to it:"</p>
+                <CodeBlock text="patchbay keys rotate" label="Command to rotate keys"/>
+                <p>"The old key is then retired. Keep it as long as you keep backups that need it. To give it up for good, revoke it and remove it from the configuration:"</p>
+                <CodeBlock text="patchbay keys revoke KEY_ID" label="Command to revoke a key"/>
+            </div>
         </section>
     }
 }

@@ -53,8 +53,7 @@ pub async fn keys_purge(keys: &Keys, ctx: &OpContext) -> Result<PurgePlan, KeysE
     for id in &plan.keys {
         let mut fields = Vec::new();
         for used in plan.values.iter().filter(|used| used.key_id.as_deref() == Some(id)) {
-            let gone =
-                encryption_keys::sealed_values_purge(&mut write, &used.field, id, keys.now()).await?;
+            let gone = encryption_keys::sealed_values_purge(&mut write, &used.field, id, keys.now()).await?;
             fields.push(format!("{}: {gone} values cleared", used.field.name()));
         }
         for state in [KeyState::Introduced, KeyState::Active] {

@@ -5,10 +5,7 @@
 //! active key that it has. A process that starts meanwhile takes the same lock, and is refused when it could not read what others
 //! write. So there is no moment at which a value is written that a running process cannot open.
 
-use super::{
-    KeyStartError, Keys, act_on,
-    verify::unknown_keys,
-};
+use super::{KeyStartError, Keys, act_on, verify::unknown_keys};
 use crate::OpContext;
 use api::{Uuid, keys::KeyState};
 use dbcrypt::KeyId;

@@ -179,7 +179,12 @@ impl Rotation {
         match keyring.open(&binding, &sealed) {
             Ok(secret) => Ok(Some(keyring.seal(&binding, &secret)?)),
             Err(error) => {
-                tracing::error!(place = field.name(), row, error = &error as &dyn std::error::Error, "value not rotated");
+                tracing::error!(
+                    place = field.name(),
+                    row,
+                    error = &error as &dyn std::error::Error,
+                    "value not rotated"
+                );
                 self.done.failed.push(OpenFailure {
                     table: field.table.to_owned(),
                     column: field.column.to_owned(),

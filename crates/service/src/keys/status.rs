@@ -23,7 +23,10 @@ impl Service {
 ///
 /// # Errors
 /// [`KeysError::Store`].
-pub async fn keys_status(db: &Db, keyring: Option<&Keyring>) -> std::result::Result<Vec<KeyStatus>, KeysError> {
+pub async fn keys_status(
+    db: &Db,
+    keyring: Option<&Keyring>,
+) -> std::result::Result<Vec<KeyStatus>, KeysError> {
     let mut session = db.read().await?;
     Ok(status_of(&mut session, keyring, false).await?)
 }

@@ -21,7 +21,9 @@ pub enum KeyStartError {
         "key {0} does not open the canary stored for it: it is not the key this database was written with; nothing was written"
     )]
     Wrong(String),
-    #[error("{0} holds values without a key id, which Patchbay never writes; restore a backup; nothing was written")]
+    #[error(
+        "{0} holds values without a key id, which Patchbay never writes; restore a backup; nothing was written"
+    )]
     Unkeyed(String),
     #[error(
         "the database knows encryption keys, but none is configured and there is no key file. Restore the key file or set \

@@ -7,9 +7,7 @@ use domain::clock::{Clock, Entropy, ManualClock, SeededEntropy};
 use egress::{Egress, EgressConfig};
 use mcpclient::{ClientConfig, McpClients};
 pub(crate) use patchbay_service as service;
-use service::{
-    Caller, ChangeFollower, Deps, Keys, OpContext, Replica, RequestInfo, Service, Sources,
-};
+use service::{Caller, ChangeFollower, Deps, Keys, OpContext, Replica, RequestInfo, Service, Sources};
 use std::{sync::Arc, time::Duration};
 use testkit::TestDb;
 

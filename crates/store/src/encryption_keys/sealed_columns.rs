@@ -29,9 +29,7 @@ const fn of_server(column: &'static str, key_column: &'static str) -> SealedFiel
         column,
         key_column,
         owner_column: None,
-        given_up: Some(
-            "updated_at = $2, version = version + 1, credential_version = credential_version + 1",
-        ),
+        given_up: Some("updated_at = $2, version = version + 1, credential_version = credential_version + 1"),
     }
 }
 

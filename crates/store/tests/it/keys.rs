@@ -4,9 +4,7 @@ use crate::support::{
     START, assert_conflict, commit, id, insert_user, provider, read, refused, sealed, server, store,
 };
 use api::{Uuid, keys::KeyState};
-use store::{
-    encryption_keys::*, mcp_servers::server_insert, providers::provider_insert, replicas::*,
-};
+use store::{encryption_keys::*, mcp_servers::server_insert, providers::provider_insert, replicas::*};
 use testkit::{TestDb, both_engines};
 
 const ONE: &str = "1111111111111111";

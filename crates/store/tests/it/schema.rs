@@ -12,7 +12,10 @@ use api::{
 };
 use store::{
     changes::{ChangeKind, change_note},
-    chats::chat_insert, credentials::*, mcp_servers::server_insert, messages::message_insert,
+    chats::chat_insert,
+    credentials::*,
+    mcp_servers::server_insert,
+    messages::message_insert,
     models::model_insert,
 };
 use testkit::{TestDb, both_engines};

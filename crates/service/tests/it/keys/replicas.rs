@@ -1,6 +1,6 @@
 //! The two phases of a new key: all read before any writes (threats 77).
 
-use super::{NEW, OLD, all, insert, joined, key, keys, open, provider, service, sorted, states};
+use super::{NEW, OLD, actions, all, id, insert, joined, key, keys, open, provider, service, sorted, states};
 use service::{KeyStartError, OpContext, Replica};
 use std::{
     sync::{
@@ -12,7 +12,7 @@ use std::{
 use testkit::{TestDb, both_engines};
 
 async fn refused(db: &TestDb, bytes: &[u8]) -> KeyStartError {
-    let joined = Replica::join(keys(db, bytes), super::id(), &OpContext::default()).await;
+    let joined = Replica::join(keys(db, bytes), id(), &OpContext::default()).await;
     joined.err().expect("the start is refused")
 }
 
@@ -58,7 +58,7 @@ both_engines! {
         assert_eq!(both.keyring.primary(), &key(NEW));
         let active = vec![(key(OLD).to_string(), "active"), (key(NEW).to_string(), "active")];
         assert_eq!(states(&db).await, sorted(active));
-        assert_eq!(super::actions(&db).await, ["keys.created", "keys.created"]);
+        assert_eq!(actions(&db).await, ["keys.created", "keys.created"]);
     }
 
     async fn a_new_key_waits_until_every_replica_can_read_it(db: TestDb) {

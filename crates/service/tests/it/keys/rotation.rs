@@ -1,6 +1,8 @@
 //! Rotation, revocation, purge.
 
-use super::{NEW, OLD, actions, all, insert, joined, key, keys, open, provider, seal, service, sorted, states};
+use super::{
+    NEW, OLD, actions, all, insert, joined, key, keys, open, provider, ring, seal, service, sorted, states,
+};
 use dbcrypt::Keyring;
 use service::{
     KeyStartError, KeysError, OpContext, Rotation, key_revoke, keyring_verify, keys_purge, keys_purge_plan,
@@ -26,7 +28,7 @@ async fn on_another_key(db: &TestDb, byte: u8) -> i64 {
 
 /// Writes and reads until `stop`; the number of reads.
 async fn work(db: TestDb, keyring: Arc<Keyring>, stop: Arc<AtomicBool>, turn: Arc<AtomicUsize>) -> usize {
-    let mut reads = 0;
+    let mut reads = 0_usize;
     while !stop.load(Ordering::SeqCst) {
         for record in all(&db).await {
             assert!(open(&keyring, &record).is_ok(), "no read fails");
@@ -34,7 +36,8 @@ async fn work(db: TestDb, keyring: Arc<Keyring>, stop: Arc<AtomicBool>, turn: Ar
             if turn.fetch_add(1, Ordering::SeqCst).is_multiple_of(17) {
                 // As the use case does: read under a lock, kept or sealed anew, written back.
                 let mut write = db.write().await.unwrap();
-                let mut own = store::providers::provider_get_for_update(&mut write, record.id).await.unwrap().unwrap();
+                let mut own =
+                    store::providers::provider_get_for_update(&mut write, record.id).await.unwrap().unwrap();
                 if reads.is_multiple_of(2) {
                     own.api_key = seal(&keyring, own.id, "written meanwhile");
                 }
@@ -69,7 +72,7 @@ both_engines! {
         let expected = vec![(key(OLD).to_string(), "retired"), (key(NEW).to_string(), "active")];
         assert_eq!(states(&db).await, sorted(expected));
         for record in all(&db).await {
-            assert!(open(&super::ring(&[NEW]), &record).is_ok(), "the new key is enough");
+            assert!(open(&ring(&[NEW]), &record).is_ok(), "the new key is enough");
         }
         assert_eq!(actions(&db).await.iter().filter(|action| *action == "keys.rotated").count(), 1);
         // Again: nothing to do, nothing to say.
@@ -99,7 +102,7 @@ both_engines! {
         for bytes in [&[NEW][..], &[9, NEW][..]] {
             let error = rotate(&db, bytes).await.unwrap_err();
             assert!(matches!(error, KeysError::Start(KeyStartError::Missing(_))), "{error:?}");
-            assert!(keyring_verify(db.db(), &super::ring(bytes)).await.is_err());
+            assert!(keyring_verify(db.db(), &ring(bytes)).await.is_err());
         }
         assert_eq!((states(&db).await, actions(&db).await, all(&db).await[0].api_key.clone()), before);
     }
@@ -143,7 +146,7 @@ both_engines! {
         assert_eq!(actions(&db).await.iter().filter(|action| *action == "keys.revoked").count(), 1, "once");
         let refused = keyring_verify(db.db(), &both.keyring).await.unwrap_err();
         assert!(matches!(refused, KeyStartError::Revoked(id) if id == key(OLD).as_str()));
-        keyring_verify(db.db(), &super::ring(&[NEW])).await.unwrap();
+        keyring_verify(db.db(), &ring(&[NEW])).await.unwrap();
     }
 
     async fn a_purge_gives_up_the_values_of_lost_keys_only_and_lets_the_system_start(db: TestDb) {
@@ -172,7 +175,7 @@ both_engines! {
     async fn the_status_tells_states_replicas_and_values(db: TestDb) {
         let (server, _replica) = joined(&db, &[OLD]).await;
         insert(&db, &provider(&server.keyring, "secret")).await;
-        let told = keys_status(db.db(), Some(&super::ring(&[NEW, OLD]))).await.unwrap();
+        let told = keys_status(db.db(), Some(&ring(&[NEW, OLD]))).await.unwrap();
         let brief: Vec<_> = told
             .iter()
             .map(|key| (key.id.as_str(), key.state.map(api::keys::KeyState::as_str), key.configured, key.writes, key.values()))
