@@ -8,6 +8,7 @@ use crate::{
         account::AccountPage,
         admin::{
             audit::AuditPage,
+            keys::KeysPage,
             models::ModelsPage,
             servers::{editor::EditServerPage, editor::NewServerPage, list::ServersPage},
             users::UsersPage,
@@ -50,6 +51,7 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/admin/servers/new") view=|| view! { <RequireAdmin><NewServerPage/></RequireAdmin> } ssr=SsrMode::Async/>
                     <Route path=path!("/admin/servers/:id") view=|| view! { <RequireReader><EditServerPage/></RequireReader> } ssr=SsrMode::Async/>
                     <Route path=path!("/admin/models") view=|| view! { <RequireReader><ModelsPage/></RequireReader> } ssr=SsrMode::Async/>
+                    <Route path=path!("/admin/keys") view=|| view! { <RequireReader><KeysPage/></RequireReader> } ssr=SsrMode::Async/>
                     <Route path=path!("/admin/users") view=|| view! { <RequireAdmin><UsersPage/></RequireAdmin> } ssr=SsrMode::Async/>
                     <Route path=path!("/admin/audit") view=|| view! { <RequireReader><AuditPage/></RequireReader> } ssr=SsrMode::Async/>
                     <Route path=path!("/*any") view=NotFoundPage ssr=SsrMode::Async/>

@@ -11,6 +11,7 @@ use api::{
         Chat, ChatCreate, ChatCreated, ChatUpdate, MessageCreate, MessageEdit, MessagePage, MessageSent,
     },
     check::CheckReport,
+    keys::KeyStatus,
     models::{Model, ModelCreate, ModelUpdate, Provider, ProviderCreate, ProviderUpdate},
     servers::{McpServer, ServerWrite},
     users::{
@@ -58,6 +59,8 @@ pub trait Backend: Send + Sync + 'static {
 
     /// A page of the audit log, newest first.
     async fn audit_list(&self, query: AuditQuery) -> UiResult<AuditPage>;
+    /// Encryption keys: ids, states and use.
+    async fn key_list(&self) -> UiResult<Vec<KeyStatus>>;
 
     async fn user_list(&self) -> UiResult<Vec<User>>;
     async fn user_create(&self, create: UserCreate) -> UiResult<User>;

@@ -6,6 +6,7 @@
 pub mod account;
 pub mod audit;
 pub mod chats;
+pub mod keys;
 pub mod models;
 pub mod servers;
 pub mod users;

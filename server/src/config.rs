@@ -1,7 +1,10 @@
 //! Settings: environment, flags and a TOML file with the same names (behaviour 30).
 
+mod effective;
+
 use anyhow::{Context as _, bail};
 use clap::Args;
+pub(crate) use effective::{Origin, Setting};
 use secrecy::SecretString;
 use serde::Deserialize;
 use std::{
@@ -139,17 +142,17 @@ impl Settings {
     /// # Errors
     /// One sentence naming the setting.
     pub fn load(self) -> anyhow::Result<Config> {
-        let settings = match &self.config {
-            Some(path) => {
-                let text = std::fs::read_to_string(path)
-                    .with_context(|| format!("cannot read the configuration file {}", path.display()))?;
-                let file: Settings = toml::from_str(&text)
-                    .with_context(|| format!("the configuration file {} is not valid", path.display()))?;
-                self.over(file)
-            }
-            None => self,
-        };
-        settings.check()
+        let file = self.file()?;
+        self.over(file).check()
+    }
+
+    /// What the file says; nothing without one.
+    fn file(&self) -> anyhow::Result<Settings> {
+        let Some(path) = &self.config else { return Ok(Settings::default()) };
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read the configuration file {}", path.display()))?;
+        toml::from_str(&text)
+            .with_context(|| format!("the configuration file {} is not valid", path.display()))
     }
 
     fn check(self) -> anyhow::Result<Config> {

@@ -12,6 +12,7 @@ mod error;
 mod forms;
 mod headers;
 mod health;
+mod keys;
 mod models;
 pub mod openapi;
 mod request_id;

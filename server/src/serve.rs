@@ -110,6 +110,7 @@ pub async fn serve(mut config: Config, with_demo: bool) -> anyhow::Result<()> {
     stop.cancel();
     let _ = connections.await;
     let _ = sweeper.await;
+    running.follower.stop().await;
     if let Err(error) = running.service.audit_flush().await {
         tracing::warn!(error = &error as &dyn std::error::Error, "refused attempts are missing in the audit log");
     }

@@ -8,6 +8,7 @@ pub mod chats;
 pub mod check;
 pub mod error;
 pub mod groups;
+pub mod keys;
 pub mod messages;
 pub mod models;
 pub mod servers;

@@ -5,6 +5,7 @@
 
 mod audit;
 mod audit_log;
+mod change_follower;
 mod chats;
 mod context;
 mod egress_settings;
@@ -26,10 +27,14 @@ mod sources;
 mod tokens;
 mod users;
 
+pub use change_follower::ChangeFollower;
 pub use context::{Caller, OpContext, RequestInfo};
 pub use error::{Error, Result};
 pub use follow::RenderedEvent;
-pub use keys::{KeyStartError, keyring_register, keyring_verify, keys_known};
+pub use keys::{
+    KeyStartError, Keys, KeysError, PurgePlan, Replica, Rotated, Rotation, key_revoke, keyring_verify,
+    keys_known, keys_purge, keys_purge_plan, keys_status,
+};
 pub use markdown::render_markdown;
 pub use mcp_servers::{AuthTypesError, Revocation, auth_types_verify};
 pub use refusals::Refusals;

@@ -1,7 +1,7 @@
 //! What nobody asks for: expired rows go.
 
 use crate::{OpContext, Result, Service, audit::Act};
-use store::{audit, chats, credentials, login_attempts};
+use store::{audit, changes, chats, credentials, login_attempts, replicas};
 
 /// Sign-in windows older than this are of no use, seconds.
 const ATTEMPTS_KEPT_SECONDS: i64 = 3600;
@@ -16,7 +16,7 @@ const AUDIT_BATCH: i64 = 5_000;
 const AUDIT_BATCHES: usize = 40;
 
 impl Service {
-    /// Removes expired credentials and old sign-in counters; the caller runs it every few minutes.
+    /// Removes expired credentials, old sign-in counters and what followers have long seen; the caller runs it every few minutes.
     ///
     /// # Errors
     /// [`crate::Error::Unavailable`].
@@ -26,6 +26,8 @@ impl Service {
         credentials::credentials_sweep(&mut write, now).await?;
         login_attempts::login_attempts_sweep(&mut write, now.plus_seconds(-ATTEMPTS_KEPT_SECONDS)).await?;
         chats::idempotency_prune(&mut write, now.plus_seconds(-IDEMPOTENCY_KEPT_SECONDS)).await?;
+        changes::changes_sweep(&mut write).await?;
+        replicas::replicas_sweep(&mut write).await?;
         write.commit().await?;
         self.0.refusals.flush(false).await
     }

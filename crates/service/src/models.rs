@@ -11,6 +11,7 @@ use domain::{
 };
 use store::{
     StoreError,
+    changes::{ChangeKind, change_note},
     models::{self, ModelRecord},
 };
 
@@ -96,6 +97,7 @@ impl Service {
         }
         models::model_insert(&mut write, &record).await.map_err(conflict)?;
         self.audit(&mut write, ctx, Act::on("model.create", "model", id, &record.display_name)).await?;
+        change_note(&mut write, ChangeKind::Models, &id.to_string()).await?;
         write.commit().await?;
         Ok(to_wire(&record, true))
     }
@@ -124,6 +126,7 @@ impl Service {
         models::model_update(&mut write, &record).await.map_err(conflict)?;
         let act = Act::on("model.update", "model", id, &record.display_name).fields(changed);
         self.audit(&mut write, ctx, act).await?;
+        change_note(&mut write, ChangeKind::Models, &id.to_string()).await?;
         write.commit().await?;
         Ok(to_wire(&record, true))
     }
@@ -138,6 +141,7 @@ impl Service {
         let record = models::model_get(&mut write, id).await?.ok_or(Error::NotFound)?;
         models::model_delete(&mut write, id).await?;
         self.audit(&mut write, ctx, Act::on("model.delete", "model", id, &record.display_name)).await?;
+        change_note(&mut write, ChangeKind::Models, &id.to_string()).await?;
         write.commit().await?;
         Ok(())
     }

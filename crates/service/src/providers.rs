@@ -13,6 +13,7 @@ use domain::{SecretChange, accounts::Action, models as rules};
 use secrecy::SecretString;
 use store::{
     SealedColumn, StoreError,
+    changes::{ChangeKind, change_note},
     models::ModelRecord,
     providers::{self, ProviderRecord},
 };
@@ -118,6 +119,7 @@ impl Service {
         providers::provider_insert(&mut write, &record).await.map_err(name_conflict)?;
         let act = Act::on("provider.create", "provider", id, &record.name).fields(key_set(&record));
         self.audit(&mut write, ctx, act).await?;
+        change_note(&mut write, ChangeKind::Models, &id.to_string()).await?;
         write.commit().await?;
         Ok(to_wire(&record))
     }
@@ -176,6 +178,7 @@ impl Service {
             self.audit(&mut write, &ctx, Act::on("model.create", "model", model.id, &model.display_name))
                 .await?;
         }
+        change_note(&mut write, ChangeKind::Models, &id.to_string()).await?;
         write.commit().await?;
         Ok(())
     }
@@ -193,7 +196,7 @@ impl Service {
     ) -> Result<Provider> {
         ctx.authorize(Action::ModelsWrite)?;
         let mut write = self.db().write().await?;
-        let mut record = providers::provider_get(&mut write, id).await?.ok_or(Error::NotFound)?;
+        let mut record = providers::provider_get_for_update(&mut write, id).await?.ok_or(Error::NotFound)?;
         let change = rules::validate_provider_update(&to_wire(&record), &request, &self.url_policy())
             .map_err(Error::invalid)?;
         if change.base_url != record.base_url {
@@ -210,6 +213,7 @@ impl Service {
         providers::provider_update(&mut write, &record).await.map_err(name_conflict)?;
         self.audit(&mut write, ctx, Act::on("provider.update", "provider", id, &record.name).fields(changed))
             .await?;
+        change_note(&mut write, ChangeKind::Models, &id.to_string()).await?;
         write.commit().await?;
         Ok(to_wire(&record))
     }
@@ -224,6 +228,7 @@ impl Service {
         let record = providers::provider_get(&mut write, id).await?.ok_or(Error::NotFound)?;
         providers::provider_delete(&mut write, id).await?;
         self.audit(&mut write, ctx, Act::on("provider.delete", "provider", id, &record.name)).await?;
+        change_note(&mut write, ChangeKind::Models, &id.to_string()).await?;
         write.commit().await?;
         Ok(())
     }

@@ -189,3 +189,21 @@ pub async fn audit_prune(write: &mut Write, cutoff: Timestamp, limit: i64) -> Re
     settings::setting_delete(write, PRUNE_LIMIT).await?;
     Ok(deleted)
 }
+
+/// Whether an action on a resource was logged at or after `since`: for entries that must not flood the log.
+///
+/// # Errors
+/// [`StoreError::Unavailable`].
+pub async fn audit_logged_since(
+    session: &mut Session,
+    action: &str,
+    resource_type: &str,
+    resource_id: &str,
+    since: Timestamp,
+) -> Result<bool> {
+    let sql = "SELECT CAST(1 AS BIGINT) FROM audit_log \
+               WHERE resource_type = $2 AND resource_id = $3 AND at >= $4 AND action = $1 LIMIT 1";
+    let row: Option<(i64,)> =
+        fetch_optional!(session, (i64,), sql, action, resource_type, resource_id, Micros::from(since))?;
+    Ok(row.is_some())
+}

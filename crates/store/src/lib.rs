@@ -8,6 +8,7 @@
 #[macro_use]
 mod macros;
 pub mod audit;
+pub mod changes;
 pub mod chats;
 pub mod clock;
 pub mod credentials;
@@ -20,6 +21,7 @@ pub mod mcp_servers;
 pub mod messages;
 pub mod models;
 pub mod providers;
+pub mod replicas;
 mod schema;
 mod sealed;
 mod session;

@@ -8,6 +8,7 @@ use api::{
         Chat, ChatCreate, ChatCreated, ChatUpdate, MessageCreate, MessageEdit, MessagePage, MessageSent,
     },
     check::CheckReport,
+    keys::KeyStatus,
     models::{Model, ModelCreate, ModelUpdate, Provider, ProviderCreate, ProviderUpdate},
     servers::{McpServer, ServerWrite},
     users::{
@@ -122,6 +123,10 @@ impl Backend for ServiceBackend {
 
     async fn audit_list(&self, query: AuditQuery) -> UiResult<AuditPage> {
         self.service.audit_list(&self.ctx, &query).await.map_err(ui_error)
+    }
+
+    async fn key_list(&self) -> UiResult<Vec<KeyStatus>> {
+        self.service.key_list(&self.ctx).await.map_err(ui_error)
     }
 
     async fn user_list(&self) -> UiResult<Vec<User>> {

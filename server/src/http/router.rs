@@ -1,7 +1,7 @@
 //! Every route in one place.
 
 use super::{
-    audit, auth, body::MAX_JSON, chats, connections, cookies::SessionCookie, csrf, error::ApiError, forms, headers, health,
+    audit, auth, body::MAX_JSON, chats, connections, cookies::SessionCookie, csrf, error::ApiError, forms, headers, health, keys,
     models, openapi, request_id, servers, stream, stream::StreamCounter, ui, users,
 };
 use crate::assets;
@@ -35,6 +35,8 @@ pub struct AppState {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) draining: Arc<AtomicBool>,
     pub(crate) streams: StreamCounter,
+    /// False while another replica writes with an encryption key that this one lacks.
+    pub(crate) keys_readable: Arc<AtomicBool>,
 }
 
 impl AppState {
@@ -54,6 +56,7 @@ impl AppState {
             entropy,
             draining,
             streams: StreamCounter::default(),
+            keys_readable: Arc::new(AtomicBool::new(true)),
             service,
         }
     }
@@ -155,6 +158,7 @@ fn api() -> OpenApiRouter<AppState> {
         .merge(users_api())
         .merge(models_api())
         .routes(routes!(audit::list))
+        .routes(routes!(keys::list))
         .routes(routes!(health::build_info))
         .routes(routes!(openapi::document))
         .routes(routes!(openapi::page))

@@ -6,6 +6,7 @@ mod audit;
 mod chats;
 mod crash;
 mod csrf;
+mod keys;
 mod limits;
 mod matrix;
 mod models;

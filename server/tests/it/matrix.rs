@@ -54,6 +54,7 @@ fn table() -> Vec<Row> {
         row("GET", "/api/v2/audit".into(), [200, 200, 200, 403, 401]),
         row("GET", "/api/v2/audit?format=ndjson".into(), [200, 200, 200, 403, 401]),
         row("GET", "/api/v2/audit?limit=0".into(), [400, 400, 400, 403, 401]),
+        row("GET", "/api/v2/keys".into(), [200, 200, 200, 403, 401]),
         row("GET", "/api/v2/no-such-thing".into(), [404, 404, 404, 404, 404]),
         row("GET", "/healthz".into(), [200, 200, 200, 200, 200]),
         row("GET", "/readyz".into(), [200, 200, 200, 200, 200]),

@@ -19,12 +19,14 @@ pub enum Action {
     OwnersManage,
     /// Read the audit log.
     AuditRead,
+    /// See the ids of encryption keys, their state and what needs them; never a key.
+    KeysRead,
     /// Allow private destinations (behaviour 30, `egress-allow`).
     EgressAllowWrite,
 }
 
 impl Action {
-    pub const ALL: [Action; 8] = [
+    pub const ALL: [Action; 9] = [
         Self::ServersWrite,
         Self::ServersReadAll,
         Self::ModelsWrite,
@@ -32,6 +34,7 @@ impl Action {
         Self::UsersManage,
         Self::OwnersManage,
         Self::AuditRead,
+        Self::KeysRead,
         Self::EgressAllowWrite,
     ];
 
@@ -55,7 +58,10 @@ pub fn can(roles: &[Role], action: Action) -> bool {
     roles.iter().any(|role| match role {
         Role::Owner => true,
         Role::Admin => !matches!(action, Action::OwnersManage | Action::EgressAllowWrite),
-        Role::Auditor => matches!(action, Action::ServersReadAll | Action::ModelsReadAll | Action::AuditRead),
+        Role::Auditor => matches!(
+            action,
+            Action::ServersReadAll | Action::ModelsReadAll | Action::AuditRead | Action::KeysRead
+        ),
         Role::Member => false,
     })
 }

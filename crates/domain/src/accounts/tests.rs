@@ -176,6 +176,7 @@ fn every_role_and_action() {
         (Action::UsersManage, "owner admin"),
         (Action::OwnersManage, "owner"),
         (Action::AuditRead, "owner admin auditor"),
+        (Action::KeysRead, "owner admin auditor"),
         (Action::EgressAllowWrite, "owner"),
     ];
     assert_eq!(table.map(|(action, _)| action), Action::ALL);

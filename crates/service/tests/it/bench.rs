@@ -7,7 +7,7 @@ use domain::clock::{Clock, Entropy, ManualClock, SeededEntropy};
 use egress::{Egress, EgressConfig};
 use mcpclient::{ClientConfig, McpClients};
 pub(crate) use patchbay_service as service;
-use service::{Caller, Deps, OpContext, RequestInfo, Service, Sources};
+use service::{Caller, ChangeFollower, Deps, Keys, OpContext, Replica, RequestInfo, Service, Sources};
 use std::{sync::Arc, time::Duration};
 use testkit::TestDb;
 
@@ -17,6 +17,10 @@ pub(crate) struct Bench {
     pub(crate) service: Service,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) db: TestDb,
+    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) mcp: McpClients,
+    sources: Arc<Sources>,
+    entropy: Arc<dyn Entropy>,
 }
 
 pub(crate) fn info() -> RequestInfo {
@@ -30,9 +34,30 @@ pub(crate) fn info() -> RequestInfo {
 
 impl Bench {
     pub(crate) async fn new(db: TestDb) -> Self {
+        Self::with(db, Keyring::generate().unwrap().0).await
+    }
+
+    /// With keys made of one byte each.
+    pub(crate) async fn with_keys(db: TestDb, bytes: &[u8]) -> Self {
+        Self::with(db, crate::keys::ring(bytes)).await
+    }
+
+    /// The follower of this process, which also makes it a replica.
+    pub(crate) async fn follower(&self) -> ChangeFollower {
+        let keys = Keys {
+            db: self.db.db().clone(),
+            keyring: self.keyring.clone(),
+            clock: self.clock.clone(),
+            entropy: self.entropy.clone(),
+        };
+        let id = domain::clock::new_id(&*self.clock, &*self.entropy);
+        let replica = Replica::join(keys, id, &OpContext::default()).await.unwrap();
+        ChangeFollower::start(self.service.clone(), self.sources.clone(), replica).await.unwrap()
+    }
+
+    async fn with(db: TestDb, keyring: Keyring) -> Self {
         let clock = Arc::new(ManualClock::default());
         let entropy: Arc<dyn Entropy> = Arc::new(SeededEntropy::default());
-        let (keyring, _) = Keyring::generate().unwrap();
         let keyring = Arc::new(keyring);
         let access_url: url::Url = "http://127.0.0.1:3000".parse().unwrap();
         let egress = Egress::new(EgressConfig {
@@ -49,7 +74,7 @@ impl Bench {
             db: db.db().clone(),
             mcp: mcp.clone(),
             models: sources.clone(),
-            servers: sources,
+            servers: sources.clone(),
             clock: clock.clone(),
             entropy: entropy.clone(),
             config: ChatdConfig::default(),
@@ -64,16 +89,16 @@ impl Bench {
         };
         let deps = Deps {
             db: db.db().clone(),
-            keyring,
+            keyring: keyring.clone(),
             egress,
-            mcp,
+            mcp: mcp.clone(),
             chatd,
             clock: clock.clone(),
-            entropy,
+            entropy: entropy.clone(),
             access_url,
             build,
         };
-        Self { service: Service::new(deps), clock, db }
+        Self { service: Service::new(deps), clock, db, keyring, mcp, sources, entropy }
     }
 
     /// Makes an account and signs it in: its context and its token.
