@@ -49,7 +49,7 @@ pub async fn server_check(id: Uuid) -> Result<CheckReport, UiError> {
     answer(backend()?.server_check(id).await)
 }
 
-/// The private destinations that may be dialled, as the operator set them.
+/// The private destinations that may be dialled, in one line.
 #[server(prefix = "/ui/fn", endpoint = "egress_allow", input = Json)]
 pub async fn egress_allow() -> Result<String, UiError> {
     answer(backend()?.egress_allow().await)
