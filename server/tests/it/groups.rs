@@ -1,8 +1,14 @@
 //! Groups and their members (behaviour 2 and 30).
 
-use crate::support::{SERVERS, TestServer, id_of, server_body};
+use crate::support::{CHATS, SERVERS, TestServer, id_of, server_body, text};
 use api::users::Role;
 use serde_json::{Value, json};
+use std::time::Duration;
+use testkit::{
+    fake_llm::{Call, FakeLlm, Reply},
+    fake_mcp::{FakeMcp, FakeTool, ToolAnswer},
+    wait::until,
+};
 
 const GROUPS: &str = "/api/v2/groups";
 const UNKNOWN: &str = "01930000-0000-7000-8000-000000000000";
@@ -156,4 +162,39 @@ async fn a_group_that_limits_a_server_is_not_deleted_and_the_servers_are_named()
         server.owner().delete(&format!("{SERVERS}/{server_id}")).await.expect(204);
     }
     server.owner().delete(&path).await.expect(204);
+}
+
+/// Behaviour 2: whoever leaves a group loses its servers in a running turn too, before the next call.
+#[tokio::test]
+async fn a_user_who_leaves_the_group_in_the_middle_of_a_turn_calls_its_server_no_more() {
+    let slow = FakeTool::of_text("note", "Notes")
+        .answering(|_| ToolAnswer::text("noted").after(Duration::from_millis(300)));
+    let fake = FakeMcp::start(vec![slow]).await;
+    // It would call the tool for ever.
+    let llm =
+        FakeLlm::scripted(|_| Reply::call(Call::new("c", "fake__note", &json!({"text": "again"})))).await;
+    let server = TestServer::start().await;
+    server.scripted_model(&llm, "sk-x").await;
+    let server_id = server.register_fake("fake", &fake).await;
+    let path = format!("{GROUPS}/{}", group(&server, "web").await);
+    let group_id = path.rsplit('/').next().unwrap();
+    let limit = json!({"allowed_group_ids": [group_id], "availability": "force_on"});
+    server.owner().patch(&format!("{SERVERS}/{server_id}"), &limit).await.expect(200);
+    let (inside, outside) = (server.user(Role::Member).await, server.user(Role::Member).await);
+    server.owner().patch(&path, &json!({"add_users": [inside.id]})).await.expect(200);
+    inside.client.get(&format!("{SERVERS}/{server_id}")).await.expect(200);
+    outside.client.get(&format!("{SERVERS}/{server_id}")).await.expect(404);
+    let chat_id = id_of(&inside.client.post(CHATS, &json!({"content": text("go")})).await.expect(201));
+    until("the second call", || async { (fake.effects().len() >= 2).then_some(()) }).await;
+    server.owner().patch(&path, &json!({"remove_users": [inside.id]})).await.expect(200);
+    // A call that is under way ends as it would; no other is sent.
+    let calls = fake.effects().len();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert!(fake.effects().len() <= calls + 1, "{} calls instead of {calls}", fake.effects().len());
+    inside.client.get(&format!("{SERVERS}/{server_id}")).await.expect(404);
+    assert_eq!(inside.client.get(SERVERS).await.expect(200).json(), json!([]));
+    inside.client.post(&format!("{CHATS}/{chat_id}/interrupt"), &json!({})).await;
+    // Back in the group, it is there again.
+    server.owner().patch(&path, &json!({"add_users": [inside.id]})).await.expect(200);
+    inside.client.get(&format!("{SERVERS}/{server_id}")).await.expect(200);
 }
