@@ -6,9 +6,11 @@
 pub mod account;
 pub mod audit;
 pub mod chats;
+pub mod groups;
 pub mod keys;
 pub mod models;
 pub mod servers;
+pub mod settings;
 pub mod users;
 
 #[cfg(feature = "ssr")]

@@ -12,7 +12,7 @@ use chatd::{ChatDaemon, ChatdConfig};
 use domain::clock::{Clock, Entropy};
 use egress::{Egress, EgressConfig};
 use mcpclient::{ClientConfig, McpClients};
-use service::{ChangeFollower, Deps, Keys, OpContext, Replica, Service, Sources};
+use service::{ChangeFollower, Deps, Keys, OpContext, OperatorEgress, Replica, Service, Sources};
 use std::{
     fs::File,
     net::SocketAddr,
@@ -122,6 +122,10 @@ pub async fn wire(
         db: db.clone(),
         keyring,
         egress,
+        operator_egress: OperatorEgress {
+            allow: config.egress_allow.clone(),
+            locked: config.egress_allow_locked,
+        },
         mcp: mcp.clone(),
         chatd: chatd.clone(),
         clock: clock.clone(),
@@ -129,6 +133,7 @@ pub async fn wire(
         access_url,
         build,
     });
+    service.egress_allow_reload().await.context("cannot read which private destinations owners allow")?;
     let draining = Arc::new(AtomicBool::new(false));
     let mut state =
         AppState::new(service.clone(), config.trusted_proxies.clone(), clock, entropy, draining.clone());

@@ -31,6 +31,8 @@ pub struct ChangeFollower {
     sources: Arc<Sources>,
     replica: Replica,
     last: i64,
+    /// What owners allow to dial has changed and does not act here yet.
+    settings_due: bool,
     looked: Instant,
     pulsed: Instant,
 }
@@ -48,7 +50,7 @@ impl ChangeFollower {
         let mut session = service.db().read().await?;
         let last = changes::change_last(&mut session).await?;
         let now = Instant::now();
-        Ok(Self { service, sources, replica, last, looked: now, pulsed: now })
+        Ok(Self { service, sources, replica, last, settings_due: false, looked: now, pulsed: now })
     }
 
     /// Follows until `stop`, then leaves the replicas.
@@ -99,6 +101,15 @@ impl ChangeFollower {
             keys_changed = true;
         }
         self.looked = Instant::now();
+        if self.settings_due {
+            match self.service.egress_allow_reload().await {
+                Ok(()) => self.settings_due = false,
+                Err(error) => tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "cannot read the private destinations; the next look is in a second"
+                ),
+            }
+        }
         if keys_changed || self.replica.is_waiting() || self.pulsed.elapsed() >= PULSE_EVERY {
             self.replica.refresh().await?;
             self.pulsed = Instant::now();
@@ -106,7 +117,7 @@ impl ChangeFollower {
         failures_audit(self.replica.keys()).await
     }
 
-    fn apply(&self, change: &Change) {
+    fn apply(&mut self, change: &Change) {
         match change.kind {
             ChangeKind::Servers => match change.subject.parse() {
                 Ok(id) => self.service.deps().mcp.close_server(id),
@@ -114,8 +125,9 @@ impl ChangeFollower {
             },
             ChangeKind::Models => self.sources.providers_forget(),
             // Who may do what is read from the database at each request, step and call, and open streams ask every few seconds; a
-            // cache of users, groups or settings belongs here. Keys are looked at once after all changes of a look.
-            ChangeKind::Users | ChangeKind::Groups | ChangeKind::Settings | ChangeKind::Keys => {}
+            // cache of users or groups belongs here. Keys and settings are looked at once after all changes of a look.
+            ChangeKind::Settings => self.settings_due = true,
+            ChangeKind::Users | ChangeKind::Groups | ChangeKind::Keys => {}
         }
     }
 }

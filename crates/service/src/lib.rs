@@ -11,12 +11,14 @@ mod context;
 mod egress_settings;
 mod error;
 mod follow;
+mod groups;
 mod keys;
 mod maintenance;
 mod markdown;
 mod mcp_check;
 mod mcp_servers;
 mod models;
+mod pages;
 mod passwords;
 mod providers;
 mod refusals;
@@ -29,6 +31,7 @@ mod users;
 
 pub use change_follower::ChangeFollower;
 pub use context::{Caller, OpContext, RequestInfo};
+pub use egress_settings::OperatorEgress;
 pub use error::{Error, Result};
 pub use follow::RenderedEvent;
 pub use keys::{
@@ -57,6 +60,8 @@ pub struct Deps {
     pub db: Db,
     pub keyring: Arc<Keyring>,
     pub egress: Egress,
+    /// What owners cannot change about it.
+    pub operator_egress: OperatorEgress,
     pub mcp: McpClients,
     pub chatd: ChatDaemon,
     pub clock: Arc<dyn Clock>,
@@ -76,6 +81,7 @@ pub(crate) struct Inner {
     pub(crate) checks: mcp_check::CheckLimiter,
     pub(crate) refusals: Refusals,
     pub(crate) exports: Arc<tokio::sync::Semaphore>,
+    pub(crate) egress_reload: tokio::sync::Mutex<()>,
 }
 
 impl Service {
@@ -87,6 +93,7 @@ impl Service {
             checks: mcp_check::CheckLimiter::default(),
             refusals,
             exports: Arc::new(tokio::sync::Semaphore::new(audit_log::EXPORTS)),
+            egress_reload: tokio::sync::Mutex::default(),
         }))
     }
 

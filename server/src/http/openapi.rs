@@ -32,6 +32,7 @@ use utoipa::{
         (name = "models", description = "Model providers and models"),
         (name = "groups", description = "Groups of users, which limit servers"),
         (name = "audit", description = "Who did what"),
+        (name = "settings", description = "Settings of the deployment"),
         (name = "keys", description = "Encryption keys"),
         (name = "operations", description = "Health, build and this description"),
     ),

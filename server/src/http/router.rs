@@ -1,8 +1,8 @@
 //! Every route in one place.
 
 use super::{
-    audit, auth, body::MAX_JSON, chats, connections, cookies::SessionCookie, csrf, error::ApiError, forms, headers, health, keys,
-    models, openapi, request_id, servers, stream, stream::StreamCounter, ui, users,
+    audit, auth, body::MAX_JSON, chats, connections, cookies::SessionCookie, csrf, error::ApiError, forms, groups,
+    headers, health, keys, models, openapi, request_id, servers, settings, stream, stream::StreamCounter, ui, users,
 };
 use crate::assets;
 use axum::{
@@ -157,6 +157,9 @@ fn api() -> OpenApiRouter<AppState> {
         .merge(chats_api())
         .merge(users_api())
         .merge(models_api())
+        .routes(routes!(groups::list, groups::create))
+        .routes(routes!(groups::get, groups::update, groups::delete))
+        .routes(routes!(settings::egress_allow_get, settings::egress_allow_put))
         .routes(routes!(audit::list))
         .routes(routes!(keys::list))
         .routes(routes!(health::build_info))

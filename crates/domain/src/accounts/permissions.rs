@@ -17,24 +17,33 @@ pub enum Action {
     UsersManage,
     /// Make, change and remove owners.
     OwnersManage,
+    /// Create, edit and delete groups and their members.
+    GroupsManage,
+    /// See groups and their members.
+    GroupsRead,
     /// Read the audit log.
     AuditRead,
     /// See the ids of encryption keys, their state and what needs them; never a key.
     KeysRead,
+    /// See which private destinations are allowed.
+    EgressAllowRead,
     /// Allow private destinations (behaviour 30, `egress-allow`).
     EgressAllowWrite,
 }
 
 impl Action {
-    pub const ALL: [Action; 9] = [
+    pub const ALL: [Action; 12] = [
         Self::ServersWrite,
         Self::ServersReadAll,
         Self::ModelsWrite,
         Self::ModelsReadAll,
         Self::UsersManage,
         Self::OwnersManage,
+        Self::GroupsManage,
+        Self::GroupsRead,
         Self::AuditRead,
         Self::KeysRead,
+        Self::EgressAllowRead,
         Self::EgressAllowWrite,
     ];
 
@@ -47,7 +56,11 @@ impl Action {
             Self::ModelsReadAll => ("model.read", "model"),
             Self::UsersManage => ("user.manage", "user"),
             Self::OwnersManage => ("user.manage_owner", "user"),
+            Self::GroupsManage => ("group.manage", "group"),
+            Self::GroupsRead => ("group.read", "group"),
             Self::AuditRead => ("audit.read", "audit_log"),
+            Self::KeysRead => ("keys.read", "encryption_key"),
+            Self::EgressAllowRead => ("settings.read", "settings"),
             Self::EgressAllowWrite => ("settings.write", "settings"),
         }
     }
@@ -60,7 +73,12 @@ pub fn can(roles: &[Role], action: Action) -> bool {
         Role::Admin => !matches!(action, Action::OwnersManage | Action::EgressAllowWrite),
         Role::Auditor => matches!(
             action,
-            Action::ServersReadAll | Action::ModelsReadAll | Action::AuditRead | Action::KeysRead
+            Action::ServersReadAll
+                | Action::ModelsReadAll
+                | Action::GroupsRead
+                | Action::AuditRead
+                | Action::KeysRead
+                | Action::EgressAllowRead
         ),
         Role::Member => false,
     })

@@ -7,7 +7,9 @@ use domain::clock::{Clock, Entropy, ManualClock, SeededEntropy};
 use egress::{Egress, EgressConfig};
 use mcpclient::{ClientConfig, McpClients};
 pub(crate) use patchbay_service as service;
-use service::{Caller, ChangeFollower, Deps, Keys, OpContext, Replica, RequestInfo, Service, Sources};
+use service::{
+    Caller, ChangeFollower, Deps, Keys, OpContext, OperatorEgress, Replica, RequestInfo, Service, Sources,
+};
 use std::{sync::Arc, time::Duration};
 use testkit::TestDb;
 
@@ -91,6 +93,7 @@ impl Bench {
             db: db.db().clone(),
             keyring: keyring.clone(),
             egress,
+            operator_egress: OperatorEgress::default(),
             mcp: mcp.clone(),
             chatd,
             clock: clock.clone(),

@@ -5,5 +5,6 @@
 mod audit;
 mod bench;
 mod expiry;
+mod groups;
 mod keys;
 mod sealed;

@@ -6,6 +6,7 @@ mod audit;
 mod changes;
 mod chats;
 mod credentials;
+mod groups;
 mod keys;
 mod leases;
 mod login_attempts;
