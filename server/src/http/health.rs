@@ -26,6 +26,12 @@ pub(crate) async fn ready(State(state): State<AppState>) -> Result<&'static str,
     if state.draining.load(Ordering::Relaxed) {
         return Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "Shutting down."));
     }
+    if !state.keys_readable.load(Ordering::Relaxed) {
+        return Err(ApiError::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Another replica writes with an encryption key that is missing here.",
+        ));
+    }
     state.service.ready().await?;
     Ok("ready")
 }

@@ -1,8 +1,9 @@
 //! Every route in one place.
 
 use super::{
-    auth, body::MAX_JSON, chats, cookies::SessionCookie, csrf, error::ApiError, forms, headers, health,
-    models, openapi, request_id, servers, stream, stream::StreamCounter, ui, users,
+    audit, auth, body::MAX_JSON, chats, connections, cookies::SessionCookie, csrf, error::ApiError, forms,
+    groups, headers, health, keys, models, openapi, request_id, servers, settings, stream,
+    stream::StreamCounter, ui, users,
 };
 use crate::assets;
 use axum::{
@@ -35,6 +36,8 @@ pub struct AppState {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) draining: Arc<AtomicBool>,
     pub(crate) streams: StreamCounter,
+    /// False while another replica writes with an encryption key that this one lacks.
+    pub(crate) keys_readable: Arc<AtomicBool>,
 }
 
 impl AppState {
@@ -54,6 +57,7 @@ impl AppState {
             entropy,
             draining,
             streams: StreamCounter::default(),
+            keys_readable: Arc::new(AtomicBool::new(true)),
             service,
         }
     }
@@ -103,6 +107,16 @@ fn servers_api() -> OpenApiRouter<AppState> {
         .routes(routes!(servers::list, servers::create))
         .routes(routes!(servers::get, servers::update, servers::delete))
         .routes(routes!(servers::check))
+        .merge(connections_api())
+}
+
+/// Who is connected to a server, and how they connect and disconnect.
+fn connections_api() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(connections::headers_set, connections::headers_remove))
+        .routes(routes!(connections::disconnect))
+        .routes(routes!(connections::list, connections::remove_all))
+        .routes(routes!(connections::remove))
 }
 
 fn chats_api() -> OpenApiRouter<AppState> {
@@ -144,6 +158,11 @@ fn api() -> OpenApiRouter<AppState> {
         .merge(chats_api())
         .merge(users_api())
         .merge(models_api())
+        .routes(routes!(groups::list, groups::create))
+        .routes(routes!(groups::get, groups::update, groups::delete))
+        .routes(routes!(settings::egress_allow_get, settings::egress_allow_put))
+        .routes(routes!(audit::list))
+        .routes(routes!(keys::list))
         .routes(routes!(health::build_info))
         .routes(routes!(openapi::document))
         .routes(routes!(openapi::page))

@@ -4,10 +4,11 @@ use super::{
     auth::{Ctx, SignedIn, UsersManager},
     body::Json,
     error::ApiResult,
+    paging::{answer, next_link},
     router::AppState,
 };
 use api::{
-    ErrorBody, Uuid,
+    ErrorBody, PageQuery, Uuid,
     users::{
         FirstUserCreate, LoginRequest, LoginResponse, PasswordChange, Session, Token, TokenCreate,
         TokenCreated, User, UserCreate, UserUpdate,
@@ -18,8 +19,6 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{StatusCode, header::SET_COOKIE};
-use serde::Deserialize;
-use utoipa::IntoParams;
 
 /// `GET /users/first`: 404 while no user exists.
 #[utoipa::path(
@@ -77,28 +76,20 @@ pub(crate) async fn logout(State(state): State<AppState>, Ctx(ctx): Ctx) -> ApiR
         .into_response())
 }
 
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct Page {
-    /// The last username of the page before.
-    #[serde(default)]
-    after: String,
-    /// Rows of a page.
-    limit: Option<i64>,
-}
-
-/// Lists accounts by username.
+/// Lists accounts by username, in pages.
 #[utoipa::path(
     get, path = "/api/v2/users", tag = "users",
-    params(Page),
-    responses((status = 200, body = Vec<User>), (status = 403)),
+    params(PageQuery),
+    responses((status = 200, body = Vec<User>, headers(("Link" = Option<String>, description = "The next page, `rel=\"next\"`"))), (status = 403)),
 )]
 pub(crate) async fn list(
     State(state): State<AppState>,
     UsersManager(ctx): UsersManager,
-    Query(page): Query<Page>,
-) -> ApiResult<axum::Json<Vec<User>>> {
-    Ok(axum::Json(state.service.user_list(&ctx, &page.after, page.limit).await?))
+    Query(query): Query<PageQuery>,
+) -> ApiResult<Response> {
+    let page = state.service.user_list(&ctx, &query).await?;
+    let next = next_link("/api/v2/users", &query, page.next.as_deref());
+    Ok(answer(page.rows, next))
 }
 
 /// Makes an account.

@@ -2,11 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "clippy allows it in test functions, not in their helpers")]
 
+mod audit;
 mod chats;
 mod crash;
 mod csrf;
 mod description;
 mod fuzz;
+mod groups;
+mod keys;
 mod limits;
 mod matrix;
 mod models;
@@ -19,6 +22,7 @@ mod servers;
 mod servers_check;
 mod servers_update;
 mod sessions;
+mod settings;
 mod setup;
 mod start;
 mod stream;

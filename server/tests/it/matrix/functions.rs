@@ -35,7 +35,10 @@ fn servers() -> Vec<Function> {
         once("/ui/fn/server_check", r#"{"id": "<grouped>"}"#, inside(200)),
         once("/ui/fn/server_check", r#"{"id": "<disabled>"}"#, unredacted(200)),
         row("/ui/fn/server_check", r#"{"id": "<unknown>"}"#, signed_in(404)),
-        row("/ui/fn/egress_allow", "{}", readers(200)),
+        row("/ui/fn/server_page", r#"{"query": {}, "enabled": null}"#, signed_in(200)),
+        row("/ui/fn/egress_allow_get", "{}", readers(200)),
+        row("/ui/fn/egress_allow_put", r#"{"write": {"entries": ["x"]}}"#, owners(400)),
+        row("/ui/fn/egress_allow_put", r#"{"write": {"entries": []}}"#, owners(200)),
     ]
 }
 
@@ -50,20 +53,20 @@ fn chats() -> Vec<Function> {
     vec![
         row("/ui/fn/chat_options", "{}", signed_in(200)),
         row("/ui/fn/chat_list", "{}", signed_in(200)),
-        row("/ui/fn/chat_open", r#"{"id": "<fresh_chat>"}"#, signed_in(200)),
+        row("/ui/fn/chat_open", r#"{"id": "<own_chat>"}"#, signed_in(200)),
         row("/ui/fn/chat_open", r#"{"id": "<foreign_chat>"}"#, signed_in(404)),
         row("/ui/fn/chat_create", r#"{"create": {}}"#, signed_in(400)),
-        row("/ui/fn/chat_create", SAY, signed_in(200)),
-        row("/ui/fn/chat_create", SAY_TO_GROUPED, [401, 401, 400, 200, 200, 200, 200]),
-        row("/ui/fn/chat_update", r#"{"id": "<fresh_chat>", "update": {"title": "New"}}"#, signed_in(200)),
+        once("/ui/fn/chat_create", SAY, signed_in(200)),
+        once("/ui/fn/chat_create", SAY_TO_GROUPED, [401, 401, 400, 200, 200, 200, 200]),
+        row("/ui/fn/chat_update", r#"{"id": "<own_chat>", "update": {"title": "New"}}"#, signed_in(200)),
         row("/ui/fn/chat_update", r#"{"id": "<foreign_chat>", "update": {"title": "New"}}"#, signed_in(404)),
-        row("/ui/fn/chat_delete", r#"{"id": "<fresh_chat>"}"#, signed_in(200)),
+        once("/ui/fn/chat_delete", r#"{"id": "<fresh_chat>"}"#, signed_in(200)),
         row("/ui/fn/chat_delete", r#"{"id": "<foreign_chat>"}"#, signed_in(404)),
-        row("/ui/fn/message_page", r#"{"id": "<fresh_chat>", "before_id": 1}"#, signed_in(200)),
+        row("/ui/fn/message_page", r#"{"id": "<own_chat>", "before_id": 1}"#, signed_in(200)),
         row("/ui/fn/message_page", r#"{"id": "<foreign_chat>", "before_id": 1}"#, signed_in(404)),
-        row("/ui/fn/message_send", SEND, signed_in(200)),
+        once("/ui/fn/message_send", SEND, signed_in(200)),
         row("/ui/fn/message_send", SEND_TO_FOREIGN, signed_in(404)),
-        row(
+        once(
             "/ui/fn/message_edit",
             r#"{"id": "<fresh_chat>", "message_id": <message>, "edit": {}}"#,
             signed_in(200),
@@ -73,7 +76,7 @@ fn chats() -> Vec<Function> {
             r#"{"id": "<foreign_chat>", "message_id": 1, "edit": {}}"#,
             signed_in(404),
         ),
-        row("/ui/fn/chat_interrupt", r#"{"id": "<fresh_chat>"}"#, signed_in(200)),
+        row("/ui/fn/chat_interrupt", r#"{"id": "<own_chat>"}"#, signed_in(200)),
         row("/ui/fn/chat_interrupt", r#"{"id": "<foreign_chat>"}"#, signed_in(404)),
     ]
 }
@@ -85,6 +88,19 @@ fn accounts() -> Vec<Function> {
         "password": "a long enough password", "roles": ["owner"]}}"#;
     vec![
         row("/ui/fn/build_info", "{}", everybody(200)),
+        row("/ui/fn/audit_list", r#"{"query": {}}"#, readers(200)),
+        row("/ui/fn/key_list", "{}", readers(200)),
+        row("/ui/fn/group_list", r#"{"query": {}}"#, readers(200)),
+        row("/ui/fn/group_get", r#"{"id": "<group>"}"#, readers(200)),
+        row("/ui/fn/group_get", r#"{"id": "<unknown>"}"#, readers(404)),
+        row("/ui/fn/group_create", r#"{"create": {}}"#, admins(400)),
+        row("/ui/fn/group_create", r#"{"create": {"name": "<unique>"}}"#, admins(200)),
+        row("/ui/fn/group_update", r#"{"id": "<group>", "update": {}}"#, admins(200)),
+        row("/ui/fn/group_update", r#"{"id": "<unknown>", "update": {}}"#, admins(404)),
+        row("/ui/fn/group_delete", r#"{"id": "<fresh_group>"}"#, admins(200)),
+        row("/ui/fn/group_delete", r#"{"id": "<unknown>"}"#, admins(404)),
+        row("/ui/fn/user_token_list", r#"{"user": "<stranger>"}"#, admins(200)),
+        row("/ui/fn/user_token_delete", r#"{"user": "<stranger>", "id": "<unknown>"}"#, admins(404)),
         row("/ui/fn/user_list", "{}", admins(200)),
         row("/ui/fn/user_create", r#"{"create": {}}"#, admins(400)),
         once("/ui/fn/user_create", NEW, admins(200)),

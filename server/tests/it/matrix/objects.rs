@@ -26,6 +26,8 @@ pub(super) struct World {
     stranger: Person,
     /// Objects that stay as they are, by name.
     fixed: BTreeMap<&'static str, String>,
+    /// A chat of each person, its turn ended.
+    own_chats: BTreeMap<Who, String>,
     /// A second session of each person, to be ended.
     spare_sessions: BTreeMap<Who, String>,
     /// The first message of the chat made last.
@@ -56,25 +58,36 @@ impl World {
             spare_sessions.insert(*who, spare_session(&server, person).await);
         }
         let first_owner = server.owner().get("/api/v2/users/me").await.expect(200).json();
+        let insiders = group(&server, "insiders").await;
+        let join = json!({"add_users": [people[&Who::Inside].id]});
+        server.owner().patch(&format!("/api/v2/groups/{insiders}"), &join).await.expect(200);
+        let (foreign_chat, foreign_message) = chat_of(&stranger.client).await;
+        let mut own_chats = BTreeMap::new();
+        for (who, person) in people.iter().filter(|(who, _)| **who != Who::Suspended) {
+            own_chats.insert(*who, chat_of(&person.client).await.0);
+        }
         let fixed = BTreeMap::from([
             ("unknown", UNKNOWN.to_owned()),
             ("malformed", "not-a-uuid".to_owned()),
             ("open", server.register_fake("open", &fake).await),
             ("disabled", server.register(&server_body("disabled", &fake.url())).await),
-            ("grouped", grouped_server(&server, &fake, &people[&Who::Inside].id).await),
+            ("grouped", grouped_server(&server, &fake, &insiders).await),
+            ("personal", personal_server(&server, &fake).await),
+            ("group", insiders),
             ("stranger", stranger.id.clone()),
             ("first_owner", first_owner["id"].as_str().unwrap().to_owned()),
             ("owner_email", OWNER_EMAIL.to_owned()),
             ("owner_password", OWNER_PASSWORD.to_owned()),
             ("model", model),
-            ("foreign_chat", chat_of(&stranger.client).await.0),
+            ("foreign_chat", foreign_chat),
+            ("foreign_message", foreign_message),
             ("foreign_token", token_of(&stranger.client).await),
             ("foreign_session", spare_session(&server, &stranger).await),
             ("provider", provider(&server).await),
         ]);
         let description = Description::of(&server).await;
-        let message = Mutex::default();
-        Self { server, description, people, stranger, fixed, spare_sessions, message, _fake: fake }
+        let message = Mutex::new(fixed["foreign_message"].clone());
+        Self { server, description, people, stranger, fixed, own_chats, spare_sessions, message, _fake: fake }
     }
 
     /// # Panics
@@ -100,11 +113,22 @@ impl World {
         match name {
             "unique" => format!("u{}", &unique()[..12]),
             "message" => self.message.lock().unwrap().clone(),
+            // Refused before anything is read: a chat that is nobody's to spare would cost a turn.
+            "fresh_chat" if matches!(who, Who::Anonymous | Who::Suspended) => {
+                self.fixed["foreign_chat"].clone()
+            }
             "fresh_chat" => {
                 let (id, message) = chat_of(own).await;
                 *self.message.lock().unwrap() = message;
                 id
             }
+            "own_chat" => self.own_chats.get(&who).unwrap_or(&self.fixed["foreign_chat"]).clone(),
+            "connected" => {
+                let path = format!("{SERVERS}/{}/user_headers", self.fixed["personal"]);
+                self.stranger.client.put(&path, &json!({"values": {"X-Token": "mine"}})).await.expect(204);
+                self.stranger.id.clone()
+            }
+            "fresh_group" => group(&self.server, &self.slug()).await,
             "fresh_token" => token_of(own).await,
             "spare_session" => self.spare_sessions.get(&who).cloned().unwrap_or_else(|| UNKNOWN.to_owned()),
             "fresh_server" => {
@@ -186,13 +210,18 @@ async fn provider(server: &TestServer) -> String {
     id(&server.owner().post("/api/v2/providers", &body).await.expect(201).json())
 }
 
-/// An enabled server that only the group of `member` may use.
-async fn grouped_server(server: &TestServer, fake: &FakeMcp, member: &str) -> String {
-    let group = json!({"name": "insiders"});
-    let group = id(&server.owner().post("/api/v2/groups", &group).await.expect(201).json());
-    let join = json!({"add_users": [member]});
-    server.owner().patch(&format!("/api/v2/groups/{group}"), &join).await.expect(200);
+async fn group(server: &TestServer, name: &str) -> String {
+    id(&server.owner().post("/api/v2/groups", &json!({"name": name})).await.expect(201).json())
+}
+
+/// An enabled server that only the members of `group` may use.
+async fn grouped_server(server: &TestServer, fake: &FakeMcp, group: &str) -> String {
     let limited = json!({"enabled": true, "allowed_group_ids": [group]});
-    let made = server.owner().post(SERVERS, &over(server_body("grouped", &fake.url()), limited)).await;
-    id(&made.expect(201).json())
+    server.register(&over(server_body("grouped", &fake.url()), limited)).await
+}
+
+/// An enabled server that asks every user for a header.
+async fn personal_server(server: &TestServer, fake: &FakeMcp) -> String {
+    let asks = json!({"enabled": true, "auth_type": "user_header", "user_headers": [{"name": "X-Token"}]});
+    server.register(&over(server_body("personal", &fake.url()), asks)).await
 }

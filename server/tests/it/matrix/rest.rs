@@ -49,7 +49,10 @@ pub(super) const fn owners(status: u16) -> Cells {
 pub(super) const NEVER_SUCCEEDS_HERE: &str = "POST /api/v2/users/first";
 
 pub(super) fn rows() -> Vec<Row> {
-    [servers(), chats(), accounts(), credentials(), models(), operations()].into_iter().flatten().collect()
+    [servers(), connections(), chats(), accounts(), credentials(), groups(), models(), operations()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn servers() -> Vec<Row> {
@@ -90,6 +93,35 @@ fn servers() -> Vec<Row> {
     ]
 }
 
+/// "Users can always remove their own credentials, and existence is not revealed": 204 for any well-formed id.
+fn connections() -> Vec<Row> {
+    const VALUES: &str = r#"{"values": {"X-Token": "mine"}}"#;
+    vec![
+        row(PUT, "/api/experimental/mcp/servers/{id=personal}/user_headers", VALUES, signed_in(204)),
+        row(PUT, "/api/experimental/mcp/servers/{id=personal}/user_headers", "{}", signed_in(400)),
+        row(PUT, "/api/experimental/mcp/servers/{id=grouped}/user_headers", VALUES, inside(400)),
+        row(PUT, "/api/experimental/mcp/servers/{id=unknown}/user_headers", VALUES, signed_in(404)),
+        row(DELETE, "/api/experimental/mcp/servers/{id=personal}/user_headers", "", signed_in(204)),
+        row(DELETE, "/api/experimental/mcp/servers/{id=grouped}/user_headers", "", signed_in(204)),
+        row(DELETE, "/api/experimental/mcp/servers/{id=unknown}/user_headers", "", signed_in(204)),
+        row(DELETE, "/api/experimental/mcp/servers/{id=malformed}/user_headers", "", signed_in(400)),
+        row(DELETE, "/api/experimental/mcp/servers/{id=personal}/oauth2/disconnect", "", signed_in(204)),
+        row(DELETE, "/api/experimental/mcp/servers/{id=disabled}/oauth2/disconnect", "", signed_in(204)),
+        row(DELETE, "/api/experimental/mcp/servers/{id=unknown}/oauth2/disconnect", "", signed_in(204)),
+        row(GET, "/api/experimental/mcp/servers/{id=personal}/connections", "", readers(200)),
+        row(GET, "/api/experimental/mcp/servers/{id=unknown}/connections", "", readers(404)),
+        row(
+            DELETE,
+            "/api/experimental/mcp/servers/{id=personal}/connections/{user=connected}",
+            "",
+            admins(204),
+        ),
+        row(DELETE, "/api/experimental/mcp/servers/{id=unknown}/connections/{user=unknown}", "", admins(404)),
+        row(DELETE, "/api/experimental/mcp/servers/{id=personal}/connections", "", admins(204)),
+        row(DELETE, "/api/experimental/mcp/servers/{id=unknown}/connections", "", admins(404)),
+    ]
+}
+
 /// A chat is its owner's alone, whatever the role of the others: `foreign_chat` is 404 for admins too.
 fn chats() -> Vec<Row> {
     const ALL: &str = "/api/experimental/chats";
@@ -99,37 +131,43 @@ fn chats() -> Vec<Row> {
     vec![
         row(GET, ALL, "", signed_in(200)),
         row(POST, ALL, "{}", signed_in(400)),
-        row(POST, ALL, SAY, signed_in(201)),
+        row(POST, ALL, SAY, signed_in(201)).once(),
         // Outside the groups the server is "refused in `mcp_server_ids`".
-        row(POST, ALL, SAY_TO_GROUPED, [401, 401, 400, 201, 201, 201, 201]),
-        row(GET, "/api/experimental/chats/{id=fresh_chat}", "", signed_in(200)),
+        row(POST, ALL, SAY_TO_GROUPED, [401, 401, 400, 201, 201, 201, 201]).once(),
+        row(GET, "/api/experimental/chats/{id=own_chat}", "", signed_in(200)),
         row(GET, "/api/experimental/chats/{id=foreign_chat}", "", signed_in(404)),
         row(GET, "/api/experimental/chats/{id=unknown}", "", signed_in(404)),
         row(GET, "/api/experimental/chats/{id=malformed}", "", signed_in(400)),
-        row(PATCH, "/api/experimental/chats/{id=fresh_chat}", r#"{"title": "New"}"#, signed_in(200)),
+        row(PATCH, "/api/experimental/chats/{id=own_chat}", r#"{"title": "New"}"#, signed_in(200)),
         row(PATCH, "/api/experimental/chats/{id=foreign_chat}", r#"{"title": "New"}"#, signed_in(404)),
         row(PATCH, "/api/experimental/chats/{id=unknown}", "{}", signed_in(404)),
-        row(DELETE, "/api/experimental/chats/{id=fresh_chat}", "", signed_in(204)),
+        row(DELETE, "/api/experimental/chats/{id=fresh_chat}", "", signed_in(204)).once(),
         row(DELETE, "/api/experimental/chats/{id=foreign_chat}", "", signed_in(404)),
         row(DELETE, "/api/experimental/chats/{id=unknown}", "", signed_in(404)),
-        row(GET, "/api/experimental/chats/{id=fresh_chat}/messages", "", signed_in(200)),
+        row(GET, "/api/experimental/chats/{id=own_chat}/messages", "", signed_in(200)),
         row(GET, "/api/experimental/chats/{id=foreign_chat}/messages", "", signed_in(404)),
         row(GET, "/api/experimental/chats/{id=unknown}/messages", "", signed_in(404)),
-        row(POST, "/api/experimental/chats/{id=fresh_chat}/messages", SAY, signed_in(201)),
+        row(POST, "/api/experimental/chats/{id=fresh_chat}/messages", SAY, signed_in(201)).once(),
         row(POST, "/api/experimental/chats/{id=foreign_chat}/messages", SAY, signed_in(404)),
         row(POST, "/api/experimental/chats/{id=unknown}/messages", SAY, signed_in(404)),
-        row(PATCH, "/api/experimental/chats/{id=fresh_chat}/messages/{message=message}", SAY, signed_in(200)),
+        row(PATCH, "/api/experimental/chats/{id=fresh_chat}/messages/{message=message}", SAY, signed_in(200))
+            .once(),
         row(
             PATCH,
-            "/api/experimental/chats/{id=foreign_chat}/messages/{message=message}",
+            "/api/experimental/chats/{id=foreign_chat}/messages/{message=foreign_message}",
             SAY,
             signed_in(404),
         ),
-        row(PATCH, "/api/experimental/chats/{id=unknown}/messages/{message=message}", SAY, signed_in(404)),
-        row(POST, "/api/experimental/chats/{id=fresh_chat}/interrupt", "", signed_in(200)),
+        row(
+            PATCH,
+            "/api/experimental/chats/{id=unknown}/messages/{message=foreign_message}",
+            SAY,
+            signed_in(404),
+        ),
+        row(POST, "/api/experimental/chats/{id=own_chat}/interrupt", "", signed_in(200)),
         row(POST, "/api/experimental/chats/{id=foreign_chat}/interrupt", "", signed_in(404)),
         row(POST, "/api/experimental/chats/{id=unknown}/interrupt", "", signed_in(404)),
-        row(GET, "/api/experimental/chats/{id=fresh_chat}/stream", "", signed_in(200)),
+        row(GET, "/api/experimental/chats/{id=own_chat}/stream", "", signed_in(200)),
         row(GET, "/api/experimental/chats/{id=foreign_chat}/stream", "", signed_in(404)),
         row(GET, "/api/experimental/chats/{id=unknown}/stream", "", signed_in(404)),
     ]
@@ -194,6 +232,26 @@ fn credentials() -> Vec<Row> {
     ]
 }
 
+/// "Groups are made by an admin"; who is grouped with whom is for those who read the whole configuration.
+fn groups() -> Vec<Row> {
+    const NEW: &str = r#"{"name": "<unique>"}"#;
+    vec![
+        row(GET, "/api/v2/groups", "", readers(200)),
+        row(GET, "/api/v2/groups?limit=0", "", readers(400)),
+        row(POST, "/api/v2/groups", "{}", admins(400)),
+        row(POST, "/api/v2/groups", NEW, admins(201)),
+        row(POST, "/api/v2/groups", r#"{"name": "Insiders"}"#, admins(409)),
+        row(GET, "/api/v2/groups/{id=group}", "", readers(200)),
+        row(GET, "/api/v2/groups/{id=unknown}", "", readers(404)),
+        row(PATCH, "/api/v2/groups/{id=group}", "{}", admins(200)),
+        row(PATCH, "/api/v2/groups/{id=unknown}", "{}", admins(404)),
+        row(DELETE, "/api/v2/groups/{id=fresh_group}", "", admins(204)),
+        // It limits a server, which would be open to everybody without it.
+        row(DELETE, "/api/v2/groups/{id=group}", "", admins(409)),
+        row(DELETE, "/api/v2/groups/{id=unknown}", "", admins(404)),
+    ]
+}
+
 fn models() -> Vec<Row> {
     const PROVIDER: &str = r#"{"name": "<unique>", "type": "demo"}"#;
     const MODEL: &str = r#"{"provider_id": "<provider>", "model": "<unique>", "display_name": "New"}"#;
@@ -218,6 +276,13 @@ fn models() -> Vec<Row> {
 fn operations() -> Vec<Row> {
     vec![
         row(GET, "/api/v2/buildinfo", "", everybody(200)),
+        row(GET, "/api/v2/audit?limit=5", "", readers(200)),
+        row(GET, "/api/v2/audit?format=ndjson", "", readers(200)).once(),
+        row(GET, "/api/v2/audit?limit=0", "", readers(400)),
+        row(GET, "/api/v2/keys", "", readers(200)),
+        row(GET, "/api/v2/settings/egress-allow", "", readers(200)),
+        row(PUT, "/api/v2/settings/egress-allow", r#"{"entries": ["x"]}"#, owners(400)),
+        row(PUT, "/api/v2/settings/egress-allow", r#"{"entries": []}"#, owners(200)),
         row(GET, "/api/v2/openapi.json", "", everybody(200)),
         row(GET, "/api/docs", "", everybody(200)),
         row(GET, "/healthz", "", everybody(200)),
