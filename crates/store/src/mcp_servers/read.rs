@@ -85,7 +85,11 @@ fn select(and: &str) -> String {
 }
 
 static PAGE: LazyLock<String> = LazyLock::new(|| {
-    select("(lower(s.display_name), s.id) > ($4, $5) ORDER BY lower(s.display_name), s.id LIMIT $6")
+    // Not as a comparison of rows: SQLite would read the index from its beginning.
+    select(
+        "lower(s.display_name) >= $4 AND (lower(s.display_name) > $4 OR s.id > $5) \
+         ORDER BY lower(s.display_name), s.id LIMIT $6",
+    )
 });
 static ONE: LazyLock<String> = LazyLock::new(|| select("s.id = $4"));
 static FORCED: LazyLock<String> =
