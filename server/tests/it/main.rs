@@ -4,6 +4,7 @@
 
 mod audit;
 mod chats;
+mod connections;
 mod crash;
 mod csrf;
 mod description;
@@ -18,6 +19,7 @@ mod pages;
 mod process;
 mod provider_faults;
 mod secrets;
+mod server_groups;
 mod servers;
 mod servers_check;
 mod servers_update;
