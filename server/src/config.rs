@@ -204,7 +204,9 @@ impl Settings {
         };
         let audit_retention_days = self.audit_retention_days.unwrap_or(0);
         if audit_retention_days > AUDIT_DAYS_MAX {
-            bail!("PATCHBAY_AUDIT_RETENTION_DAYS takes 0 (for ever) to {AUDIT_DAYS_MAX}, not {audit_retention_days}");
+            bail!(
+                "PATCHBAY_AUDIT_RETENTION_DAYS takes 0 (for ever) to {AUDIT_DAYS_MAX}, not {audit_retention_days}"
+            );
         }
         let log_json = match self.log_format.as_deref() {
             None | Some("text") => false,

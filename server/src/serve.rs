@@ -111,7 +111,10 @@ pub async fn serve(mut config: Config, with_demo: bool) -> anyhow::Result<()> {
     let _ = connections.await;
     let _ = sweeper.await;
     if let Err(error) = running.service.audit_flush().await {
-        tracing::warn!(error = &error as &dyn std::error::Error, "refused attempts are missing in the audit log");
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "refused attempts are missing in the audit log"
+        );
     }
     running.db.close().await;
     Ok(())

@@ -217,7 +217,10 @@ mod tests {
     #[test]
     fn all_problems_come_at_once_in_the_order_of_the_form() {
         let refused = check_query(&query(&[("limit", "x"), ("outcome", "x"), ("from", "x")])).unwrap_err();
-        assert_eq!(refused.iter().map(|v| v.field.as_str()).collect::<Vec<_>>(), ["from", "outcome", "limit"]);
+        assert_eq!(
+            refused.iter().map(|v| v.field.as_str()).collect::<Vec<_>>(),
+            ["from", "outcome", "limit"]
+        );
         let same = "2026-11-01T00:00:00Z";
         let refused = check_query(&query(&[("from", same), ("to", same)])).unwrap_err();
         assert_eq!(refused[0].field, "to");

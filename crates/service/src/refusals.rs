@@ -150,7 +150,9 @@ impl State {
             self.close(window);
         }
         if self.windows.len() >= ACCOUNTS && !self.windows.contains_key(&account) {
-            tracing::warn!("a refused attempt is not in the audit log: too many accounts are refused at once");
+            tracing::warn!(
+                "a refused attempt is not in the audit log: too many accounts are refused at once"
+            );
             return;
         }
         let fresh = Window { started: now, entries: 0, more: 0, last: None };

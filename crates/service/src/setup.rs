@@ -1,6 +1,10 @@
 //! The first owner (behaviour 30): made once, with a token of 256 bits that only the operator saw.
 
-use crate::{Error, OpContext, Result, Service, audit::Act, users::{new_user_record, roles_given}};
+use crate::{
+    Error, OpContext, Result, Service,
+    audit::Act,
+    users::{new_user_record, roles_given},
+};
 use api::users::{FirstUserCreate, Role, User, UserCreate};
 use domain::accounts;
 use sha2::{Digest, Sha256};

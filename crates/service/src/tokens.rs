@@ -1,6 +1,8 @@
 //! API tokens (behaviour 30).
 
-use crate::{Error, OpContext, Result, Service, audit::Act, sessions::token_hash, users::refuse_owner_change};
+use crate::{
+    Error, OpContext, Result, Service, audit::Act, sessions::token_hash, users::refuse_owner_change,
+};
 use api::{
     Uuid,
     users::{Token, TokenCreate, TokenCreated},

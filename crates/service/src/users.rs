@@ -137,7 +137,8 @@ impl Service {
         if own && change.status == UserStatus::Suspended {
             return Err(Error::invalid_field("status", "You cannot suspend your own account."));
         }
-        let changed = change.changed.iter().map(|field| changed_field(field, &current.user, &change)).collect();
+        let changed =
+            change.changed.iter().map(|field| changed_field(field, &current.user, &change)).collect();
         let password_hash = match change.password {
             Some(password) => Some(self.0.passwords.hash(password).await?),
             None => None,

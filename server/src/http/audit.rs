@@ -35,7 +35,10 @@ pub(crate) async fn list(
     if as_ndjson {
         let pages = state.service.audit_export(&ctx, &query).await?;
         return Ok(export(pages.map_ok(lines).inspect_err(|error| {
-            tracing::warn!(error = error as &dyn std::error::Error, "an export of the audit log was cut short");
+            tracing::warn!(
+                error = error as &dyn std::error::Error,
+                "an export of the audit log was cut short"
+            );
         })));
     }
     let page = state.service.audit_list(&ctx, &query).await?;
@@ -66,9 +69,9 @@ fn read(pairs: Vec<(String, String)>, headers: &HeaderMap) -> Result<(AuditQuery
     }
     let accepts = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let as_ndjson = match format.as_str() {
-        "" => accepts.flat_map(|line| line.split(',')).any(|kind| {
-            kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(NDJSON))
-        }),
+        "" => accepts
+            .flat_map(|line| line.split(','))
+            .any(|kind| kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(NDJSON))),
         "json" => false,
         "ndjson" => true,
         _ => {

@@ -1,8 +1,8 @@
 //! Every route in one place.
 
 use super::{
-    audit, auth, body::MAX_JSON, chats, cookies::SessionCookie, csrf, error::ApiError, forms, headers, health,
-    models, request_id, servers, stream, stream::StreamCounter, ui, users,
+    audit, auth, body::MAX_JSON, chats, cookies::SessionCookie, csrf, error::ApiError, forms, headers,
+    health, models, request_id, servers, stream, stream::StreamCounter, ui, users,
 };
 use crate::assets;
 use axum::{

@@ -120,12 +120,15 @@ async fn accounts_leave_their_entries(server: &TestServer) {
     ada.delete(&format!("/api/v2/users/me/keys/{}", id_of(&made))).await.expect(204);
     let gone = format!("ada token.delete ok token/laptop [user={id}]");
     let fresh = log.fresh().await;
-    assert_eq!(fresh.iter().map(line).collect::<Vec<_>>(), [
-        "ada session.login ok user/ada []",
-        "ada user.password ok user/ada [password changed]",
-        "ada token.create ok token/laptop []",
-        &gone,
-    ]);
+    assert_eq!(
+        fresh.iter().map(line).collect::<Vec<_>>(),
+        [
+            "ada session.login ok user/ada []",
+            "ada user.password ok user/ada [password changed]",
+            "ada token.create ok token/laptop []",
+            &gone,
+        ]
+    );
     assert_eq!(words(&fresh[2], "resource_id"), id_of(&made));
 
     log_in(server, "ada@example.org", "canary password four").await.expect(201);
@@ -197,7 +200,10 @@ async fn configuration_leaves_its_entries(server: &TestServer) {
         ])
         .await;
     let changed = fields(&fresh[1]);
-    assert!(["api_key_value changed", "enabled"].iter().all(|f| changed.iter().any(|c| c == f)), "{changed:?}");
+    assert!(
+        ["api_key_value changed", "enabled"].iter().all(|f| changed.iter().any(|c| c == f)),
+        "{changed:?}"
+    );
     assert!(fresh.iter().all(|entry| entry["resource_id"] == json!(id)), "{fresh:#?}");
 
     // What only reads, and what is refused as input, leaves none.
@@ -227,15 +233,21 @@ async fn refusals_leave_their_entries(server: &TestServer) {
     admin.client.post(&format!("/api/v2/users/{}/keys/tokens", member.id), &token).await.expect(403);
     let fresh = log.fresh().await;
     let (admin_name, member_name) = (words(&fresh[5], "actor_name"), words(&fresh[0], "actor_name"));
-    assert_eq!(fresh.iter().map(line).collect::<Vec<_>>(), [
-        format!("{member_name} server.write denied mcp_server/ [request=PATCH {target}]"),
-        format!("{member_name} model.write denied model/ [request=POST /api/v2/models]"),
-        format!("{member_name} user.manage denied user/ [request=POST /api/v2/users]"),
-        format!("{member_name} model.read denied model/ [request=GET /api/v2/providers]"),
-        format!("{member_name} audit.read denied audit_log/ [request=GET /api/v2/audit]"),
-        format!("{admin_name} user.manage_owner denied user/ [request=PATCH /api/v2/users/{owner_id}]"),
-        format!("{admin_name} token.create denied token/ [request=POST /api/v2/users/{}/keys/tokens]", member.id),
-    ]);
+    assert_eq!(
+        fresh.iter().map(line).collect::<Vec<_>>(),
+        [
+            format!("{member_name} server.write denied mcp_server/ [request=PATCH {target}]"),
+            format!("{member_name} model.write denied model/ [request=POST /api/v2/models]"),
+            format!("{member_name} user.manage denied user/ [request=POST /api/v2/users]"),
+            format!("{member_name} model.read denied model/ [request=GET /api/v2/providers]"),
+            format!("{member_name} audit.read denied audit_log/ [request=GET /api/v2/audit]"),
+            format!("{admin_name} user.manage_owner denied user/ [request=PATCH /api/v2/users/{owner_id}]"),
+            format!(
+                "{admin_name} token.create denied token/ [request=POST /api/v2/users/{}/keys/tokens]",
+                member.id
+            ),
+        ]
+    );
     assert!(admin_name.starts_with("admin-") && member_name.starts_with("member-"));
     assert_eq!(fresh[0]["actor_id"], json!(member.id));
     let denied = server.owner().get(&format!("{AUDIT}?outcome=denied")).await.expect(200).json();
@@ -369,7 +381,10 @@ async fn pages_follow_their_links_to_the_end_and_the_export_has_the_same() {
     let owner = server.owner();
     let filter = "actor=bulk&action=test.&resource_type=test&to=2023-11-15T00%3A00%3A00%2B00%3A00";
     assert_eq!(pages(owner, &format!("{AUDIT}?{filter}&limit=200")).await, expected);
-    assert_eq!(owner.get(&format!("{AUDIT}?{filter}")).await.expect(200).json().as_array().unwrap().len(), 50);
+    assert_eq!(
+        owner.get(&format!("{AUDIT}?{filter}")).await.expect(200).json().as_array().unwrap().len(),
+        50
+    );
     let exact = owner.get(&format!("{AUDIT}?{filter}&resource_id=7&limit=1")).await.expect(200);
     assert!(exact.header("link").is_none(), "a full last page has no next");
 
@@ -428,11 +443,16 @@ async fn the_page_shows_filters_details_and_pages_without_wasm() {
     let auditor = server.user(Role::Auditor).await.client;
 
     let page = auditor.get("/admin/audit").await.expect(200).body;
-    for part in ["session.login", "Denied", "Not signed in", "127.0.0.1", "user.first", "roles=owner", "Older"] {
+    for part in
+        ["session.login", "Denied", "Not signed in", "127.0.0.1", "user.first", "roles=owner", "Older"]
+    {
         assert!(page.contains(part), "{part} is missing in {page}");
     }
     assert!(!page.contains(hostile) && page.contains("&lt;script&gt;alert(1)"));
-    assert!(page.contains("method=\"get\"") && page.contains("href=\"/api/v2/audit?format=ndjson\""), "{page}");
+    assert!(
+        page.contains("method=\"get\"") && page.contains("href=\"/api/v2/audit?format=ndjson\""),
+        "{page}"
+    );
     assert!(page.contains("<summary"), "an entry opens without wasm");
 
     let filtered = auditor.get("/admin/audit?action=user.&actor=&outcome=ok").await.expect(200).body;
@@ -441,7 +461,8 @@ async fn the_page_shows_filters_details_and_pages_without_wasm() {
     assert!(filtered.contains("/api/v2/audit?format=ndjson&amp;action=user.&amp;outcome=ok"), "{filtered}");
 
     let first = auditor.get("/admin/audit?actor=bulk").await.expect(200).body;
-    let next = first.split("href=\"").find(|rest| rest.starts_with("/admin/audit?actor=bulk&amp;after=")).unwrap();
+    let next =
+        first.split("href=\"").find(|rest| rest.starts_with("/admin/audit?actor=bulk&amp;after=")).unwrap();
     let next = next.split('"').next().unwrap().replace("&amp;", "&");
     let last = auditor.get(&next).await.expect(200).body;
     assert_eq!(last.matches("test.entry</td>").count(), 10, "{last}");

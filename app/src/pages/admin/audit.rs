@@ -39,7 +39,8 @@ pub fn AuditPage() -> impl IntoView {
 /// The parameters of the page. A time from the form has no zone: it is UTC, as its label says.
 fn read_query(params: &ParamsMap) -> AuditQuery {
     let mut query = AuditQuery::default();
-    for name in ["from", "to", "actor", "action", "resource_type", "resource_id", "outcome", "limit", "after"] {
+    for name in ["from", "to", "actor", "action", "resource_type", "resource_id", "outcome", "limit", "after"]
+    {
         if let (Some(place), Some(value)) = (query.field_mut(name), params.get(name)) {
             *place = value.trim().to_owned();
         }
