@@ -12,6 +12,7 @@ mod login_attempts;
 mod messages;
 mod models;
 mod schema;
+mod server_search;
 mod servers;
 mod settings;
 mod support;
