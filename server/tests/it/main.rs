@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "clippy allows it in test functions, not in their helpers")]
 
 mod chats;
+mod connections;
 mod crash;
 mod csrf;
 mod groups;
@@ -13,6 +14,7 @@ mod pages;
 mod process;
 mod provider_faults;
 mod secrets;
+mod server_groups;
 mod servers;
 mod servers_check;
 mod servers_update;
