@@ -14,6 +14,7 @@ mod messages;
 mod models;
 mod schema;
 mod server_readers;
+mod server_search;
 mod servers;
 mod settings;
 mod support;
