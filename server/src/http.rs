@@ -7,6 +7,7 @@ mod chats;
 mod cookies;
 mod csrf;
 mod error;
+mod explain;
 mod forms;
 mod headers;
 mod health;

@@ -6,6 +6,7 @@
 pub mod chats;
 pub mod check;
 pub mod error;
+pub mod explain;
 pub mod groups;
 pub mod messages;
 pub mod models;

@@ -3,6 +3,7 @@
 use crate::{
     mcp_servers::{api_key_place, custom_headers_place},
     providers, secrets,
+    standing::Standing,
 };
 use api::{
     Uuid,
@@ -14,7 +15,11 @@ use api::{
 use async_trait::async_trait;
 use chatd::{ModelSource, ResolvedModel, ServerSource, SourceError, StepServer, Unusable};
 use dbcrypt::Keyring;
-use domain::{availability, mcp_server::auth_status};
+use domain::{
+    availability::order_for_step,
+    gates::{Choice, decide},
+    mcp_server::auth_status,
+};
 use egress::Egress;
 use http::HeaderName;
 use llm::ProviderConfig;
@@ -30,7 +35,6 @@ use store::{
     mcp_servers::StoredServer,
     models::{self, ModelRecord},
     providers::{self as stored_providers, ProviderRecord},
-    users,
 };
 
 /// Providers kept ready, by id and last change; more than an organisation has.
@@ -52,9 +56,10 @@ impl Sources {
         Self { db, keyring, egress, demo_pacing, providers: Mutex::new(HashMap::new()) }
     }
 
-    fn step_server(&self, owner: Uuid, stored: StoredServer) -> StepServer {
-        let access = access_target(&self.keyring, owner, &stored);
-        StepServer { record: stored.record, access }
+    fn step_server(&self, standing: &Standing, stored: StoredServer, selected: &[Uuid]) -> StepServer {
+        let choice = Choice::of(selected, stored.record.id);
+        let (facts, access) = standing.assess(&self.keyring, &stored, choice);
+        StepServer { record: stored.record, facts, access }
     }
 
     fn provider(&self, record: &ProviderRecord) -> Result<Arc<dyn llm::ModelProvider>, TurnError> {
@@ -189,30 +194,32 @@ fn source_error(error: StoreError) -> SourceError {
 impl ServerSource for Sources {
     async fn step_servers(&self, owner: Uuid, selected: &[Uuid]) -> Result<Vec<StepServer>, SourceError> {
         let mut session = self.db.read().await.map_err(source_error)?;
-        if !users::user_is_active(&mut session, owner).await.map_err(source_error)? {
+        let standing = Standing::load(&mut session, owner).await.map_err(source_error)?;
+        // Without its owner the turn has nobody to act for: it ends, it does not go on without tools.
+        if !standing.account_active {
             return Err(SourceError("the owner of the chat may no longer act".to_owned()));
         }
-        let open = mcp_servers::server_list(&mut session, true).await.map_err(source_error)?;
+        let enabled = mcp_servers::server_list(&mut session, true).await.map_err(source_error)?;
         drop(session);
-        let records: Vec<_> = open.iter().map(|stored| stored.record.clone()).collect();
-        let ids: Vec<Uuid> =
-            availability::servers_for_step(&records, selected).iter().map(|record| record.id).collect();
-        let mut by_id: HashMap<Uuid, StoredServer> =
-            open.into_iter().map(|stored| (stored.record.id, stored)).collect();
-        Ok(ids
-            .iter()
-            .filter_map(|id| by_id.remove(id))
-            .map(|stored| self.step_server(owner, stored))
-            .collect())
+        let mut servers: Vec<StepServer> = enabled
+            .into_iter()
+            .map(|stored| self.step_server(&standing, stored, selected))
+            .filter(|server| decide(&server.facts, None).takes_part())
+            .collect();
+        order_for_step(&mut servers, selected, |server| &server.record);
+        Ok(servers)
     }
 
-    async fn call_server(&self, owner: Uuid, server_id: Uuid) -> Result<Option<StepServer>, SourceError> {
+    async fn call_server(
+        &self,
+        owner: Uuid,
+        server_id: Uuid,
+        selected: &[Uuid],
+    ) -> Result<Option<StepServer>, SourceError> {
         let mut session = self.db.read().await.map_err(source_error)?;
-        if !users::user_is_active(&mut session, owner).await.map_err(source_error)? {
-            return Ok(None);
-        }
+        let standing = Standing::load(&mut session, owner).await.map_err(source_error)?;
         let stored = mcp_servers::server_get(&mut session, server_id).await.map_err(source_error)?;
-        Ok(stored.filter(|stored| stored.record.enabled).map(|stored| self.step_server(owner, stored)))
+        Ok(stored.map(|stored| self.step_server(&standing, stored, selected)))
     }
 }
 

@@ -1,8 +1,8 @@
 //! Every route in one place.
 
 use super::{
-    auth, body::MAX_JSON, chats, cookies::SessionCookie, csrf, error::ApiError, forms, headers, health,
-    models, request_id, servers, stream, stream::StreamCounter, ui, users,
+    auth, body::MAX_JSON, chats, cookies::SessionCookie, csrf, error::ApiError, explain, forms, headers,
+    health, models, request_id, servers, stream, stream::StreamCounter, ui, users,
 };
 use crate::assets;
 use axum::{
@@ -109,6 +109,10 @@ fn servers_api() -> Router<AppState> {
         .route(&format!("{SERVERS}/{{id}}/check"), post(servers::check))
 }
 
+fn explain_api() -> Router<AppState> {
+    Router::new().route(&format!("{SERVERS}/{{id}}/explain"), get(explain::explain))
+}
+
 fn chats_api() -> Router<AppState> {
     let collection = get(chats::list).post(chats::create);
     Router::new()
@@ -152,6 +156,7 @@ pub fn router(state: AppState) -> Router {
     let _ = any_spawner::Executor::init_tokio();
     let api = Router::new()
         .merge(servers_api())
+        .merge(explain_api())
         .merge(chats_api())
         .nest("/api/v2", v2_api())
         .route("/api/{*rest}", any(unknown_route))

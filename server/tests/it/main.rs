@@ -5,6 +5,7 @@
 mod chats;
 mod crash;
 mod csrf;
+mod explain;
 mod limits;
 mod matrix;
 mod models;
