@@ -1,7 +1,6 @@
 //! Which servers take part in a chat and in a step (behaviour 16).
 //!
-//! `visible` is always what the caller may see: enabled servers for members, all for admins and auditors
-//! ([`crate::mcp_server::is_visible`]). Unknown, concealed and disabled ids then look the same from here on.
+//! `visible` is always what the caller may use. Unknown, concealed and (for members) disabled ids then look the same from here on.
 
 use crate::{
     gates::{Choice, ServerFacts, decide},

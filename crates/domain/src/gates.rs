@@ -21,6 +21,8 @@ pub enum GroupAccess {
     Everybody,
     /// Groups limit it, and the user is in one of them.
     Member,
+    /// Groups limit it, and the user's role opens every server.
+    ByRole,
     /// Groups limit it, and the user is in none of them.
     Outside,
 }
@@ -89,6 +91,7 @@ pub enum Finding<'a> {
     Disabled,
     OpenToEverybody,
     InGroup,
+    OpenByRole,
     OutsideGroups,
     Forced,
     Chosen,
@@ -127,7 +130,7 @@ impl<'a> Finding<'a> {
         match self {
             Self::AccountActive | Self::AccountSuspended => Gate::Account,
             Self::Enabled | Self::Disabled => Gate::Enabled,
-            Self::OpenToEverybody | Self::InGroup | Self::OutsideGroups => Gate::Group,
+            Self::OpenToEverybody | Self::InGroup | Self::OpenByRole | Self::OutsideGroups => Gate::Group,
             Self::Forced | Self::Chosen | Self::NotChosen | Self::DefaultOn | Self::DefaultOff => {
                 Gate::Selection
             }
@@ -153,6 +156,7 @@ impl<'a> Finding<'a> {
             // Passes also where no group limits the server: "not applicable" would tell members that its list is empty, which is hidden from them.
             | Self::OpenToEverybody
             | Self::InGroup
+            | Self::OpenByRole
             | Self::Forced
             | Self::Chosen
             | Self::DefaultOn
@@ -220,6 +224,7 @@ pub fn decide<'a>(facts: &ServerFacts, tool: Option<ToolFacts<'a>>) -> Decision<
         match facts.group {
             GroupAccess::Everybody => Finding::OpenToEverybody,
             GroupAccess::Member => Finding::InGroup,
+            GroupAccess::ByRole => Finding::OpenByRole,
             GroupAccess::Outside => Finding::OutsideGroups,
         },
         selection(facts),

@@ -7,11 +7,14 @@ use api::{
 };
 use domain::{
     accounts::Action,
-    gates::{Choice, Decision, Finding, Reader, ServerFacts, ToolFacts, decide},
+    gates::{self, Choice, Decision, Finding, ServerFacts, ToolFacts, decide},
     tools::{ToolFilter, exposed_name},
 };
 use mcpclient::Tool;
-use store::{chats, mcp_servers::StoredServer, users};
+use store::{
+    chats,
+    mcp_servers::{self, Reader, StoredServer},
+};
 
 /// Who and what is explained.
 #[derive(Debug, Clone, Copy, Default)]
@@ -39,11 +42,10 @@ impl Service {
         if subject != caller && !ctx.may(Action::ServersReadAll) {
             return Err(Error::NotFound);
         }
-        let stored = self.server_visible(ctx, id).await?;
+        let reader = Self::reader(ctx)?;
         let mut session = self.db().read().await?;
-        if subject != caller {
-            users::user_get(&mut session, subject).await?.ok_or(Error::NotFound)?;
-        }
+        mcp_servers::server_get(&mut session, reader, id).await?.ok_or(Error::NotFound)?;
+        let standing = Standing::load(&mut session, subject).await?.ok_or(Error::NotFound)?;
         let choice = match request.chat_id {
             Some(chat) => {
                 let chat = chats::chat_get(&mut session, subject, chat).await?.ok_or(Error::NotFound)?;
@@ -51,11 +53,16 @@ impl Service {
             }
             None => Choice::NewChat,
         };
-        let standing = Standing::load(&mut session, subject).await?;
+        // With the values of the one who is explained, and whatever keeps them from it is said instead of concealed.
+        let all = Reader::of_everything(subject);
+        let found = mcp_servers::server_get(&mut session, all, id).await?.ok_or(Error::NotFound)?;
+        let groups_alone = Reader { disabled: true, ..standing.reader };
+        let open = mcp_servers::server_get(&mut session, groups_alone, id).await?.is_some();
         drop(session);
-        let (facts, access) = standing.assess(&self.deps().keyring, &stored, choice);
+        let (facts, access) = standing.assess(&self.deps().keyring, &found, open, choice);
         let known = access.ok().and_then(|target| self.deps().mcp.known_catalogue(&target));
-        let reader = Reader { is_subject: subject == caller, unredacted: ctx.may(Action::ServersReadAll) };
+        let words =
+            gates::Reader { is_subject: subject == caller, unredacted: ctx.may(Action::ServersReadAll) };
         let decision = decide(&facts, None);
         Ok(ServerExplanation {
             server_id: id,
@@ -63,10 +70,10 @@ impl Service {
             chat_id: request.chat_id,
             offered: decision.offered(),
             failed_gate: failed_gate(&decision),
-            gates: decision.to_wire(reader),
+            gates: decision.to_wire(words),
             tools_known: known.is_some(),
             tools: known
-                .map(|known| explain_tools(&stored, &facts, &known.tools, reader))
+                .map(|known| explain_tools(&found.stored, &facts, &known.tools, words))
                 .unwrap_or_default(),
         })
     }
@@ -80,7 +87,7 @@ fn explain_tools(
     stored: &StoredServer,
     facts: &ServerFacts,
     tools: &[Tool],
-    reader: Reader,
+    reader: gates::Reader,
 ) -> Vec<ExplainedTool> {
     let filter = ToolFilter::of(&stored.record);
     let explain = |tool: &Tool| {

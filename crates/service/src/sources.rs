@@ -1,38 +1,24 @@
 //! The ports of the chat daemon, implemented: which servers take part and how they are dialled, which model answers.
 
-use crate::{
-    mcp_servers::{api_key_place, custom_headers_place},
-    providers, secrets,
-    standing::Standing,
-};
-use api::{
-    Uuid,
-    chats::TurnError,
-    check::ConnectOutcome,
-    models::ProviderType,
-    servers::{AuthStatus, AuthType},
-};
+use crate::{providers, secrets, standing::Standing};
+use api::{Uuid, chats::TurnError, models::ProviderType};
 use async_trait::async_trait;
-use chatd::{ModelSource, ResolvedModel, ServerSource, SourceError, StepServer, Unusable};
+use chatd::{ModelSource, ResolvedModel, ServerSource, SourceError, StepServer};
 use dbcrypt::Keyring;
 use domain::{
     availability::order_for_step,
     gates::{Choice, decide},
-    mcp_server::auth_status,
 };
 use egress::Egress;
-use http::HeaderName;
 use llm::ProviderConfig;
-use mcpclient::Target;
-use secrecy::{ExposeSecret as _, SecretString};
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 use store::{
-    Db, StoreError, mcp_servers,
-    mcp_servers::StoredServer,
+    Db, StoreError,
+    mcp_servers::{self, Candidates, FoundServer},
     models::{self, ModelRecord},
     providers::{self as stored_providers, ProviderRecord},
 };
@@ -56,10 +42,10 @@ impl Sources {
         Self { db, keyring, egress, demo_pacing, providers: Mutex::new(HashMap::new()) }
     }
 
-    fn step_server(&self, standing: &Standing, stored: StoredServer, selected: &[Uuid]) -> StepServer {
-        let choice = Choice::of(selected, stored.record.id);
-        let (facts, access) = standing.assess(&self.keyring, &stored, choice);
-        StepServer { record: stored.record, facts, access }
+    fn step_server(&self, standing: &Standing, found: FoundServer, selected: &[Uuid]) -> StepServer {
+        let choice = Choice::of(selected, found.stored.record.id);
+        let (facts, access) = standing.assess(&self.keyring, &found, true, choice);
+        StepServer { record: found.stored.record, facts, access }
     }
 
     fn provider(&self, record: &ProviderRecord) -> Result<Arc<dyn llm::ModelProvider>, TurnError> {
@@ -127,65 +113,6 @@ fn turn_error(code: &str, message: &str) -> TurnError {
     TurnError { code: code.to_owned(), message: message.to_owned(), retryable: true }
 }
 
-fn unusable(message: impl Into<String>) -> Unusable {
-    Unusable { outcome: ConnectOutcome::Skipped, message: message.into() }
-}
-
-/// How `stored` is dialled for `user`, or why it is not. A secret that cannot be opened costs this server, never the turn.
-pub(crate) fn access_target(
-    keyring: &Keyring,
-    user: Uuid,
-    stored: &StoredServer,
-) -> Result<Target, Unusable> {
-    let record = &stored.record;
-    let (status, reason) = auth_status(record);
-    if status != AuthStatus::NotRequired {
-        return Err(unusable(format!("{} is not usable: {reason}", record.display_name)));
-    }
-    let url =
-        record.url.parse().map_err(|_| unusable("The stored URL is not valid. An admin can mend it."))?;
-    let unreadable = |error: dbcrypt::OpenError| {
-        tracing::error!(server = %record.id, error = &error as &dyn std::error::Error, "server secret unreadable");
-        unusable("A stored secret of this server cannot be read any more. An admin can enter it again.")
-    };
-    let mut headers: Vec<(HeaderName, SecretString)> = Vec::new();
-    let invalid = || unusable("A stored header name is not valid. An admin can mend it.");
-    match record.auth_type {
-        AuthType::None => {}
-        AuthType::ApiKey => {
-            let key =
-                secrets::open(keyring, &api_key_place(record.id), &stored.api_key).map_err(unreadable)?;
-            let name = HeaderName::try_from(record.api_key_header.as_str()).map_err(|_| invalid())?;
-            headers.push((
-                name,
-                key.ok_or_else(|| unusable("The API key is missing. An admin can enter it again."))?,
-            ));
-        }
-        AuthType::CustomHeaders => {
-            let text = secrets::open(keyring, &custom_headers_place(record.id), &stored.custom_headers)
-                .map_err(unreadable)?;
-            let text = text
-                .ok_or_else(|| unusable("The custom headers are missing. An admin can enter them again."))?;
-            let map: BTreeMap<String, String> =
-                serde_json::from_str(text.expose_secret()).map_err(|_| invalid())?;
-            for (name, value) in map {
-                headers.push((HeaderName::try_from(name).map_err(|_| invalid())?, SecretString::from(value)));
-            }
-        }
-        AuthType::Oauth2 | AuthType::UserOidc | AuthType::UserHeader => {
-            return Err(unusable("This authentication type is not available in this build."));
-        }
-    }
-    Ok(Target {
-        server_id: record.id,
-        user_id: user,
-        slug: record.slug.clone(),
-        url,
-        headers,
-        credential_version: record.credential_version,
-    })
-}
-
 fn source_error(error: StoreError) -> SourceError {
     SourceError(error.to_string())
 }
@@ -196,14 +123,16 @@ impl ServerSource for Sources {
         let mut session = self.db.read().await.map_err(source_error)?;
         let standing = Standing::load(&mut session, owner).await.map_err(source_error)?;
         // Without its owner the turn has nobody to act for: it ends, it does not go on without tools.
-        if !standing.account_active {
-            return Err(SourceError("the owner of the chat may no longer act".to_owned()));
-        }
-        let enabled = mcp_servers::server_list(&mut session, true).await.map_err(source_error)?;
+        let standing = standing
+            .filter(|standing| standing.account_active)
+            .ok_or_else(|| SourceError("the owner of the chat may no longer act".to_owned()))?;
+        let open =
+            mcp_servers::server_candidates(&mut session, standing.reader, Candidates::Forced, selected).await;
+        let open = open.map_err(source_error)?;
         drop(session);
-        let mut servers: Vec<StepServer> = enabled
+        let mut servers: Vec<StepServer> = open
             .into_iter()
-            .map(|stored| self.step_server(&standing, stored, selected))
+            .map(|found| self.step_server(&standing, found, selected))
             .filter(|server| decide(&server.facts, None).takes_part())
             .collect();
         order_for_step(&mut servers, selected, |server| &server.record);
@@ -217,9 +146,12 @@ impl ServerSource for Sources {
         selected: &[Uuid],
     ) -> Result<Option<StepServer>, SourceError> {
         let mut session = self.db.read().await.map_err(source_error)?;
-        let standing = Standing::load(&mut session, owner).await.map_err(source_error)?;
-        let stored = mcp_servers::server_get(&mut session, server_id).await.map_err(source_error)?;
-        Ok(stored.map(|stored| self.step_server(&standing, stored, selected)))
+        let Some(standing) = Standing::load(&mut session, owner).await.map_err(source_error)? else {
+            return Ok(None);
+        };
+        let found =
+            mcp_servers::server_get(&mut session, standing.reader, server_id).await.map_err(source_error)?;
+        Ok(found.map(|found| self.step_server(&standing, found, selected)))
     }
 }
 

@@ -4,7 +4,8 @@ use super::*;
 use crate::mcp_server::tests::record;
 use std::collections::BTreeSet;
 
-const GROUPS: [GroupAccess; 3] = [GroupAccess::Everybody, GroupAccess::Member, GroupAccess::Outside];
+const GROUPS: [GroupAccess; 4] =
+    [GroupAccess::Everybody, GroupAccess::Member, GroupAccess::ByRole, GroupAccess::Outside];
 const CHOICES: [Choice; 3] = [Choice::NewChat, Choice::Chosen, Choice::NotChosen];
 const READERS: [Reader; 4] = [
     Reader { is_subject: true, unredacted: true },
@@ -82,7 +83,7 @@ fn expected(facts: &ServerFacts, allowed: bool, not_denied: bool) -> [(Gate, boo
 #[test]
 fn every_combination_is_decided_as_the_rules_say() {
     let (facts, filters) = (every_fact(), every_filter());
-    assert_eq!((facts.len(), filters.len()), (2 * 2 * 3 * 3 * 3 * 2 * 9, 9));
+    assert_eq!((facts.len(), filters.len()), (2 * 2 * 4 * 3 * 3 * 2 * 9, 9));
     for facts in &facts {
         for (filter, allowed, not_denied) in &filters {
             let decision = decide(facts, Some(ToolFacts { filter, name: "get_issue" }));

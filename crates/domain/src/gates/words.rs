@@ -22,10 +22,16 @@ impl Finding<'_> {
             (Self::AccountSuspended, _) => "The account is suspended. Activate it under Users.",
             (Self::Enabled, _) => "The server is enabled.",
             (Self::Disabled, _) => "The server is disabled. Enable it in its editor.",
-            (Self::OpenToEverybody | Self::InGroup, _) if !reader.unredacted => "The server is open to you.",
+            (Self::OpenToEverybody | Self::InGroup | Self::OpenByRole, _) if !reader.unredacted => {
+                "The server is open to you."
+            }
             (Self::OpenToEverybody, _) => "The server is open to everybody.",
             (Self::InGroup, true) => "The server is limited to groups, and you are in one of them.",
             (Self::InGroup, false) => "The server is limited to groups, and this user is in one of them.",
+            (Self::OpenByRole, true) => "The server is limited to groups; your role opens every server.",
+            (Self::OpenByRole, false) => {
+                "The server is limited to groups; this user's role opens every server."
+            }
             (Self::OutsideGroups, true) => {
                 "The server is limited to groups, and you are in none of them. Join one, or open the server to everybody."
             }
