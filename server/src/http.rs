@@ -1,5 +1,6 @@
 //! Everything that speaks HTTP to the outside.
 
+mod audit;
 mod auth;
 mod backend;
 mod body;
@@ -10,12 +11,17 @@ mod csrf;
 mod error;
 mod explain;
 mod forms;
+mod groups;
 mod headers;
 mod health;
+mod keys;
 mod models;
+pub mod openapi;
+mod paging;
 mod request_id;
 mod router;
 mod servers;
+mod settings;
 mod stream;
 mod ui;
 mod users;

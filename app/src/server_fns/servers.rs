@@ -5,14 +5,14 @@ use super::answer;
 #[cfg(feature = "ssr")]
 use crate::backend::backend;
 use crate::error::UiError;
-use api::{Uuid, check::CheckReport, explain::ServerExplanation, servers as wire};
+use api::{Page, PageQuery, Uuid, check::CheckReport, explain::ServerExplanation, servers as wire};
 use leptos::prelude::*;
 use leptos::server_fn::codec::Json;
 
-/// All servers the viewer may see.
-#[server(prefix = "/ui/fn", endpoint = "server_list", input = Json)]
-pub async fn server_list() -> Result<Vec<wire::McpServer>, UiError> {
-    answer(backend()?.server_list().await)
+/// A page of the servers the viewer may see; `enabled` keeps one kind.
+#[server(prefix = "/ui/fn", endpoint = "server_page", input = Json)]
+pub async fn server_page(query: PageQuery, enabled: Option<bool>) -> Result<Page<wire::McpServer>, UiError> {
+    answer(backend()?.server_page(query, enabled).await)
 }
 
 /// One server.
@@ -59,7 +59,7 @@ pub async fn server_explain(
     answer(backend()?.server_explain(id, user_id, chat_id).await)
 }
 
-/// The private destinations that may be dialled, as the operator set them.
+/// The private destinations that may be dialled, in one line.
 #[server(prefix = "/ui/fn", endpoint = "egress_allow", input = Json)]
 pub async fn egress_allow() -> Result<String, UiError> {
     answer(backend()?.egress_allow().await)

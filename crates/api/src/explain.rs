@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 /// What stands between a user and a tool, in the order in which it is asked. Later issues add theirs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Gate {
     /// The user's account may act.
@@ -40,6 +41,7 @@ impl Gate {
 
 /// How a gate stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum GateVerdict {
     Pass,
@@ -50,6 +52,7 @@ pub enum GateVerdict {
 
 /// One gate with its verdict.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ExplainedGate {
     pub gate: Gate,
     pub verdict: GateVerdict,
@@ -62,6 +65,7 @@ pub struct ExplainedGate {
 
 /// One tool of the server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ExplainedTool {
     /// As the server names it.
     pub name: String,
@@ -80,6 +84,7 @@ pub struct ExplainedTool {
 
 /// Why a user gets the tools of a server, or does not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ServerExplanation {
     pub server_id: Uuid,
     pub user_id: Uuid,

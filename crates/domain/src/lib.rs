@@ -5,10 +5,12 @@
 //! applies the same rules as the server.
 
 pub mod accounts;
+pub mod audit;
 pub mod availability;
 pub mod chat;
 pub mod clock;
 pub mod gates;
+pub mod groups;
 pub mod header;
 pub mod intent;
 pub mod limits;

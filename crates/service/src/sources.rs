@@ -42,6 +42,11 @@ impl Sources {
         Self { db, keyring, egress, demo_pacing, providers: Mutex::new(HashMap::new()) }
     }
 
+    /// The next turn builds its provider anew.
+    pub(crate) fn providers_forget(&self) {
+        self.providers.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     fn step_server(&self, standing: &Standing, found: FoundServer, selected: &[Uuid]) -> StepServer {
         let choice = Choice::of(selected, found.stored.record.id);
         let (facts, access) = standing.assess(&self.keyring, &found, true, choice);

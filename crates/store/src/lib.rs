@@ -8,20 +8,24 @@
 #[macro_use]
 mod macros;
 pub mod audit;
+pub mod changes;
 pub mod chats;
 pub mod clock;
 pub mod credentials;
 mod db;
 pub mod encryption_keys;
 mod error;
+pub mod groups;
 mod instant;
 pub mod login_attempts;
 pub mod mcp_servers;
 pub mod messages;
 pub mod models;
 pub mod providers;
+pub mod replicas;
 mod schema;
 mod sealed;
+mod search;
 mod session;
 pub mod settings;
 pub mod tool_calls;

@@ -5,7 +5,8 @@ mod read;
 
 pub use groups::{groups_unknown, server_groups_replace};
 pub use read::{
-    Candidates, Cursor, FoundServer, Reader, server_candidates, server_cursor, server_get, server_list,
+    Candidates, Cursor, FoundServer, Reader, Wanted, server_candidates, server_cursor, server_get,
+    server_list, server_search,
 };
 
 use crate::{Micros, Result, SealedColumn, Session, StoreError, Write, schema::column_exists};

@@ -1,6 +1,6 @@
 //! "Why this tool?": the explanation is what happens, and says nothing that its reader may not know (behaviour 4).
 
-use crate::support::{Person, SERVERS, TestServer, chat, over, send, server_body, text};
+use crate::support::{Person, SERVERS, TestServer, chat, id_of, over, send, server_body, text};
 use api::users::Role;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,7 +31,11 @@ fn verdict<'a>(explanation: &'a Value, gate: &str) -> &'a str {
 }
 
 /// A server in every state that a gate judges, each with each availability.
-async fn servers_in_every_state(server: &TestServer, fake: &FakeMcp) -> BTreeMap<String, String> {
+async fn servers_in_every_state(
+    server: &TestServer,
+    fake: &FakeMcp,
+    group: &str,
+) -> BTreeMap<String, String> {
     let mut ids = BTreeMap::new();
     for availability in ["force_on", "default_on", "default_off"] {
         for (state, more) in [
@@ -42,6 +46,8 @@ async fn servers_in_every_state(server: &TestServer, fake: &FakeMcp) -> BTreeMap
             ("deny", json!({"tool_deny_list": ["get_b", "list"]})),
             ("both", json!({"tool_allow_list": ["get_*"], "tool_deny_list": ["*_a"]})),
             ("none", json!({"tool_deny_list": ["*"]})),
+            ("group", json!({"allowed_group_ids": [group]})),
+            ("values", json!({"auth_type": "user_header", "user_headers": [{"name": "X-Mine"}]})),
         ] {
             let slug = format!("{state}-{}", availability.replace('_', "-"));
             let body = over(
@@ -73,9 +79,21 @@ async fn explanations_are_what_turns_do(server: TestServer) {
     let fake = FakeMcp::start(tools.to_vec()).await;
     let llm = FakeLlm::start().await;
     server.scripted_model(&llm, "sk-x").await;
-    let ids = servers_in_every_state(&server, &fake).await;
+    let people = [Role::Member, Role::Member, Role::Auditor, Role::Admin];
+    let people: Vec<Person> = futures::future::join_all(people.map(|role| server.user(role))).await;
+    let group = id_of(&server.owner().post("/api/v2/groups", &json!({"name": "insiders"})).await.expect(201));
+    let members = format!("/api/v2/groups/{group}");
+    let join: Vec<&String> = people.iter().map(|person| &person.id).collect();
+    server.owner().patch(&members, &json!({"add_users": join})).await.expect(200);
+    let ids = servers_in_every_state(&server, &fake, &group).await;
     let every: Vec<&String> = ids.values().collect();
-    let people = [server.user(Role::Member).await, server.user(Role::Auditor).await];
+    // The second member has entered no values, and will leave the group.
+    for (slug, id) in ids.iter().filter(|(slug, _)| slug.starts_with("values")) {
+        for person in [&people[0], &people[3]] {
+            let values = json!({"values": {"X-Mine": slug}});
+            person.client.put(&format!("{SERVERS}/{id}/user_headers"), &values).await.expect(204);
+        }
+    }
     let mut chats = Vec::new();
     for person in &people {
         for chosen in [Value::Null, json!([]), json!(every)] {
@@ -84,6 +102,8 @@ async fn explanations_are_what_turns_do(server: TestServer) {
         }
     }
     spoil(&server, &ids).await;
+    let leave: Vec<&String> = people[1..].iter().map(|person| &person.id).collect();
+    server.owner().patch(&members, &json!({"remove_users": leave})).await.expect(200);
     let mut seen = BTreeSet::new();
     for (person, chat_id) in &chats {
         // The turn before has listed the tools of what was chosen; the rest is listed by this one, after it was explained.
@@ -114,7 +134,7 @@ async fn explanations_are_what_turns_do(server: TestServer) {
             seen.insert(after["failed_gate"].as_str().unwrap_or("none").to_owned());
         }
     }
-    let expected = ["configured", "enabled", "none", "selection"].map(str::to_owned);
+    let expected = ["configured", "connected", "enabled", "group", "none", "selection"].map(str::to_owned);
     assert_eq!(seen, BTreeSet::from(expected), "every gate of a server has stopped one");
     // A new chat without a list: what is explained without a chat.
     let person = &people[0];

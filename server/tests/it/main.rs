@@ -2,13 +2,19 @@
 
 #![expect(clippy::unwrap_used, reason = "clippy allows it in test functions, not in their helpers")]
 
+mod audit;
 mod chats;
 mod crash;
 mod csrf;
+mod description;
 mod explain;
+mod fuzz;
+mod groups;
+mod keys;
 mod limits;
 mod matrix;
 mod models;
+mod openapi;
 mod pages;
 mod process;
 mod provider_faults;
@@ -17,6 +23,7 @@ mod servers;
 mod servers_check;
 mod servers_update;
 mod sessions;
+mod settings;
 mod setup;
 mod start;
 mod stream;

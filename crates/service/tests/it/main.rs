@@ -5,4 +5,6 @@
 mod audit;
 mod bench;
 mod expiry;
+mod groups;
+mod keys;
 mod sealed;
