@@ -5,7 +5,7 @@ use super::{
     error::{ApiError, ApiResult},
     router::{AppState, parse_id},
 };
-use api::{Uuid, explain::ServerExplanation};
+use api::explain::ServerExplanation;
 use axum::extract::{Path, Query, State};
 use serde::Deserialize;
 use service::ExplainRequest;

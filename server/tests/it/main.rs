@@ -4,6 +4,7 @@
 
 mod audit;
 mod chats;
+mod connections;
 mod crash;
 mod csrf;
 mod description;
@@ -19,6 +20,7 @@ mod pages;
 mod process;
 mod provider_faults;
 mod secrets;
+mod server_groups;
 mod servers;
 mod servers_check;
 mod servers_update;

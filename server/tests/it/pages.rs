@@ -483,3 +483,37 @@ async fn long_lists_of_the_panel_are_paged_by_links_and_searched_on_the_server()
     let nobody = server.owner().get("/admin/users?q=zzz").await.expect(200);
     assert!(nobody.body.contains("No user matches"), "{}", nobody.body);
 }
+
+#[tokio::test]
+async fn servers_of_the_panel_are_paged_filtered_and_searched_on_the_server() {
+    let server = TestServer::start().await;
+    for n in 0..52 {
+        let body = over(
+            server_body(&format!("s{n:02}"), "https://mcp.example.org/mcp"),
+            json!({"enabled": n % 2 == 0, "display_name": format!("Server {n:02}")}),
+        );
+        server.register(&body).await;
+    }
+    let owner = server.owner();
+    let first = owner.get("/admin/servers").await.expect(200);
+    assert!(first.body.contains("Server 49") && !first.body.contains("Server 50"), "fifty a page");
+    let next = first
+        .body
+        .split("href=\"")
+        .filter_map(|rest| rest.split('"').next())
+        .find(|href| href.contains("after="));
+    let second = owner.get(&next.unwrap().replace("&amp;", "&")).await.expect(200);
+    assert!(
+        second.body.contains("Server 50")
+            && second.body.contains("Server 51")
+            && !second.body.contains("Server 49")
+    );
+    let enabled = owner.get("/admin/servers?show=enabled").await.expect(200);
+    assert!(enabled.body.contains("Server 50") && !enabled.body.contains("Server 01"));
+    assert!(!enabled.body.contains("after="), "26 fit one page");
+    let found = owner.get("/admin/servers?show=disabled&q=SERVER%2003").await.expect(200);
+    assert!(found.body.contains("Server 03") && !found.body.contains("Server 05"));
+    let none = owner.get("/admin/servers?show=disabled&q=server%2002").await.expect(200);
+    assert!(none.body.contains("No server matches"), "{}", none.body);
+    owner.get("/admin/servers?after=x").await.expect(400);
+}
