@@ -11,6 +11,7 @@ use api::{
         Chat, ChatCreate, ChatCreated, ChatUpdate, MessageCreate, MessageEdit, MessagePage, MessageSent,
     },
     check::CheckReport,
+    explain::ServerExplanation,
     groups::{Group, GroupCreate, GroupSummary, GroupUpdate},
     keys::KeyStatus,
     models::{Model, ModelCreate, ModelUpdate, Provider, ProviderCreate, ProviderUpdate},
@@ -50,6 +51,13 @@ pub trait Backend: Send + Sync + 'static {
     ) -> UiResult<McpServer>;
     async fn server_delete(&self, id: Uuid) -> UiResult<()>;
     async fn server_check(&self, id: Uuid) -> UiResult<CheckReport>;
+    /// Why a user (the viewer, unless another is named) gets the tools of a server; without a chat, in a new one.
+    async fn server_explain(
+        &self,
+        id: Uuid,
+        user_id: Option<Uuid>,
+        chat_id: Option<Uuid>,
+    ) -> UiResult<ServerExplanation>;
     /// The private destinations that may be dialled, in one line.
     async fn egress_allow(&self) -> UiResult<String>;
     /// The same by who allowed them.

@@ -25,6 +25,7 @@ mod scroll;
 mod shared;
 mod stream;
 pub mod transcript;
+mod why;
 
 pub use home::ChatHome;
 pub use list::ChatList;

@@ -5,7 +5,7 @@ use super::answer;
 #[cfg(feature = "ssr")]
 use crate::backend::backend;
 use crate::error::UiError;
-use api::{Page, PageQuery, Uuid, check::CheckReport, servers as wire};
+use api::{Page, PageQuery, Uuid, check::CheckReport, explain::ServerExplanation, servers as wire};
 use leptos::prelude::*;
 use leptos::server_fn::codec::Json;
 
@@ -47,6 +47,16 @@ pub async fn server_delete(id: Uuid) -> Result<(), UiError> {
 #[server(prefix = "/ui/fn", endpoint = "server_check", input = Json)]
 pub async fn server_check(id: Uuid) -> Result<CheckReport, UiError> {
     answer(backend()?.server_check(id).await)
+}
+
+/// Why a user (the viewer, unless another is named) gets the tools of a server; without a chat, in a new one.
+#[server(prefix = "/ui/fn", endpoint = "server_explain", input = Json)]
+pub async fn server_explain(
+    id: Uuid,
+    user_id: Option<Uuid>,
+    chat_id: Option<Uuid>,
+) -> Result<ServerExplanation, UiError> {
+    answer(backend()?.server_explain(id, user_id, chat_id).await)
 }
 
 /// The private destinations that may be dialled, in one line.

@@ -8,6 +8,7 @@ use api::{
         Chat, ChatCreate, ChatCreated, ChatUpdate, MessageCreate, MessageEdit, MessagePage, MessageSent,
     },
     check::CheckReport,
+    explain::ServerExplanation,
     groups::{Group, GroupCreate, GroupSummary, GroupUpdate},
     keys::KeyStatus,
     models::{Model, ModelCreate, ModelUpdate, Provider, ProviderCreate, ProviderUpdate},
@@ -22,7 +23,7 @@ use app::{
     error::UiError,
 };
 use async_trait::async_trait;
-use service::{OpContext, Service};
+use service::{ExplainRequest, OpContext, Service};
 
 pub(crate) struct ServiceBackend {
     service: Service,
@@ -89,6 +90,16 @@ impl Backend for ServiceBackend {
 
     async fn server_check(&self, id: Uuid) -> UiResult<CheckReport> {
         self.service.server_check(&self.ctx, id).await.map_err(ui_error)
+    }
+
+    async fn server_explain(
+        &self,
+        id: Uuid,
+        user_id: Option<Uuid>,
+        chat_id: Option<Uuid>,
+    ) -> UiResult<ServerExplanation> {
+        let request = ExplainRequest { user_id, chat_id };
+        self.service.server_explain(&self.ctx, id, request).await.map_err(ui_error)
     }
 
     async fn egress_allow(&self) -> UiResult<String> {

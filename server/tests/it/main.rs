@@ -8,6 +8,7 @@ mod connections;
 mod crash;
 mod csrf;
 mod description;
+mod explain;
 mod fuzz;
 mod groups;
 mod keys;

@@ -59,7 +59,7 @@ pub fn ChatPage() -> impl IntoView {
 fn Chat(opened: ChatOpened) -> impl IntoView {
     let ChatOpened { chat: record, page, options } = opened;
     let id = record.id;
-    let draft = Draft::new(Selection::for_chat(&options.servers, &record.mcp_server_ids));
+    let draft = Draft::new(Selection::for_chat(id, &options.servers, &record.mcp_server_ids));
     let last_model = record.last_model_config_id;
     let chat = OpenChat::new(Transcript::new(&record, page.messages, page.has_more));
     let transcript = chat.transcript;

@@ -1,6 +1,6 @@
 //! Which servers the chat may use (behaviour 16, 25): forced ones locked on, the rest switched by the person.
 
-use super::{browser, popover::Popover};
+use super::{browser, popover::Popover, why::WhyServer};
 use crate::components::{Glyph, Icon, ServerTile};
 use api::{
     Uuid,
@@ -16,6 +16,8 @@ const STORAGE_KEY: &str = "patchbay.servers";
 #[derive(Clone, Copy)]
 pub(super) struct Selection {
     servers: StoredValue<Vec<McpServer>>,
+    /// `None`: a chat that is yet to be made.
+    chat: Option<Uuid>,
     chosen: RwSignal<BTreeSet<Uuid>>,
     /// Something was chosen, now or in an earlier visit; else the server's own rules decide.
     decided: RwSignal<bool>,
@@ -24,7 +26,7 @@ pub(super) struct Selection {
 impl Selection {
     /// For a new chat: the server's defaults until the browser remembers better.
     pub(super) fn for_new_chat(servers: &[McpServer]) -> Self {
-        let selection = Self::new(servers, &defaults(servers));
+        let selection = Self::new(None, servers, &defaults(servers));
         Effect::new(move |_| {
             let remembered = browser::remembered(STORAGE_KEY);
             if let Some(chosen) =
@@ -38,14 +40,15 @@ impl Selection {
     }
 
     /// For a chat that has its list already.
-    pub(super) fn for_chat(servers: &[McpServer], chosen: &[Uuid]) -> Self {
-        Self::new(servers, &chosen.iter().copied().collect())
+    pub(super) fn for_chat(chat: Uuid, servers: &[McpServer], chosen: &[Uuid]) -> Self {
+        Self::new(Some(chat), servers, &chosen.iter().copied().collect())
     }
 
-    fn new(servers: &[McpServer], chosen: &BTreeSet<Uuid>) -> Self {
+    fn new(chat: Option<Uuid>, servers: &[McpServer], chosen: &BTreeSet<Uuid>) -> Self {
         let offered = servers.iter().map(|server| server.id).filter(|id| chosen.contains(id)).collect();
         Self {
             servers: StoredValue::new(servers.to_vec()),
+            chat,
             chosen: RwSignal::new(offered),
             decided: RwSignal::new(false),
         }
@@ -179,6 +182,7 @@ fn PickerRow(server: McpServer, selection: Selection) -> impl IntoView {
                         }
                     })}
             </span>
+            <WhyServer server=id name=server.display_name.clone() chat=selection.chat />
         </li>
     }
 }

@@ -35,6 +35,28 @@ fn servers() -> Vec<Function> {
         once("/ui/fn/server_check", r#"{"id": "<grouped>"}"#, inside(200)),
         once("/ui/fn/server_check", r#"{"id": "<disabled>"}"#, unredacted(200)),
         row("/ui/fn/server_check", r#"{"id": "<unknown>"}"#, signed_in(404)),
+        row("/ui/fn/server_explain", r#"{"id": "<open>", "user_id": null, "chat_id": null}"#, signed_in(200)),
+        row("/ui/fn/server_explain", r#"{"id": "<grouped>", "user_id": null, "chat_id": null}"#, inside(200)),
+        row(
+            "/ui/fn/server_explain",
+            r#"{"id": "<disabled>", "user_id": null, "chat_id": null}"#,
+            unredacted(200),
+        ),
+        row(
+            "/ui/fn/server_explain",
+            r#"{"id": "<open>", "user_id": "<stranger>", "chat_id": null}"#,
+            unredacted(200),
+        ),
+        row(
+            "/ui/fn/server_explain",
+            r#"{"id": "<open>", "user_id": null, "chat_id": "<foreign_chat>"}"#,
+            signed_in(404),
+        ),
+        row(
+            "/ui/fn/server_explain",
+            r#"{"id": "<unknown>", "user_id": null, "chat_id": null}"#,
+            signed_in(404),
+        ),
         row("/ui/fn/server_page", r#"{"query": {}, "enabled": null}"#, signed_in(200)),
         row("/ui/fn/egress_allow_get", "{}", readers(200)),
         row("/ui/fn/egress_allow_put", r#"{"write": {"entries": ["x"]}}"#, owners(400)),

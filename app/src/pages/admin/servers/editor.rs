@@ -7,6 +7,7 @@ mod known_tools;
 mod report;
 mod save;
 mod sections;
+mod why;
 
 use crate::{
     components::{Badge, Glyph, Icon, Notice, PageTitle, ServerTile, Switch, Tone, loaded},
@@ -21,6 +22,7 @@ use leptos_router::hooks::use_params_map;
 use report::CheckResult;
 use save::Saver;
 use sections::{AuthenticationSection, BehaviourSection, ConnectionSection, FormError, ToolsSection};
+use why::WhySection;
 
 /// `GET /admin/servers/new`.
 #[component]
@@ -93,6 +95,7 @@ fn Editor(server: Option<McpServer>) -> impl IntoView {
                 <ToolsSection form/>
             </fieldset>
             <CheckResult form saver/>
+            {move || form.saved.with(|saved| saved.as_ref().map(|server| server.id)).map(|server| view! { <WhySection server/> })}
             {(!read_only).then(|| view! { <ActionBar form saver/> })}
         </form>
     }
