@@ -11,7 +11,7 @@ use api::{
     },
     check::CheckReport,
     models::{Model, ModelCreate, ModelUpdate, Provider, ProviderCreate, ProviderUpdate},
-    servers::{McpServer, ServerWrite},
+    servers::{McpServer, ServerConnection, ServerWrite, UserHeaderValues},
     users::{
         BuildInfo, PasswordChange, Session, Token, TokenCreate, TokenCreated, User, UserCreate, UserUpdate,
     },
@@ -41,8 +41,15 @@ pub trait Backend: Send + Sync + 'static {
         write: ServerWrite,
         if_match: Option<String>,
     ) -> UiResult<McpServer>;
-    async fn server_delete(&self, id: Uuid) -> UiResult<()>;
+    async fn server_delete(&self, id: Uuid, if_match: Option<String>) -> UiResult<()>;
     async fn server_check(&self, id: Uuid) -> UiResult<CheckReport>;
+    /// Own values for the headers that a server asks everybody for.
+    async fn user_headers_put(&self, id: Uuid, values: UserHeaderValues) -> UiResult<()>;
+    async fn user_headers_delete(&self, id: Uuid) -> UiResult<()>;
+    /// Who is connected to a server.
+    async fn connection_list(&self, id: Uuid) -> UiResult<Vec<ServerConnection>>;
+    /// Disconnects one user, or everybody.
+    async fn connection_delete(&self, id: Uuid, user: Option<Uuid>) -> UiResult<()>;
     /// The private destinations that may be dialled, as the operator set them.
     async fn egress_allow(&self) -> UiResult<String>;
 
@@ -56,6 +63,7 @@ pub trait Backend: Send + Sync + 'static {
     async fn model_delete(&self, id: Uuid) -> UiResult<()>;
 
     async fn user_list(&self) -> UiResult<Vec<User>>;
+    async fn user_get(&self, id: Uuid) -> UiResult<User>;
     async fn user_create(&self, create: UserCreate) -> UiResult<User>;
     async fn user_update(&self, id: Uuid, update: UserUpdate) -> UiResult<User>;
     async fn user_delete(&self, id: Uuid) -> UiResult<()>;

@@ -75,8 +75,8 @@ impl Backend for ServiceBackend {
         updated.map(|(server, _)| server).map_err(ui_error)
     }
 
-    async fn server_delete(&self, id: Uuid) -> UiResult<()> {
-        self.service.server_delete(&self.ctx, id, None).await.map_err(ui_error)
+    async fn server_delete(&self, id: Uuid, if_match: Option<String>) -> UiResult<()> {
+        self.service.server_delete(&self.ctx, id, if_match.as_deref()).await.map_err(ui_error)
     }
 
     async fn server_check(&self, id: Uuid) -> UiResult<CheckReport> {
