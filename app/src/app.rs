@@ -7,8 +7,10 @@ use crate::{
     pages::{
         account::AccountPage,
         admin::{
+            groups::{GroupPage, GroupsPage},
             models::ModelsPage,
             servers::{editor::EditServerPage, editor::NewServerPage, list::ServersPage},
+            settings::SettingsPage,
             users::UsersPage,
         },
         chat::{ChatHome, ChatPage},
@@ -51,6 +53,9 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/admin/servers/:id") view=|| view! { <RequireReader><EditServerPage/></RequireReader> } ssr=SsrMode::Async/>
                     <Route path=path!("/admin/models") view=|| view! { <RequireReader><ModelsPage/></RequireReader> } ssr=SsrMode::Async/>
                     <Route path=path!("/admin/users") view=|| view! { <RequireAdmin><UsersPage/></RequireAdmin> } ssr=SsrMode::Async/>
+                    <Route path=path!("/admin/groups") view=|| view! { <RequireReader><GroupsPage/></RequireReader> } ssr=SsrMode::Async/>
+                    <Route path=path!("/admin/groups/:id") view=|| view! { <RequireReader><GroupPage/></RequireReader> } ssr=SsrMode::Async/>
+                    <Route path=path!("/admin/settings") view=|| view! { <RequireReader><SettingsPage/></RequireReader> } ssr=SsrMode::Async/>
                     <Route path=path!("/*any") view=NotFoundPage ssr=SsrMode::Async/>
                 </ParentRoute>
             </Routes>

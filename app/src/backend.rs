@@ -5,13 +5,15 @@
 
 use crate::error::UiError;
 use api::{
-    Uuid,
+    Page, PageQuery, Uuid,
     chats::{
         Chat, ChatCreate, ChatCreated, ChatUpdate, MessageCreate, MessageEdit, MessagePage, MessageSent,
     },
     check::CheckReport,
+    groups::{Group, GroupCreate, GroupSummary, GroupUpdate},
     models::{Model, ModelCreate, ModelUpdate, Provider, ProviderCreate, ProviderUpdate},
     servers::{McpServer, ServerConnection, ServerWrite, UserHeaderValues},
+    settings::{EgressAllow, EgressAllowWrite},
     users::{
         BuildInfo, PasswordChange, Session, Token, TokenCreate, TokenCreated, User, UserCreate, UserUpdate,
     },
@@ -50,8 +52,11 @@ pub trait Backend: Send + Sync + 'static {
     async fn connection_list(&self, id: Uuid) -> UiResult<Vec<ServerConnection>>;
     /// Disconnects one user, or everybody.
     async fn connection_delete(&self, id: Uuid, user: Option<Uuid>) -> UiResult<()>;
-    /// The private destinations that may be dialled, as the operator set them.
+    /// The private destinations that may be dialled, in one line.
     async fn egress_allow(&self) -> UiResult<String>;
+    /// The same by who allowed them.
+    async fn egress_allow_get(&self) -> UiResult<EgressAllow>;
+    async fn egress_allow_put(&self, write: EgressAllowWrite) -> UiResult<EgressAllow>;
 
     async fn provider_list(&self) -> UiResult<Vec<Provider>>;
     async fn provider_create(&self, create: ProviderCreate) -> UiResult<Provider>;
@@ -62,11 +67,21 @@ pub trait Backend: Send + Sync + 'static {
     async fn model_update(&self, id: Uuid, update: ModelUpdate) -> UiResult<Model>;
     async fn model_delete(&self, id: Uuid) -> UiResult<()>;
 
-    async fn user_list(&self) -> UiResult<Vec<User>>;
+    async fn user_list(&self, query: PageQuery) -> UiResult<Page<User>>;
     async fn user_get(&self, id: Uuid) -> UiResult<User>;
     async fn user_create(&self, create: UserCreate) -> UiResult<User>;
     async fn user_update(&self, id: Uuid, update: UserUpdate) -> UiResult<User>;
     async fn user_delete(&self, id: Uuid) -> UiResult<()>;
+    /// API tokens of any user, for those who manage users.
+    async fn user_token_list(&self, user: Uuid) -> UiResult<Vec<Token>>;
+    async fn user_token_delete(&self, user: Uuid, id: Uuid) -> UiResult<()>;
+
+    async fn group_list(&self, query: PageQuery) -> UiResult<Page<GroupSummary>>;
+    async fn group_get(&self, id: Uuid) -> UiResult<Group>;
+    async fn group_create(&self, create: GroupCreate) -> UiResult<Group>;
+    async fn group_update(&self, id: Uuid, update: GroupUpdate) -> UiResult<Group>;
+    async fn group_delete(&self, id: Uuid) -> UiResult<()>;
+
     /// Own password.
     async fn password_change(&self, change: PasswordChange) -> UiResult<()>;
     /// Own API tokens.

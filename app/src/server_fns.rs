@@ -5,8 +5,10 @@
 
 pub mod account;
 pub mod chats;
+pub mod groups;
 pub mod models;
 pub mod servers;
+pub mod settings;
 pub mod users;
 
 #[cfg(feature = "ssr")]

@@ -52,6 +52,17 @@ pub struct Settings {
     /// Private destinations that may be dialled: comma-separated host:port or cidr:port, * for any port.
     #[arg(long, global = true, env = "PATCHBAY_EGRESS_ALLOW")]
     pub egress_allow: Option<String>,
+    /// Owners may not allow further private destinations in the settings. Default: they may.
+    #[arg(
+        long,
+        global = true,
+        env = "PATCHBAY_EGRESS_ALLOW_LOCKED",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_parser = clap::builder::BoolishValueParser::new()
+    )]
+    pub egress_allow_locked: Option<bool>,
     /// Proxies whose X-Forwarded-For counts, for client addresses only: comma-separated addresses.
     #[arg(long, global = true, env = "PATCHBAY_TRUSTED_PROXIES")]
     pub trusted_proxies: Option<String>,
@@ -81,6 +92,7 @@ pub struct Config {
     pub setup_token: Option<String>,
     pub admin: Option<(String, SecretString)>,
     pub egress_allow: egress::AllowList,
+    pub egress_allow_locked: bool,
     pub trusted_proxies: Vec<IpAddr>,
     pub openai: Option<OpenAiFromEnvironment>,
     pub log: String,
@@ -117,6 +129,7 @@ impl Settings {
             admin_email,
             admin_password_file,
             egress_allow,
+            egress_allow_locked,
             trusted_proxies,
             openai_api_key,
             openai_base_url,
@@ -211,6 +224,7 @@ impl Settings {
             setup_token,
             admin,
             egress_allow,
+            egress_allow_locked: self.egress_allow_locked.unwrap_or(false),
             trusted_proxies,
             openai,
             log,
@@ -291,6 +305,13 @@ mod tests {
         assert_eq!(config.listen.to_string(), "127.0.0.1:3000");
         assert!(config.access_url.is_none());
         assert_eq!(config.log, "info");
+        assert!(!config.egress_allow_locked);
+    }
+
+    #[test]
+    fn the_operator_can_keep_the_private_destinations_to_themselves() {
+        assert!(load("egress_allow_locked = true").unwrap().egress_allow_locked);
+        assert!(load("egress_allow_locked = \"yes\"").is_err());
     }
 
     #[test]

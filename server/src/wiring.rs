@@ -13,7 +13,7 @@ use domain::clock::{Clock, Entropy};
 use egress::{Egress, EgressConfig};
 use mcpclient::{ClientConfig, McpClients};
 use secrecy::{ExposeSecret as _, SecretString};
-use service::{Deps, Service, Sources};
+use service::{Deps, OperatorEgress, Service, Sources};
 use std::{
     fs::File,
     io::Write as _,
@@ -94,6 +94,10 @@ pub async fn wire(
         db: db.clone(),
         keyring,
         egress,
+        operator_egress: OperatorEgress {
+            allow: config.egress_allow.clone(),
+            locked: config.egress_allow_locked,
+        },
         mcp: mcp.clone(),
         chatd: chatd.clone(),
         clock: clock.clone(),
@@ -101,6 +105,7 @@ pub async fn wire(
         access_url,
         build,
     });
+    service.egress_allow_reload().await.context("cannot read which private destinations owners allow")?;
     let draining = Arc::new(AtomicBool::new(false));
     let state =
         AppState::new(service.clone(), config.trusted_proxies.clone(), clock, entropy, draining.clone());

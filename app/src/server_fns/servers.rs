@@ -64,7 +64,7 @@ async fn now(id: Uuid) -> UiResult<ServerNow> {
 }
 
 /// One server as it stands, and who changed it last.
-#[server(prefix = "/ui/fn", endpoint = "server_now", input = Json)]
+#[server(name = ServerNowCall, prefix = "/ui/fn", endpoint = "server_now", input = Json)]
 pub async fn server_now(id: Uuid) -> Result<ServerNow, UiError> {
     answer(now(id).await)
 }
@@ -99,7 +99,7 @@ pub async fn server_check(id: Uuid) -> Result<CheckReport, UiError> {
     answer(backend()?.server_check(id).await)
 }
 
-/// The private destinations that may be dialled, as the operator set them.
+/// The private destinations that may be dialled, in one line.
 #[server(prefix = "/ui/fn", endpoint = "egress_allow", input = Json)]
 pub async fn egress_allow() -> Result<String, UiError> {
     answer(backend()?.egress_allow().await)

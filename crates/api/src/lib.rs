@@ -9,12 +9,15 @@ pub mod error;
 pub mod groups;
 pub mod messages;
 pub mod models;
+pub mod page;
 pub mod servers;
+pub mod settings;
 pub mod stream;
 pub mod timestamp;
 pub mod users;
 
 pub use error::{ErrorBody, Validation};
+pub use page::{Page, PageQuery};
 pub use timestamp::Timestamp;
 pub use uuid::Uuid;
 

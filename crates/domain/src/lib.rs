@@ -8,6 +8,7 @@ pub mod accounts;
 pub mod availability;
 pub mod chat;
 pub mod clock;
+pub mod groups;
 pub mod header;
 pub mod intent;
 pub mod limits;

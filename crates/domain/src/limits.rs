@@ -56,6 +56,23 @@ pub const TOKEN_LIFETIME_SECONDS: i64 = 30 * 24 * 3600;
 /// Most seconds an API token may live: one year.
 pub const TOKEN_LIFETIME_MAX_SECONDS: i64 = 365 * 24 * 3600;
 
+/// Characters of a group's name.
+pub const GROUP_NAME_CHARS: usize = 64;
+/// Groups of a deployment.
+pub const GROUPS: usize = 1000;
+/// Members of a group.
+pub const GROUP_MEMBERS: usize = 5000;
+/// Users who join, and users who leave, in one edit of a group.
+pub const GROUP_CHANGES: usize = 512;
+
+/// Entries of the list of private destinations that owners set.
+pub const EGRESS_ALLOW_ENTRIES: usize = 256;
+
+/// Rows of a page of users or groups unless fewer are asked for.
+pub const PAGE_ROWS: usize = 200;
+/// Characters of a text that is searched for.
+pub const SEARCH_CHARS: usize = 128;
+
 /// Characters of a model's id at its provider.
 pub const MODEL_ID_CHARS: usize = 256;
 /// Tokens of context a model has unless said otherwise.

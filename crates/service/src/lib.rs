@@ -9,12 +9,14 @@ mod context;
 mod egress_settings;
 mod error;
 mod follow;
+mod groups;
 mod keys;
 mod maintenance;
 mod markdown;
 mod mcp_check;
 mod mcp_servers;
 mod models;
+mod pages;
 mod passwords;
 mod providers;
 mod secrets;
@@ -25,6 +27,7 @@ mod tokens;
 mod users;
 
 pub use context::{Caller, OpContext, RequestInfo};
+pub use egress_settings::OperatorEgress;
 pub use error::{Error, Result};
 pub use follow::RenderedEvent;
 pub use keys::{KeyStartError, keyring_register, keyring_verify, keys_known};
@@ -48,6 +51,8 @@ pub struct Deps {
     pub db: Db,
     pub keyring: Arc<Keyring>,
     pub egress: Egress,
+    /// What owners cannot change about it.
+    pub operator_egress: OperatorEgress,
     pub mcp: McpClients,
     pub chatd: ChatDaemon,
     pub clock: Arc<dyn Clock>,
@@ -65,6 +70,7 @@ pub(crate) struct Inner {
     pub(crate) deps: Deps,
     pub(crate) passwords: Passwords,
     pub(crate) checks: mcp_check::CheckLimiter,
+    pub(crate) egress_reload: tokio::sync::Mutex<()>,
 }
 
 impl Service {
@@ -73,6 +79,7 @@ impl Service {
             deps,
             passwords: Passwords::new(),
             checks: mcp_check::CheckLimiter::default(),
+            egress_reload: tokio::sync::Mutex::default(),
         }))
     }
 

@@ -1,21 +1,19 @@
 //! Accounts, managed by admins; only an owner changes owners (behaviour 2).
 
-use crate::{Error, OpContext, Result, Service, audit::Act};
+use crate::{Error, OpContext, Result, Service, audit::Act, pages::page_of};
 use api::{
-    Uuid, Validation,
+    Page, PageQuery, Uuid, Validation,
     users::{PasswordChange, User, UserCreate, UserStatus, UserUpdate},
 };
 use domain::accounts::{self, Action, NewUser, can_manage_user};
 use domain::chat::{ChatEvent, ChatState, transition};
 use store::{
     StoreError,
+    changes::{ChangeKind, change_append},
     chats::{self, Transition, chats_busy},
     credentials, users,
     users::UserRecord,
 };
-
-/// A page of users at most.
-const PAGE: i64 = 200;
 
 /// Hashes the password: a record ready to insert.
 pub(crate) async fn new_user_record(service: &Service, new: NewUser) -> Result<UserRecord> {
@@ -53,15 +51,17 @@ fn conflict(error: StoreError) -> Error {
 }
 
 impl Service {
-    /// All accounts by user name.
+    /// Accounts by user name, in pages; `q` looks into user name, name and email.
     ///
     /// # Errors
-    /// [`Error::Forbidden`].
-    pub async fn user_list(&self, ctx: &OpContext, after: &str, limit: Option<i64>) -> Result<Vec<User>> {
+    /// [`Error::Forbidden`], [`Error::Invalid`].
+    pub async fn user_list(&self, ctx: &OpContext, query: &PageQuery) -> Result<Page<User>> {
         ctx.authorize(Action::UsersManage)?;
+        let page = page_of(query)?;
         let mut session = self.db().read().await?;
-        let records = users::user_list(&mut session, after, limit.unwrap_or(PAGE).clamp(1, PAGE)).await?;
-        Ok(records.into_iter().map(|record| record.user).collect())
+        let records = users::user_list(&mut session, query.q.trim(), &query.after, page.fetched()).await?;
+        let rows = records.into_iter().map(|record| record.user).collect();
+        Ok(Page::cut(rows, page.rows, |user: &User| user.username.clone()))
     }
 
     /// One account: the own one, or any for those who manage users.
@@ -150,6 +150,10 @@ impl Service {
             let keep = own.then_some(caller.credential_id);
             credentials::sessions_delete_others(&mut write, id, keep).await?;
         }
+        let rights_changed = change.changed.iter().any(|field| matches!(*field, "roles" | "status"));
+        if rights_changed {
+            change_append(&mut write, ChangeKind::Users, &id.to_string(), self.now()).await?;
+        }
         let changed = change.changed.iter().map(|field| (*field).to_owned()).collect();
         self.audit(
             &mut write,
@@ -160,6 +164,8 @@ impl Service {
         write.commit().await?;
         if record.user.status == UserStatus::Suspended {
             self.turns_stop(id).await?;
+        } else if rights_changed {
+            self.deps().mcp.close_user(id);
         }
         Ok(record.user)
     }
@@ -185,6 +191,7 @@ impl Service {
         if record.user.is_owner() && users::owners_count(&mut write).await? == 0 {
             return Err(last_owner());
         }
+        change_append(&mut write, ChangeKind::Users, &id.to_string(), self.now()).await?;
         self.audit(&mut write, ctx, Act::on("user.delete", "user", id, &record.user.username)).await?;
         write.commit().await?;
         for chat in running {

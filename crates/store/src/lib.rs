@@ -8,12 +8,14 @@
 #[macro_use]
 mod macros;
 pub mod audit;
+pub mod changes;
 pub mod chats;
 pub mod clock;
 pub mod credentials;
 mod db;
 pub mod encryption_keys;
 mod error;
+pub mod groups;
 mod instant;
 pub mod login_attempts;
 pub mod mcp_servers;
@@ -22,6 +24,7 @@ pub mod models;
 pub mod providers;
 mod schema;
 mod sealed;
+mod search;
 mod session;
 pub mod settings;
 pub mod tool_calls;

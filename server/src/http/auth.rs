@@ -116,6 +116,16 @@ caller_with!(
     UsersManager,
     |ctx| ctx.authorize(Action::UsersManage).map(|_| ())
 );
+caller_with!(
+    /// Whoever may change groups.
+    GroupsManager,
+    |ctx| ctx.authorize(Action::GroupsManage).map(|_| ())
+);
+caller_with!(
+    /// Whoever may allow private destinations.
+    EgressAllowWriter,
+    |ctx| ctx.authorize(Action::EgressAllowWrite).map(|_| ())
+);
 
 #[cfg(test)]
 mod tests {

@@ -2,13 +2,15 @@
 
 use super::{error::ApiError, ui::kind_of};
 use api::{
-    Uuid,
+    Page, PageQuery, Uuid,
     chats::{
         Chat, ChatCreate, ChatCreated, ChatUpdate, MessageCreate, MessageEdit, MessagePage, MessageSent,
     },
     check::CheckReport,
+    groups::{Group, GroupCreate, GroupSummary, GroupUpdate},
     models::{Model, ModelCreate, ModelUpdate, Provider, ProviderCreate, ProviderUpdate},
     servers::{McpServer, ServerWrite},
+    settings::{EgressAllow, EgressAllowWrite},
     users::{
         BuildInfo, PasswordChange, Session, Token, TokenCreate, TokenCreated, User, UserCreate, UserUpdate,
     },
@@ -87,6 +89,14 @@ impl Backend for ServiceBackend {
         self.service.egress_allow(&self.ctx).map_err(ui_error)
     }
 
+    async fn egress_allow_get(&self) -> UiResult<EgressAllow> {
+        self.service.egress_allow_get(&self.ctx).await.map_err(ui_error)
+    }
+
+    async fn egress_allow_put(&self, write: EgressAllowWrite) -> UiResult<EgressAllow> {
+        self.service.egress_allow_put(&self.ctx, write).await.map_err(ui_error)
+    }
+
     async fn provider_list(&self) -> UiResult<Vec<Provider>> {
         self.service.provider_list(&self.ctx).await.map_err(ui_error)
     }
@@ -119,8 +129,12 @@ impl Backend for ServiceBackend {
         self.service.model_delete(&self.ctx, id).await.map_err(ui_error)
     }
 
-    async fn user_list(&self) -> UiResult<Vec<User>> {
-        self.service.user_list(&self.ctx, "", None).await.map_err(ui_error)
+    async fn user_list(&self, query: PageQuery) -> UiResult<Page<User>> {
+        self.service.user_list(&self.ctx, &query).await.map_err(ui_error)
+    }
+
+    async fn user_get(&self, id: Uuid) -> UiResult<User> {
+        self.service.user_get(&self.ctx, &id.to_string()).await.map_err(ui_error)
     }
 
     async fn user_create(&self, create: UserCreate) -> UiResult<User> {
@@ -133,6 +147,34 @@ impl Backend for ServiceBackend {
 
     async fn user_delete(&self, id: Uuid) -> UiResult<()> {
         self.service.user_delete(&self.ctx, &id.to_string()).await.map_err(ui_error)
+    }
+
+    async fn user_token_list(&self, user: Uuid) -> UiResult<Vec<Token>> {
+        self.service.token_list(&self.ctx, &user.to_string()).await.map_err(ui_error)
+    }
+
+    async fn user_token_delete(&self, user: Uuid, id: Uuid) -> UiResult<()> {
+        self.service.token_delete(&self.ctx, &user.to_string(), id).await.map_err(ui_error)
+    }
+
+    async fn group_list(&self, query: PageQuery) -> UiResult<Page<GroupSummary>> {
+        self.service.group_list(&self.ctx, &query).await.map_err(ui_error)
+    }
+
+    async fn group_get(&self, id: Uuid) -> UiResult<Group> {
+        self.service.group_get(&self.ctx, id).await.map_err(ui_error)
+    }
+
+    async fn group_create(&self, create: GroupCreate) -> UiResult<Group> {
+        self.service.group_create(&self.ctx, create).await.map_err(ui_error)
+    }
+
+    async fn group_update(&self, id: Uuid, update: GroupUpdate) -> UiResult<Group> {
+        self.service.group_update(&self.ctx, id, update).await.map_err(ui_error)
+    }
+
+    async fn group_delete(&self, id: Uuid) -> UiResult<()> {
+        self.service.group_delete(&self.ctx, id).await.map_err(ui_error)
     }
 
     async fn password_change(&self, change: PasswordChange) -> UiResult<()> {

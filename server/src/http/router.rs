@@ -1,8 +1,8 @@
 //! Every route in one place.
 
 use super::{
-    auth, body::MAX_JSON, chats, cookies::SessionCookie, csrf, error::ApiError, forms, headers, health,
-    models, request_id, servers, stream, stream::StreamCounter, ui, users,
+    auth, body::MAX_JSON, chats, cookies::SessionCookie, csrf, error::ApiError, forms, groups, headers,
+    health, models, request_id, servers, settings, stream, stream::StreamCounter, ui, users,
 };
 use crate::assets;
 use axum::{
@@ -140,6 +140,17 @@ fn v2_api() -> Router<AppState> {
         .route("/models/{id}", patch(models::model_update).delete(models::model_delete))
 }
 
+fn groups_api() -> Router<AppState> {
+    Router::new()
+        .route("/groups", get(groups::list).post(groups::create))
+        .route("/groups/{id}", get(groups::get).patch(groups::update).delete(groups::delete))
+}
+
+fn settings_api() -> Router<AppState> {
+    Router::new()
+        .route("/settings/egress-allow", get(settings::egress_allow_get).put(settings::egress_allow_put))
+}
+
 /// A panic costs one request, never the process (threats 102); the hook has written it to the log.
 fn panicked(_: Box<dyn std::any::Any + Send + 'static>) -> Response {
     ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong on the server. Try again.")
@@ -153,7 +164,7 @@ pub fn router(state: AppState) -> Router {
     let api = Router::new()
         .merge(servers_api())
         .merge(chats_api())
-        .nest("/api/v2", v2_api())
+        .nest("/api/v2", v2_api().merge(groups_api()).merge(settings_api()))
         .route("/api/{*rest}", any(unknown_route))
         .layer(map_response(envelope));
     let pages = Router::new()

@@ -4,10 +4,11 @@ use super::{
     auth::{Ctx, SignedIn, UsersManager},
     body::Json,
     error::ApiResult,
+    paging::{answer, next_link},
     router::AppState,
 };
 use api::{
-    Uuid,
+    PageQuery, Uuid,
     users::{
         FirstUserCreate, LoginRequest, LoginResponse, PasswordChange, Session, Token, TokenCreate,
         TokenCreated, User, UserCreate, UserUpdate,
@@ -18,7 +19,6 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{StatusCode, header::SET_COOKIE};
-use serde::Deserialize;
 
 /// `GET /users/first`: 404 while no user exists.
 pub(crate) async fn first_exists(State(state): State<AppState>) -> ApiResult<Response> {
@@ -57,19 +57,15 @@ pub(crate) async fn logout(State(state): State<AppState>, Ctx(ctx): Ctx) -> ApiR
         .into_response())
 }
 
-#[derive(Deserialize)]
-pub(crate) struct Page {
-    #[serde(default)]
-    after: String,
-    limit: Option<i64>,
-}
-
+/// Pages with a `Link` to the next; `q` searches.
 pub(crate) async fn list(
     State(state): State<AppState>,
     UsersManager(ctx): UsersManager,
-    Query(page): Query<Page>,
-) -> ApiResult<axum::Json<Vec<User>>> {
-    Ok(axum::Json(state.service.user_list(&ctx, &page.after, page.limit).await?))
+    Query(query): Query<PageQuery>,
+) -> ApiResult<Response> {
+    let page = state.service.user_list(&ctx, &query).await?;
+    let next = next_link("/api/v2/users", &query, page.next.as_deref());
+    Ok(answer(page.rows, next))
 }
 
 pub(crate) async fn create(

@@ -17,21 +17,30 @@ pub enum Action {
     UsersManage,
     /// Make, change and remove owners.
     OwnersManage,
+    /// Create, edit and delete groups and their members.
+    GroupsManage,
+    /// See groups and their members.
+    GroupsRead,
     /// Read the audit log.
     AuditRead,
+    /// See which private destinations are allowed.
+    EgressAllowRead,
     /// Allow private destinations (behaviour 30, `egress-allow`).
     EgressAllowWrite,
 }
 
 impl Action {
-    pub const ALL: [Action; 8] = [
+    pub const ALL: [Action; 11] = [
         Self::ServersWrite,
         Self::ServersReadAll,
         Self::ModelsWrite,
         Self::ModelsReadAll,
         Self::UsersManage,
         Self::OwnersManage,
+        Self::GroupsManage,
+        Self::GroupsRead,
         Self::AuditRead,
+        Self::EgressAllowRead,
         Self::EgressAllowWrite,
     ];
 }
@@ -41,7 +50,14 @@ pub fn can(roles: &[Role], action: Action) -> bool {
     roles.iter().any(|role| match role {
         Role::Owner => true,
         Role::Admin => !matches!(action, Action::OwnersManage | Action::EgressAllowWrite),
-        Role::Auditor => matches!(action, Action::ServersReadAll | Action::ModelsReadAll | Action::AuditRead),
+        Role::Auditor => matches!(
+            action,
+            Action::ServersReadAll
+                | Action::ModelsReadAll
+                | Action::GroupsRead
+                | Action::AuditRead
+                | Action::EgressAllowRead
+        ),
         Role::Member => false,
     })
 }

@@ -7,7 +7,7 @@ use domain::clock::{Clock, Entropy, ManualClock, SeededEntropy};
 use egress::{Egress, EgressConfig};
 use mcpclient::{ClientConfig, McpClients};
 pub(crate) use patchbay_service as service;
-use service::{Caller, Deps, OpContext, RequestInfo, Service, Sources};
+use service::{Caller, Deps, OpContext, OperatorEgress, RequestInfo, Service, Sources};
 use std::{sync::Arc, time::Duration};
 use testkit::TestDb;
 
@@ -65,6 +65,7 @@ impl Bench {
             db: db.db().clone(),
             keyring,
             egress,
+            operator_egress: OperatorEgress::default(),
             mcp,
             chatd,
             clock: clock.clone(),

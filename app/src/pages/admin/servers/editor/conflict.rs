@@ -8,8 +8,12 @@ use crate::{
     components::{BusyButton, Glyph, Icon},
     pages::admin::servers::words::{auth_label, availability_label},
 };
-use api::servers::{AuthType, Availability, McpServer, ServerWrite};
+use api::{
+    Uuid,
+    servers::{AuthType, Availability, McpServer, ServerWrite},
+};
 use leptos::{prelude::*, task::spawn_local};
+use std::collections::BTreeMap;
 
 /// What was found when a save was refused as stale.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,7 +55,7 @@ pub(super) fn ConflictView(
     form: EditorForm,
     saver: Saver,
 ) -> impl IntoView {
-    let found = differences(&conflict, &mine);
+    let found = form.group_names.with_untracked(|names| differences(&conflict, &mine, names));
     let by = if conflict.by.is_empty() { "Somebody".to_owned() } else { conflict.by };
     let nothing = found.is_empty().then(|| {
         view! { <p>"None of the fields shown here differs: a stored secret was replaced, for example."</p> }
@@ -97,9 +101,13 @@ pub(super) fn ConflictView(
 }
 
 /// Field by field, in the order of the form.
-fn differences(conflict: &Conflict, mine: &ServerWrite) -> Vec<Difference> {
-    let yours = face(&typed_over(&conflict.base, mine));
-    let (was, now) = (face(&conflict.base), face(&conflict.theirs));
+fn differences(
+    conflict: &Conflict,
+    mine: &ServerWrite,
+    group_names: &BTreeMap<Uuid, String>,
+) -> Vec<Difference> {
+    let yours = face(&typed_over(&conflict.base, mine), group_names);
+    let (was, now) = (face(&conflict.base, group_names), face(&conflict.theirs, group_names));
     was.into_iter()
         .zip(now)
         .zip(yours)
@@ -156,7 +164,7 @@ fn typed_over(base: &McpServer, mine: &ServerWrite) -> McpServer {
 }
 
 /// Every field of the form in words.
-fn face(server: &McpServer) -> Vec<(&'static str, String)> {
+fn face(server: &McpServer, group_names: &BTreeMap<Uuid, String>) -> Vec<(&'static str, String)> {
     let maybe = |text: &Option<String>| text.clone().unwrap_or_default();
     let on = |flag: bool| if flag { "on" } else { "off" }.to_owned();
     let secret = |stored: bool| if stored { "stored" } else { "none" }.to_owned();
@@ -167,7 +175,10 @@ fn face(server: &McpServer) -> Vec<(&'static str, String)> {
         .collect::<Vec<_>>();
     let groups = match server.allowed_group_ids.as_deref().unwrap_or_default() {
         [] => "everybody".to_owned(),
-        groups => groups.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        groups => {
+            let name = |id: &Uuid| group_names.get(id).cloned().unwrap_or_else(|| id.to_string());
+            groups.iter().map(name).collect::<Vec<_>>().join(", ")
+        }
     };
     vec![
         ("Display name", server.display_name.clone()),
@@ -214,7 +225,7 @@ mod tests {
             tool_deny_list: Some(vec!["delete_*".into()]),
             ..ServerWrite::default()
         };
-        let found = differences(&Conflict { base, theirs, by: "bo".into() }, &mine);
+        let found = differences(&Conflict { base, theirs, by: "bo".into() }, &mine, &BTreeMap::new());
         let line = |label, was: &str, now: &str, yours: Option<&str>| Difference {
             label,
             was: was.into(),
@@ -259,7 +270,7 @@ mod tests {
             let theirs = sample::server("none", json!({field: value}));
             let conflict = Conflict { base: base.clone(), theirs, by: String::new() };
             let labels: Vec<&str> =
-                differences(&conflict, &ServerWrite::default()).iter().map(|found| found.label).collect();
+                differences(&conflict, &ServerWrite::default(), &BTreeMap::new()).iter().map(|found| found.label).collect();
             assert_eq!(labels, [label], "{field}");
         }
     }

@@ -12,7 +12,7 @@ use api::{
     servers::{AuthType, Availability, McpServer, ServerConnection, ServerWrite, Transport},
 };
 use leptos::prelude::*;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Fields of the form, by section; an error elsewhere is shown above the form.
 pub(super) const CONNECTION_FIELDS: [&str; 5] = ["display_name", "slug", "description", "icon_url", "url"];
@@ -72,6 +72,8 @@ pub(super) struct EditorForm {
     pub(super) deny: RwSignal<String>,
     /// Groups the server is limited to; none: everybody.
     pub(super) groups: RwSignal<BTreeSet<Uuid>>,
+    /// What the groups are called; empty until known.
+    pub(super) group_names: RwSignal<BTreeMap<Uuid, String>>,
     pub(super) enabled: RwSignal<bool>,
     /// Why the last save was refused.
     pub(super) error: RwSignal<Option<UiError>>,
@@ -106,6 +108,7 @@ impl EditorForm {
             allow: RwSignal::default(),
             deny: RwSignal::default(),
             groups: RwSignal::default(),
+            group_names: RwSignal::default(),
             enabled: RwSignal::new(false),
             error: RwSignal::new(None),
             busy: RwSignal::new(Busy::No),
