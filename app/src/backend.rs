@@ -46,12 +46,12 @@ pub trait Backend: Send + Sync + 'static {
     async fn server_delete(&self, id: Uuid, if_match: Option<String>) -> UiResult<()>;
     async fn server_check(&self, id: Uuid) -> UiResult<CheckReport>;
     /// Own values for the headers that a server asks everybody for.
-    async fn user_headers_put(&self, id: Uuid, values: UserHeaderValues) -> UiResult<()>;
-    async fn user_headers_delete(&self, id: Uuid) -> UiResult<()>;
-    /// Who is connected to a server.
+    async fn user_headers_set(&self, id: Uuid, values: UserHeaderValues) -> UiResult<()>;
+    async fn user_headers_remove(&self, id: Uuid) -> UiResult<()>;
+    /// Who is connected to a server, by user name; where there are very many, the first of them.
     async fn connection_list(&self, id: Uuid) -> UiResult<Vec<ServerConnection>>;
     /// Disconnects one user, or everybody.
-    async fn connection_delete(&self, id: Uuid, user: Option<Uuid>) -> UiResult<()>;
+    async fn connection_remove(&self, id: Uuid, user: Option<Uuid>) -> UiResult<()>;
     /// The private destinations that may be dialled, in one line.
     async fn egress_allow(&self) -> UiResult<String>;
     /// The same by who allowed them.

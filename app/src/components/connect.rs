@@ -16,7 +16,7 @@ use super::{
     task::Deed,
     toast::use_toasts,
 };
-use crate::server_fns::servers::{server_get, user_headers_delete};
+use crate::server_fns::servers::{server_get, user_headers_remove};
 use api::servers::{AuthStatus, McpServer};
 pub(crate) use dialog::{ConnectDialog, provide_connect};
 use dialog::use_connect;
@@ -119,7 +119,7 @@ fn Connected(server: Signal<McpServer>, changed: Callback<McpServer>) -> impl In
                 <DeleteButton
                     label="Disconnect" verb="Disconnect" glyph=Glyph::Logout name
                     consequence="The values you entered are deleted. Your chats lose this server's tools until you enter values again."
-                    deed=Deed::new(move || user_headers_delete(id)) done=gone
+                    deed=Deed::new(move || user_headers_remove(id)) done=gone
                 />
             </div>
         </details>

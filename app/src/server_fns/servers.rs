@@ -70,15 +70,15 @@ pub async fn server_now(id: Uuid) -> Result<ServerNow, UiError> {
 }
 
 /// Stores the viewer's values for the headers of a server.
-#[server(prefix = "/ui/fn", endpoint = "user_headers_put", input = Json)]
-pub async fn user_headers_put(id: Uuid, values: wire::UserHeaderValues) -> Result<(), UiError> {
-    answer(backend()?.user_headers_put(id, values).await)
+#[server(prefix = "/ui/fn", endpoint = "user_headers_set", input = Json)]
+pub async fn user_headers_set(id: Uuid, values: wire::UserHeaderValues) -> Result<(), UiError> {
+    answer(backend()?.user_headers_set(id, values).await)
 }
 
 /// Deletes the viewer's values.
-#[server(prefix = "/ui/fn", endpoint = "user_headers_delete", input = Json)]
-pub async fn user_headers_delete(id: Uuid) -> Result<(), UiError> {
-    answer(backend()?.user_headers_delete(id).await)
+#[server(prefix = "/ui/fn", endpoint = "user_headers_remove", input = Json)]
+pub async fn user_headers_remove(id: Uuid) -> Result<(), UiError> {
+    answer(backend()?.user_headers_remove(id).await)
 }
 
 /// Who is connected to a server.
@@ -88,9 +88,9 @@ pub async fn connection_list(id: Uuid) -> Result<Vec<wire::ServerConnection>, Ui
 }
 
 /// Disconnects one user, or everybody.
-#[server(prefix = "/ui/fn", endpoint = "connection_delete", input = Json)]
-pub async fn connection_delete(id: Uuid, user: Option<Uuid>) -> Result<(), UiError> {
-    answer(backend()?.connection_delete(id, user).await)
+#[server(prefix = "/ui/fn", endpoint = "connection_remove", input = Json)]
+pub async fn connection_remove(id: Uuid, user: Option<Uuid>) -> Result<(), UiError> {
+    answer(backend()?.connection_remove(id, user).await)
 }
 
 /// Contacts a server and reports.

@@ -9,7 +9,7 @@ use api::{
     check::CheckReport,
     groups::{Group, GroupCreate, GroupSummary, GroupUpdate},
     models::{Model, ModelCreate, ModelUpdate, Provider, ProviderCreate, ProviderUpdate},
-    servers::{McpServer, ServerWrite},
+    servers::{McpServer, ServerConnection, ServerWrite, UserHeaderValues},
     settings::{EgressAllow, EgressAllowWrite},
     users::{
         BuildInfo, PasswordChange, Session, Token, TokenCreate, TokenCreated, User, UserCreate, UserUpdate,
@@ -83,6 +83,26 @@ impl Backend for ServiceBackend {
 
     async fn server_check(&self, id: Uuid) -> UiResult<CheckReport> {
         self.service.server_check(&self.ctx, id).await.map_err(ui_error)
+    }
+
+    async fn user_headers_set(&self, id: Uuid, values: UserHeaderValues) -> UiResult<()> {
+        self.service.user_headers_set(&self.ctx, id, values).await.map_err(ui_error)
+    }
+
+    async fn user_headers_remove(&self, id: Uuid) -> UiResult<()> {
+        self.service.user_headers_remove(&self.ctx, id).await.map_err(ui_error)
+    }
+
+    async fn connection_list(&self, id: Uuid) -> UiResult<Vec<ServerConnection>> {
+        self.service.connection_list(&self.ctx, id, "").await.map_err(ui_error)
+    }
+
+    async fn connection_remove(&self, id: Uuid, user: Option<Uuid>) -> UiResult<()> {
+        let removed = match user {
+            Some(user) => self.service.connection_remove(&self.ctx, id, user).await,
+            None => self.service.connection_remove_all(&self.ctx, id).await,
+        };
+        removed.map_err(ui_error)
     }
 
     async fn egress_allow(&self) -> UiResult<String> {

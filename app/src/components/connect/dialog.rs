@@ -3,7 +3,7 @@
 use super::reread;
 use crate::{
     components::{BusyButton, ErrorNotice, Modal, Task, toast::use_toasts},
-    server_fns::servers::user_headers_put,
+    server_fns::servers::user_headers_set,
 };
 use api::servers::{AuthStatus, McpServer, UserHeader, UserHeaderValues};
 use leptos::{prelude::*, task::spawn_local};
@@ -83,7 +83,7 @@ pub(super) fn ValuesForm(opening: Opening, open: RwSignal<bool>) -> impl IntoVie
         .collect_view();
     let submit = move || {
         let server = server.clone();
-        let put = user_headers_put(server.id, UserHeaderValues { values: values.get_untracked() });
+        let put = user_headers_set(server.id, UserHeaderValues { values: values.get_untracked() });
         task.run(put, move |()| {
             toasts.say(format!("{} is connected", server.display_name));
             open.set(false);

@@ -176,7 +176,12 @@ fn ServerRow(server: RwSignal<McpServer>) -> impl IntoView {
                 {auth_label(now.auth_type)}
                 {(problems > 0).then(|| view! { " " <Badge tone=Tone::Warn glyph=Glyph::Warn text="Needs attention"/> })}
             </td>
-            <td data-label="Availability">{availability_label(now.availability)}</td>
+            <td data-label="Availability">
+                <span>
+                    {availability_label(now.availability)}
+                    {access_note(&now).map(|note| view! { <span class="row-note">{note}</span> })}
+                </span>
+            </td>
             <td data-label="Enabled">
                 <Switch
                     label=format!("{} enabled", now.display_name)
@@ -187,6 +192,15 @@ fn ServerRow(server: RwSignal<McpServer>) -> impl IntoView {
                 />
             </td>
         </tr>
+    }
+}
+
+/// That not everybody may use the server; nothing where everybody may.
+fn access_note(server: &McpServer) -> Option<String> {
+    match server.allowed_group_ids.as_ref().map_or(0, Vec::len) {
+        0 => None,
+        1 => Some("Only 1 group".to_owned()),
+        groups => Some(format!("Only {groups} groups")),
     }
 }
 
@@ -202,6 +216,16 @@ mod tests {
         }
         assert!(!passes(&server, "sentry", Show::All));
         assert!(passes(&server, "", Show::Disabled) && !passes(&server, "", Show::Enabled));
+    }
+
+    #[test]
+    fn a_limited_server_says_so() {
+        let mut server: McpServer = serde_json::from_str(SAMPLE).unwrap();
+        assert_eq!(access_note(&server), None);
+        server.allowed_group_ids = Some(vec![api::Uuid::nil()]);
+        assert_eq!(access_note(&server).unwrap(), "Only 1 group");
+        server.allowed_group_ids = Some(vec![api::Uuid::nil(), api::Uuid::max()]);
+        assert_eq!(access_note(&server).unwrap(), "Only 2 groups");
     }
 
     const SAMPLE: &str = r#"{"id":"01900000-0000-7000-8000-000000000001","display_name":"Linear","slug":"lin-1","description":"",

@@ -43,7 +43,9 @@ pub(super) fn ConflictNotice(form: EditorForm, saver: Saver) -> impl IntoView {
         form.conflict.get().map(|conflict| {
             // As typed when the refusal came: the lines must not run while somebody reads them.
             let mine = untrack(|| form.to_write());
-            view! { <ConflictView conflict mine form saver/> }
+            let save_over = Callback::new(move |()| spawn_local(saver.save_over()));
+            let take_theirs = Callback::new(move |()| saver.take_theirs());
+            view! { <ConflictView conflict mine form save_over take_theirs/> }
         })
     }
 }
@@ -53,7 +55,8 @@ pub(super) fn ConflictView(
     conflict: Conflict,
     mine: ServerWrite,
     form: EditorForm,
-    saver: Saver,
+    save_over: Callback<()>,
+    take_theirs: Callback<()>,
 ) -> impl IntoView {
     let found = form.group_names.with_untracked(|names| differences(&conflict, &mine, names));
     let by = if conflict.by.is_empty() { "Somebody".to_owned() } else { conflict.by };
@@ -90,9 +93,8 @@ pub(super) fn ConflictView(
                 {nothing}
                 <dl class="conflict-lines">{lines}</dl>
                 <div class="btn-row">
-                    <BusyButton label="Save mine over it" class="btn-primary" busy
-                        on_press=Callback::new(move |()| spawn_local(saver.save_over()))/>
-                    <button type="button" class="btn" disabled=move || busy.get() on:click=move |_| saver.take_theirs()>"Take theirs"</button>
+                    <BusyButton label="Save mine over it" class="btn-primary" busy on_press=save_over/>
+                    <button type="button" class="btn" disabled=move || busy.get() on:click=move |_| take_theirs.run(())>"Take theirs"</button>
                     <span class="field-hint">"“Save mine” stores all fields as they stand below. “Take theirs” gives up what you typed."</span>
                 </div>
             </div>

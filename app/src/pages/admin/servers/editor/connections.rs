@@ -6,7 +6,7 @@ use crate::{
         Badge, Connect, Deed, DeleteButton, Glyph, RelativeTime, Tone, loaded, toast::use_toasts,
     },
     context::viewer_is_admin,
-    server_fns::servers::{connection_delete, connection_list, server_get},
+    server_fns::servers::{connection_remove, connection_list, server_get},
 };
 use api::{
     Uuid,
@@ -122,7 +122,7 @@ pub(super) fn ConnectionTable(
             {(admin && count > 1).then(|| view! {
                 <DeleteButton label="Disconnect" verb="Disconnect" glyph=Glyph::Logout name=users.clone()
                     consequence="What they entered is deleted. Each of them has to enter values again before their chats can use this server."
-                    deed=Deed::new(move || connection_delete(id, None)) done=all_gone/>
+                    deed=Deed::new(move || connection_remove(id, None)) done=all_gone/>
             })}
         </div>
     }
@@ -149,7 +149,7 @@ fn ConnectionRow(
                 {admin.then(|| view! {
                     <DeleteButton label="Disconnect" verb="Disconnect" glyph=Glyph::Logout name
                         consequence="What this user entered is deleted. Their chats lose this server's tools until they enter values again."
-                        deed=Deed::new(move || connection_delete(id, Some(user))) done=removed/>
+                        deed=Deed::new(move || connection_remove(id, Some(user))) done=removed/>
                 })}
             </td>
         </tr>

@@ -3,6 +3,9 @@
 use crate::pages::admin::servers::words::origin;
 use api::servers::{AuthType, McpServer, ServerConnection, ServerWrite};
 
+/// A list this long is the first page of more (`connection_list`).
+const COUNTED: usize = 1000;
+
 /// In words, in the order of the form. `connections` is None while it is not known who is connected.
 pub(super) fn removed_by_save(
     saved: &McpServer,
@@ -42,6 +45,7 @@ pub(super) fn removed_by_save(
             None => Some("its users".to_owned()),
             Some([]) => None,
             Some([_]) => Some("1 user".to_owned()),
+            Some(many) if many.len() >= COUNTED => Some(format!("at least {COUNTED} users")),
             Some(many) => Some(format!("{} users", many.len())),
         };
         match users {
