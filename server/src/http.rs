@@ -4,6 +4,7 @@ mod auth;
 mod backend;
 mod body;
 mod chats;
+mod connections;
 mod cookies;
 mod csrf;
 mod error;

@@ -61,6 +61,7 @@ pub async fn wire(
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
     let keyring = Arc::new(load_keyring(config, &db).await?);
     // Before the migrations: a refused start writes nothing (behaviour 26).
+    service::auth_types_verify(&db).await?;
     let unknown = service::keyring_verify(&db, &keyring).await?;
     db.migrate().await.context("the database schema cannot be brought up to date")?;
     service::keyring_register(&db, &keyring, unknown, clock.now()).await?;

@@ -43,6 +43,11 @@ text_enum! {
 }
 
 text_enum! {
+    /// How Patchbay came to its client at the provider (behaviour 3, 8): by hand, by a client document, by registration.
+    OAuth2Registration { Manual = "manual", Cimd = "cimd", Dcr = "dcr" }
+}
+
+text_enum! {
     /// Who gets the server in a chat (behaviour 16).
     Availability { ForceOn = "force_on", DefaultOn = "default_on", DefaultOff = "default_off" }
 }
@@ -130,11 +135,15 @@ pub struct McpServer {
     pub credentials_cleared: Option<CredentialsCleared>,
 }
 
+/// A header that every user fills in for themselves (`user_header`, behaviour 7).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct UserHeader {
     pub name: String,
+    /// Shown to the user: where to create a personal access token, for instance.
     #[serde(default)]
     pub description: String,
+    /// Sent before the user's value, blanks at its end included: `Bearer ` mostly.
     #[serde(default)]
     pub value_prefix: String,
 }

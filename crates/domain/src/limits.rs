@@ -14,6 +14,16 @@ pub const HEADERS: usize = 32;
 pub const HEADER_NAME_BYTES: usize = 128;
 /// Bytes of a header value, API keys included.
 pub const HEADER_VALUE_BYTES: usize = 8 * 1024;
+/// Bytes of what is sent before a user's value.
+pub const VALUE_PREFIX_BYTES: usize = 256;
+/// Bytes of an OAuth client id; a client document's URL is one too.
+pub const CLIENT_ID_BYTES: usize = 2048;
+/// Bytes of the OAuth scopes, blanks between them included.
+pub const SCOPES_BYTES: usize = 4096;
+/// Groups that one server may be limited to.
+pub const SERVER_GROUPS: usize = 256;
+/// Entries of a tool pattern list as sent, blank ones included.
+pub const PATTERN_LINES: usize = 4096;
 /// Entries of a tool pattern list, after blanks were dropped.
 pub const PATTERNS: usize = 512;
 /// Characters of one tool pattern.

@@ -32,6 +32,7 @@ pub use error::{Error, Result};
 pub use follow::RenderedEvent;
 pub use keys::{KeyStartError, keyring_register, keyring_verify, keys_known};
 pub use markdown::render_markdown;
+pub use mcp_servers::{AuthTypesError, Revocation, auth_types_verify};
 pub use sessions::{SESSION_ABSOLUTE_SECONDS, TOKEN_BYTES};
 pub use setup::SetupToken;
 pub use sources::Sources;

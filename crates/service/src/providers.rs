@@ -22,7 +22,7 @@ const DEMO_CONTEXT_TOKENS: i64 = 128_000;
 const DEMO_OUTPUT_TOKENS: i64 = 32_000;
 
 pub(crate) fn api_key_place(row: Uuid) -> Place {
-    Place { table: "llm_providers", column: "api_key", row }
+    Place { table: "llm_providers", column: "api_key", row, owner: None }
 }
 
 fn to_wire(record: &ProviderRecord) -> Provider {

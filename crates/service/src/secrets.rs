@@ -11,11 +11,14 @@ pub(crate) struct Place {
     pub(crate) table: &'static str,
     pub(crate) column: &'static str,
     pub(crate) row: Uuid,
+    /// Whose it is, where a table holds values of users.
+    pub(crate) owner: Option<Uuid>,
 }
 
 impl Place {
     fn with<T>(&self, run: impl FnOnce(&Binding<'_>) -> T) -> T {
-        run(&Binding { table: self.table, column: self.column, row: &self.row.to_string(), owner: "" })
+        let owner = self.owner.map(|owner| owner.to_string()).unwrap_or_default();
+        run(&Binding { table: self.table, column: self.column, row: &self.row.to_string(), owner: &owner })
     }
 }
 

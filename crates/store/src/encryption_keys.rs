@@ -22,6 +22,8 @@ struct KeyRow {
 pub const SEALED_COLUMNS: &[(&str, &str, &str)] = &[
     ("mcp_servers", "api_key_value", "api_key_value_key_id"),
     ("mcp_servers", "custom_headers", "custom_headers_key_id"),
+    ("mcp_servers", "oauth2_client_secret", "oauth2_client_secret_key_id"),
+    ("user_header_values", "header_values", "header_values_key_id"),
     ("llm_providers", "api_key", "api_key_key_id"),
 ];
 

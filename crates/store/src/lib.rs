@@ -28,6 +28,7 @@ mod search;
 mod session;
 pub mod settings;
 pub mod tool_calls;
+pub mod user_header_values;
 pub mod users;
 
 pub use db::{Db, DbConfig};

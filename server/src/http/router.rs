@@ -1,8 +1,8 @@
 //! Every route in one place.
 
 use super::{
-    auth, body::MAX_JSON, chats, cookies::SessionCookie, csrf, error::ApiError, forms, groups, headers,
-    health, models, request_id, servers, settings, stream, stream::StreamCounter, ui, users,
+    auth, body::MAX_JSON, chats, connections, cookies::SessionCookie, csrf, error::ApiError, forms, groups,
+    headers, health, models, request_id, servers, settings, stream, stream::StreamCounter, ui, users,
 };
 use crate::assets;
 use axum::{
@@ -107,6 +107,22 @@ fn servers_api() -> Router<AppState> {
         .route(&format!("{SERVERS}/"), collection)
         .route(&format!("{SERVERS}/{{id}}"), get(servers::get).patch(servers::update).delete(servers::delete))
         .route(&format!("{SERVERS}/{{id}}/check"), post(servers::check))
+        .merge(connections_api())
+}
+
+/// Who is connected to a server, and how they connect and disconnect.
+fn connections_api() -> Router<AppState> {
+    Router::new()
+        .route(
+            &format!("{SERVERS}/{{id}}/user_headers"),
+            put(connections::headers_set).delete(connections::headers_remove),
+        )
+        .route(&format!("{SERVERS}/{{id}}/oauth2/disconnect"), delete(connections::disconnect))
+        .route(
+            &format!("{SERVERS}/{{id}}/connections"),
+            get(connections::list).delete(connections::remove_all),
+        )
+        .route(&format!("{SERVERS}/{{id}}/connections/{{user}}"), delete(connections::remove))
 }
 
 fn chats_api() -> Router<AppState> {

@@ -23,11 +23,17 @@ use serde::Deserialize;
 #[derive(Deserialize)]
 pub(crate) struct Page {
     after: Option<String>,
-    limit: Option<usize>,
+    /// Text, so that `-1` is refused by its name.
+    limit: Option<String>,
 }
 
 /// Largest page.
 const MAX_PAGE: usize = 200;
+
+fn parse_limit(text: &str) -> ApiResult<usize> {
+    let limit = text.parse().ok().filter(|limit| (1..=MAX_PAGE).contains(limit));
+    limit.ok_or_else(|| ApiError::invalid("limit", format!("Use 1 to {MAX_PAGE}.")))
+}
 
 fn with_etag(status: StatusCode, server: McpServer, etag: &str) -> Response {
     let mut response = (status, axum::Json(server)).into_response();
@@ -47,12 +53,10 @@ pub(crate) async fn list(
     SignedIn(ctx): SignedIn,
     Query(page): Query<Page>,
 ) -> ApiResult<Response> {
-    if page.limit.is_some_and(|limit| limit == 0 || limit > MAX_PAGE) {
-        return Err(ApiError::invalid("limit", format!("Use 1 to {MAX_PAGE}.")));
-    }
+    let limit = page.limit.as_deref().map(parse_limit).transpose()?;
     let after = page.after.as_deref().map(|text| parse_id("after", text)).transpose()?;
-    let servers = state.service.server_list(&ctx, after, page.limit).await?;
-    let next = page.limit.filter(|limit| servers.len() == *limit).and_then(|limit| {
+    let servers = state.service.server_list(&ctx, after, limit).await?;
+    let next = limit.filter(|limit| servers.len() == *limit).and_then(|limit| {
         let last = servers.last()?.id;
         HeaderValue::from_str(&format!(
             "</api/experimental/mcp/servers?limit={limit}&after={last}>; rel=\"next\""
