@@ -18,8 +18,8 @@ use super::{
 };
 use crate::server_fns::servers::{server_get, user_headers_remove};
 use api::servers::{AuthStatus, McpServer};
-pub(crate) use dialog::{ConnectDialog, provide_connect};
 use dialog::use_connect;
+pub(crate) use dialog::{ConnectDialog, provide_connect};
 use leptos::{html, prelude::*, task::spawn_local};
 use std::time::Duration;
 pub(crate) use step::{Step, step};

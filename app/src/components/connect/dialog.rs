@@ -55,7 +55,9 @@ pub(crate) fn ConnectDialog() -> impl IntoView {
     let host = use_connect();
     let title = Signal::derive(move || {
         host.what.with(|what| {
-            what.as_ref().map(|what| format!("Your values for {}", what.server.display_name)).unwrap_or_default()
+            what.as_ref()
+                .map(|what| format!("Your values for {}", what.server.display_name))
+                .unwrap_or_default()
         })
     });
     view! {
@@ -129,9 +131,8 @@ fn ValueField(
 ) -> impl IntoView {
     let UserHeader { name, description, value_prefix } = header;
     let field = field_of(&name);
-    let error = Signal::derive(move || {
-        task.error.with(|error| error.as_ref().and_then(|error| error.field(&field)))
-    });
+    let error =
+        Signal::derive(move || task.error.with(|error| error.as_ref().and_then(|error| error.field(&field))));
     let id = format!("f-value-{index}");
     let (about, prefix, problem) = (format!("{id}-about"), format!("{id}-prefix"), format!("{id}-error"));
     let described = {

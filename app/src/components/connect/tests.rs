@@ -52,7 +52,13 @@ fn every_type_and_state_says_what_is_so_and_what_to_do() {
         (T::UserHeader, S::NotConnected, "", "Needs your own values.", "Enter values"),
         (T::UserHeader, S::NotConnected, "missing_value", "asks for a further value", "Enter values"),
         (T::UserHeader, S::Connected, "", "Connected", "Disconnect"),
-        (T::UserHeader, S::NeedsReconnect, "rejected_by_server", "The server refused your values.", "Enter values again"),
+        (
+            T::UserHeader,
+            S::NeedsReconnect,
+            "rejected_by_server",
+            "The server refused your values.",
+            "Enter values again",
+        ),
         (T::UserHeader, S::NeedsReconnect, "undecryptable", "cannot be read any more", "Enter values again"),
         (T::UserHeader, S::NeedsReconnect, "client_changed", "do not work any more", "Enter values again"),
         (T::UserHeader, S::Misconfigured, "missing_field", mend, ""),
@@ -96,14 +102,15 @@ fn every_pair_of_the_contract_has_a_step() {
 #[test]
 fn the_dialog_asks_for_each_value_hidden_with_what_the_admin_wrote() {
     let html = rendered(|| {
-        let opening = Opening::new(
-            server(AuthType::UserHeader, AuthStatus::NotConnected, ""),
-            Callback::new(|_| ()),
-        );
+        let opening =
+            Opening::new(server(AuthType::UserHeader, AuthStatus::NotConnected, ""), Callback::new(|_| ()));
         view! { <ValuesForm opening open=RwSignal::new(true)/> }
     });
     assert_eq!(html.matches(r#"type="password""#).count(), 2, "{html}");
     assert!(html.contains("Make one under Settings") && html.contains("<code>Bearer </code>"), "{html}");
     assert!(html.contains("X-Team") && !html.contains("<script>"), "{html}");
-    assert!(html.contains(r#"aria-describedby="f-value-0-error f-value-0-about f-value-0-prefix""#), "{html}");
+    assert!(
+        html.contains(r#"aria-describedby="f-value-0-error f-value-0-about f-value-0-prefix""#),
+        "{html}"
+    );
 }

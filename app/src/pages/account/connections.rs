@@ -2,7 +2,11 @@
 
 use super::AccountSection;
 use crate::{
-    components::{Connect, ServerTile, connect::{Step, step}, loaded},
+    components::{
+        Connect, ServerTile,
+        connect::{Step, step},
+        loaded,
+    },
     server_fns::servers::server_list,
 };
 use api::servers::McpServer;

@@ -23,8 +23,8 @@ use crate::{
     context::viewer_is_admin,
     server_fns::servers::server_get,
 };
-use api::{Uuid, servers::McpServer};
 use access::AccessSection;
+use api::{Uuid, servers::McpServer};
 use authentication::AuthenticationSection;
 use bar::ActionBar;
 use conflict::ConflictNotice;

@@ -59,7 +59,11 @@ pub(super) fn GroupList(form: EditorForm, groups: Vec<GroupChoice>) -> impl Into
     let shown = Memo::new(move |_| {
         let wanted = search.get().trim().to_lowercase();
         groups.with_value(|groups| {
-            groups.iter().filter(|group| group.label.to_lowercase().contains(&wanted)).cloned().collect::<Vec<_>>()
+            groups
+                .iter()
+                .filter(|group| group.label.to_lowercase().contains(&wanted))
+                .cloned()
+                .collect::<Vec<_>>()
         })
     });
     view! {

@@ -151,11 +151,7 @@ fn typed_over(base: &McpServer, mine: &ServerWrite) -> McpServer {
         oauth2_revocation_url: maybe(&mine.oauth2_revocation_url, &base.oauth2_revocation_url),
         oauth2_scopes: maybe(&mine.oauth2_scopes, &base.oauth2_scopes),
         oauth2_issuer: maybe(&mine.oauth2_issuer, &base.oauth2_issuer),
-        availability: mine
-            .availability
-            .as_deref()
-            .and_then(Availability::parse)
-            .unwrap_or(base.availability),
+        availability: mine.availability.as_deref().and_then(Availability::parse).unwrap_or(base.availability),
         enabled: mine.enabled.unwrap_or(base.enabled),
         model_intent: mine.model_intent.unwrap_or(base.model_intent),
         tool_allow_list: mine.tool_allow_list.clone().unwrap_or_else(|| base.tool_allow_list.clone()),
@@ -216,7 +212,8 @@ mod tests {
 
     #[test]
     fn the_others_change_stands_beside_ones_own() {
-        let base = sample::server("none", json!({"description": "Old words", "tool_deny_list": ["delete_*"]}));
+        let base =
+            sample::server("none", json!({"description": "Old words", "tool_deny_list": ["delete_*"]}));
         let theirs = sample::server(
             "none",
             json!({"description": "Their words", "tool_deny_list": [], "enabled": true}),
@@ -256,7 +253,11 @@ mod tests {
             ("api_key_header", json!("X-Key"), "API key header"),
             ("has_api_key", json!(true), "API key"),
             ("has_custom_headers", json!(true), "Custom headers"),
-            ("user_headers", json!([{"name": "X-Key", "description": "d", "value_prefix": "p"}]), "Personal headers"),
+            (
+                "user_headers",
+                json!([{"name": "X-Key", "description": "d", "value_prefix": "p"}]),
+                "Personal headers",
+            ),
             ("oauth2_client_id", json!("x"), "Client ID"),
             ("has_oauth2_secret", json!(true), "Client secret"),
             ("oauth2_auth_url", json!("https://x.example/"), "Authorization URL"),
@@ -271,8 +272,10 @@ mod tests {
         ] {
             let theirs = sample::server("none", json!({field: value}));
             let conflict = Conflict { base: base.clone(), theirs, by: String::new() };
-            let labels: Vec<&str> =
-                differences(&conflict, &ServerWrite::default(), &BTreeMap::new()).iter().map(|found| found.label).collect();
+            let labels: Vec<&str> = differences(&conflict, &ServerWrite::default(), &BTreeMap::new())
+                .iter()
+                .map(|found| found.label)
+                .collect();
             assert_eq!(labels, [label], "{field}");
         }
     }

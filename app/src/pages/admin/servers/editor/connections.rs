@@ -2,11 +2,9 @@
 
 use super::form::EditorForm;
 use crate::{
-    components::{
-        Badge, Connect, Deed, DeleteButton, Glyph, RelativeTime, Tone, loaded, toast::use_toasts,
-    },
+    components::{Badge, Connect, Deed, DeleteButton, Glyph, RelativeTime, Tone, loaded, toast::use_toasts},
     context::viewer_is_admin,
-    server_fns::servers::{connection_remove, connection_list, server_get},
+    server_fns::servers::{connection_list, connection_remove, server_get},
 };
 use api::{
     Uuid,
@@ -163,7 +161,9 @@ fn status_badge(status: AuthStatus, reason: &str) -> impl IntoView + use<> {
         }
         (AuthStatus::NotConnected, "missing_value") => (Tone::Warn, Glyph::Warn, "A value is missing"),
         (AuthStatus::NotConnected, _) => (Tone::Neutral, Glyph::Dots, "Not connected"),
-        (AuthStatus::NeedsReconnect, "rejected_by_server") => (Tone::Warn, Glyph::Warn, "Refused by the server"),
+        (AuthStatus::NeedsReconnect, "rejected_by_server") => {
+            (Tone::Warn, Glyph::Warn, "Refused by the server")
+        }
         (AuthStatus::NeedsReconnect, "undecryptable") => (Tone::Warn, Glyph::Warn, "Cannot be read"),
         (AuthStatus::Misconfigured | AuthStatus::UntrustedOrigin, _) => {
             (Tone::Warn, Glyph::Warn, "Server not set up")

@@ -1,11 +1,7 @@
 //! The state of the editor: what is typed, what is stored, what the difference means.
 
 use super::{conflict::Conflict, headers::HeaderRows, user_headers::UserHeaderRows, wipes::removed_by_save};
-use crate::{
-    components::SecretInput,
-    error::UiError,
-    pages::admin::servers::words::etag,
-};
+use crate::{components::SecretInput, error::UiError, pages::admin::servers::words::etag};
 use api::{
     Uuid,
     check::CheckReport,

@@ -46,8 +46,7 @@ fn each_type_shows_its_fields_and_no_others() {
         ("oauth2", &every[4..]),
     ] {
         let server = sample::server(auth_type, json!({}));
-        let html =
-            rendered(|| view! { <AuthenticationSection form=EditorForm::new(Some(server))/> });
+        let html = rendered(|| view! { <AuthenticationSection form=EditorForm::new(Some(server))/> });
         for field in every {
             assert_eq!(html.contains(field), own.contains(&field), "{field} of {auth_type}: {html}");
         }
@@ -59,7 +58,10 @@ fn each_type_shows_its_fields_and_no_others() {
 fn oauth_says_plainly_that_nobody_can_connect() {
     let server = sample::server("oauth2", json!({"has_oauth2_secret": true, "oauth2_client_id": "client-1"}));
     let html = rendered(|| view! { <AuthenticationSection form=EditorForm::new(Some(server))/> });
-    assert!(html.contains("Users cannot connect yet in this build; the server is not used until they can."), "{html}");
+    assert!(
+        html.contains("Users cannot connect yet in this build; the server is not used until they can."),
+        "{html}"
+    );
     assert!(html.contains("client ID, authorization URL and token URL are all needed"), "{html}");
     assert!(html.contains("client-1") && html.contains("Stored ••••") && html.contains(">Remove<"), "{html}");
 }

@@ -221,7 +221,10 @@ mod tests {
             let names: Vec<String> = rows.to_wire().into_iter().map(|header| header.name).collect();
             assert_eq!(names, ["X-First", "X-Last"]);
             assert_eq!(rows.to_wire()[1].value_prefix, "Bearer ", "the blank belongs to the prefix");
-            assert_eq!((rows.wire_index(0), rows.wire_index(1), rows.wire_index(2)), (Some(0), None, Some(1)));
+            assert_eq!(
+                (rows.wire_index(0), rows.wire_index(1), rows.wire_index(2)),
+                (Some(0), None, Some(1))
+            );
             rows.remove(0);
             assert_eq!(rows.wire_index(2), Some(0));
         });

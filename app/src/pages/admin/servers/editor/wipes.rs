@@ -27,7 +27,12 @@ pub(super) fn removed_by_save(
     };
     let filled = |text: &Option<String>| text.as_ref().map(|text| !text.is_empty());
     secret(saved.has_api_key, moved, filled(&write.api_key_value), "the API key");
-    secret(saved.has_custom_headers, moved, write.custom_headers.as_ref().map(|_| true), "the custom headers");
+    secret(
+        saved.has_custom_headers,
+        moved,
+        write.custom_headers.as_ref().map(|_| true),
+        "the custom headers",
+    );
     secret(
         saved.has_oauth2_secret,
         moved || provider_changed(saved, write),
@@ -96,10 +101,8 @@ mod tests {
     #[test]
     fn what_an_edit_wipes_is_said_before() {
         let saved = sample::server("api_key", serde_json::json!({"has_api_key": true}));
-        let with_key = |url: &str, key: &str| ServerWrite {
-            api_key_value: Some(key.into()),
-            ..edit(url, "api_key")
-        };
+        let with_key =
+            |url: &str, key: &str| ServerWrite { api_key_value: Some(key.into()), ..edit(url, "api_key") };
         let key = vec!["the API key".to_owned()];
         for (edit, gone) in [
             (edit(HERE, "api_key"), vec![]),
@@ -157,7 +160,10 @@ mod tests {
         let two = [sample::connection("ada"), sample::connection("bo")];
         let none = Vec::<String>::new();
         assert_eq!(removed_by_save(&saved, &kept, Some(&two)), none);
-        assert_eq!(removed_by_save(&saved, &fewer, Some(&two)), ["the personal values of 2 users for X-Team"]);
+        assert_eq!(
+            removed_by_save(&saved, &fewer, Some(&two)),
+            ["the personal values of 2 users for X-Team"]
+        );
         assert_eq!(removed_by_save(&saved, &fewer, Some(&[])), none);
         let moved = ServerWrite { url: Some(ELSEWHERE.into()), ..kept };
         assert_eq!(removed_by_save(&saved, &moved, Some(&two[..1])), ["the personal values of 1 user"]);
