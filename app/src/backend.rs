@@ -33,7 +33,10 @@ pub trait Backend: Send + Sync + 'static {
     async fn has_users(&self) -> UiResult<bool>;
     async fn build_info(&self) -> UiResult<BuildInfo>;
 
+    /// Every server the viewer may see, to choose from.
     async fn server_list(&self) -> UiResult<Vec<McpServer>>;
+    /// A page of them; `enabled` keeps one kind.
+    async fn server_page(&self, query: PageQuery, enabled: Option<bool>) -> UiResult<Page<McpServer>>;
     async fn server_get(&self, id: Uuid) -> UiResult<McpServer>;
     async fn server_create(&self, write: ServerWrite) -> UiResult<McpServer>;
     /// `if_match`: the ETag the form was loaded with; a stale one is refused.

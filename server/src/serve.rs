@@ -27,6 +27,8 @@ const DRAIN_CONNECTIONS: Duration = Duration::from_secs(5);
 const DRAIN_TURNS: Duration = Duration::from_secs(25);
 /// How often expired rows are removed.
 const SWEEP_EVERY: Duration = Duration::from_secs(300);
+/// How often settings are read again (behaviour 2: within 5 s on all replicas).
+const SETTINGS_EVERY: Duration = Duration::from_secs(2);
 /// Between two deltas of the demo model: quick to read, slow enough to see.
 const DEMO_PACING: Duration = Duration::from_millis(24);
 
@@ -105,11 +107,13 @@ pub async fn serve(mut config: Config, with_demo: bool) -> anyhow::Result<()> {
         announce(&line);
     }
     let sweeper = tokio::spawn(sweep(running.service.clone(), stop.clone()));
+    let settings = tokio::spawn(follow_settings(running.service.clone(), stop.clone()));
     signals.received().await;
     drain(&running).await;
     stop.cancel();
     let _ = connections.await;
     let _ = sweeper.await;
+    let _ = settings.await;
     running.db.close().await;
     Ok(())
 }
@@ -134,6 +138,22 @@ async fn setup_link(service: &Service, config: &Config, access_url: &Url) -> any
     let mut link = access_url.join("/setup").context("the access URL takes no path")?;
     link.query_pairs_mut().append_pair("token", &token);
     Ok(Some(link.to_string()))
+}
+
+/// What an owner allows on another replica acts here too.
+async fn follow_settings(service: Service, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(SETTINGS_EVERY) => {}
+            () = stop.cancelled() => return,
+        }
+        if let Err(error) = service.egress_allow_reload().await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "cannot look at the settings; the next look tries again"
+            );
+        }
+    }
 }
 
 async fn sweep(service: Service, stop: CancellationToken) {

@@ -21,10 +21,10 @@ pub fn use_page_query() -> Memo<PageQuery> {
     })
 }
 
-/// The address of a page of the list at `path`.
-fn page_href(path: &str, q: &str, after: &str) -> String {
+/// The address of a page of the list at `path`; `show` is what else narrows it.
+pub(crate) fn page_href(path: &str, show: &str, q: &str, after: &str) -> String {
     let mut href = path.to_owned();
-    for (name, value) in [("q", q), ("after", after)] {
+    for (name, value) in [("show", show), ("q", q), ("after", after)] {
         if !value.is_empty() {
             let sign = if href.contains('?') { '&' } else { '?' };
             href.push_str(&format!("{sign}{name}={}", escape_query(value)));
@@ -55,6 +55,9 @@ pub fn SearchForm(
     what: &'static str,
     #[prop(into)] placeholder: String,
     query: Memo<PageQuery>,
+    /// What else narrows the list (`?show=`); a search keeps it.
+    #[prop(optional, into)]
+    show: Signal<String>,
 ) -> impl IntoView {
     let navigate = use_navigate();
     let typed = RwSignal::new(query.with_untracked(|query| query.q.clone()));
@@ -68,9 +71,12 @@ pub fn SearchForm(
             action=path
             on:submit=move |event| {
                 event.prevent_default();
-                navigate(&page_href(path, typed.get_untracked().trim(), ""), Default::default());
+                let href = page_href(path, &show.get_untracked(), typed.get_untracked().trim(), "");
+                navigate(&href, Default::default());
             }
         >
+            // For a browser without wasm, which makes the address out of the fields.
+            <input type="hidden" name="show" disabled=move || show.with(String::is_empty) value=move || show.get()/>
             <label class="search">
                 <Icon glyph=Glyph::Search/>
                 <span class="sr-only">{format!("Search {what}")}</span>
@@ -92,12 +98,17 @@ pub fn SearchForm(
 
 /// Links to the first and the next page; nothing where everything is shown.
 #[component]
-pub fn PageLinks(path: &'static str, query: PageQuery, next: Option<String>) -> impl IntoView {
+pub fn PageLinks(
+    path: &'static str,
+    query: PageQuery,
+    next: Option<String>,
+    #[prop(optional, into)] show: String,
+) -> impl IntoView {
     if query.after.is_empty() && next.is_none() {
         return None;
     }
-    let first = (!query.after.is_empty()).then(|| page_href(path, &query.q, ""));
-    let next = next.map(|after| page_href(path, &query.q, &after));
+    let first = (!query.after.is_empty()).then(|| page_href(path, &show, &query.q, ""));
+    let next = next.map(|after| page_href(path, &show, &query.q, &after));
     Some(view! {
         <nav class="page-links" aria-label="Pages">
             {first.map(|href| view! {
@@ -122,8 +133,12 @@ mod tests {
 
     #[test]
     fn addresses_hold_any_search_and_any_cursor() {
-        assert_eq!(page_href("/admin/users", "", ""), "/admin/users");
-        assert_eq!(page_href("/admin/users", "", "ada"), "/admin/users?after=ada");
-        assert_eq!(page_href("/admin/users", "a&b=c é", "x"), "/admin/users?q=a%26b%3Dc%20%C3%A9&after=x");
+        assert_eq!(page_href("/admin/users", "", "", ""), "/admin/users");
+        assert_eq!(page_href("/admin/users", "", "", "ada"), "/admin/users?after=ada");
+        assert_eq!(
+            page_href("/admin/users", "", "a&b=c é", "x"),
+            "/admin/users?q=a%26b%3Dc%20%C3%A9&after=x"
+        );
+        assert_eq!(page_href("/admin/servers", "enabled", "a", ""), "/admin/servers?show=enabled&q=a");
     }
 }

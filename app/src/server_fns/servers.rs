@@ -5,15 +5,15 @@ use super::answer;
 #[cfg(feature = "ssr")]
 use crate::backend::{UiResult, backend};
 use crate::error::UiError;
-use api::{Uuid, check::CheckReport, servers as wire};
+use api::{Page, PageQuery, Uuid, check::CheckReport, servers as wire};
 use leptos::prelude::*;
 use leptos::server_fn::codec::Json;
 use serde::{Deserialize, Serialize};
 
-/// All servers the viewer may see.
-#[server(prefix = "/ui/fn", endpoint = "server_list", input = Json)]
-pub async fn server_list() -> Result<Vec<wire::McpServer>, UiError> {
-    answer(backend()?.server_list().await)
+/// A page of the servers the viewer may see; `enabled` keeps one kind.
+#[server(prefix = "/ui/fn", endpoint = "server_page", input = Json)]
+pub async fn server_page(query: PageQuery, enabled: Option<bool>) -> Result<Page<wire::McpServer>, UiError> {
+    answer(backend()?.server_page(query, enabled).await)
 }
 
 /// One server.

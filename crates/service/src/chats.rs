@@ -6,6 +6,7 @@ mod turns;
 
 pub(crate) use reading::render_message;
 
+use crate::mcp_servers::access_of;
 use crate::{Error, OpContext, Result, Service};
 use api::{
     Timestamp, Uuid, Validation,
@@ -20,7 +21,6 @@ use domain::{
     mcp_server::{ServerRecord, auth_status},
 };
 use idempotency::request_hash;
-use crate::mcp_servers::access_of;
 use std::collections::BTreeMap;
 use store::{
     Session,
@@ -138,8 +138,8 @@ impl Service {
         let requested = request.mcp_server_ids.as_deref();
         let servers = self.chat_servers(ctx, &mut session, &[], requested).await?;
         drop(session);
-        let selection =
-            servers_for_new_chat(&servers.records, request.mcp_server_ids.as_deref()).unwrap_or_else(|refused| {
+        let selection = servers_for_new_chat(&servers.records, request.mcp_server_ids.as_deref())
+            .unwrap_or_else(|refused| {
                 wrong.extend(refused);
                 Selection::default()
             });

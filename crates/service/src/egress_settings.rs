@@ -9,7 +9,7 @@ use domain::{accounts::Action, limits::EGRESS_ALLOW_ENTRIES};
 use egress::AllowList;
 use store::{
     Session,
-    changes::{ChangeKind, change_append},
+    changes::{ChangeKind, change_note},
     settings,
 };
 
@@ -70,7 +70,6 @@ impl Service {
         if !changed.is_empty() {
             let text = serde_json::to_string(&wanted).map_err(|e| Error::internal("egress allow list", e))?;
             settings::setting_put(&mut write, KEY, &text).await?;
-            change_append(&mut write, ChangeKind::Settings, KEY, self.now()).await?;
             let act = Act {
                 action: "settings.update",
                 resource_type: "setting",
@@ -79,6 +78,7 @@ impl Service {
                 changed_fields: changed,
             };
             self.audit(&mut write, ctx, act).await?;
+            change_note(&mut write, ChangeKind::Settings, KEY).await?;
         }
         write.commit().await?;
         self.egress_allow_reload().await?;

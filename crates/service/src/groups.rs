@@ -13,7 +13,7 @@ use domain::{
 };
 use store::{
     Session, StoreError, Write,
-    changes::{ChangeKind, change_append},
+    changes::{ChangeKind, change_note},
     groups::{self, GroupRecord},
     users,
 };
@@ -117,6 +117,10 @@ impl Service {
         let act = Act::on("group.update", "group", id, &record.name);
         self.audit(&mut write, ctx, act.fields(fields.chain(joined).chain(left).collect())).await?;
         let wire = to_wire(&mut write, record).await?;
+        for user in &moved.gone {
+            change_note(&mut write, ChangeKind::Users, &user.to_string()).await?;
+        }
+        change_note(&mut write, ChangeKind::Groups, &id.to_string()).await?;
         write.commit().await?;
         for user in moved.gone {
             self.deps().mcp.close_user(user);
@@ -138,8 +142,8 @@ impl Service {
             return Err(still_limits(&record.name, &servers));
         }
         groups::group_delete(&mut write, id).await?;
-        change_append(&mut write, ChangeKind::Groups, &id.to_string(), self.now()).await?;
         self.audit(&mut write, ctx, Act::on("group.delete", "group", id, &record.name)).await?;
+        change_note(&mut write, ChangeKind::Groups, &id.to_string()).await?;
         write.commit().await?;
         Ok(())
     }
@@ -152,7 +156,6 @@ impl Service {
             if groups::member_delete(write, id, *user).await?
                 && let Some(record) = users::user_get(write, *user).await?
             {
-                change_append(write, ChangeKind::Users, &user.to_string(), now).await?;
                 moved.left.push(record.user.username);
                 moved.gone.push(*user);
             }
@@ -177,7 +180,6 @@ impl Service {
                 ),
             ));
         }
-        change_append(write, ChangeKind::Groups, &id.to_string(), now).await?;
         Ok(moved)
     }
 }

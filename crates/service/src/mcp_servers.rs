@@ -2,6 +2,7 @@
 
 mod access;
 mod connections;
+mod pages;
 mod sealing;
 mod user_headers;
 
@@ -76,13 +77,7 @@ impl Service {
         let reader = Self::reader(ctx)?;
         let mut session = self.db().read().await?;
         let after = match after {
-            Some(id) => {
-                let cursor = mcp_servers::server_cursor(&mut session, reader, id).await?;
-                Some(cursor.ok_or_else(|| {
-                    // One text for unknown, removed and concealed.
-                    Error::invalid_field("after", "There is no such server. Begin with the first page again.")
-                })?)
-            }
+            Some(id) => Some(pages::cursor_of(&mut session, reader, id).await?),
             None => None,
         };
         let limit = limit.map(|limit| i64::try_from(limit).unwrap_or(i64::MAX));

@@ -144,11 +144,7 @@ impl ServerSource for Sources {
             availability::servers_for_step(&records, selected).iter().map(|record| record.id).collect();
         let mut by_id: HashMap<Uuid, FoundServer> =
             open.into_iter().map(|found| (found.stored.record.id, found)).collect();
-        Ok(ids
-            .iter()
-            .filter_map(|id| by_id.remove(id))
-            .map(|found| self.step_server(owner, found))
-            .collect())
+        Ok(ids.iter().filter_map(|id| by_id.remove(id)).map(|found| self.step_server(owner, found)).collect())
     }
 
     async fn call_server(&self, owner: Uuid, server_id: Uuid) -> Result<Option<StepServer>, SourceError> {

@@ -9,7 +9,7 @@ use domain::accounts::{self, Action, NewUser, can_manage_user};
 use domain::chat::{ChatEvent, ChatState, transition};
 use store::{
     StoreError,
-    changes::{ChangeKind, change_append},
+    changes::{ChangeKind, change_note},
     chats::{self, Transition, chats_busy},
     credentials, users,
     users::UserRecord,
@@ -151,9 +151,6 @@ impl Service {
             credentials::sessions_delete_others(&mut write, id, keep).await?;
         }
         let rights_changed = change.changed.iter().any(|field| matches!(*field, "roles" | "status"));
-        if rights_changed {
-            change_append(&mut write, ChangeKind::Users, &id.to_string(), self.now()).await?;
-        }
         let changed = change.changed.iter().map(|field| (*field).to_owned()).collect();
         self.audit(
             &mut write,
@@ -161,6 +158,9 @@ impl Service {
             Act::on("user.update", "user", id, &record.user.username).fields(changed),
         )
         .await?;
+        if rights_changed {
+            change_note(&mut write, ChangeKind::Users, &id.to_string()).await?;
+        }
         write.commit().await?;
         if record.user.status == UserStatus::Suspended {
             self.turns_stop(id).await?;
@@ -191,8 +191,8 @@ impl Service {
         if record.user.is_owner() && users::owners_count(&mut write).await? == 0 {
             return Err(last_owner());
         }
-        change_append(&mut write, ChangeKind::Users, &id.to_string(), self.now()).await?;
         self.audit(&mut write, ctx, Act::on("user.delete", "user", id, &record.user.username)).await?;
+        change_note(&mut write, ChangeKind::Users, &id.to_string()).await?;
         write.commit().await?;
         for chat in running {
             self.deps().chatd.interrupt(chat);

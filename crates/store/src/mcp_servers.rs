@@ -5,7 +5,8 @@ mod read;
 
 pub use groups::{groups_unknown, server_groups_replace};
 pub use read::{
-    Candidates, Cursor, FoundServer, Reader, server_candidates, server_cursor, server_get, server_list,
+    Candidates, Cursor, FoundServer, Reader, Wanted, server_candidates, server_cursor, server_get,
+    server_list, server_search,
 };
 
 use crate::{Micros, Result, SealedColumn, Session, StoreError, Write, schema::column_exists};
@@ -136,9 +137,7 @@ impl ServerRow {
             Availability::parse(&row.availability).ok_or_else(|| impossible("availability"))?;
         let registration = match row.oauth2_registration.as_str() {
             "" => None,
-            text => {
-                Some(OAuth2Registration::parse(text).ok_or_else(|| impossible("oauth2_registration"))?)
-            }
+            text => Some(OAuth2Registration::parse(text).ok_or_else(|| impossible("oauth2_registration"))?),
         };
         Ok(StoredServer {
             record: ServerRecord {
@@ -303,8 +302,7 @@ pub async fn server_update(write: &mut Write, stored: &StoredServer) -> Result<(
         .enumerate()
         .map(|(at, column)| format!("{column} = ${}", at + 2))
         .collect();
-    let sql =
-        sqlx::AssertSqlSafe(format!("UPDATE mcp_servers SET {} WHERE id = $1", set.join(", ")));
+    let sql = sqlx::AssertSqlSafe(format!("UPDATE mcp_servers SET {} WHERE id = $1", set.join(", ")));
     write_row!(write, sql, stored).map(|_| ())
 }
 

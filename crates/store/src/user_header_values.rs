@@ -35,8 +35,7 @@ pub(crate) struct ValuesRow {
 
 impl ValuesRow {
     /// The columns of the alias `v`.
-    pub(crate) const SELECTED: &'static str =
-        "v.id AS values_id, v.header_values, v.header_values_key_id, v.names AS value_names, \
+    pub(crate) const SELECTED: &'static str = "v.id AS values_id, v.header_values, v.header_values_key_id, v.names AS value_names, \
          v.version AS values_version, v.created_at AS values_created_at, v.updated_at AS values_updated_at";
 
     pub(crate) fn record(self, server: Uuid, user: Uuid) -> Option<UserHeaderRecord> {

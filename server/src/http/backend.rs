@@ -59,6 +59,10 @@ impl Backend for ServiceBackend {
         self.service.server_list(&self.ctx, None, None).await.map_err(ui_error)
     }
 
+    async fn server_page(&self, query: PageQuery, enabled: Option<bool>) -> UiResult<Page<McpServer>> {
+        self.service.server_page(&self.ctx, &query, enabled).await.map_err(ui_error)
+    }
+
     async fn server_get(&self, id: Uuid) -> UiResult<McpServer> {
         self.service.server_get(&self.ctx, id).await.map(|(server, _)| server).map_err(ui_error)
     }

@@ -5,6 +5,7 @@
 mod chats;
 mod crash;
 mod csrf;
+mod groups;
 mod limits;
 mod matrix;
 mod models;
@@ -16,6 +17,7 @@ mod servers;
 mod servers_check;
 mod servers_update;
 mod sessions;
+mod settings;
 mod setup;
 mod start;
 mod stream;

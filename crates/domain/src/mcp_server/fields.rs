@@ -53,13 +53,8 @@ pub(super) fn transport(text: &str) -> Result<Transport, String> {
 }
 
 /// The authentication types of this build.
-const AUTH_TYPES: [AuthType; 5] = [
-    AuthType::None,
-    AuthType::Oauth2,
-    AuthType::ApiKey,
-    AuthType::CustomHeaders,
-    AuthType::UserHeader,
-];
+const AUTH_TYPES: [AuthType; 5] =
+    [AuthType::None, AuthType::Oauth2, AuthType::ApiKey, AuthType::CustomHeaders, AuthType::UserHeader];
 
 pub(super) fn auth_type(text: &str) -> Result<AuthType, String> {
     let allowed = AUTH_TYPES.map(AuthType::as_str);

@@ -6,10 +6,8 @@ use api::servers::ServerWrite;
 
 /// Notes every field that is anything but its default.
 pub(super) fn refuse_later_fields(write: &ServerWrite, problems: &mut Problems) {
-    let texts = [
-        ("signing_secret", &write.signing_secret),
-        ("oidc_trusted_origin", &write.oidc_trusted_origin),
-    ];
+    let texts =
+        [("signing_secret", &write.signing_secret), ("oidc_trusted_origin", &write.oidc_trusted_origin)];
     let flags = [
         ("send_trace_context", write.send_trace_context),
         ("use_instructions", write.use_instructions),

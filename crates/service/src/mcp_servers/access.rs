@@ -39,10 +39,12 @@ fn open(keyring: &Keyring, found: &FoundServer) -> Opened {
             Ok(key) => opened.api_key = key,
             Err(Unreadable) => opened.access.unreadable = Some("api_key_value"),
         },
-        AuthType::CustomHeaders => match unseal_map(keyring, &custom_headers_place(record.id), custom_headers) {
-            Ok(map) => opened.custom_headers = map.into_iter().collect(),
-            Err(Unreadable) => opened.access.unreadable = Some("custom_headers"),
-        },
+        AuthType::CustomHeaders => {
+            match unseal_map(keyring, &custom_headers_place(record.id), custom_headers) {
+                Ok(map) => opened.custom_headers = map.into_iter().collect(),
+                Err(Unreadable) => opened.access.unreadable = Some("custom_headers"),
+            }
+        }
         AuthType::Oauth2 => {
             if unseal(keyring, &oauth2_secret_place(record.id), oauth2_client_secret).is_err() {
                 opened.access.unreadable = Some("oauth2_client_secret");
@@ -69,7 +71,11 @@ fn open(keyring: &Keyring, found: &FoundServer) -> Opened {
 #[derive(Debug)]
 pub(super) struct Unreadable;
 
-fn unseal(keyring: &Keyring, place: &Place, column: &SealedColumn) -> Result<Option<SecretString>, Unreadable> {
+fn unseal(
+    keyring: &Keyring,
+    place: &Place,
+    column: &SealedColumn,
+) -> Result<Option<SecretString>, Unreadable> {
     // A value with a key id that is none cannot be opened either.
     if column.is_set() && column.sealed().is_none() {
         return Err(Unreadable);
@@ -89,8 +95,7 @@ pub(super) fn unseal_map(
     column: &SealedColumn,
 ) -> Result<BTreeMap<String, SecretString>, Unreadable> {
     let Some(text) = unseal(keyring, place, column)? else { return Ok(BTreeMap::new()) };
-    let map: BTreeMap<String, String> =
-        serde_json::from_str(text.expose_secret()).map_err(|_| Unreadable)?;
+    let map: BTreeMap<String, String> = serde_json::from_str(text.expose_secret()).map_err(|_| Unreadable)?;
     Ok(map.into_iter().map(|(name, value)| (name, SecretString::from(value))).collect())
 }
 
@@ -159,7 +164,9 @@ fn why_not(found: &FoundServer, access: &Access, status: AuthStatus, reason: &st
             format!("{name} needs values of yours ({}). Connect it first.", asked.join(", "))
         }
         (AuthStatus::NotConnected, AuthType::Oauth2) => {
-            format!("{name} is not connected, and connecting to OAuth servers is not available in this build.")
+            format!(
+                "{name} is not connected, and connecting to OAuth servers is not available in this build."
+            )
         }
         _ => {
             let missing = config_problems(record, access);

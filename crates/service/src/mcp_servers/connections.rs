@@ -62,7 +62,8 @@ impl Service {
         let mut write = self.db().write().await?;
         let slug = mcp_servers::server_slug(&mut write, id).await?.ok_or(Error::NotFound)?;
         if user_header_values::user_values_delete(&mut write, id, user).await? {
-            let act = Act::on("connection.removed", "mcp_server", id, &slug).fields(vec![format!("user {user}")]);
+            let act =
+                Act::on("connection.removed", "mcp_server", id, &slug).fields(vec![format!("user {user}")]);
             self.audit(&mut write, ctx, act).await?;
             write.commit().await?;
             self.deps().mcp.close_connection(id, user);

@@ -54,7 +54,9 @@ impl Service {
         match custom_headers {
             SecretChange::Keep => {}
             SecretChange::Clear => stored.custom_headers = SealedColumn::default(),
-            SecretChange::Set(map) => stored.custom_headers = seal_map(self, &custom_headers_place(id), &map)?,
+            SecretChange::Set(map) => {
+                stored.custom_headers = seal_map(self, &custom_headers_place(id), &map)?
+            }
         }
         stored.record.has_api_key = stored.api_key.is_set();
         stored.record.has_custom_headers = stored.custom_headers.is_set();

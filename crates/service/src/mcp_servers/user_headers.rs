@@ -39,12 +39,7 @@ impl Service {
     /// # Errors
     /// [`Error::NotFound`]: unknown or concealed. [`Error::Invalid`]: another authentication type, or names that are unknown or
     /// missing.
-    pub async fn user_headers_set(
-        &self,
-        ctx: &OpContext,
-        id: Uuid,
-        request: UserHeaderValues,
-    ) -> Result<()> {
+    pub async fn user_headers_set(&self, ctx: &OpContext, id: Uuid, request: UserHeaderValues) -> Result<()> {
         let reader = Self::user_of_servers(ctx)?;
         let mut write = self.db().write().await?;
         // An edit that moves the server waits, or is seen here: a value never goes where it was not meant for.

@@ -5,4 +5,5 @@
 mod audit;
 mod bench;
 mod expiry;
+mod groups;
 mod sealed;

@@ -3,6 +3,7 @@
 use super::{ServerRow, StoredServer, groups, selected};
 use crate::{
     Result, Session,
+    search::contains_pattern,
     user_header_values::{UserHeaderRecord, ValuesRow},
 };
 use api::Uuid;
@@ -87,6 +88,14 @@ fn select(and: &str) -> String {
 static PAGE: LazyLock<String> = LazyLock::new(|| {
     select("(lower(s.display_name), s.id) > ($4, $5) ORDER BY lower(s.display_name), s.id LIMIT $6")
 });
+static SEARCH: LazyLock<String> = LazyLock::new(|| {
+    // The address is searched for those alone who may read it: a member could guess it letter by letter.
+    select(
+        "($7 = '%%' OR lower(s.display_name) LIKE $7 ESCAPE '!' OR lower(s.slug) LIKE $7 ESCAPE '!' \
+         OR ($2 AND $3 AND lower(s.url) LIKE $7 ESCAPE '!')) AND ($8 IS NULL OR s.enabled = $8) \
+         AND (lower(s.display_name), s.id) > ($4, $5) ORDER BY lower(s.display_name), s.id LIMIT $6",
+    )
+});
 static ONE: LazyLock<String> = LazyLock::new(|| select("s.id = $4"));
 static FORCED: LazyLock<String> =
     LazyLock::new(|| select("s.availability = 'force_on' ORDER BY lower(s.display_name), s.id"));
@@ -149,6 +158,48 @@ pub async fn server_list(
     Ok(found)
 }
 
+/// What a list is narrowed to.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wanted<'a> {
+    /// Part of the display name or slug, and of the URL for those who read it; empty: all.
+    pub q: &'a str,
+    /// Only enabled, only disabled ones.
+    pub enabled: Option<bool>,
+}
+
+/// As [`server_list`], only what is `wanted`.
+///
+/// # Errors
+/// [`crate::StoreError::Unavailable`].
+pub async fn server_search(
+    session: &mut Session,
+    reader: Reader,
+    wanted: Wanted<'_>,
+    after: Option<Cursor>,
+    limit: i64,
+) -> Result<Vec<FoundServer>> {
+    let Cursor { name, id } = after.unwrap_or_else(Cursor::start);
+    let Reader { user_id, disabled, every_group } = reader;
+    let rows = fetch_all!(
+        session,
+        FoundRow,
+        SEARCH.as_str(),
+        user_id,
+        disabled,
+        every_group,
+        name.as_str(),
+        id,
+        limit,
+        contains_pattern(wanted.q),
+        wanted.enabled
+    )?;
+    let mut found = Vec::with_capacity(rows.len());
+    for row in rows {
+        found.push(with_groups(session, reader, row).await?);
+    }
+    Ok(found)
+}
+
 /// One server, if the reader finds it.
 ///
 /// # Errors
@@ -163,8 +214,7 @@ pub async fn server_get(session: &mut Session, reader: Reader, id: Uuid) -> Resu
 }
 
 async fn with_groups(session: &mut Session, reader: Reader, row: FoundRow) -> Result<FoundServer> {
-    let groups =
-        if row.limited { groups::of_server(session, row.server.id).await? } else { Vec::new() };
+    let groups = if row.limited { groups::of_server(session, row.server.id).await? } else { Vec::new() };
     row.found(reader, groups)
 }
 

@@ -5,6 +5,7 @@
 mod audit;
 mod chats;
 mod credentials;
+mod groups;
 mod keys;
 mod leases;
 mod login_attempts;

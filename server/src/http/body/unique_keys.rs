@@ -1,11 +1,7 @@
 //! Keys that come twice in a JSON object. Parsers disagree on which one counts, so none does.
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
-use std::{
-    cell::RefCell,
-    collections::HashSet,
-    fmt,
-};
+use std::{cell::RefCell, collections::HashSet, fmt};
 
 /// The path of the first key that is given twice in its object; `None` also for what is no JSON: the real parser says why.
 pub(super) fn first_repeated(bytes: &[u8]) -> Option<String> {
