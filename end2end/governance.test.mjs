@@ -21,12 +21,12 @@ const SECRET = 'minas-own-token';
 /** The browser's own line about an answer that a test provokes. */
 const refusedWith = (...codes) => new RegExp(`status of (${codes.join('|')})`);
 
-let peer, model, server, browser, owner;
+let peer, model, server, browser, owner, mina;
 before(async () => {
   [peer, model] = await Promise.all([startEverything(), startModel()]);
   server = await startServer({ allow: [peer.host, model.host] });
   owner = await makeOwner(server);
-  await rest(server, owner, 'POST', '/api/v2/users', MEMBER);
+  mina = await rest(server, owner, 'POST', '/api/v2/users', MEMBER);
   await rest(server, owner, 'POST', '/api/v2/users', { ...ADMIN, roles: ['admin'] });
   const provider = await rest(server, owner, 'POST', '/api/v2/providers', { name: 'Scripted', type: 'openai', base_url: model.baseUrl, api_key: 'k' });
   await rest(server, owner, 'POST', '/api/v2/models', { provider_id: provider.id, model: 'scripted', display_name: 'Scripted', is_default: true });
@@ -293,8 +293,7 @@ describe('the server editor', () => {
       assert.ok(!(await picker.innerText()).includes('Limited'));
     });
     // Inside the group it is there, locked on.
-    const { id: mina } = (await rest(server, owner, 'GET', '/api/v2/users')).users?.find((user) => user.username === 'mina') ?? await rest(server, owner, 'GET', '/api/v2/users/mina');
-    await rest(server, owner, 'PATCH', `/api/v2/groups/${group.id}`, { add_users: [mina] });
+    await rest(server, owner, 'PATCH', `/api/v2/groups/${group.id}`, { add_users: [mina.id] });
     await withPage(async ({ page }) => {
       await logIn(page, server, MEMBER);
       const row = (await openPicker(page)).getByRole('listitem').filter({ hasText: 'Limited' });

@@ -34,7 +34,7 @@ pub fn Connect(#[prop(into)] server: Signal<McpServer>, changed: Callback<McpSer
     let now = Memo::new(move |_| server.with(step));
     let node = NodeRef::<html::Div>::new();
     let changed = Callback::new(move |server: McpServer| {
-        changed.run(server);
+        changed.try_run(server);
         // What was pressed is gone; the keyboard stays here.
         set_timeout(
             move || {
@@ -96,7 +96,9 @@ fn Connected(server: Signal<McpServer>, changed: Callback<McpServer>) -> impl In
         Callback::new(move |()| {
             toasts.say(format!("{name} is disconnected"));
             spawn_local(async move {
-                changed.run(reread(server.get_untracked(), AuthStatus::NotConnected).await);
+                if let Some(last) = server.try_get_untracked() {
+                    changed.try_run(reread(last, AuthStatus::NotConnected).await);
+                }
             });
         })
     };

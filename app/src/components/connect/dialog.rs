@@ -89,7 +89,10 @@ pub(super) fn ValuesForm(opening: Opening, open: RwSignal<bool>) -> impl IntoVie
         task.run(put, move |()| {
             toasts.say(format!("{} is connected", server.display_name));
             open.set(false);
-            spawn_local(async move { changed.run(reread(server, AuthStatus::Connected).await) });
+            // Whoever opened the dialog may be gone by now.
+            spawn_local(async move {
+                changed.try_run(reread(server, AuthStatus::Connected).await);
+            });
         });
     };
     view! {

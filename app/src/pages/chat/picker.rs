@@ -27,6 +27,9 @@ pub(super) struct Selection {
     chosen: RwSignal<BTreeSet<Uuid>>,
     /// Something was chosen, now or in an earlier visit; else the server's own rules decide.
     decided: RwSignal<bool>,
+    /// For whoever connects or disconnects: takes over the server as it stands now. The page's own, because a dialog may call it
+    /// when the row that opened it is gone.
+    changed: Callback<McpServer>,
 }
 
 impl Selection {
@@ -52,8 +55,10 @@ impl Selection {
 
     fn new(servers: &[McpServer], chosen: &BTreeSet<Uuid>) -> Self {
         let offered = servers.iter().map(|server| server.id).filter(|id| chosen.contains(id)).collect();
+        let servers = RwSignal::new(servers.to_vec());
         Self {
-            servers: RwSignal::new(servers.to_vec()),
+            servers,
+            changed: Callback::new(move |server: McpServer| hear(servers, vec![server])),
             chosen: RwSignal::new(offered),
             decided: RwSignal::new(false),
         }
@@ -101,19 +106,8 @@ impl Selection {
         self.servers.try_get_untracked().unwrap_or_default()
     }
 
-    /// For whoever connects or disconnects: takes over the server as it stands now.
     pub(super) fn changed(self) -> Callback<McpServer> {
-        Callback::new(move |server: McpServer| self.hear(vec![server]))
-    }
-
-    fn hear(self, heard: Vec<McpServer>) {
-        self.servers.try_update(|servers| {
-            for server in heard {
-                if let Some(known) = servers.iter_mut().find(|known| known.id == server.id) {
-                    *known = server;
-                }
-            }
-        });
+        self.changed
     }
 
     /// What the answer to a message says of connections.
@@ -129,7 +123,7 @@ impl Selection {
         });
         let heard: Vec<McpServer> = heard.collect();
         if !heard.is_empty() {
-            self.hear(heard);
+            hear(self.servers, heard);
         }
     }
 
@@ -142,7 +136,7 @@ impl Selection {
         spawn_local(async move {
             // Nobody asked for this, so a failure is not worth words: what was known stays.
             if let Ok(options) = chat_options().await {
-                self.hear(options.servers);
+                hear(self.servers, options.servers);
             }
         });
     }
@@ -156,6 +150,17 @@ impl Selection {
             })
         })
     }
+}
+
+/// Takes over what was heard of servers on offer.
+fn hear(servers: RwSignal<Vec<McpServer>>, heard: Vec<McpServer>) {
+    servers.try_update(|servers| {
+        for server in heard {
+            if let Some(known) = servers.iter_mut().find(|known| known.id == server.id) {
+                *known = server;
+            }
+        }
+    });
 }
 
 fn defaults(servers: &[McpServer]) -> BTreeSet<Uuid> {

@@ -90,14 +90,14 @@ pub(super) fn UserHeadersField(form: EditorForm) -> impl IntoView {
             rows.add();
         }
     });
+    let all = form.error_at(FIELD);
     // Refusals of one entry stand at the entry.
     let error = Signal::derive(move || {
-        let whole = form.refusals(|at| at == FIELD);
-        if whole.is_empty() && form.errors_in(&[FIELD]) == 0 {
-            form.error_at(FIELD).get()
-        } else {
-            (!whole.is_empty()).then(|| whole.join(" "))
+        if form.errors_in(&[FIELD]) == 0 {
+            return all.get();
         }
+        let whole = form.refusals(|at| at == FIELD);
+        (!whole.is_empty()).then(|| whole.join(" "))
     });
     view! {
         <fieldset class="field" class:field-bad=move || error.with(Option::is_some) aria-describedby="f-user_headers-error">
