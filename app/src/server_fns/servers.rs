@@ -16,6 +16,19 @@ pub async fn server_page(query: PageQuery, enabled: Option<bool>) -> Result<Page
     answer(backend()?.server_page(query, enabled).await)
 }
 
+#[cfg(feature = "ssr")]
+async fn personal() -> UiResult<Vec<wire::McpServer>> {
+    let mut servers = backend()?.server_list().await?;
+    servers.retain(|server| server.auth_type == wire::AuthType::UserHeader);
+    Ok(servers)
+}
+
+/// Servers that ask for something of the viewer's own.
+#[server(prefix = "/ui/fn", endpoint = "server_list_personal", input = Json)]
+pub async fn server_list_personal() -> Result<Vec<wire::McpServer>, UiError> {
+    answer(personal().await)
+}
+
 /// One server.
 #[server(prefix = "/ui/fn", endpoint = "server_get", input = Json)]
 pub async fn server_get(id: Uuid) -> Result<wire::McpServer, UiError> {

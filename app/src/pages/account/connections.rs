@@ -7,14 +7,14 @@ use crate::{
         connect::{Step, step},
         loaded,
     },
-    server_fns::servers::server_list,
+    server_fns::servers::server_list_personal,
 };
 use api::servers::McpServer;
 use leptos::prelude::*;
 
 #[component]
 pub(super) fn ConnectionsSection() -> impl IntoView {
-    let servers = Resource::new(|| (), |()| server_list());
+    let servers = Resource::new(|| (), |()| server_list_personal());
     view! {
         <AccountSection title="Connections" purpose="Servers that your chats use with your own values. Disconnect deletes them.">
             {loaded(servers, false, |servers| {

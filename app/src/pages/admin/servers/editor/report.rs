@@ -39,6 +39,7 @@ pub(super) fn CheckResult(form: EditorForm, saver: Saver) -> impl IntoView {
 #[component]
 fn Report(form: EditorForm, saver: Saver, report: CheckReport) -> impl IntoView {
     let good = report.outcome == ConnectOutcome::Connected;
+    let own_missing = needs_own(&report);
     // The button stands in the bar at the bottom, the report at the end of the form: whoever pressed it wants to see the answer.
     let node = NodeRef::<html::Section>::new();
     Effect::new(move || {
@@ -75,7 +76,7 @@ fn Report(form: EditorForm, saver: Saver, report: CheckReport) -> impl IntoView 
                     let tone = if good { Tone::Warn } else { Tone::Danger };
                     view! { <Notice tone><p dir="auto">{report.error.clone()}</p></Notice> }
                 })}
-                {needs_own(&report).then(|| view! {
+                {own_missing.then(|| view! {
                     <p class="field-hint">"A test uses your own values: enter them under Connections, then test again."</p>
                 })}
                 <Show when=offer>
