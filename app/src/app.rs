@@ -7,7 +7,9 @@ use crate::{
     pages::{
         account::AccountPage,
         admin::{
+            audit::AuditPage,
             groups::{GroupPage, GroupsPage},
+            keys::KeysPage,
             models::ModelsPage,
             servers::{editor::EditServerPage, editor::NewServerPage, list::ServersPage},
             settings::SettingsPage,
@@ -52,7 +54,9 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/admin/servers/new") view=|| view! { <RequireAdmin><NewServerPage/></RequireAdmin> } ssr=SsrMode::Async/>
                     <Route path=path!("/admin/servers/:id") view=|| view! { <RequireReader><EditServerPage/></RequireReader> } ssr=SsrMode::Async/>
                     <Route path=path!("/admin/models") view=|| view! { <RequireReader><ModelsPage/></RequireReader> } ssr=SsrMode::Async/>
+                    <Route path=path!("/admin/keys") view=|| view! { <RequireReader><KeysPage/></RequireReader> } ssr=SsrMode::Async/>
                     <Route path=path!("/admin/users") view=|| view! { <RequireAdmin><UsersPage/></RequireAdmin> } ssr=SsrMode::Async/>
+                    <Route path=path!("/admin/audit") view=|| view! { <RequireReader><AuditPage/></RequireReader> } ssr=SsrMode::Async/>
                     <Route path=path!("/admin/groups") view=|| view! { <RequireReader><GroupsPage/></RequireReader> } ssr=SsrMode::Async/>
                     <Route path=path!("/admin/groups/:id") view=|| view! { <RequireReader><GroupPage/></RequireReader> } ssr=SsrMode::Async/>
                     <Route path=path!("/admin/settings") view=|| view! { <RequireReader><SettingsPage/></RequireReader> } ssr=SsrMode::Async/>

@@ -6,11 +6,13 @@
 use crate::error::UiError;
 use api::{
     Page, PageQuery, Uuid,
+    audit::{AuditPage, AuditQuery},
     chats::{
         Chat, ChatCreate, ChatCreated, ChatUpdate, MessageCreate, MessageEdit, MessagePage, MessageSent,
     },
     check::CheckReport,
     groups::{Group, GroupCreate, GroupSummary, GroupUpdate},
+    keys::KeyStatus,
     models::{Model, ModelCreate, ModelUpdate, Provider, ProviderCreate, ProviderUpdate},
     servers::{McpServer, ServerConnection, ServerWrite, UserHeaderValues},
     settings::{EgressAllow, EgressAllowWrite},
@@ -69,6 +71,11 @@ pub trait Backend: Send + Sync + 'static {
     async fn model_create(&self, create: ModelCreate) -> UiResult<Model>;
     async fn model_update(&self, id: Uuid, update: ModelUpdate) -> UiResult<Model>;
     async fn model_delete(&self, id: Uuid) -> UiResult<()>;
+
+    /// A page of the audit log, newest first.
+    async fn audit_list(&self, query: AuditQuery) -> UiResult<AuditPage>;
+    /// Encryption keys: ids, states and use.
+    async fn key_list(&self) -> UiResult<Vec<KeyStatus>>;
 
     async fn user_list(&self, query: PageQuery) -> UiResult<Page<User>>;
     async fn user_get(&self, id: Uuid) -> UiResult<User>;

@@ -91,10 +91,12 @@ CREATE INDEX audit_log_resource_idx ON audit_log (resource_type, resource_id, at
 
 CREATE FUNCTION audit_log_guard() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF TG_OP = 'DELETE' AND EXISTS (
-        SELECT 1 FROM settings WHERE key = 'audit.retention_running' AND OLD.at < CAST(value AS BIGINT)
-    ) THEN
-        RETURN OLD;
+    IF TG_OP = 'DELETE' THEN
+        IF EXISTS (
+            SELECT 1 FROM settings WHERE key = 'audit.retention_running' AND OLD.at < CAST(value AS BIGINT)
+        ) THEN
+            RETURN OLD;
+        END IF;
     END IF;
     RAISE EXCEPTION 'the audit log cannot be changed';
 END

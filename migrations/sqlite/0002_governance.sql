@@ -105,3 +105,10 @@ WHEN NOT EXISTS (SELECT 1 FROM settings WHERE key = 'audit.retention_running' AN
 BEGIN
     SELECT RAISE(ABORT, 'the audit log cannot be changed');
 END;
+
+-- REPLACE deletes without firing the trigger above.
+CREATE TRIGGER audit_log_no_replace BEFORE INSERT ON audit_log
+WHEN EXISTS (SELECT 1 FROM audit_log WHERE id = NEW.id)
+BEGIN
+    SELECT RAISE(ABORT, 'the audit log cannot be changed');
+END;

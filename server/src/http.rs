@@ -1,5 +1,6 @@
 //! Everything that speaks HTTP to the outside.
 
+mod audit;
 mod auth;
 mod backend;
 mod body;
@@ -12,7 +13,9 @@ mod forms;
 mod groups;
 mod headers;
 mod health;
+mod keys;
 mod models;
+pub mod openapi;
 mod paging;
 mod request_id;
 mod router;

@@ -27,8 +27,6 @@ const DRAIN_CONNECTIONS: Duration = Duration::from_secs(5);
 const DRAIN_TURNS: Duration = Duration::from_secs(25);
 /// How often expired rows are removed.
 const SWEEP_EVERY: Duration = Duration::from_secs(300);
-/// How often settings are read again (behaviour 2: within 5 s on all replicas).
-const SETTINGS_EVERY: Duration = Duration::from_secs(2);
 /// Between two deltas of the demo model: quick to read, slow enough to see.
 const DEMO_PACING: Duration = Duration::from_millis(24);
 
@@ -106,14 +104,19 @@ pub async fn serve(mut config: Config, with_demo: bool) -> anyhow::Result<()> {
     for line in accounts {
         announce(&line);
     }
-    let sweeper = tokio::spawn(sweep(running.service.clone(), stop.clone()));
-    let settings = tokio::spawn(follow_settings(running.service.clone(), stop.clone()));
+    let sweeper = tokio::spawn(sweep(running.service.clone(), config.audit_retention_days, stop.clone()));
     signals.received().await;
     drain(&running).await;
     stop.cancel();
     let _ = connections.await;
     let _ = sweeper.await;
-    let _ = settings.await;
+    running.follower.stop().await;
+    if let Err(error) = running.service.audit_flush().await {
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "refused attempts are missing in the audit log"
+        );
+    }
     running.db.close().await;
     Ok(())
 }
@@ -140,23 +143,7 @@ async fn setup_link(service: &Service, config: &Config, access_url: &Url) -> any
     Ok(Some(link.to_string()))
 }
 
-/// What an owner allows on another replica acts here too.
-async fn follow_settings(service: Service, stop: CancellationToken) {
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(SETTINGS_EVERY) => {}
-            () = stop.cancelled() => return,
-        }
-        if let Err(error) = service.egress_allow_reload().await {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "cannot look at the settings; the next look tries again"
-            );
-        }
-    }
-}
-
-async fn sweep(service: Service, stop: CancellationToken) {
+async fn sweep(service: Service, audit_days: u32, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = tokio::time::sleep(SWEEP_EVERY) => {}
@@ -166,6 +153,12 @@ async fn sweep(service: Service, stop: CancellationToken) {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "sweep failed; the next one tries again"
+            );
+        }
+        if let Err(error) = service.audit_retention(audit_days).await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "old audit entries were not deleted; the next sweep tries again"
             );
         }
     }

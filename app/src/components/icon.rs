@@ -29,6 +29,7 @@ glyphs! {
     Copy = "M5.5 5.5h8v8h-8zM10.5 5.5v-3h-8v8h3",
     Cross = "M4 4l8 8m0-8l-8 8",
     Dots = "M3.5 8h.01M8 8h.01M12.5 8h.01",
+    Download = "M8 2.5v7.5M4.8 7L8 10l3.2-3M3 13h10",
     External = "M9 3h4v4m0-4L7.5 8.5M11 9.5V13H3V5h3.5",
     Group = "M2.5 5h4l1.2 1.5h5.8V13h-11zM4.5 5V3h4l1 1.2h2.7v2.3",
     Info = "M8 2.2a5.8 5.8 0 1 0 0 11.6A5.8 5.8 0 0 0 8 2.2zM8 7.2v3.6M8 5h.01",

@@ -1,6 +1,8 @@
 //! The admin panel.
 
+pub mod audit;
 pub mod groups;
+pub mod keys;
 pub mod models;
 pub mod servers;
 pub mod settings;

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 /// Who made a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum GroupSource {
     /// An admin; admins manage its members.
@@ -31,6 +32,7 @@ impl GroupSource {
 
 /// A group as listed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct GroupSummary {
     pub id: Uuid,
     /// Unique without regard to case.
@@ -47,6 +49,7 @@ pub struct GroupSummary {
 
 /// A group with its members.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Group {
     pub id: Uuid,
     /// Unique without regard to case.
@@ -78,6 +81,7 @@ impl GroupSummary {
 
 /// A server that a group limits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct GroupServer {
     pub id: Uuid,
     pub display_name: String,
@@ -85,6 +89,7 @@ pub struct GroupServer {
 
 /// A user in a group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct GroupMember {
     pub id: Uuid,
     pub username: String,
@@ -93,6 +98,7 @@ pub struct GroupMember {
 
 /// `POST /api/v2/groups`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct GroupCreate {
     pub name: String,
@@ -102,6 +108,7 @@ pub struct GroupCreate {
 
 /// `PATCH /api/v2/groups/{id}`: omitted keeps.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct GroupUpdate {
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -3,10 +3,12 @@
 //! One set of types serves the REST API, the server functions and the live stream (behaviour 3, "Do better").
 //! The crate is wasm-clean: it knows no database, no HTTP and no clock.
 
+pub mod audit;
 pub mod chats;
 pub mod check;
 pub mod error;
 pub mod groups;
+pub mod keys;
 pub mod messages;
 pub mod models;
 pub mod page;

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Which part of a list is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams), into_params(parameter_in = Query))]
 #[serde(default)]
 pub struct PageQuery {
     /// Only rows whose text contains this, whatever its case; empty: all.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 /// `GET /api/v2/settings/egress-allow`: private destinations that may be dialled (behaviour 11), each `host:port` or `cidr:port`
 /// with `*` for any port.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct EgressAllow {
     /// Set by an owner.
     pub entries: Vec<String>,
@@ -16,6 +17,7 @@ pub struct EgressAllow {
 
 /// `PUT /api/v2/settings/egress-allow`: replaces what owners set.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct EgressAllowWrite {
     /// Trimmed; blanks dropped, doubles kept once.

@@ -5,6 +5,7 @@
 //! applies the same rules as the server.
 
 pub mod accounts;
+pub mod audit;
 pub mod availability;
 pub mod chat;
 pub mod clock;

@@ -290,6 +290,12 @@ impl McpClients {
         lock(&self.inner.timed_out).retain(|(user, _), _| *user != user_id);
     }
 
+    /// After a change of nobody knows which servers. As [`Self::close_server`].
+    pub fn close_all(&self) {
+        self.inner.lock_slots().clear();
+        lock(&self.inner.timed_out).clear();
+    }
+
     /// Ends every session and waits for it, 5 s at most. Running calls end as [`CallOutcome::Unknown`]; nothing can be
     /// opened afterwards.
     pub async fn shutdown(&self) {

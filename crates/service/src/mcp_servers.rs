@@ -22,6 +22,7 @@ use domain::{
 use std::net::{IpAddr, Ipv4Addr};
 use store::{
     Db, StoreError, Write,
+    changes::{ChangeKind, change_note},
     mcp_servers::{self, FoundServer, Reader, StoredServer},
     user_header_values,
 };
@@ -114,6 +115,7 @@ impl Service {
         groups_exist(&mut write, &stored.record.allowed_group_ids).await?;
         mcp_servers::server_insert(&mut write, &stored).await.map_err(slug_conflict)?;
         self.audit(&mut write, ctx, Act::on("server.create", "mcp_server", id, &stored.record.slug)).await?;
+        change_note(&mut write, ChangeKind::Servers, &id.to_string()).await?;
         write.commit().await?;
         // The secrets were sealed a moment ago, and nobody can have a value yet.
         let mut wire = to_wire(&stored.record, Self::viewer(ctx), &Access::default());
@@ -149,6 +151,7 @@ impl Service {
                 mcp_servers::server_insert(&mut write, &StoredServer::plain(record)).await?;
             }
         }
+        change_note(&mut write, ChangeKind::Servers, "").await?;
         write.commit().await?;
         Ok(())
     }
@@ -205,6 +208,7 @@ impl Service {
                 .fields(vec![format!("user_header_values {wiped}")]);
             self.audit(&mut write, ctx, act).await?;
         }
+        change_note(&mut write, ChangeKind::Servers, &id.to_string()).await?;
         // As the caller finds it now, with their own values if those are still there.
         let found = mcp_servers::server_get(&mut write, Self::reader(ctx)?, id).await?;
         let found = found.ok_or(Error::NotFound)?;
@@ -227,6 +231,7 @@ impl Service {
         check_match(if_match, &etag(&stored.record))?;
         mcp_servers::server_delete(&mut write, id).await?;
         self.audit(&mut write, ctx, Act::on("server.delete", "mcp_server", id, &stored.record.slug)).await?;
+        change_note(&mut write, ChangeKind::Servers, &id.to_string()).await?;
         write.commit().await?;
         self.deps().mcp.close_server(id);
         Ok(())

@@ -43,6 +43,11 @@ impl Sources {
         Self { db, keyring, egress, demo_pacing, providers: Mutex::new(HashMap::new()) }
     }
 
+    /// The next turn builds its provider anew.
+    pub(crate) fn providers_forget(&self) {
+        self.providers.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     fn step_server(&self, owner: Uuid, found: FoundServer) -> StepServer {
         let access = access_target(&self.keyring, owner, &found);
         StepServer { record: found.stored.record, access }

@@ -22,6 +22,7 @@ pub mod mcp_servers;
 pub mod messages;
 pub mod models;
 pub mod providers;
+pub mod replicas;
 mod schema;
 mod sealed;
 mod search;

@@ -49,6 +49,8 @@ fn request_info(state: &AppState, request: &Request) -> RequestInfo {
         address: client_address(peer, request.headers(), &state.trusted_proxies),
         user_agent: user_agent.chars().take(256).collect(),
         request_id: request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default(),
+        target: format!("{} {}", request.method(), request.uri().path()),
+        refusals: state.service.refusals(),
     }
 }
 
@@ -125,6 +127,12 @@ caller_with!(
     /// Whoever may allow private destinations.
     EgressAllowWriter,
     |ctx| ctx.authorize(Action::EgressAllowWrite).map(|_| ())
+);
+
+caller_with!(
+    /// Whoever may read the audit log.
+    AuditReader,
+    |ctx| ctx.authorize(Action::AuditRead).map(|_| ())
 );
 
 #[cfg(test)]

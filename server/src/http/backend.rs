@@ -3,11 +3,13 @@
 use super::{error::ApiError, ui::kind_of};
 use api::{
     Page, PageQuery, Uuid,
+    audit::{AuditPage, AuditQuery},
     chats::{
         Chat, ChatCreate, ChatCreated, ChatUpdate, MessageCreate, MessageEdit, MessagePage, MessageSent,
     },
     check::CheckReport,
     groups::{Group, GroupCreate, GroupSummary, GroupUpdate},
+    keys::KeyStatus,
     models::{Model, ModelCreate, ModelUpdate, Provider, ProviderCreate, ProviderUpdate},
     servers::{McpServer, ServerConnection, ServerWrite, UserHeaderValues},
     settings::{EgressAllow, EgressAllowWrite},
@@ -151,6 +153,14 @@ impl Backend for ServiceBackend {
 
     async fn model_delete(&self, id: Uuid) -> UiResult<()> {
         self.service.model_delete(&self.ctx, id).await.map_err(ui_error)
+    }
+
+    async fn audit_list(&self, query: AuditQuery) -> UiResult<AuditPage> {
+        self.service.audit_list(&self.ctx, &query).await.map_err(ui_error)
+    }
+
+    async fn key_list(&self) -> UiResult<Vec<KeyStatus>> {
+        self.service.key_list(&self.ctx).await.map_err(ui_error)
     }
 
     async fn user_list(&self, query: PageQuery) -> UiResult<Page<User>> {

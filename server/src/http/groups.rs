@@ -8,8 +8,8 @@ use super::{
     router::{AppState, parse_id},
 };
 use api::{
-    PageQuery,
-    groups::{Group, GroupCreate, GroupUpdate},
+    PageQuery, Uuid,
+    groups::{Group, GroupCreate, GroupSummary, GroupUpdate},
 };
 use axum::{
     extract::{Path, Query, State},
@@ -17,6 +17,12 @@ use axum::{
 };
 use http::StatusCode;
 
+/// Lists groups by name, in pages.
+#[utoipa::path(
+    get, path = "/api/v2/groups", tag = "groups",
+    params(PageQuery),
+    responses((status = 200, body = Vec<GroupSummary>, headers(("Link" = Option<String>, description = "The next page, `rel=\"next\"`"))), (status = 403)),
+)]
 pub(crate) async fn list(
     State(state): State<AppState>,
     SignedIn(ctx): SignedIn,
@@ -27,6 +33,12 @@ pub(crate) async fn list(
     Ok(answer(page.rows, next))
 }
 
+/// Makes a group.
+#[utoipa::path(
+    post, path = "/api/v2/groups", tag = "groups",
+    request_body = GroupCreate,
+    responses((status = 201, body = Group), (status = 403), (status = 409)),
+)]
 pub(crate) async fn create(
     State(state): State<AppState>,
     GroupsManager(ctx): GroupsManager,
@@ -35,6 +47,12 @@ pub(crate) async fn create(
     Ok((StatusCode::CREATED, axum::Json(state.service.group_create(&ctx, request).await?)))
 }
 
+/// One group with its members.
+#[utoipa::path(
+    get, path = "/api/v2/groups/{id}", tag = "groups",
+    params(("id" = Uuid, Path, description = "The group")),
+    responses((status = 200, body = Group), (status = 403), (status = 404)),
+)]
 pub(crate) async fn get(
     State(state): State<AppState>,
     SignedIn(ctx): SignedIn,
@@ -43,6 +61,13 @@ pub(crate) async fn get(
     Ok(axum::Json(state.service.group_get(&ctx, parse_id("id", &id)?).await?))
 }
 
+/// Renames a group; adds and removes members.
+#[utoipa::path(
+    patch, path = "/api/v2/groups/{id}", tag = "groups",
+    params(("id" = Uuid, Path, description = "The group")),
+    request_body = GroupUpdate,
+    responses((status = 200, body = Group), (status = 403), (status = 404), (status = 409)),
+)]
 pub(crate) async fn update(
     State(state): State<AppState>,
     GroupsManager(ctx): GroupsManager,
@@ -52,6 +77,12 @@ pub(crate) async fn update(
     Ok(axum::Json(state.service.group_update(&ctx, parse_id("id", &id)?, request).await?))
 }
 
+/// Deletes a group that limits no server.
+#[utoipa::path(
+    delete, path = "/api/v2/groups/{id}", tag = "groups",
+    params(("id" = Uuid, Path, description = "The group")),
+    responses((status = 204), (status = 403), (status = 404), (status = 409)),
+)]
 pub(crate) async fn delete(
     State(state): State<AppState>,
     GroupsManager(ctx): GroupsManager,

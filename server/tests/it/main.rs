@@ -2,17 +2,24 @@
 
 #![expect(clippy::unwrap_used, reason = "clippy allows it in test functions, not in their helpers")]
 
+mod audit;
 mod chats;
+mod connections;
 mod crash;
 mod csrf;
+mod description;
+mod fuzz;
 mod groups;
+mod keys;
 mod limits;
 mod matrix;
 mod models;
+mod openapi;
 mod pages;
 mod process;
 mod provider_faults;
 mod secrets;
+mod server_groups;
 mod servers;
 mod servers_check;
 mod servers_update;

@@ -224,6 +224,7 @@ async fn every_page_has_a_nonce_of_its_own_and_no_inline_script_without_it() {
         &format!("/admin/servers/{id}"),
         "/admin/models",
         "/admin/users",
+        "/admin/audit",
         "/admin/groups",
         &format!("/admin/groups/{group}"),
         "/admin/settings",
@@ -311,6 +312,7 @@ async fn hostile_text_is_never_markup() {
         &format!("/admin/servers/{id}"),
         "/admin/models",
         "/admin/users",
+        "/admin/audit",
         "/admin/users?q=%22%3E%3Cscript%3Ealert(1)%3C/script%3E&after=%22%3E%3Cscript%3Ealert(1)%3C/script%3E",
         "/admin/groups",
         &format!("/admin/groups/{group}"),
@@ -382,6 +384,7 @@ async fn pages_of_the_panel_are_for_those_who_may() {
         ("/admin/servers/new".to_owned(), 403, 403),
         ("/admin/models".to_owned(), 403, 200),
         ("/admin/users".to_owned(), 403, 403),
+        ("/admin/audit".to_owned(), 403, 200),
         ("/admin/groups".to_owned(), 403, 200),
         ("/admin/settings".to_owned(), 403, 200),
         ("/account".to_owned(), 200, 200),
@@ -539,4 +542,38 @@ async fn long_lists_of_the_panel_are_paged_by_links_and_searched_on_the_server()
     assert!(found.body.contains("value=\"U077\""), "the search stands in its field");
     let nobody = server.owner().get("/admin/users?q=zzz").await.expect(200);
     assert!(nobody.body.contains("No user matches"), "{}", nobody.body);
+}
+
+#[tokio::test]
+async fn servers_of_the_panel_are_paged_filtered_and_searched_on_the_server() {
+    let server = TestServer::start().await;
+    for n in 0..52 {
+        let body = over(
+            server_body(&format!("s{n:02}"), "https://mcp.example.org/mcp"),
+            json!({"enabled": n % 2 == 0, "display_name": format!("Server {n:02}")}),
+        );
+        server.register(&body).await;
+    }
+    let owner = server.owner();
+    let first = owner.get("/admin/servers").await.expect(200);
+    assert!(first.body.contains("Server 49") && !first.body.contains("Server 50"), "fifty a page");
+    let next = first
+        .body
+        .split("href=\"")
+        .filter_map(|rest| rest.split('"').next())
+        .find(|href| href.contains("after="));
+    let second = owner.get(&next.unwrap().replace("&amp;", "&")).await.expect(200);
+    assert!(
+        second.body.contains("Server 50")
+            && second.body.contains("Server 51")
+            && !second.body.contains("Server 49")
+    );
+    let enabled = owner.get("/admin/servers?show=enabled").await.expect(200);
+    assert!(enabled.body.contains("Server 50") && !enabled.body.contains("Server 01"));
+    assert!(!enabled.body.contains("after="), "26 fit one page");
+    let found = owner.get("/admin/servers?show=disabled&q=SERVER%2003").await.expect(200);
+    assert!(found.body.contains("Server 03") && !found.body.contains("Server 05"));
+    let none = owner.get("/admin/servers?show=disabled&q=server%2002").await.expect(200);
+    assert!(none.body.contains("No server matches"), "{}", none.body);
+    owner.get("/admin/servers?after=x").await.expect(400);
 }

@@ -37,7 +37,7 @@ pub(crate) struct TestServer {
     stop: CancellationToken,
     owner: Option<Client>,
     // Last: the database goes after those who use it.
-    _postgres: Option<TestDb>,
+    postgres: Option<TestDb>,
 }
 
 impl Drop for TestServer {
@@ -71,8 +71,13 @@ impl TestServer {
         let db = TestDb::postgres().await;
         let database = db.config().clone();
         let mut server = Self::with_config(|config| config.database = database, |_| {}).await;
-        server._postgres = Some(db);
+        server.postgres = Some(db);
         server.owned().await
+    }
+
+    /// The database of a server made by [`Self::on_postgres`].
+    pub(crate) fn database(&self) -> &TestDb {
+        self.postgres.as_ref().expect("made by `on_postgres`")
     }
 
     /// Without any account, with other settings.
@@ -108,7 +113,7 @@ impl TestServer {
             stop.clone(),
             Duration::from_secs(1),
         ));
-        Self { origin: format!("http://{bound}"), data, running, stop, owner: None, _postgres: None }
+        Self { origin: format!("http://{bound}"), data, running, stop, owner: None, postgres: None }
     }
 
     /// The same data under a new process, so to speak, with other settings.

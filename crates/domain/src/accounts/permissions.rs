@@ -23,6 +23,8 @@ pub enum Action {
     GroupsRead,
     /// Read the audit log.
     AuditRead,
+    /// See the ids of encryption keys, their state and what needs them; never a key.
+    KeysRead,
     /// See which private destinations are allowed.
     EgressAllowRead,
     /// Allow private destinations (behaviour 30, `egress-allow`).
@@ -30,7 +32,7 @@ pub enum Action {
 }
 
 impl Action {
-    pub const ALL: [Action; 11] = [
+    pub const ALL: [Action; 12] = [
         Self::ServersWrite,
         Self::ServersReadAll,
         Self::ModelsWrite,
@@ -40,9 +42,28 @@ impl Action {
         Self::GroupsManage,
         Self::GroupsRead,
         Self::AuditRead,
+        Self::KeysRead,
         Self::EgressAllowRead,
         Self::EgressAllowWrite,
     ];
+
+    /// The action and the resource type of a refused attempt in the audit log.
+    pub fn audit_words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::ServersWrite => ("server.write", "mcp_server"),
+            Self::ServersReadAll => ("server.read", "mcp_server"),
+            Self::ModelsWrite => ("model.write", "model"),
+            Self::ModelsReadAll => ("model.read", "model"),
+            Self::UsersManage => ("user.manage", "user"),
+            Self::OwnersManage => ("user.manage_owner", "user"),
+            Self::GroupsManage => ("group.manage", "group"),
+            Self::GroupsRead => ("group.read", "group"),
+            Self::AuditRead => ("audit.read", "audit_log"),
+            Self::KeysRead => ("keys.read", "encryption_key"),
+            Self::EgressAllowRead => ("settings.read", "settings"),
+            Self::EgressAllowWrite => ("settings.write", "settings"),
+        }
+    }
 }
 
 /// Whether one of the roles allows it: the widest right counts.
@@ -56,6 +77,7 @@ pub fn can(roles: &[Role], action: Action) -> bool {
                 | Action::ModelsReadAll
                 | Action::GroupsRead
                 | Action::AuditRead
+                | Action::KeysRead
                 | Action::EgressAllowRead
         ),
         Role::Member => false,

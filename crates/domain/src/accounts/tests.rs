@@ -178,6 +178,7 @@ fn every_role_and_action() {
         (Action::GroupsManage, "owner admin"),
         (Action::GroupsRead, "owner admin auditor"),
         (Action::AuditRead, "owner admin auditor"),
+        (Action::KeysRead, "owner admin auditor"),
         (Action::EgressAllowRead, "owner admin auditor"),
         (Action::EgressAllowWrite, "owner"),
     ];

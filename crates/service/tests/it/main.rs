@@ -6,4 +6,5 @@ mod audit;
 mod bench;
 mod expiry;
 mod groups;
+mod keys;
 mod sealed;

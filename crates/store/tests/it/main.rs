@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic like tests")]
 
 mod audit;
+mod changes;
 mod chats;
 mod credentials;
 mod groups;
@@ -12,10 +13,13 @@ mod login_attempts;
 mod messages;
 mod models;
 mod schema;
+mod server_readers;
+mod server_search;
 mod servers;
 mod settings;
 mod support;
 mod time;
 mod tool_calls;
 mod transactions;
+mod user_header_values;
 mod users;

@@ -5,12 +5,17 @@ use crate::support::{
 };
 use api::{
     chats::ChatStatus,
+    keys::KeyState,
     messages::{MessageRole, ToolOutcome},
     models::ProviderType,
     servers::{AuthType, Availability, Transport},
 };
 use store::{
-    chats::chat_insert, credentials::*, mcp_servers::server_insert, messages::message_insert,
+    changes::{ChangeKind, change_note},
+    chats::chat_insert,
+    credentials::*,
+    mcp_servers::server_insert,
+    messages::message_insert,
     models::model_insert,
 };
 use testkit::{TestDb, both_engines};
@@ -54,7 +59,10 @@ async fn fill(db: &TestDb) {
     let ada = insert_user(db, "ada").await;
     let session = credential(ada.user.id, CredentialKind::Session);
     commit!(db, |write| credential_insert(write, &session, b"h"));
-    commit!(db, |write| server_insert(write, &server("s")));
+    let kept = server("s");
+    commit!(db, |write| server_insert(write, &kept));
+    let values = crate::user_header_values::values(kept.record.id, ada.user.id, 1);
+    commit!(db, |write| store::user_header_values::user_values_put(write, &values));
     let provider = insert_provider(db, "P").await;
     commit!(db, |write| model_insert(write, &model(&provider, "m")));
     let record = chat(ada.user.id, ChatStatus::Waiting);
@@ -63,6 +71,7 @@ async fn fill(db: &TestDb) {
     let intent = crate::tool_calls::intent(&record, message.id, "c1");
     commit!(db, |write| store::tool_calls::tool_call_intent_insert(write, &intent));
     commit!(db, |write| store::audit::audit_append(write, &crate::audit::entry()));
+    commit!(db, |write| change_note(write, ChangeKind::Keys, ""));
     commit!(db, |write| store::encryption_keys::encryption_key_insert(
         write,
         "0123456789abcdef",
@@ -72,8 +81,11 @@ async fn fill(db: &TestDb) {
 }
 
 async fn assert_refused(db: &TestDb, sql: &str) {
-    let error = db.raw(sql).await.expect_err(sql).to_string();
-    assert!(error.to_lowercase().contains("check constraint"), "{sql}: {error}");
+    let error = db.raw(sql).await.expect_err(sql).to_string().to_lowercase();
+    // Where there is always a value, NOT NULL says so.
+    let refused =
+        error.contains("check constraint") || error.contains("not null") || error.contains("not-null");
+    assert!(refused, "{sql}: {error}");
 }
 
 both_engines! {
@@ -91,21 +103,33 @@ both_engines! {
             ("mcp_servers", "transport", texts(Transport::ALL, Transport::as_str)),
             ("mcp_servers", "auth_type", texts(AuthType::ALL, AuthType::as_str)),
             ("mcp_servers", "availability", texts(Availability::ALL, Availability::as_str)),
+            ("mcp_servers", "oauth2_registration", vec!["", "manual", "cimd", "dcr"]),
             ("mcp_servers", "tool_change_policy", vec!["accept", "notify", "hold"]),
             ("llm_providers", "type", texts(&providers, ProviderType::as_str)),
             ("chats", "title_source", vec!["prompt", "generated", "user"]),
             ("chats", "client_type", vec!["ui", "api"]),
             ("messages", "role", texts(&roles, MessageRole::as_str)),
-            ("audit_log", "outcome", vec!["ok", "denied", "failed"]),
-            ("encryption_keys", "state", vec!["introduced", "active", "retired", "revoked"]),
+            ("encryption_keys", "state", texts(&KeyState::ALL, KeyState::as_str)),
+            ("changes", "kind", texts(&ChangeKind::ALL, ChangeKind::as_str)),
         ] {
             for value in &values {
                 let sql = format!("UPDATE {table} SET {column} = '{value}'");
                 assert_eq!(db.raw(&sql).await.unwrap_or_else(|error| panic!("{sql}: {error}")), 1, "{sql}");
             }
-            for wrong in ["", "telepathy", &values[0].to_uppercase()] {
+            let shouted = values.iter().find(|value| !value.is_empty()).unwrap().to_uppercase();
+            for wrong in ["", "telepathy", &shouted].into_iter().filter(|wrong| !values.contains(wrong)) {
                 assert_refused(&db, &format!("UPDATE {table} SET {column} = '{wrong}'")).await;
             }
+        }
+    }
+
+    /// The log takes no UPDATE, so its list is tried by inserts.
+    async fn an_audit_entry_has_one_of_three_outcomes(db: TestDb) {
+        for outcome in ["ok", "denied", "failed"] {
+            assert_eq!(db.raw(&crate::audit::insert_sql(&db, outcome)).await.unwrap(), 1, "{outcome}");
+        }
+        for wrong in ["", "telepathy", "OK"] {
+            assert_refused(&db, &crate::audit::insert_sql(&db, wrong)).await;
         }
     }
 
@@ -135,7 +159,12 @@ both_engines! {
 
     async fn a_sealed_value_and_its_key_id_come_together(db: TestDb) {
         fill(&db).await;
-        for (table, value, key) in store::encryption_keys::SEALED_COLUMNS {
+        for field in store::encryption_keys::SEALED_COLUMNS {
+            // A row of `user_header_values` has its value always: both columns are NOT NULL.
+            if field.table == "user_header_values" {
+                continue;
+            }
+            let (table, value, key) = (field.table, field.column, field.key_column);
             let bytes = if db.is_postgres() { "'\\x00'" } else { "x'00'" };
             assert_refused(&db, &format!("UPDATE {table} SET {value} = {bytes}, {key} = NULL")).await;
             assert_refused(&db, &format!("UPDATE {table} SET {value} = NULL, {key} = 'k'")).await;
@@ -161,7 +190,7 @@ both_engines! {
         let before = db.columns().await;
         let again = db.reopen().await;
         let mut session = again.read().await.unwrap();
-        assert_eq!(store::mcp_servers::server_list(&mut session, false).await.unwrap().len(), 1);
+        assert_eq!(store::mcp_servers::server_list(&mut session, crate::support::EVERYTHING, None, None).await.unwrap().len(), 1);
         drop(session);
         again.close().await;
         assert_eq!(db.columns().await, before);
@@ -172,6 +201,19 @@ both_engines! {
         let error = store::Db::open(db.config()).await.unwrap_err();
         assert!(matches!(error, store::StoreError::Migration(_)), "{error:?}");
         assert!(!error.is_retryable());
+    }
+
+    async fn pending_migrations_are_named_and_a_newer_schema_is_none_of_ours(db: TestDb) {
+        assert!(db.migrations_pending().await.unwrap().is_empty());
+        db.raw("DELETE FROM _sqlx_migrations WHERE version > 1").await.unwrap();
+        let pending = db.migrations_pending().await.unwrap();
+        assert!(!pending.is_empty() && pending[0].starts_with("0002 "), "{pending:?}");
+        db.raw("DROP TABLE _sqlx_migrations").await.unwrap();
+        assert_eq!(db.migrations_pending().await.unwrap().len(), pending.len() + 1, "an empty database lacks all");
+        let newer = TestDb::sqlite().await;
+        testkit::newer_schema(&newer).await.unwrap();
+        let error = newer.migrations_pending().await.unwrap_err();
+        assert!(matches!(&error, store::StoreError::Migration(why) if why.contains("newer")), "{error:?}");
     }
 
     /// A start that will be refused must write nothing (behaviour 26).
