@@ -83,7 +83,7 @@ async fn every_mistake_is_named_in_one_answer() {
         "display_name": " ", "slug": "two words", "description": "x".repeat(4097), "icon_url": "https://evil.example/x.png",
         "transport": "telepathy", "url": "ftp://x", "auth_type": "password", "availability": "sometimes",
         "api_key_header": "X Key", "api_key_value": "a\r\nb", "custom_headers": {"Host": "x"},
-        "tool_allow_list": ["a".repeat(257)], "tool_deny_list": ["a\u{7}"], "oauth2_client_id": "c\n", "allow_in_plan_mode": true,
+        "tool_allow_list": ["a".repeat(257)], "tool_deny_list": ["a\u{7}"], "oauth2_client_id": "c\nd", "allow_in_plan_mode": true,
         "oauth2_auth_url": "http://x.example/", "user_headers": [{"name": "Host"}],
     });
     let answer = server.owner().post(SERVERS, &wrong).await.expect(400);
@@ -227,16 +227,8 @@ async fn what_is_just_allowed_is_taken_and_text_is_trimmed() {
 async fn later_fields_are_refused_by_name_and_their_defaults_accepted() {
     let server = TestServer::start().await;
     let fields = [
-        ("oauth2_client_id", json!("x"), json!("")),
-        ("oauth2_client_secret", json!("x"), json!("")),
-        ("oauth2_auth_url", json!("https://x.example"), json!("")),
-        ("oauth2_token_url", json!("https://x.example"), json!("")),
-        ("oauth2_revocation_url", json!("https://x.example"), json!("")),
-        ("oauth2_scopes", json!("a b"), json!("")),
-        ("oauth2_issuer", json!("https://x.example"), json!("")),
         ("signing_secret", json!("0123456789abcdef"), json!("")),
         ("oidc_trusted_origin", json!("https://mcp.example.org"), json!("")),
-        ("user_headers", json!([{"name": "X", "description": "", "value_prefix": ""}]), json!([])),
         ("tool_idempotent_list", json!(["*"]), json!([])),
         ("tool_approval_list", json!(["*"]), json!([])),
         ("tool_change_policy", json!("hold"), json!("notify")),
@@ -244,7 +236,6 @@ async fn later_fields_are_refused_by_name_and_their_defaults_accepted() {
         ("use_instructions", json!(true), json!(false)),
         ("allow_in_plan_mode", json!(true), json!(false)),
         ("forward_coder_headers", json!(true), json!(false)),
-        ("allowed_group_ids", json!(["01930000-0000-7000-8000-000000000000"]), json!([])),
     ];
     let mut defaults = server_body("with-defaults", URL);
     for (field, other, default) in &fields {
@@ -495,7 +486,7 @@ async fn bad_bodies_are_refused_by_what_is_wrong_with_them() {
     let unknown = send(br#"{"colour": 1}"#.to_vec()).await.expect(400);
     assert_eq!(unknown.refused_fields(), ["colour"]);
     assert!(send(b"{\"slug\": \"\xff\"}".to_vec()).await.expect(400).message().contains("JSON"));
-    assert!(send(vec![b'['; 100_000]).await.expect(400).message().contains("JSON"));
+    send(vec![b'['; 100_000]).await.expect(400);
     send(format!("{{\"description\": \"{}\"}}", "x".repeat(10 * 1024 * 1024)).into_bytes()).await.expect(413);
     assert_eq!(server.owner().get(SERVERS).await.expect(200).json(), json!([]));
 }
