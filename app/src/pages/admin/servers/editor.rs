@@ -16,8 +16,8 @@ mod sections;
 #[cfg(all(test, feature = "ssr"))]
 mod tests;
 mod user_headers;
-mod wipes;
 mod why;
+mod wipes;
 
 use crate::{
     components::{Badge, Glyph, Icon, Notice, PageTitle, ServerTile, Switch, Tone, loaded},
