@@ -11,7 +11,7 @@ use api::{
     Validation,
     servers::{AuthType, UserHeader},
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 /// The names in lower case: how values are stored and compared, because case does not count in header names.
 pub fn lower_names(headers: &[UserHeader]) -> Vec<String> {
@@ -102,11 +102,16 @@ pub fn check_user_values(
         let field = format!("values.{}", quote(name, 128));
         if !known.contains(&lower) {
             problems.refuse(&field, "This server does not ask for this header. Remove it.");
-        } else if kept.contains_key(&lower) {
-            problems.refuse(&field, "Is given twice; case does not count in header names.");
         } else {
-            let value = problems.take(&field, header::check_value(value));
-            kept.insert(lower, value.unwrap_or_default());
+            match kept.entry(lower) {
+                Entry::Occupied(_) => {
+                    problems.refuse(&field, "Is given twice; case does not count in header names.");
+                }
+                Entry::Vacant(place) => {
+                    let value = problems.take(&field, header::check_value(value));
+                    place.insert(value.unwrap_or_default());
+                }
+            }
         }
     }
     for (header, lower) in headers.iter().zip(&known) {

@@ -2,8 +2,11 @@
 
 use super::*;
 
-/// Every field that belongs to a type: its name, the type, and how to send it.
-fn credential_fields() -> Vec<(&'static str, AuthType, fn(&mut ServerWrite))> {
+/// A field that belongs to a type: its name, the type, and how to send it.
+type CredentialField = (&'static str, AuthType, fn(&mut ServerWrite));
+
+/// Every one of them.
+fn credential_fields() -> Vec<CredentialField> {
     fn some(text: &str) -> Option<String> {
         Some(text.to_owned())
     }
@@ -140,7 +143,8 @@ fn patch_of_every_field_omitted_null_empty_and_present() {
         serde_json::to_value(to_wire(server, Viewer { unredacted: true }, &Access::default())).unwrap()
     };
     let group = Uuid::from_u128(77);
-    let cases: Vec<(ServerRecord, &str, Value, Option<Value>, Value, Value)> = vec![
+    type Case = (ServerRecord, &'static str, Value, Option<Value>, Value, Value);
+    let cases: Vec<Case> = vec![
         (record(), "display_name", json!(""), None, json!("New"), json!("New")),
         (record(), "slug", json!(""), None, json!("new"), json!("new")),
         (record(), "description", json!(""), Some(json!("")), json!("New"), json!("New")),
