@@ -12,6 +12,7 @@ use api::{
     check::CheckReport,
     models::{Model, ModelCreate, ModelUpdate, Provider, ProviderCreate, ProviderUpdate},
     servers::{McpServer, ServerWrite},
+    transfer::{ImportPlan, ImportRequest},
     users::{
         BuildInfo, PasswordChange, Session, Token, TokenCreate, TokenCreated, User, UserCreate, UserUpdate,
     },
@@ -43,6 +44,8 @@ pub trait Backend: Send + Sync + 'static {
     ) -> UiResult<McpServer>;
     async fn server_delete(&self, id: Uuid) -> UiResult<()>;
     async fn server_check(&self, id: Uuid) -> UiResult<CheckReport>;
+    /// Shows what a document of servers would do; with `apply` and the hash of that plan, does it.
+    async fn server_import(&self, request: ImportRequest) -> UiResult<ImportPlan>;
     /// The private destinations that may be dialled, as the operator set them.
     async fn egress_allow(&self) -> UiResult<String>;
 

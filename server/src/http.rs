@@ -15,6 +15,7 @@ mod request_id;
 mod router;
 mod servers;
 mod stream;
+mod transfer;
 mod ui;
 mod users;
 

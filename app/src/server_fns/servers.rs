@@ -5,7 +5,12 @@ use super::answer;
 #[cfg(feature = "ssr")]
 use crate::backend::backend;
 use crate::error::UiError;
-use api::{Uuid, check::CheckReport, servers as wire};
+use api::{
+    Uuid,
+    check::CheckReport,
+    servers as wire,
+    transfer::{ImportPlan, ImportRequest},
+};
 use leptos::prelude::*;
 use leptos::server_fn::codec::Json;
 
@@ -47,6 +52,12 @@ pub async fn server_delete(id: Uuid) -> Result<(), UiError> {
 #[server(prefix = "/ui/fn", endpoint = "server_check", input = Json)]
 pub async fn server_check(id: Uuid) -> Result<CheckReport, UiError> {
     answer(backend()?.server_check(id).await)
+}
+
+/// Shows what a document of servers would do; with `apply` and the hash of that plan, does it.
+#[server(prefix = "/ui/fn", endpoint = "server_import", input = Json)]
+pub async fn server_import(request: ImportRequest) -> Result<ImportPlan, UiError> {
+    answer(backend()?.server_import(request).await)
 }
 
 /// The private destinations that may be dialled, as the operator set them.

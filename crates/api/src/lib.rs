@@ -12,6 +12,7 @@ pub mod models;
 pub mod servers;
 pub mod stream;
 pub mod timestamp;
+pub mod transfer;
 pub mod users;
 
 pub use error::{ErrorBody, Validation};

@@ -1,7 +1,7 @@
 //! Audit entries, written in the transaction of the action (behaviour 27).
 
 use crate::{OpContext, Result, Service};
-use api::Uuid;
+use api::{Timestamp, Uuid};
 use store::{Write, audit::AuditEntry};
 
 /// What was done to what.
@@ -30,6 +30,26 @@ impl<'a> Act<'a> {
     }
 }
 
+/// The row of an act.
+pub(crate) fn entry(id: Uuid, at: Timestamp, ctx: &OpContext, act: Act<'_>, outcome: &'static str) -> AuditEntry {
+    AuditEntry {
+        id,
+        at,
+        actor_id: ctx.caller.as_ref().map(|caller| caller.user.id),
+        actor_name: ctx.caller.as_ref().map(|caller| caller.user.username.clone()).unwrap_or_default(),
+        credential_id: ctx.caller.as_ref().map(|caller| caller.credential_id),
+        address: ctx.request.address.clone(),
+        user_agent: ctx.request.user_agent.clone(),
+        request_id: ctx.request.request_id.clone(),
+        action: act.action,
+        resource_type: act.resource_type,
+        resource_id: act.resource_id,
+        resource_name: act.resource_name.to_owned(),
+        outcome,
+        changed_fields: act.changed_fields,
+    }
+}
+
 impl Service {
     /// Appends an entry for something that was done.
     pub(crate) async fn audit(&self, write: &mut Write, ctx: &OpContext, act: Act<'_>) -> Result<()> {
@@ -44,22 +64,7 @@ impl Service {
         act: Act<'_>,
         outcome: &'static str,
     ) -> Result<()> {
-        let entry = AuditEntry {
-            id: self.new_id(),
-            at: self.now(),
-            actor_id: ctx.caller.as_ref().map(|caller| caller.user.id),
-            actor_name: ctx.caller.as_ref().map(|caller| caller.user.username.clone()).unwrap_or_default(),
-            credential_id: ctx.caller.as_ref().map(|caller| caller.credential_id),
-            address: ctx.request.address.clone(),
-            user_agent: ctx.request.user_agent.clone(),
-            request_id: ctx.request.request_id.clone(),
-            action: act.action,
-            resource_type: act.resource_type,
-            resource_id: act.resource_id,
-            resource_name: act.resource_name.to_owned(),
-            outcome,
-            changed_fields: act.changed_fields,
-        };
+        let entry = entry(self.new_id(), self.now(), ctx, act, outcome);
         store::audit::audit_append(write, &entry).await?;
         Ok(())
     }

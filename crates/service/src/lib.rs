@@ -22,6 +22,7 @@ mod sessions;
 mod setup;
 mod sources;
 mod tokens;
+mod transfer;
 mod users;
 
 pub use context::{Caller, OpContext, RequestInfo};
@@ -32,6 +33,7 @@ pub use markdown::render_markdown;
 pub use sessions::{SESSION_ABSOLUTE_SECONDS, TOKEN_BYTES};
 pub use setup::SetupToken;
 pub use sources::Sources;
+pub use transfer::{ExportFormat, ServerTransfer};
 
 use chatd::ChatDaemon;
 use dbcrypt::Keyring;

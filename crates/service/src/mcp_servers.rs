@@ -9,11 +9,13 @@ use api::{
     Uuid,
     servers::{McpServer, ServerWrite},
 };
+use dbcrypt::Keyring;
 use domain::{
     SecretChange, UrlPolicy,
     accounts::Action,
     mcp_server::{self, Viewer, etag, to_wire},
 };
+use egress::AllowList;
 use secrecy::SecretString;
 use std::{
     collections::BTreeMap,
@@ -42,18 +44,50 @@ fn slug_conflict(error: StoreError) -> Error {
     }
 }
 
+/// Plain http only where the operator allows a private destination; an address that is no literal is judged by its name.
+pub(crate) fn url_policy(allow: AllowList) -> UrlPolicy {
+    UrlPolicy::new(move |host, port| {
+        let literal = host.trim_start_matches('[').trim_end_matches(']').parse();
+        allow.contains(host, port, literal.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)))
+    })
+}
+
+pub(crate) fn seal_api_key(
+    keyring: &Keyring,
+    id: Uuid,
+    current: SealedColumn,
+    change: SecretChange<String>,
+) -> Result<SealedColumn> {
+    match change {
+        SecretChange::Keep => Ok(current),
+        SecretChange::Clear => Ok(SealedColumn::default()),
+        SecretChange::Set(value) => seal(keyring, &api_key_place(id), &SecretString::from(value)),
+    }
+}
+
+pub(crate) fn seal_headers(
+    keyring: &Keyring,
+    id: Uuid,
+    current: SealedColumn,
+    change: SecretChange<BTreeMap<String, String>>,
+) -> Result<SealedColumn> {
+    match change {
+        SecretChange::Keep => Ok(current),
+        SecretChange::Clear => Ok(SealedColumn::default()),
+        SecretChange::Set(map) => {
+            let text = serde_json::to_string(&map).map_err(|e| Error::internal("custom headers", e))?;
+            seal(keyring, &custom_headers_place(id), &SecretString::from(text))
+        }
+    }
+}
+
 impl Service {
     pub(crate) fn viewer(ctx: &OpContext) -> Viewer {
         Viewer { unredacted: ctx.may(Action::ServersReadAll) }
     }
 
     pub(crate) fn url_policy(&self) -> UrlPolicy {
-        // Plain http only where the operator allows a private destination; an address that is no literal is judged by its name.
-        let allow = self.deps().egress.allow();
-        UrlPolicy::new(move |host, port| {
-            let literal = host.trim_start_matches('[').trim_end_matches(']').parse();
-            allow.contains(host, port, literal.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)))
-        })
+        url_policy(self.deps().egress.allow())
     }
 
     /// Servers the caller may see, by display name, then id; `after` and `limit` page.
@@ -96,37 +130,6 @@ impl Service {
             .ok_or(Error::NotFound)
     }
 
-    fn seal_api_key(
-        &self,
-        id: Uuid,
-        current: SealedColumn,
-        change: SecretChange<String>,
-    ) -> Result<SealedColumn> {
-        match change {
-            SecretChange::Keep => Ok(current),
-            SecretChange::Clear => Ok(SealedColumn::default()),
-            SecretChange::Set(value) => {
-                seal(&self.deps().keyring, &api_key_place(id), &SecretString::from(value))
-            }
-        }
-    }
-
-    fn seal_headers(
-        &self,
-        id: Uuid,
-        current: SealedColumn,
-        change: SecretChange<BTreeMap<String, String>>,
-    ) -> Result<SealedColumn> {
-        match change {
-            SecretChange::Keep => Ok(current),
-            SecretChange::Clear => Ok(SealedColumn::default()),
-            SecretChange::Set(map) => {
-                let text = serde_json::to_string(&map).map_err(|e| Error::internal("custom headers", e))?;
-                seal(&self.deps().keyring, &custom_headers_place(id), &SecretString::from(text))
-            }
-        }
-    }
-
     /// A new server.
     ///
     /// # Errors
@@ -135,9 +138,10 @@ impl Service {
         let caller = ctx.authorize(Action::ServersWrite)?;
         let draft = mcp_server::validate_create(&request, &self.url_policy()).map_err(Error::invalid)?;
         let id = self.new_id();
+        let keyring = &self.deps().keyring;
         let mut record = draft.record(id, self.now(), Some(caller.user.id));
-        let api_key = self.seal_api_key(id, SealedColumn::default(), draft.api_key)?;
-        let custom_headers = self.seal_headers(id, SealedColumn::default(), draft.custom_headers)?;
+        let api_key = seal_api_key(keyring, id, SealedColumn::default(), draft.api_key)?;
+        let custom_headers = seal_headers(keyring, id, SealedColumn::default(), draft.custom_headers)?;
         record.has_api_key = api_key.is_set();
         record.has_custom_headers = custom_headers.is_set();
         let stored = StoredServer { record, api_key, custom_headers };
@@ -215,8 +219,9 @@ impl Service {
                 word.map_or_else(|| (*field).to_owned(), |word| format!("{field} {word}"))
             })
             .collect();
-        let api_key = self.seal_api_key(id, stored.api_key, change.api_key)?;
-        let custom_headers = self.seal_headers(id, stored.custom_headers, change.custom_headers)?;
+        let keyring = &self.deps().keyring;
+        let api_key = seal_api_key(keyring, id, stored.api_key, change.api_key)?;
+        let custom_headers = seal_headers(keyring, id, stored.custom_headers, change.custom_headers)?;
         record.has_api_key = api_key.is_set();
         record.has_custom_headers = custom_headers.is_set();
         let stored = StoredServer { record, api_key, custom_headers };

@@ -8,12 +8,14 @@
 #[macro_use]
 mod macros;
 pub mod audit;
+pub mod changes;
 pub mod chats;
 pub mod clock;
 pub mod credentials;
 mod db;
 pub mod encryption_keys;
 mod error;
+pub mod group_names;
 mod instant;
 pub mod login_attempts;
 pub mod mcp_servers;

@@ -107,6 +107,11 @@ caller_with!(
     |ctx| ctx.authorize(Action::ServersWrite).map(|_| ())
 );
 caller_with!(
+    /// Whoever may read every server unredacted.
+    ServersReader,
+    |ctx| ctx.authorize(Action::ServersReadAll).map(|_| ())
+);
+caller_with!(
     /// Whoever may change providers and models.
     ModelsWriter,
     |ctx| ctx.authorize(Action::ModelsWrite).map(|_| ())

@@ -9,6 +9,7 @@ use api::{
     check::CheckReport,
     models::{Model, ModelCreate, ModelUpdate, Provider, ProviderCreate, ProviderUpdate},
     servers::{McpServer, ServerWrite},
+    transfer::{ImportPlan, ImportRequest},
     users::{
         BuildInfo, PasswordChange, Session, Token, TokenCreate, TokenCreated, User, UserCreate, UserUpdate,
     },
@@ -81,6 +82,10 @@ impl Backend for ServiceBackend {
 
     async fn server_check(&self, id: Uuid) -> UiResult<CheckReport> {
         self.service.server_check(&self.ctx, id).await.map_err(ui_error)
+    }
+
+    async fn server_import(&self, request: ImportRequest) -> UiResult<ImportPlan> {
+        self.service.server_import(&self.ctx, request).await.map_err(ui_error)
     }
 
     async fn egress_allow(&self) -> UiResult<String> {

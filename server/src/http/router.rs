@@ -2,7 +2,7 @@
 
 use super::{
     auth, body::MAX_JSON, chats, cookies::SessionCookie, csrf, error::ApiError, forms, headers, health,
-    models, request_id, servers, stream, stream::StreamCounter, ui, users,
+    models, request_id, servers, stream, stream::StreamCounter, transfer, ui, users,
 };
 use crate::assets;
 use axum::{
@@ -109,6 +109,12 @@ fn servers_api() -> Router<AppState> {
         .route(&format!("{SERVERS}/{{id}}/check"), post(servers::check))
 }
 
+fn transfer_api() -> Router<AppState> {
+    Router::new()
+        .route("/api/experimental/mcp/export", get(transfer::export))
+        .route("/api/experimental/mcp/import", post(transfer::import))
+}
+
 fn chats_api() -> Router<AppState> {
     let collection = get(chats::list).post(chats::create);
     Router::new()
@@ -152,6 +158,7 @@ pub fn router(state: AppState) -> Router {
     let _ = any_spawner::Executor::init_tokio();
     let api = Router::new()
         .merge(servers_api())
+        .merge(transfer_api())
         .merge(chats_api())
         .nest("/api/v2", v2_api())
         .route("/api/{*rest}", any(unknown_route))

@@ -19,6 +19,8 @@ fn table() -> Vec<Row> {
         row("PATCH", format!("{SERVERS}/{ID}"), [404, 404, 403, 403, 401]),
         row("DELETE", format!("{SERVERS}/{ID}"), [404, 404, 403, 403, 401]),
         row("POST", format!("{SERVERS}/{ID}/check"), [404, 404, 404, 404, 401]),
+        row("GET", "/api/experimental/mcp/export".into(), [200, 200, 200, 403, 401]),
+        row("POST", "/api/experimental/mcp/import".into(), [400, 400, 403, 403, 401]),
         row("GET", CHATS.into(), [200, 200, 200, 200, 401]),
         row("POST", CHATS.into(), [400, 400, 400, 400, 401]),
         row("GET", format!("{CHATS}/{ID}"), [404, 404, 404, 404, 401]),
