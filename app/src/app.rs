@@ -8,7 +8,9 @@ use crate::{
         account::AccountPage,
         admin::{
             models::ModelsPage,
-            servers::{editor::EditServerPage, editor::NewServerPage, list::ServersPage},
+            servers::{
+                editor::EditServerPage, editor::NewServerPage, import::ImportServersPage, list::ServersPage,
+            },
             users::UsersPage,
         },
         chat::{ChatHome, ChatPage},
@@ -47,6 +49,7 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/account") view=AccountPage ssr=SsrMode::Async/>
                     <Route path=path!("/admin/servers") view=|| view! { <RequireReader><ServersPage/></RequireReader> } ssr=SsrMode::Async/>
                     <Route path=path!("/admin/servers/new") view=|| view! { <RequireAdmin><NewServerPage/></RequireAdmin> } ssr=SsrMode::Async/>
+                    <Route path=path!("/admin/servers/import") view=|| view! { <RequireAdmin><ImportServersPage/></RequireAdmin> } ssr=SsrMode::Async/>
                     <Route path=path!("/admin/servers/:id") view=|| view! { <RequireReader><EditServerPage/></RequireReader> } ssr=SsrMode::Async/>
                     <Route path=path!("/admin/models") view=|| view! { <RequireReader><ModelsPage/></RequireReader> } ssr=SsrMode::Async/>
                     <Route path=path!("/admin/users") view=|| view! { <RequireAdmin><UsersPage/></RequireAdmin> } ssr=SsrMode::Async/>

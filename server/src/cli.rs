@@ -1,5 +1,7 @@
 //! The command line (behaviour 30). `serve` is the default.
 
+mod mcp;
+
 use crate::config::Settings;
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
@@ -19,6 +21,9 @@ pub struct Cli {
 enum Command {
     /// Serve the web app and the API.
     Serve(ServeArgs),
+    /// MCP servers as a document: export them, import them.
+    #[command(subcommand)]
+    Mcp(mcp::McpCommand),
     /// Run the sample MCP server: search_docs, create_ticket, slow_count.
     SampleMcp(SampleArgs),
 }
@@ -49,6 +54,7 @@ impl Cli {
         match self.command {
             None => crate::serve(self.settings.load()?, false).await,
             Some(Command::Serve(args)) => crate::serve(self.settings.load()?, args.demo).await,
+            Some(Command::Mcp(command)) => mcp::run(command, &self.settings.load()?).await,
             Some(Command::SampleMcp(args)) => sample_mcp(args).await,
         }
     }

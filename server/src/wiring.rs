@@ -149,7 +149,7 @@ fn lock_beside(database: &Path) -> anyhow::Result<File> {
     }
 }
 
-async fn open_database(config: &DbConfig) -> anyhow::Result<Db> {
+pub(crate) async fn open_database(config: &DbConfig) -> anyhow::Result<Db> {
     let name = match config {
         DbConfig::Sqlite { path } => path.display().to_string(),
         DbConfig::Postgres { .. } => "at PATCHBAY_DATABASE_URL".to_owned(),
@@ -158,7 +158,7 @@ async fn open_database(config: &DbConfig) -> anyhow::Result<Db> {
 }
 
 /// The configured keys; else the key file; else, on a database that knows no keys, a new key file of mode 0600 (behaviour 26).
-async fn load_keyring(config: &Config, db: &Db) -> anyhow::Result<Keyring> {
+pub(crate) async fn load_keyring(config: &Config, db: &Db) -> anyhow::Result<Keyring> {
     if let Some(keys) = &config.encryption_keys {
         return Keyring::parse(keys).context("PATCHBAY_ENCRYPTION_KEYS is not valid");
     }

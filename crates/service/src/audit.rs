@@ -30,8 +30,34 @@ impl<'a> Act<'a> {
     }
 }
 
-/// The row of an act.
-pub(crate) fn entry(id: Uuid, at: Timestamp, ctx: &OpContext, act: Act<'_>, outcome: &'static str) -> AuditEntry {
+impl Service {
+    /// Appends an entry for something that was done.
+    pub(crate) async fn audit(&self, write: &mut Write, ctx: &OpContext, act: Act<'_>) -> Result<()> {
+        self.audit_outcome(write, ctx, act, "ok").await
+    }
+
+    /// Appends an entry with its outcome: refused attempts are logged as well.
+    pub(crate) async fn audit_outcome(
+        &self,
+        write: &mut Write,
+        ctx: &OpContext,
+        act: Act<'_>,
+        outcome: &'static str,
+    ) -> Result<()> {
+        let entry = entry_of(self.new_id(), self.now(), ctx, act, outcome);
+        store::audit::audit_append(write, &entry).await?;
+        Ok(())
+    }
+}
+
+/// The entry for `act`, for those who have no [`Service`].
+pub(crate) fn entry_of(
+    id: Uuid,
+    at: Timestamp,
+    ctx: &OpContext,
+    act: Act<'_>,
+    outcome: &'static str,
+) -> AuditEntry {
     AuditEntry {
         id,
         at,
@@ -47,25 +73,5 @@ pub(crate) fn entry(id: Uuid, at: Timestamp, ctx: &OpContext, act: Act<'_>, outc
         resource_name: act.resource_name.to_owned(),
         outcome,
         changed_fields: act.changed_fields,
-    }
-}
-
-impl Service {
-    /// Appends an entry for something that was done.
-    pub(crate) async fn audit(&self, write: &mut Write, ctx: &OpContext, act: Act<'_>) -> Result<()> {
-        self.audit_outcome(write, ctx, act, "ok").await
-    }
-
-    /// Appends an entry with its outcome: refused attempts are logged as well.
-    pub(crate) async fn audit_outcome(
-        &self,
-        write: &mut Write,
-        ctx: &OpContext,
-        act: Act<'_>,
-        outcome: &'static str,
-    ) -> Result<()> {
-        let entry = entry(self.new_id(), self.now(), ctx, act, outcome);
-        store::audit::audit_append(write, &entry).await?;
-        Ok(())
     }
 }

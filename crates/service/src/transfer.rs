@@ -108,8 +108,7 @@ fn by_slug(stored: Vec<StoredServer>) -> BySlug {
 
 fn answer(request: &ImportRequest, document: &Document, stored: &BySlug, plan: &[Planned]) -> ImportPlan {
     let entries: Vec<_> = plan.iter().map(|planned| planned.entry.clone()).collect();
-    let version =
-        |slug: &String| stored.get(&slug.to_ascii_lowercase()).map(|server| etag(&server.record));
+    let version = |slug: &String| stored.get(&slug.to_ascii_lowercase()).map(|server| etag(&server.record));
     let versions: Vec<_> = document.entries.iter().map(|entry| version(&entry.slug)).collect();
     ImportPlan {
         source: document.source,

@@ -21,4 +21,6 @@ mod start;
 mod stream;
 mod support;
 mod tools;
+mod transfer;
+mod transfer_cli;
 mod users;

@@ -30,7 +30,8 @@ pub(super) fn read(member: &str, servers: &Map<String, Value>, document: &Map<St
 
 fn entry(name: &str, members: &Map<String, Value>) -> Entry {
     let mut entry = Entry { name: name.to_owned(), slug: slug_from_name(name), ..Entry::default() };
-    let kind = ["type", "transport"].into_iter().find_map(|field| members.get(field).map(|kind| (field, kind)));
+    let kind =
+        ["type", "transport"].into_iter().find_map(|field| members.get(field).map(|kind| (field, kind)));
     let is_stdio = kind.is_some_and(|(_, kind)| kind == "stdio");
     if is_stdio || (members.contains_key("command") && !members.contains_key("url")) {
         return entry.refused(
@@ -41,7 +42,8 @@ fn entry(name: &str, members: &Map<String, Value>) -> Entry {
     if entry.slug.is_empty() {
         entry = entry.refused("slug", "No slug can be made from this name. Give it a letter or digit.");
     }
-    let unknown = members.keys().filter(|field| !KNOWN.contains(&field.as_str()) && !STDIO.contains(&field.as_str()));
+    let unknown =
+        members.keys().filter(|field| !KNOWN.contains(&field.as_str()) && !STDIO.contains(&field.as_str()));
     if let Some(names) = names_of(unknown) {
         entry.notes.push(format!("Left out, because Patchbay has no such setting: {names}."));
     }

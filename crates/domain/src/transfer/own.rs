@@ -52,7 +52,8 @@ fn entry(place: usize, members: &Map<String, Value>) -> Entry {
         match field.as_str() {
             FOR_PEOPLE => {}
             "allowed_group_ids" => {
-                let detail = format!("Ids of groups mean nothing elsewhere. Write `{GROUPS}` with their names.");
+                let detail =
+                    format!("Ids of groups mean nothing elsewhere. Write `{GROUPS}` with their names.");
                 entry = entry.refused(field, detail);
             }
             GROUPS => match serde_json::from_value(value.clone()) {

@@ -101,7 +101,9 @@ fn planned(entry: &Entry, current: Option<&ServerRecord>, step: Step, groups: &G
             answer.credentials_cleared = change.cleared.clone();
             let before = current.map(|current| shown(current, groups));
             answer.changes = differences(before.as_ref(), &shown(&change.merged, groups));
-            answer.changes.extend(current.into_iter().flat_map(|now| secret_changes(changed_secrets(change, now))));
+            answer
+                .changes
+                .extend(current.into_iter().flat_map(|now| secret_changes(changed_secrets(change, now))));
             &change.merged
         }
         Step::Nothing => return Planned { entry: answer, step },

@@ -3,7 +3,7 @@
 use super::{BySlug, ServerTransfer, answer, by_slug, group_names, read};
 use crate::{
     Error, OpContext, Result,
-    audit::{Act, entry as audit_entry},
+    audit::{Act, entry_of},
     mcp_servers::{api_key_place, custom_headers_place, seal_api_key, seal_headers},
     secrets::{Place, open},
 };
@@ -109,7 +109,7 @@ impl ServerTransfer {
 
     async fn log(&self, write: &mut Write, ctx: &OpContext, act: Act<'_>) -> Result<()> {
         let id = new_id(&*self.clock, &*self.entropy);
-        let mut entry = audit_entry(id, self.clock.now(), ctx, act, "ok");
+        let mut entry = entry_of(id, self.clock.now(), ctx, act, "ok");
         if ctx.caller.is_none() {
             entry.actor_name = COMMAND_LINE.to_owned();
         }
@@ -160,7 +160,8 @@ fn taken_meanwhile(error: StoreError) -> Error {
 
 fn summary(plan: &ImportPlan) -> Act<'static> {
     let counts = ImportAction::ALL.into_iter().map(|action| (action, plan.count(action)));
-    let told = counts.filter(|(_, count)| *count > 0).map(|(action, count)| format!("{} {count}", action.as_str()));
+    let told =
+        counts.filter(|(_, count)| *count > 0).map(|(action, count)| format!("{} {count}", action.as_str()));
     Act {
         action: "server.import",
         resource_type: "mcp_server",

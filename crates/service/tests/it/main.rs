@@ -6,3 +6,4 @@ mod audit;
 mod bench;
 mod expiry;
 mod sealed;
+mod transfer;

@@ -72,7 +72,8 @@ fn http_entries_of_desktop_clients_become_servers_that_are_switched_off() {
         assert_eq!(value("auth_type"), Some(json!("none")));
         assert_eq!(value("enabled"), Some(json!(false)));
     }
-    let editor = plan(json!({"servers": {"a": {"type": "http", "url": "https://a.example"}}, "inputs": []}), &[]);
+    let editor =
+        plan(json!({"servers": {"a": {"type": "http", "url": "https://a.example"}}, "inputs": []}), &[]);
     assert_eq!(editor[0].action, ImportAction::Create);
     assert!(read(json!({"servers": {}, "inputs": []})).notes[0].contains("`inputs`"));
 }
@@ -119,7 +120,9 @@ fn what_desktop_clients_have_and_we_have_not_is_refused_or_named() {
 
 #[test]
 fn mistyped_secrets_are_never_quoted() {
-    for field in [json!({"api_key_value": 424_242_424_242_u64}), json!({"custom_headers": {"X": 424_242_424_242_u64}})] {
+    for field in
+        [json!({"api_key_value": 424_242_424_242_u64}), json!({"custom_headers": {"X": 424_242_424_242_u64}})]
+    {
         let mut entry = json!({"slug": "a"});
         entry.as_object_mut().unwrap().extend(field.as_object().unwrap().clone());
         let planned = plan(json!({"patchbay": 1, "servers": [entry]}), &[]).remove(0);

@@ -83,7 +83,8 @@ fn groups_are_found_by_name_and_unknown_ones_refused() {
 
 #[test]
 fn a_plan_is_named_by_document_outcome_and_versions() {
-    let entries = plan(json!({"patchbay": 1, "servers": [{"slug": "linear", "description": "Bugs"}]}), &[record()]);
+    let entries =
+        plan(json!({"patchbay": 1, "servers": [{"slug": "linear", "description": "Bugs"}]}), &[record()]);
     let versions = [Some("\"a-1\"".to_owned())];
     let hash = plan_hash("document", &entries, &versions);
     assert_eq!(hash, plan_hash("document", &entries, &versions));

@@ -58,18 +58,45 @@ proptest! {
 
 #[test]
 fn an_export_has_every_field_that_can_be_written_and_names_the_secrets() {
-    let server = ServerRecord { auth_type: AuthType::ApiKey, api_key_header: "X-Key".into(), has_api_key: true, ..record() };
+    let server = ServerRecord {
+        auth_type: AuthType::ApiKey,
+        api_key_header: "X-Key".into(),
+        has_api_key: true,
+        ..record()
+    };
     let document = export(&[server]);
     assert_eq!(document["patchbay"], 1);
     let entry = document["servers"][0].as_object().unwrap();
     assert_eq!(entry.keys().next().unwrap(), "slug");
     assert_eq!(entry["secrets_needed"], json!(["api_key_value"]));
-    for field in ["display_name", "description", "icon_url", "transport", "url", "auth_type", "api_key_header",
-        "tool_allow_list", "tool_deny_list", "availability", "enabled", "model_intent", "allowed_groups"] {
+    for field in [
+        "display_name",
+        "description",
+        "icon_url",
+        "transport",
+        "url",
+        "auth_type",
+        "api_key_header",
+        "tool_allow_list",
+        "tool_deny_list",
+        "availability",
+        "enabled",
+        "model_intent",
+        "allowed_groups",
+    ] {
         assert!(entry.contains_key(field), "{field}");
     }
-    for field in ["id", "created_at", "updated_at", "created_by", "has_api_key", "auth_status", "allowed_group_ids",
-        "api_key_value", "custom_headers"] {
+    for field in [
+        "id",
+        "created_at",
+        "updated_at",
+        "created_by",
+        "has_api_key",
+        "auth_status",
+        "allowed_group_ids",
+        "api_key_value",
+        "custom_headers",
+    ] {
         assert!(!entry.contains_key(field), "{field}");
     }
 }

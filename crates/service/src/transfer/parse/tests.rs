@@ -63,7 +63,13 @@ fn a_key_given_twice_is_refused_in_both_languages() {
 #[test]
 fn hostile_yaml_is_only_text() {
     assert_eq!(parse("a: !!str 1\n", None).unwrap_or_default()["a"], json!("1"));
-    for text in ["a: !include /etc/passwd\n", "a: !!python/object/apply:os.system [id]\n", "a: .nan\n", "\u{0}", "a: \"\\\n"] {
+    for text in [
+        "a: !include /etc/passwd\n",
+        "a: !!python/object/apply:os.system [id]\n",
+        "a: .nan\n",
+        "\u{0}",
+        "a: \"\\\n",
+    ] {
         // Refused or plain text: never anything else.
         if let Ok(value) = parse(text, None) {
             assert!(!value.to_string().contains("root:"), "{value}");
