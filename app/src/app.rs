@@ -7,10 +7,14 @@ use crate::{
     pages::{
         account::AccountPage,
         admin::{
+            audit::AuditPage,
+            groups::{GroupPage, GroupsPage},
+            keys::KeysPage,
             models::ModelsPage,
             servers::{
                 editor::EditServerPage, editor::NewServerPage, import::ImportServersPage, list::ServersPage,
             },
+            settings::SettingsPage,
             users::UsersPage,
         },
         chat::{ChatHome, ChatPage},
@@ -52,7 +56,12 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/admin/servers/import") view=|| view! { <RequireAdmin><ImportServersPage/></RequireAdmin> } ssr=SsrMode::Async/>
                     <Route path=path!("/admin/servers/:id") view=|| view! { <RequireReader><EditServerPage/></RequireReader> } ssr=SsrMode::Async/>
                     <Route path=path!("/admin/models") view=|| view! { <RequireReader><ModelsPage/></RequireReader> } ssr=SsrMode::Async/>
+                    <Route path=path!("/admin/keys") view=|| view! { <RequireReader><KeysPage/></RequireReader> } ssr=SsrMode::Async/>
                     <Route path=path!("/admin/users") view=|| view! { <RequireAdmin><UsersPage/></RequireAdmin> } ssr=SsrMode::Async/>
+                    <Route path=path!("/admin/audit") view=|| view! { <RequireReader><AuditPage/></RequireReader> } ssr=SsrMode::Async/>
+                    <Route path=path!("/admin/groups") view=|| view! { <RequireReader><GroupsPage/></RequireReader> } ssr=SsrMode::Async/>
+                    <Route path=path!("/admin/groups/:id") view=|| view! { <RequireReader><GroupPage/></RequireReader> } ssr=SsrMode::Async/>
+                    <Route path=path!("/admin/settings") view=|| view! { <RequireReader><SettingsPage/></RequireReader> } ssr=SsrMode::Async/>
                     <Route path=path!("/*any") view=NotFoundPage ssr=SsrMode::Async/>
                 </ParentRoute>
             </Routes>

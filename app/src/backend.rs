@@ -5,13 +5,17 @@
 
 use crate::error::UiError;
 use api::{
-    Uuid,
+    Page, PageQuery, Uuid,
+    audit::{AuditPage, AuditQuery},
     chats::{
         Chat, ChatCreate, ChatCreated, ChatUpdate, MessageCreate, MessageEdit, MessagePage, MessageSent,
     },
     check::CheckReport,
+    groups::{Group, GroupCreate, GroupSummary, GroupUpdate},
+    keys::KeyStatus,
     models::{Model, ModelCreate, ModelUpdate, Provider, ProviderCreate, ProviderUpdate},
     servers::{McpServer, ServerWrite},
+    settings::{EgressAllow, EgressAllowWrite},
     transfer::{ImportPlan, ImportRequest},
     users::{
         BuildInfo, PasswordChange, Session, Token, TokenCreate, TokenCreated, User, UserCreate, UserUpdate,
@@ -32,7 +36,10 @@ pub trait Backend: Send + Sync + 'static {
     async fn has_users(&self) -> UiResult<bool>;
     async fn build_info(&self) -> UiResult<BuildInfo>;
 
+    /// Every server the viewer may see, to choose from.
     async fn server_list(&self) -> UiResult<Vec<McpServer>>;
+    /// A page of them; `enabled` keeps one kind.
+    async fn server_page(&self, query: PageQuery, enabled: Option<bool>) -> UiResult<Page<McpServer>>;
     async fn server_get(&self, id: Uuid) -> UiResult<McpServer>;
     async fn server_create(&self, write: ServerWrite) -> UiResult<McpServer>;
     /// `if_match`: the ETag the form was loaded with; a stale one is refused.
@@ -46,8 +53,11 @@ pub trait Backend: Send + Sync + 'static {
     async fn server_check(&self, id: Uuid) -> UiResult<CheckReport>;
     /// Shows what a document of servers would do; with `apply` and the hash of that plan, does it.
     async fn server_import(&self, request: ImportRequest) -> UiResult<ImportPlan>;
-    /// The private destinations that may be dialled, as the operator set them.
+    /// The private destinations that may be dialled, in one line.
     async fn egress_allow(&self) -> UiResult<String>;
+    /// The same by who allowed them.
+    async fn egress_allow_get(&self) -> UiResult<EgressAllow>;
+    async fn egress_allow_put(&self, write: EgressAllowWrite) -> UiResult<EgressAllow>;
 
     async fn provider_list(&self) -> UiResult<Vec<Provider>>;
     async fn provider_create(&self, create: ProviderCreate) -> UiResult<Provider>;
@@ -58,10 +68,25 @@ pub trait Backend: Send + Sync + 'static {
     async fn model_update(&self, id: Uuid, update: ModelUpdate) -> UiResult<Model>;
     async fn model_delete(&self, id: Uuid) -> UiResult<()>;
 
-    async fn user_list(&self) -> UiResult<Vec<User>>;
+    /// A page of the audit log, newest first.
+    async fn audit_list(&self, query: AuditQuery) -> UiResult<AuditPage>;
+    /// Encryption keys: ids, states and use.
+    async fn key_list(&self) -> UiResult<Vec<KeyStatus>>;
+
+    async fn user_list(&self, query: PageQuery) -> UiResult<Page<User>>;
     async fn user_create(&self, create: UserCreate) -> UiResult<User>;
     async fn user_update(&self, id: Uuid, update: UserUpdate) -> UiResult<User>;
     async fn user_delete(&self, id: Uuid) -> UiResult<()>;
+    /// API tokens of any user, for those who manage users.
+    async fn user_token_list(&self, user: Uuid) -> UiResult<Vec<Token>>;
+    async fn user_token_delete(&self, user: Uuid, id: Uuid) -> UiResult<()>;
+
+    async fn group_list(&self, query: PageQuery) -> UiResult<Page<GroupSummary>>;
+    async fn group_get(&self, id: Uuid) -> UiResult<Group>;
+    async fn group_create(&self, create: GroupCreate) -> UiResult<Group>;
+    async fn group_update(&self, id: Uuid, update: GroupUpdate) -> UiResult<Group>;
+    async fn group_delete(&self, id: Uuid) -> UiResult<()>;
+
     /// Own password.
     async fn password_change(&self, change: PasswordChange) -> UiResult<()>;
     /// Own API tokens.

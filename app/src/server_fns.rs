@@ -4,9 +4,13 @@
 //! same-origin check. While a page renders on the server they are plain calls, so rights are checked by the use cases alone.
 
 pub mod account;
+pub mod audit;
 pub mod chats;
+pub mod groups;
+pub mod keys;
 pub mod models;
 pub mod servers;
+pub mod settings;
 pub mod users;
 
 #[cfg(feature = "ssr")]

@@ -12,10 +12,14 @@ ALTER TABLE mcp_servers ADD COLUMN oauth2_scopes TEXT NOT NULL DEFAULT '';
 ALTER TABLE mcp_servers ADD COLUMN oauth2_issuer TEXT NOT NULL DEFAULT '';
 ALTER TABLE mcp_servers ADD COLUMN oauth2_registration TEXT NOT NULL DEFAULT ''
     CHECK (oauth2_registration IN ('', 'manual', 'cimd', 'dcr'));
+-- An edit wiped the client secret and nobody has said since whether there is one: the server is not complete.
+ALTER TABLE mcp_servers ADD COLUMN oauth2_secret_wiped BOOLEAN NOT NULL DEFAULT FALSE;
 -- What a user has to enter for user_header: a list of name, description, value_prefix.
 ALTER TABLE mcp_servers ADD COLUMN user_headers JSON NOT NULL DEFAULT '[]';
 -- Lists are read in this order, page by page.
 CREATE INDEX mcp_servers_name_idx ON mcp_servers (lower(display_name), id);
+-- Every step asks for the forced ones.
+CREATE INDEX mcp_servers_availability_idx ON mcp_servers (availability);
 
 CREATE TABLE groups (
     id UUID PRIMARY KEY,
@@ -87,10 +91,12 @@ CREATE INDEX audit_log_resource_idx ON audit_log (resource_type, resource_id, at
 
 CREATE FUNCTION audit_log_guard() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF TG_OP = 'DELETE' AND EXISTS (
-        SELECT 1 FROM settings WHERE key = 'audit.retention_running' AND OLD.at < CAST(value AS BIGINT)
-    ) THEN
-        RETURN OLD;
+    IF TG_OP = 'DELETE' THEN
+        IF EXISTS (
+            SELECT 1 FROM settings WHERE key = 'audit.retention_running' AND OLD.at < CAST(value AS BIGINT)
+        ) THEN
+            RETURN OLD;
+        END IF;
     END IF;
     RAISE EXCEPTION 'the audit log cannot be changed';
 END

@@ -12,10 +12,14 @@ ALTER TABLE mcp_servers ADD COLUMN oauth2_scopes TEXT NOT NULL DEFAULT '';
 ALTER TABLE mcp_servers ADD COLUMN oauth2_issuer TEXT NOT NULL DEFAULT '';
 ALTER TABLE mcp_servers ADD COLUMN oauth2_registration TEXT NOT NULL DEFAULT ''
     CHECK (oauth2_registration IN ('', 'manual', 'cimd', 'dcr'));
+-- An edit wiped the client secret and nobody has said since whether there is one: the server is not complete.
+ALTER TABLE mcp_servers ADD COLUMN oauth2_secret_wiped BOOLEAN NOT NULL DEFAULT FALSE;
 -- What a user has to enter for user_header: a list of name, description, value_prefix.
 ALTER TABLE mcp_servers ADD COLUMN user_headers TEXT NOT NULL DEFAULT '[]';
 -- Lists are read in this order, page by page.
 CREATE INDEX mcp_servers_name_idx ON mcp_servers (lower(display_name), id);
+-- Every step asks for the forced ones.
+CREATE INDEX mcp_servers_availability_idx ON mcp_servers (availability);
 
 CREATE TABLE groups (
     id BLOB PRIMARY KEY,
@@ -98,6 +102,13 @@ END;
 
 CREATE TRIGGER audit_log_no_delete BEFORE DELETE ON audit_log
 WHEN NOT EXISTS (SELECT 1 FROM settings WHERE key = 'audit.retention_running' AND OLD.at < CAST(value AS INTEGER))
+BEGIN
+    SELECT RAISE(ABORT, 'the audit log cannot be changed');
+END;
+
+-- REPLACE deletes without firing the trigger above.
+CREATE TRIGGER audit_log_no_replace BEFORE INSERT ON audit_log
+WHEN EXISTS (SELECT 1 FROM audit_log WHERE id = NEW.id)
 BEGIN
     SELECT RAISE(ABORT, 'the audit log cannot be changed');
 END;

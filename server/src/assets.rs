@@ -148,7 +148,7 @@ fn choose(asset: &'static Asset, headers: &HeaderMap) -> (Coding, &'static [u8])
 
 /// Whether `Accept-Encoding` names a coding with a weight above zero. `*` does not count: no browser sends it alone,
 /// and tools that do cannot always decode.
-fn accepts(headers: &HeaderMap, coding: &str) -> bool {
+pub(crate) fn accepts(headers: &HeaderMap, coding: &str) -> bool {
     headers
         .get_all(ACCEPT_ENCODING)
         .iter()
@@ -165,7 +165,7 @@ fn accepts(headers: &HeaderMap, coding: &str) -> bool {
 }
 
 /// `If-None-Match` compares weakly (RFC 9110, 13.1.2).
-fn matches(headers: &HeaderMap, etag: &str) -> bool {
+pub(crate) fn matches(headers: &HeaderMap, etag: &str) -> bool {
     headers
         .get_all(IF_NONE_MATCH)
         .iter()

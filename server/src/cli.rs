@@ -1,11 +1,17 @@
-//! The command line (behaviour 30). `serve` is the default.
+//! The command line (behaviour 30). `serve` is the default; the others are short and work beside a running server.
 
+mod config;
+mod database;
+mod doctor;
+mod keys;
 mod mcp;
+mod migrate;
 
 use crate::config::Settings;
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
-use std::{net::SocketAddr, path::PathBuf};
+use service::{OpContext, RequestInfo};
+use std::{io::Write as _, net::SocketAddr, path::PathBuf};
 use tokio_util::sync::CancellationToken;
 
 #[derive(Debug, Parser)]
@@ -21,11 +27,22 @@ pub struct Cli {
 enum Command {
     /// Serve the web app and the API.
     Serve(ServeArgs),
+    /// Bring the database schema up to date, and say what was done.
+    Migrate,
+    /// Encryption keys: what there is, and how values move from one to another.
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
     /// MCP servers as a document: export them, import them.
     #[command(subcommand)]
     Mcp(mcp::McpCommand),
+    /// Check configuration, database, keys and addresses: one line each, and what to do.
+    Doctor,
+    /// Print the effective settings and where each comes from; secrets are not shown.
+    Config,
     /// Run the sample MCP server: search_docs, create_ticket, slow_count.
     SampleMcp(SampleArgs),
+    /// Print the OpenAPI description of this build's API.
+    Openapi,
 }
 
 #[derive(Debug, Args)]
@@ -54,10 +71,26 @@ impl Cli {
         match self.command {
             None => crate::serve(self.settings.load()?, false).await,
             Some(Command::Serve(args)) => crate::serve(self.settings.load()?, args.demo).await,
+            Some(Command::Migrate) => migrate::run(&self.settings.load()?).await,
+            Some(Command::Keys(command)) => keys::run(command, &self.settings.load()?).await,
             Some(Command::Mcp(command)) => mcp::run(command, &self.settings.load()?).await,
+            Some(Command::Doctor) => doctor::run(self.settings).await,
+            Some(Command::Config) => config::run(self.settings),
             Some(Command::SampleMcp(args)) => sample_mcp(args).await,
+            Some(Command::Openapi) => print_description(),
         }
     }
+}
+
+fn print_description() -> anyhow::Result<()> {
+    let text = crate::http::openapi::published().text.as_bytes();
+    std::io::stdout().write_all(text).context("cannot write the description to standard output")
+}
+
+/// Nobody is signed in here; the audit log shows the command instead.
+fn context(command: String) -> OpContext {
+    let request = RequestInfo { actor: "command line", user_agent: command, ..RequestInfo::default() };
+    OpContext { caller: None, request }
 }
 
 async fn sample_mcp(args: SampleArgs) -> anyhow::Result<()> {

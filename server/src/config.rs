@@ -1,7 +1,10 @@
 //! Settings: environment, flags and a TOML file with the same names (behaviour 30).
 
+mod effective;
+
 use anyhow::{Context as _, bail};
 use clap::Args;
+pub(crate) use effective::{Origin, Setting};
 use secrecy::SecretString;
 use serde::Deserialize;
 use std::{
@@ -10,6 +13,9 @@ use std::{
 };
 use store::DbConfig;
 use url::Url;
+
+/// A century: more is a slip of the finger.
+const AUDIT_DAYS_MAX: u32 = 36_500;
 
 /// As given: every field optional. A flag wins over the environment, that over the file, that over the default.
 #[derive(Debug, Clone, Default, Args, Deserialize)]
@@ -52,6 +58,17 @@ pub struct Settings {
     /// Private destinations that may be dialled: comma-separated host:port or cidr:port, * for any port.
     #[arg(long, global = true, env = "PATCHBAY_EGRESS_ALLOW")]
     pub egress_allow: Option<String>,
+    /// Owners may not allow further private destinations in the settings. Default: they may.
+    #[arg(
+        long,
+        global = true,
+        env = "PATCHBAY_EGRESS_ALLOW_LOCKED",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_parser = clap::builder::BoolishValueParser::new()
+    )]
+    pub egress_allow_locked: Option<bool>,
     /// Proxies whose X-Forwarded-For counts, for client addresses only: comma-separated addresses.
     #[arg(long, global = true, env = "PATCHBAY_TRUSTED_PROXIES")]
     pub trusted_proxies: Option<String>,
@@ -61,6 +78,9 @@ pub struct Settings {
     /// Its base URL. Default https://api.openai.com/v1.
     #[arg(long, global = true, env = "PATCHBAY_OPENAI_BASE_URL")]
     pub openai_base_url: Option<String>,
+    /// Days that audit entries are kept. Default 0: for ever.
+    #[arg(long, global = true, env = "PATCHBAY_AUDIT_RETENTION_DAYS")]
+    pub audit_retention_days: Option<u32>,
     /// Log filter, e.g. info or patchbay=debug.
     #[arg(long, global = true, env = "PATCHBAY_LOG")]
     pub log: Option<String>,
@@ -81,8 +101,11 @@ pub struct Config {
     pub setup_token: Option<String>,
     pub admin: Option<(String, SecretString)>,
     pub egress_allow: egress::AllowList,
+    pub egress_allow_locked: bool,
     pub trusted_proxies: Vec<IpAddr>,
     pub openai: Option<OpenAiFromEnvironment>,
+    /// 0: for ever.
+    pub audit_retention_days: u32,
     pub log: String,
     pub log_json: bool,
 }
@@ -117,9 +140,11 @@ impl Settings {
             admin_email,
             admin_password_file,
             egress_allow,
+            egress_allow_locked,
             trusted_proxies,
             openai_api_key,
             openai_base_url,
+            audit_retention_days,
             log,
             log_format,
         )
@@ -130,17 +155,17 @@ impl Settings {
     /// # Errors
     /// One sentence naming the setting.
     pub fn load(self) -> anyhow::Result<Config> {
-        let settings = match &self.config {
-            Some(path) => {
-                let text = std::fs::read_to_string(path)
-                    .with_context(|| format!("cannot read the configuration file {}", path.display()))?;
-                let file: Settings = toml::from_str(&text)
-                    .with_context(|| format!("the configuration file {} is not valid", path.display()))?;
-                self.over(file)
-            }
-            None => self,
-        };
-        settings.check()
+        let file = self.file()?;
+        self.over(file).check()
+    }
+
+    /// What the file says; nothing without one.
+    fn file(&self) -> anyhow::Result<Settings> {
+        let Some(path) = &self.config else { return Ok(Settings::default()) };
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read the configuration file {}", path.display()))?;
+        toml::from_str(&text)
+            .with_context(|| format!("the configuration file {} is not valid", path.display()))
     }
 
     fn check(self) -> anyhow::Result<Config> {
@@ -193,6 +218,12 @@ impl Settings {
                 api_key: key.filter(|key| !key.trim().is_empty()).map(SecretString::from),
             }),
         };
+        let audit_retention_days = self.audit_retention_days.unwrap_or(0);
+        if audit_retention_days > AUDIT_DAYS_MAX {
+            bail!(
+                "PATCHBAY_AUDIT_RETENTION_DAYS takes 0 (for ever) to {AUDIT_DAYS_MAX}, not {audit_retention_days}"
+            );
+        }
         let log_json = match self.log_format.as_deref() {
             None | Some("text") => false,
             Some("json") => true,
@@ -211,8 +242,10 @@ impl Settings {
             setup_token,
             admin,
             egress_allow,
+            egress_allow_locked: self.egress_allow_locked.unwrap_or(false),
             trusted_proxies,
             openai,
+            audit_retention_days,
             log,
             log_json,
         })
@@ -291,6 +324,14 @@ mod tests {
         assert_eq!(config.listen.to_string(), "127.0.0.1:3000");
         assert!(config.access_url.is_none());
         assert_eq!(config.log, "info");
+        assert_eq!(config.audit_retention_days, 0);
+        assert!(!config.egress_allow_locked);
+    }
+
+    #[test]
+    fn the_operator_can_keep_the_private_destinations_to_themselves() {
+        assert!(load("egress_allow_locked = true").unwrap().egress_allow_locked);
+        assert!(load("egress_allow_locked = \"yes\"").is_err());
     }
 
     #[test]
@@ -307,6 +348,8 @@ mod tests {
             ("egress_allow = \"nonsense\"", "PATCHBAY_EGRESS_ALLOW"),
             ("trusted_proxies = \"proxy\"", "PATCHBAY_TRUSTED_PROXIES"),
             ("log_format = \"xml\"", "PATCHBAY_LOG_FORMAT"),
+            ("audit_retention_days = 40000", "PATCHBAY_AUDIT_RETENTION_DAYS"),
+            ("audit_retention_days = -1", "audit_retention_days"),
             ("colour = \"red\"", "colour"),
         ] {
             let error = load(toml).expect_err(toml);

@@ -1,19 +1,26 @@
 //! Everything that speaks HTTP to the outside.
 
+mod audit;
 mod auth;
 mod backend;
 mod body;
 mod chats;
+mod connections;
 mod cookies;
 mod csrf;
 mod error;
 mod forms;
+mod groups;
 mod headers;
 mod health;
+mod keys;
 mod models;
+pub mod openapi;
+mod paging;
 mod request_id;
 mod router;
 mod servers;
+mod settings;
 mod stream;
 mod transfer;
 mod ui;

@@ -5,6 +5,7 @@ pub mod cli;
 pub mod config;
 mod demo;
 pub mod http;
+mod keys;
 pub mod listen;
 mod providers_from_environment;
 mod serve;

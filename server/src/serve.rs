@@ -104,12 +104,19 @@ pub async fn serve(mut config: Config, with_demo: bool) -> anyhow::Result<()> {
     for line in accounts {
         announce(&line);
     }
-    let sweeper = tokio::spawn(sweep(running.service.clone(), stop.clone()));
+    let sweeper = tokio::spawn(sweep(running.service.clone(), config.audit_retention_days, stop.clone()));
     signals.received().await;
     drain(&running).await;
     stop.cancel();
     let _ = connections.await;
     let _ = sweeper.await;
+    running.follower.stop().await;
+    if let Err(error) = running.service.audit_flush().await {
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "refused attempts are missing in the audit log"
+        );
+    }
     running.db.close().await;
     Ok(())
 }
@@ -136,7 +143,7 @@ async fn setup_link(service: &Service, config: &Config, access_url: &Url) -> any
     Ok(Some(link.to_string()))
 }
 
-async fn sweep(service: Service, stop: CancellationToken) {
+async fn sweep(service: Service, audit_days: u32, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = tokio::time::sleep(SWEEP_EVERY) => {}
@@ -146,6 +153,12 @@ async fn sweep(service: Service, stop: CancellationToken) {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "sweep failed; the next one tries again"
+            );
+        }
+        if let Err(error) = service.audit_retention(audit_days).await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "old audit entries were not deleted; the next sweep tries again"
             );
         }
     }

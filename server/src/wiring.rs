@@ -3,26 +3,26 @@
 use crate::{
     config::Config,
     http::AppState,
+    keys::keyring_or_new,
     system::{SystemClock, SystemEntropy},
 };
 use anyhow::{Context as _, bail};
 use api::users::BuildInfo;
 use chatd::{ChatDaemon, ChatdConfig};
-use dbcrypt::Keyring;
 use domain::clock::{Clock, Entropy};
 use egress::{Egress, EgressConfig};
 use mcpclient::{ClientConfig, McpClients};
-use secrecy::{ExposeSecret as _, SecretString};
-use service::{Deps, Service, Sources};
+use service::{ChangeFollower, Deps, Keys, OpContext, OperatorEgress, Replica, Service, Sources};
 use std::{
     fs::File,
-    io::Write as _,
     net::SocketAddr,
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::Path,
     sync::{Arc, atomic::AtomicBool},
 };
 use store::{Db, DbConfig};
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use url::Url;
 
 /// Everything that runs.
@@ -33,8 +33,29 @@ pub struct Running {
     pub chatd: ChatDaemon,
     pub mcp: McpClients,
     pub draining: Arc<AtomicBool>,
+    pub follower: Follower,
     /// Held while we serve: a second `serve` on the same SQLite file is refused.
     _lock: Option<File>,
+}
+
+/// The task that follows changes; it ends with this.
+pub struct Follower {
+    stop: DropGuard,
+    task: JoinHandle<()>,
+}
+
+impl Follower {
+    fn spawn(follower: ChangeFollower) -> Self {
+        let stop = CancellationToken::new();
+        Self { task: tokio::spawn(follower.run(stop.clone())), stop: stop.drop_guard() }
+    }
+
+    /// Ends it in order: the other replicas learn at once that this one is gone.
+    pub async fn stop(self) {
+        drop(self.stop);
+        // It logs its own failures.
+        let _ = self.task.await;
+    }
 }
 
 /// How the demo model paces its deltas; tests and benches set zero.
@@ -59,11 +80,18 @@ pub async fn wire(
     let db = open_database(&config.database).await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-    let keyring = Arc::new(load_keyring(config, &db).await?);
+    let keyring = Arc::new(keyring_or_new(config, &db).await?);
     // Before the migrations: a refused start writes nothing (behaviour 26).
-    let unknown = service::keyring_verify(&db, &keyring).await?;
+    service::auth_types_verify(&db).await?;
+    service::keyring_verify(&db, &keyring).await?;
     db.migrate().await.context("the database schema cannot be brought up to date")?;
-    service::keyring_register(&db, &keyring, unknown, clock.now()).await?;
+    let keys =
+        Keys { db: db.clone(), keyring: keyring.clone(), clock: clock.clone(), entropy: entropy.clone() };
+    let replica = match &lock {
+        Some(_) => api::Uuid::nil(),
+        None => domain::clock::new_id(&*clock, &*entropy),
+    };
+    let replica = Replica::join(keys, replica, &OpContext::default()).await?;
     let egress = Egress::new(EgressConfig {
         allow: config.egress_allow.clone(),
         own_listeners: vec![bound],
@@ -77,7 +105,7 @@ pub async fn wire(
         db: db.clone(),
         mcp: mcp.clone(),
         models: sources.clone(),
-        servers: sources,
+        servers: sources.clone(),
         clock: clock.clone(),
         entropy: entropy.clone(),
         config: ChatdConfig::default(),
@@ -94,6 +122,10 @@ pub async fn wire(
         db: db.clone(),
         keyring,
         egress,
+        operator_egress: OperatorEgress {
+            allow: config.egress_allow.clone(),
+            locked: config.egress_allow_locked,
+        },
         mcp: mcp.clone(),
         chatd: chatd.clone(),
         clock: clock.clone(),
@@ -101,14 +133,20 @@ pub async fn wire(
         access_url,
         build,
     });
+    service.egress_allow_reload().await.context("cannot read which private destinations owners allow")?;
     let draining = Arc::new(AtomicBool::new(false));
-    let state =
+    let mut state =
         AppState::new(service.clone(), config.trusted_proxies.clone(), clock, entropy, draining.clone());
-    Ok(Running { service, state, db, chatd, mcp, draining, _lock: lock })
+    state.keys_readable = replica.readable();
+    let follower = ChangeFollower::start(service.clone(), sources, replica)
+        .await
+        .context("cannot follow changes of the database")?;
+    let follower = Follower::spawn(follower);
+    Ok(Running { service, state, db, chatd, mcp, draining, follower, _lock: lock })
 }
 
 /// Makes a folder that only its owner can read, with its parents; an existing one is tried for writing.
-fn make_private_dir(dir: &Path) -> anyhow::Result<()> {
+pub(crate) fn make_private_dir(dir: &Path) -> anyhow::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).with_context(|| {
         format!(
             "the data directory {} cannot be made; set PATCHBAY_DATA_DIR to a writable folder",
@@ -149,39 +187,11 @@ fn lock_beside(database: &Path) -> anyhow::Result<File> {
     }
 }
 
+/// Opens the database and leaves its schema as it is.
 pub(crate) async fn open_database(config: &DbConfig) -> anyhow::Result<Db> {
     let name = match config {
         DbConfig::Sqlite { path } => path.display().to_string(),
         DbConfig::Postgres { .. } => "at PATCHBAY_DATABASE_URL".to_owned(),
     };
     Db::connect(config).await.with_context(|| format!("the database {name} cannot be opened"))
-}
-
-/// The configured keys; else the key file; else, on a database that knows no keys, a new key file of mode 0600 (behaviour 26).
-pub(crate) async fn load_keyring(config: &Config, db: &Db) -> anyhow::Result<Keyring> {
-    if let Some(keys) = &config.encryption_keys {
-        return Keyring::parse(keys).context("PATCHBAY_ENCRYPTION_KEYS is not valid");
-    }
-    let path = config.data_dir.join("encryption.key");
-    if path.exists() {
-        let text = std::fs::read_to_string(&path)
-            .with_context(|| format!("cannot read the key file {}", path.display()))?;
-        return Keyring::parse(&SecretString::from(text.trim().to_owned()))
-            .with_context(|| format!("the key file {} is not valid", path.display()));
-    }
-    if service::keys_known(db).await? {
-        return Err(service::KeyStartError::NoneConfigured.into());
-    }
-    let (keyring, encoded) = Keyring::generate().context("cannot make an encryption key")?;
-    let mut file = File::options()
-        .create_new(true)
-        .write(true)
-        .mode(0o600)
-        .open(&path)
-        .with_context(|| format!("cannot write the key file {}", path.display()))?;
-    file.write_all(encoded.expose_secret().as_bytes())
-        .and_then(|()| file.sync_all())
-        .context("cannot write the key file")?;
-    tracing::info!(path = %path.display(), "made a new encryption key; back it up: without it stored secrets cannot be read");
-    Ok(keyring)
 }

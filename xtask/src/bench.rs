@@ -7,7 +7,9 @@ mod disk;
 mod http;
 mod machine;
 mod proc_fs;
+mod registry;
 mod report;
+mod scratch;
 mod server;
 mod smoke;
 mod statistics;
@@ -32,11 +34,13 @@ pub(crate) struct BenchArgs {
 #[derive(Subcommand)]
 enum Which {
     /// One to two minutes: start, idle memory, sizes, the list of servers, whole turns
-    Smoke(SmokeArgs),
+    Smoke(BuildArgs),
+    /// A few minutes: list, get, create, patch and delete of 10, 1 000 and 10 000 servers on both databases
+    Registry(BuildArgs),
 }
 
 #[derive(Args)]
-struct SmokeArgs {
+struct BuildArgs {
     /// Measure the debug build, to try the benchmark itself; its figures say nothing about the product
     #[arg(long)]
     debug: bool,
@@ -52,19 +56,22 @@ struct SmokeArgs {
 /// # Errors
 /// When the build fails, when the binary does not do what the benchmark asks of it, or when this is not Linux.
 pub(crate) fn run(workspace: &Workspace, args: &BenchArgs) -> Result<()> {
-    let Which::Smoke(smoke) = &args.which;
+    let (Which::Smoke(which) | Which::Registry(which)) = &args.which;
     if !cfg!(target_os = "linux") {
         bail!("the benchmark reads memory and processor time from /proc, which only Linux has");
     }
-    let mode = Mode::from_release(!smoke.debug);
-    if !smoke.no_build {
+    let mode = Mode::from_release(!which.debug);
+    if !which.no_build {
         build(workspace, mode)?;
     }
     let binary = serve::binary(workspace, mode);
     if !binary.is_file() {
         bail!("{} is not there; leave out --no-build", workspace.shown(&binary));
     }
-    let report = smoke::measure(workspace, mode, &binary)?;
+    let report = match &args.which {
+        Which::Smoke(_) => smoke::measure(workspace, mode, &binary)?,
+        Which::Registry(_) => registry::measure(workspace, mode, &binary)?,
+    };
     println!("{report:#}");
     Ok(())
 }

@@ -5,7 +5,7 @@ use clap::{Parser, Subcommand};
 
 use crate::assets::{self, Mode};
 use crate::workspace::Workspace;
-use crate::{bench, coverage, edges, serve, testing, wasm_target};
+use crate::{bench, coverage, edges, openapi, serve, testing, wasm_target};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Build, run and check Patchbay", version)]
@@ -37,6 +37,8 @@ enum Command {
     Edges,
     /// Check that every test named in docs/coverage.md exists
     Coverage,
+    /// Write docs/openapi.json anew, from the binary's own description of its API
+    Openapi,
     /// Run clippy, warnings denied, on the half that runs in the browser
     ClippyFront,
 }
@@ -56,6 +58,7 @@ pub(crate) fn run() -> Result<()> {
         Command::Bench(args) => bench::run(&workspace, &args),
         Command::Edges => edges::check(&workspace),
         Command::Coverage => coverage::check(&workspace),
+        Command::Openapi => openapi::write(&workspace),
         Command::ClippyFront => wasm_target::clippy(&workspace),
     }
 }

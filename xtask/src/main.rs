@@ -10,6 +10,7 @@ mod cli;
 mod coverage;
 mod edges;
 mod host;
+mod openapi;
 mod process;
 mod serve;
 mod stamp;

@@ -5,7 +5,7 @@
 
 mod browser;
 mod host_tests;
-mod postgres;
+pub(crate) mod postgres;
 
 use anyhow::{Result, bail};
 use clap::Args;

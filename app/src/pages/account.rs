@@ -14,6 +14,7 @@ use leptos::prelude::*;
 use password::PasswordSection;
 use profile::ProfileSection;
 use sessions::SessionsSection;
+pub(crate) use tokens::TokenFacts;
 use tokens::TokensSection;
 
 /// `GET /account`.

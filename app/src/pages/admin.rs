@@ -1,5 +1,9 @@
 //! The admin panel.
 
+pub mod audit;
+pub mod groups;
+pub mod keys;
 pub mod models;
 pub mod servers;
+pub mod settings;
 pub mod users;

@@ -6,7 +6,7 @@ use super::answer;
 use crate::backend::backend;
 use crate::error::UiError;
 use api::{
-    Uuid,
+    Page, PageQuery, Uuid,
     check::CheckReport,
     servers as wire,
     transfer::{ImportPlan, ImportRequest},
@@ -14,10 +14,10 @@ use api::{
 use leptos::prelude::*;
 use leptos::server_fn::codec::Json;
 
-/// All servers the viewer may see.
-#[server(prefix = "/ui/fn", endpoint = "server_list", input = Json)]
-pub async fn server_list() -> Result<Vec<wire::McpServer>, UiError> {
-    answer(backend()?.server_list().await)
+/// A page of the servers the viewer may see; `enabled` keeps one kind.
+#[server(prefix = "/ui/fn", endpoint = "server_page", input = Json)]
+pub async fn server_page(query: PageQuery, enabled: Option<bool>) -> Result<Page<wire::McpServer>, UiError> {
+    answer(backend()?.server_page(query, enabled).await)
 }
 
 /// One server.
@@ -60,7 +60,7 @@ pub async fn server_import(request: ImportRequest) -> Result<ImportPlan, UiError
     answer(backend()?.server_import(request).await)
 }
 
-/// The private destinations that may be dialled, as the operator set them.
+/// The private destinations that may be dialled, in one line.
 #[server(prefix = "/ui/fn", endpoint = "egress_allow", input = Json)]
 pub async fn egress_allow() -> Result<String, UiError> {
     answer(backend()?.egress_allow().await)

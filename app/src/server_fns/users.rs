@@ -5,14 +5,14 @@ use super::answer;
 #[cfg(feature = "ssr")]
 use crate::backend::backend;
 use crate::error::UiError;
-use api::{Uuid, users as wire};
+use api::{Page, PageQuery, Uuid, users as wire};
 use leptos::prelude::*;
 use leptos::server_fn::codec::Json;
 
-/// All users.
+/// A page of users.
 #[server(prefix = "/ui/fn", endpoint = "user_list", input = Json)]
-pub async fn user_list() -> Result<Vec<wire::User>, UiError> {
-    answer(backend()?.user_list().await)
+pub async fn user_list(query: PageQuery) -> Result<Page<wire::User>, UiError> {
+    answer(backend()?.user_list(query).await)
 }
 
 /// Creates a user.
@@ -31,4 +31,16 @@ pub async fn user_update(id: Uuid, update: wire::UserUpdate) -> Result<wire::Use
 #[server(prefix = "/ui/fn", endpoint = "user_delete", input = Json)]
 pub async fn user_delete(id: Uuid) -> Result<(), UiError> {
     answer(backend()?.user_delete(id).await)
+}
+
+/// API tokens of a user.
+#[server(prefix = "/ui/fn", endpoint = "user_token_list", input = Json)]
+pub async fn user_token_list(user: Uuid) -> Result<Vec<wire::Token>, UiError> {
+    answer(backend()?.user_token_list(user).await)
+}
+
+/// Revokes an API token of a user.
+#[server(prefix = "/ui/fn", endpoint = "user_token_delete", input = Json)]
+pub async fn user_token_delete(user: Uuid, id: Uuid) -> Result<(), UiError> {
+    answer(backend()?.user_token_delete(user, id).await)
 }

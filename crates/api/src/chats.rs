@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 /// The five statuses of behaviour 18.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ChatStatus {
     /// Idle.
@@ -47,6 +48,7 @@ impl ChatStatus {
 
 /// Why the last turn failed and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TurnError {
     /// Stable code: `model_auth`, `model_unavailable`, `model_missing`, `model_refused`, `context_overflow`, `servers_unavailable`,
     /// `step_limit`, `interrupted_stream`, `internal`.
@@ -57,6 +59,7 @@ pub struct TurnError {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Chat {
     pub id: Uuid,
     pub organization_id: Uuid,
@@ -77,6 +80,7 @@ pub struct Chat {
 
 /// A piece of user input.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum InputPart {
     Text { text: String },
@@ -84,6 +88,7 @@ pub enum InputPart {
 
 /// `POST /api/experimental/chats`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct ChatCreate {
     pub content: Vec<InputPart>,
@@ -102,6 +107,7 @@ pub struct ChatCreate {
 
 /// `POST /api/experimental/chats/{id}/messages`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct MessageCreate {
     pub content: Vec<InputPart>,
@@ -114,6 +120,7 @@ pub struct MessageCreate {
 /// `PATCH /api/experimental/chats/{id}/messages/{m}`: edit a user message and rerun from there. Without `content`
 /// the same text runs again; after a failed turn it goes on where it failed, so that no finished tool runs twice.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct MessageEdit {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -126,6 +133,7 @@ pub struct MessageEdit {
 
 /// `PATCH /api/experimental/chats/{id}`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct ChatUpdate {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -134,6 +142,7 @@ pub struct ChatUpdate {
 
 /// A server the turn cannot use until the caller acts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AuthRequired {
     pub server_id: Uuid,
     pub auth_status: AuthStatus,
@@ -142,6 +151,7 @@ pub struct AuthRequired {
 
 /// Answer to a message POST or edit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct MessageSent {
     pub message: ChatMessage,
     /// With `Prefer: wait=N` every message of the turn so far, else only the user's.
@@ -156,6 +166,7 @@ pub struct MessageSent {
 
 /// Answer to a chat POST: the chat, and the turn as in [`MessageSent`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ChatCreated {
     #[serde(flatten)]
     pub chat: Chat,
@@ -166,6 +177,7 @@ pub struct ChatCreated {
 
 /// `GET …/messages`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct MessagePage {
     pub messages: Vec<ChatMessage>,
     pub queued_messages: Vec<ChatMessage>,

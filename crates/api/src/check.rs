@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 /// How contacting a server ended (behaviour 13).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ConnectOutcome {
     Connected,
@@ -17,6 +18,7 @@ pub enum ConnectOutcome {
 
 /// Outcome of one server in a turn; also the entries of the `mcp_status` event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ServerOutcome {
     pub server_id: Uuid,
     pub slug: String,
@@ -29,6 +31,7 @@ pub struct ServerOutcome {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CheckReport {
     pub outcome: ConnectOutcome,
     pub auth_status: AuthStatus,
@@ -53,6 +56,7 @@ pub struct CheckReport {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CheckedTool {
     /// As the server names it.
     pub name: String,

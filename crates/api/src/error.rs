@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Body of every failed answer. `message` is a sentence for people; nothing secret is ever in it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ErrorBody {
     pub message: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -15,6 +16,7 @@ pub struct ErrorBody {
 
 /// One field that was refused and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Validation {
     pub field: String,
     pub detail: String,

@@ -3,19 +3,24 @@
 //! One set of types serves the REST API, the server functions and the live stream (behaviour 3, "Do better").
 //! The crate is wasm-clean: it knows no database, no HTTP and no clock.
 
+pub mod audit;
 pub mod chats;
 pub mod check;
 pub mod error;
 pub mod groups;
+pub mod keys;
 pub mod messages;
 pub mod models;
+pub mod page;
 pub mod servers;
+pub mod settings;
 pub mod stream;
 pub mod timestamp;
 pub mod transfer;
 pub mod users;
 
 pub use error::{ErrorBody, Validation};
+pub use page::{Page, PageQuery};
 pub use timestamp::Timestamp;
 pub use uuid::Uuid;
 

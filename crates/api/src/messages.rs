@@ -6,6 +6,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum MessageRole {
     System,
@@ -27,6 +28,7 @@ impl MessageRole {
 
 /// A committed message. Ids ascend; every change raises `revision`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ChatMessage {
     pub id: i64,
     pub chat_id: Uuid,
@@ -45,6 +47,7 @@ pub struct ChatMessage {
 
 /// Token counts as the provider reported them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct Usage {
     pub input_tokens: i64,
@@ -69,11 +72,38 @@ pub enum Part {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TextPart {
     pub text: String,
     /// Sanitised markup of `text`, only in answers that were asked for it (`rendered=true`); never stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub html: Option<String>,
+}
+
+/// The parts that this build knows: what a newer one adds has no schema yet.
+#[cfg(feature = "openapi")]
+#[derive(Serialize, utoipa::ToSchema)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+#[expect(dead_code, reason = "only its schema is used")]
+enum KnownPart {
+    Text(TextPart),
+    Reasoning(TextPart),
+    ToolCall(ToolCallPart),
+    ToolResult(ToolResultPart),
+}
+
+#[cfg(feature = "openapi")]
+impl utoipa::PartialSchema for Part {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        KnownPart::schema()
+    }
+}
+
+#[cfg(feature = "openapi")]
+impl utoipa::ToSchema for Part {
+    fn schemas(schemas: &mut Vec<(String, utoipa::openapi::RefOr<utoipa::openapi::Schema>)>) {
+        KnownPart::schemas(schemas);
+    }
 }
 
 impl Part {
@@ -90,6 +120,7 @@ impl Part {
 
 /// Names of a server copied into the part, so that a call stays named after the server is deleted (behaviour 20, "Do better").
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ServerLabel {
     pub slug: String,
     pub display_name: String,
@@ -99,6 +130,7 @@ pub struct ServerLabel {
 
 /// A call the model asked for. In the live stream `args_delta` carries the next piece of the raw argument text instead of `args`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ToolCallPart {
     pub tool_call_id: String,
     /// As the model sees it.
@@ -126,6 +158,7 @@ pub struct ToolCallPart {
 
 /// What came of a call (behaviour 15).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ToolOutcome {
     Ok,
@@ -148,6 +181,7 @@ impl ToolOutcome {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ToolResultPart {
     pub tool_call_id: String,
     pub tool_name: String,
@@ -171,6 +205,7 @@ pub struct ToolResultPart {
 
 /// One part of a tool's result, in the order the server sent them (behaviour 15).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ResultContent {
     Text {

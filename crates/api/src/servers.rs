@@ -6,9 +6,11 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 macro_rules! text_enum {
-    ($(#[$meta:meta])* $name:ident { $($variant:ident = $text:literal),+ $(,)? }) => {
+    // `tt`, not `literal`: the schema's macro reads the attribute's tokens and does not see through a captured expression.
+    ($(#[$meta:meta])* $name:ident { $($variant:ident = $text:tt),+ $(,)? }) => {
         $(#[$meta])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
         pub enum $name { $(#[serde(rename = $text)] $variant),+ }
 
         impl $name {
@@ -43,6 +45,11 @@ text_enum! {
 }
 
 text_enum! {
+    /// How Patchbay came to its client at the provider (behaviour 3, 8): by hand, by a client document, by registration.
+    OAuth2Registration { Manual = "manual", Cimd = "cimd", Dcr = "dcr" }
+}
+
+text_enum! {
     /// Who gets the server in a chat (behaviour 16).
     Availability { ForceOn = "force_on", DefaultOn = "default_on", DefaultOff = "default_off" }
 }
@@ -64,6 +71,7 @@ text_enum! {
 
 /// A server as answered. Fields marked R in behaviour 3 are absent for members; `url` and `transport` are empty for them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct McpServer {
     pub id: Uuid,
     pub display_name: String,
@@ -130,16 +138,22 @@ pub struct McpServer {
     pub credentials_cleared: Option<CredentialsCleared>,
 }
 
+/// A header that every user fills in for themselves (`user_header`, behaviour 7).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
 pub struct UserHeader {
     pub name: String,
+    /// Shown to the user: where to create a personal access token, for instance.
     #[serde(default)]
     pub description: String,
+    /// Sent before the user's value, blanks at its end included: `Bearer ` mostly.
     #[serde(default)]
     pub value_prefix: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ConfigProblem {
     pub field: String,
     pub detail: String,
@@ -147,6 +161,7 @@ pub struct ConfigProblem {
 
 /// What an edit wiped.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CredentialsCleared {
     pub fields: Vec<String>,
     pub user_tokens: i64,
@@ -158,6 +173,7 @@ pub struct CredentialsCleared {
 /// Enumerations arrive as text so that every mistake of a request is reported in one answer. The last block holds contract
 /// fields whose feature is not in this build: anything but the default is refused with the field's name.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct ServerWrite {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -233,6 +249,7 @@ pub struct ServerWrite {
 
 /// Body of `PUT …/{id}/user_headers` (behaviour 7): a value for every name the server asks for. Never returned.
 #[derive(Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct UserHeaderValues {
     pub values: BTreeMap<String, String>,
@@ -246,6 +263,7 @@ impl std::fmt::Debug for UserHeaderValues {
 
 /// One user's connection to a server, as admins and auditors see it (behaviour 4, `connections`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ServerConnection {
     pub user_id: Uuid,
     pub username: String,

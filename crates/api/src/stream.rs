@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct StreamEvent {
     pub chat_id: Uuid,
     #[serde(flatten)]
@@ -17,6 +18,7 @@ pub struct StreamEvent {
 
 /// The member named after the type.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum StreamPayload {
     /// A committed message.
@@ -87,6 +89,7 @@ impl StreamPayload {
 
 /// A piece of the running answer: text and reasoning parts carry the next piece, tool calls `args_delta`, finished results the whole part.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LivePart {
     pub role: MessageRole,
     pub part: Part,
@@ -99,6 +102,7 @@ pub struct LivePart {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct StatusChange {
     pub status: ChatStatus,
     #[serde(default)]
@@ -107,6 +111,7 @@ pub struct StatusChange {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RetryNotice {
     pub attempt: i64,
     /// Milliseconds until the next try.
@@ -115,15 +120,18 @@ pub struct RetryNotice {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PreviewReset {
     pub attempt: i64,
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct HistoryReset {}
 
 /// Progress of a running call; `fraction` in 0..=1 when the server named a total.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ToolProgress {
     pub tool_call_id: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]

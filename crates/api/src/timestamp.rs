@@ -6,12 +6,19 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// Microseconds since the Unix epoch, UTC. Serialises as RFC 3339.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = String, format = DateTime))]
 pub struct Timestamp(pub i64);
 
 impl Timestamp {
     /// Whole milliseconds since the epoch.
     pub fn as_millis(self) -> i64 {
         self.0.div_euclid(1000)
+    }
+
+    /// Reads RFC 3339.
+    pub fn parse(text: &str) -> Option<Self> {
+        let parsed = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+        i64::try_from(parsed.unix_timestamp_nanos() / 1000).ok().map(Self)
     }
 
     /// This instant moved by `seconds`; saturates instead of wrapping.
@@ -44,8 +51,7 @@ impl Serialize for Timestamp {
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        let parsed = OffsetDateTime::parse(&text, &Rfc3339).map_err(D::Error::custom)?;
-        i64::try_from(parsed.unix_timestamp_nanos() / 1000).map(Self).map_err(D::Error::custom)
+        Self::parse(&text).ok_or_else(|| D::Error::custom("not an RFC 3339 time"))
     }
 }
 

@@ -9,6 +9,7 @@ pub const DOCUMENT_VERSION: u64 = 1;
 
 /// `POST /api/experimental/mcp/import`. Without `apply` nothing is changed.
 #[derive(Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct ImportRequest {
     /// Our own document, or the `mcpServers` JSON of a desktop client, as text.
@@ -36,6 +37,7 @@ impl std::fmt::Debug for ImportRequest {
 
 /// What kind of document was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ImportSource {
     /// Our own document.
@@ -46,6 +48,7 @@ pub enum ImportSource {
 
 /// What becomes of one entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ImportAction {
     Create,
@@ -70,6 +73,7 @@ impl ImportAction {
 
 /// What an import does, or did.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ImportPlan {
     pub source: ImportSource,
     /// Whether it was carried out.
@@ -97,6 +101,7 @@ impl ImportPlan {
 
 /// One entry of the document.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ImportEntry {
     /// As the document names it: its slug, or the key of a desktop client.
     pub name: String,
@@ -120,6 +125,7 @@ pub struct ImportEntry {
 
 /// A field before and after. Of a secret only the word is said.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FieldChange {
     pub field: String,
     /// Null when the server is new.

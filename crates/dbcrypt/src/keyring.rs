@@ -1,6 +1,12 @@
-//! Keys in use: the first seals, all open.
+//! Keys in use: one seals, all open.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use aes_gcm::{
     Nonce,
@@ -16,6 +22,7 @@ use zeroize::Zeroizing;
 use crate::{
     binding::Binding,
     error::{KeyError, OpenError, SealError},
+    failures::{Failures, OpenFailure},
     key::{KEY_BYTES, Key, KeyId},
     limits::{KEYS, PLAINTEXT},
     sealed::{NONCE_BYTES, Sealed, TAG_BYTES, VERSION, split},
@@ -29,8 +36,11 @@ const CANARY_COLUMN: &str = "canary";
 /// The keys of this deployment. Clones share them; `Debug` shows their ids only.
 #[derive(Clone)]
 pub struct Keyring {
-    /// Never empty; the first one seals.
+    /// Never empty.
     keys: Arc<[Key]>,
+    /// Which of them seals: changes while others seal, so it is a number and no lock.
+    sealing: Arc<AtomicUsize>,
+    failures: Arc<Failures>,
 }
 
 impl Keyring {
@@ -56,7 +66,11 @@ impl Keyring {
             }
             keys.push(key);
         }
-        Ok(Self { keys: keys.into() })
+        Ok(Self::of(keys.into()))
+    }
+
+    fn of(keys: Arc<[Key]>) -> Self {
+        Self { keys, sealing: Arc::default(), failures: Arc::default() }
     }
 
     /// A ring with one new random key, and that key in the form that [`Self::parse`] reads.
@@ -67,15 +81,27 @@ impl Keyring {
         let mut bytes = Zeroizing::new([0; KEY_BYTES]);
         getrandom::fill(&mut *bytes).map_err(|_| KeyError::NoRandomness)?;
         let encoded = SecretString::from(STANDARD.encode(bytes.as_slice()));
-        Ok((Self { keys: [Key::new(&bytes)].into() }, encoded))
+        Ok((Self::of([Key::new(&bytes)].into()), encoded))
     }
 
-    /// The id of the key that seals.
+    /// The id of the key that seals: the first of the list, until [`Self::seal_with`] names another.
     pub fn primary(&self) -> &KeyId {
-        &self.first().id
+        &self.sealing_key().id
     }
 
-    /// The ids of all keys, the sealing one first.
+    /// The id of the key that the operator put first: the one that shall seal as soon as everybody can read it.
+    pub fn preferred(&self) -> &KeyId {
+        &self.keys[0].id
+    }
+
+    /// From now on this key seals, for all clones. False when the ring lacks it; then nothing changes.
+    pub fn seal_with(&self, id: &KeyId) -> bool {
+        let Some(at) = self.keys.iter().position(|key| key.id == *id) else { return false };
+        self.sealing.store(at, Ordering::Release);
+        true
+    }
+
+    /// The ids of all keys, in the order of the list.
     pub fn ids(&self) -> impl Iterator<Item = &KeyId> {
         self.keys.iter().map(|key| &key.id)
     }
@@ -85,12 +111,12 @@ impl Keyring {
         self.find(id).is_some()
     }
 
-    /// Encrypts a value for one place, with the first key.
+    /// Encrypts a value for one place, with the key that seals.
     ///
     /// # Errors
     /// [`SealError::Empty`] for an empty value: those are stored as they are.
     pub fn seal(&self, binding: &Binding<'_>, plaintext: &SecretString) -> Result<Sealed, SealError> {
-        let key = self.first();
+        let key = self.sealing_key();
         let ciphertext = seal_with(key, binding, plaintext.expose_secret())?;
         Ok(Sealed { key_id: key.id.clone(), ciphertext })
     }
@@ -101,6 +127,13 @@ impl Keyring {
     /// See [`OpenError`]. One bad value says nothing about its neighbours.
     pub fn open(&self, binding: &Binding<'_>, sealed: &Sealed) -> Result<SecretString, OpenError> {
         self.open_parts(binding, &sealed.key_id, &sealed.ciphertext)
+            .inspect_err(|_| self.failures.note(binding))
+    }
+
+    /// The places whose values did not open since the last call, each once: for the audit log. Kept here because every reader
+    /// comes by, so none can forget to report.
+    pub fn take_failures(&self) -> Vec<OpenFailure> {
+        self.failures.take()
     }
 
     /// A value that proves, on the next start, that the ring still has the same key under this id. To be stored in the
@@ -146,8 +179,8 @@ impl Keyring {
         Ok(SecretString::from(text))
     }
 
-    fn first(&self) -> &Key {
-        self.keys.first().expect("a ring is made with at least one key")
+    fn sealing_key(&self) -> &Key {
+        &self.keys[self.sealing.load(Ordering::Acquire)]
     }
 
     fn find(&self, id: &KeyId) -> Option<&Key> {

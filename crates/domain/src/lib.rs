@@ -5,9 +5,11 @@
 //! applies the same rules as the server.
 
 pub mod accounts;
+pub mod audit;
 pub mod availability;
 pub mod chat;
 pub mod clock;
+pub mod groups;
 pub mod header;
 pub mod intent;
 pub mod limits;

@@ -14,6 +14,16 @@ pub const HEADERS: usize = 32;
 pub const HEADER_NAME_BYTES: usize = 128;
 /// Bytes of a header value, API keys included.
 pub const HEADER_VALUE_BYTES: usize = 8 * 1024;
+/// Bytes of what is sent before a user's value.
+pub const VALUE_PREFIX_BYTES: usize = 256;
+/// Bytes of an OAuth client id; a client document's URL is one too.
+pub const CLIENT_ID_BYTES: usize = 2048;
+/// Bytes of the OAuth scopes, blanks between them included.
+pub const SCOPES_BYTES: usize = 4096;
+/// Groups that one server may be limited to.
+pub const SERVER_GROUPS: usize = 256;
+/// Entries of a tool pattern list as sent, blank ones included.
+pub const PATTERN_LINES: usize = 4096;
 /// Entries of a tool pattern list, after blanks were dropped.
 pub const PATTERNS: usize = 512;
 /// Characters of one tool pattern.
@@ -55,6 +65,23 @@ pub const TOKEN_NAME_CHARS: usize = 64;
 pub const TOKEN_LIFETIME_SECONDS: i64 = 30 * 24 * 3600;
 /// Most seconds an API token may live: one year.
 pub const TOKEN_LIFETIME_MAX_SECONDS: i64 = 365 * 24 * 3600;
+
+/// Characters of a group's name.
+pub const GROUP_NAME_CHARS: usize = 64;
+/// Groups of a deployment.
+pub const GROUPS: usize = 1000;
+/// Members of a group.
+pub const GROUP_MEMBERS: usize = 5000;
+/// Users who join, and users who leave, in one edit of a group.
+pub const GROUP_CHANGES: usize = 512;
+
+/// Entries of the list of private destinations that owners set.
+pub const EGRESS_ALLOW_ENTRIES: usize = 256;
+
+/// Rows of a page of users or groups unless fewer are asked for.
+pub const PAGE_ROWS: usize = 200;
+/// Characters of a text that is searched for.
+pub const SEARCH_CHARS: usize = 128;
 
 /// Characters of a model's id at its provider.
 pub const MODEL_ID_CHARS: usize = 256;

@@ -3,21 +3,26 @@
 mod credentials;
 mod fields;
 mod later;
+mod oauth2;
 mod status;
+mod user_headers;
 mod wire;
 mod write;
 
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use status::{auth_status, config_problems};
-pub use wire::{Viewer, etag, etag_of_answer, is_visible, to_wire};
+pub use credentials::UserValuesWipe;
+pub use oauth2::OAuth2Settings;
+pub use status::{Access, OwnCredential, auth_connected, auth_status, config_problems};
+pub use user_headers::{check_user_values, lower_names};
+pub use wire::{Viewer, etag, etag_of_answer, to_wire};
 pub use write::{ServerChange, ServerDraft, merge_update, validate_create};
 
 use crate::limits::SLUG_CHARS;
 use api::{
     Timestamp, Uuid,
-    servers::{AuthType, Availability, Transport},
+    servers::{AuthType, Availability, Transport, UserHeader},
 };
 
 /// Header of an API key unless the admin names another.
@@ -40,6 +45,11 @@ pub struct ServerRecord {
     pub api_key_header: String,
     pub has_api_key: bool,
     pub has_custom_headers: bool,
+    /// Empty unless `auth_type` is `oauth2`.
+    pub oauth2: OAuth2Settings,
+    pub has_oauth2_secret: bool,
+    /// What every user fills in; empty unless `auth_type` is `user_header`.
+    pub user_headers: Vec<UserHeader>,
     /// Patterns; empty allows every tool.
     pub tool_allow_list: Vec<String>,
     /// Patterns; always win.
@@ -47,6 +57,8 @@ pub struct ServerRecord {
     pub availability: Availability,
     pub enabled: bool,
     pub model_intent: bool,
+    /// Ascending; empty opens the server to everybody.
+    pub allowed_group_ids: Vec<Uuid>,
     pub created_at: Timestamp,
     /// Ascends with every change, also when the clock stands still: the ETag rests on it.
     pub updated_at: Timestamp,

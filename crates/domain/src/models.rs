@@ -173,6 +173,19 @@ pub fn validate_model_update(
     checked_model(draft, Problems::default())
 }
 
+/// Names of the fields that differ, for the audit log.
+pub fn changed_model_fields(before: &ModelDraft, after: &ModelDraft) -> Vec<String> {
+    let changed = [
+        ("model", before.model != after.model),
+        ("display_name", before.display_name != after.display_name),
+        ("context_limit", before.context_limit != after.context_limit),
+        ("max_output_tokens", before.max_output_tokens != after.max_output_tokens),
+        ("enabled", before.enabled != after.enabled),
+        ("is_default", before.is_default != after.is_default),
+    ];
+    changed.into_iter().filter_map(|(field, changed)| changed.then(|| field.to_owned())).collect()
+}
+
 fn checked_model(mut draft: ModelDraft, mut problems: Problems) -> Result<ModelDraft, Vec<Validation>> {
     let model = required_line(&draft.model, "the model's id at its provider", MODEL_ID_CHARS);
     draft.model = problems.take("model", model).unwrap_or_default();

@@ -3,9 +3,10 @@
 use std::fmt;
 
 /// What becomes of a stored secret. `Debug` never shows the value.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub enum SecretChange<T = String> {
     /// What is stored stays.
+    #[default]
     Keep,
     /// What is stored, if anything, is removed.
     Clear,
@@ -26,6 +27,12 @@ impl<T> SecretChange<T> {
             Self::Clear => false,
             Self::Set(_) => true,
         }
+    }
+
+    /// The same for a row that holds nothing yet: there is nothing to keep.
+    #[must_use]
+    pub fn or_clear(self) -> Self {
+        if self.is_change() { self } else { Self::Clear }
     }
 
     /// The word of the audit log (behaviour 27): `set`, `changed` or `cleared`.

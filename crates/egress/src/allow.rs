@@ -5,6 +5,7 @@ use std::{fmt, net::IpAddr, str::FromStr, sync::Arc};
 use url::Host;
 
 use crate::{
+    address::{BlockClass, classify},
     limits::{ALLOW_ENTRIES, ALLOW_ENTRY},
     target::host_key,
 };
@@ -41,10 +42,53 @@ pub struct AllowListError {
     reason: &'static str,
 }
 
+impl AllowListError {
+    fn of(entry: &str, reason: &'static str) -> Self {
+        Self { entry: entry.chars().take(ALLOW_ENTRY).collect(), reason }
+    }
+
+    /// What is wrong with the entry.
+    pub fn reason(&self) -> &'static str {
+        self.reason
+    }
+}
+
 impl AllowList {
+    /// Reads one entry: what several settings fields or lines hold, each refused by itself.
+    ///
+    /// # Errors
+    /// [`AllowListError`], also for none and for several.
+    pub fn entry(text: &str) -> Result<Self, AllowListError> {
+        let list: Self = match text.contains(',') {
+            true => return Err(AllowListError::of(text, "write one destination, without a comma")),
+            false => text.parse()?,
+        };
+        if list.is_empty() { Err(AllowListError::of(text, "it is empty")) } else { Ok(list) }
+    }
+
+    /// What either of the two opens.
+    #[must_use]
+    pub fn with(&self, other: &Self) -> Self {
+        let more = other.entries.iter().filter(|entry| !self.entries.contains(entry));
+        Self { entries: self.entries.iter().chain(more).cloned().collect() }
+    }
+
+    /// Each entry as it is written.
+    pub fn entries(&self) -> impl Iterator<Item = String> {
+        self.entries.iter().map(ToString::to_string)
+    }
+
     /// No entry: every private destination is refused.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+
+    /// The class of the first entry that can never act; `is_own` judges host, port and address of our own listeners.
+    pub(crate) fn never_opens(
+        &self,
+        is_own: impl Fn(&str, Option<u16>, Option<IpAddr>) -> bool,
+    ) -> Option<BlockClass> {
+        self.entries.iter().find_map(|entry| entry.never_opens(&is_own))
     }
 
     /// Whether the list opens this address for a request to `host` and `port`.
@@ -66,7 +110,7 @@ impl FromStr for AllowList {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut entries: Vec<Entry> = Vec::new();
         for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
-            let refuse = |reason| AllowListError { entry: part.chars().take(ALLOW_ENTRY).collect(), reason };
+            let refuse = |reason| AllowListError::of(part, reason);
             if part.len() > ALLOW_ENTRY {
                 return Err(refuse("too long"));
             }
@@ -162,23 +206,49 @@ fn mask_v6(prefix: u8) -> u128 {
     u128::MAX.checked_shl(128 - u32::from(prefix)).unwrap_or(0)
 }
 
+impl Entry {
+    /// The class of destinations that this entry names and that no list opens: it would never act.
+    fn never_opens(&self, is_own: &impl Fn(&str, Option<u16>, Option<IpAddr>) -> bool) -> Option<BlockClass> {
+        let (base, prefix) = match &self.place {
+            Place::Host(name) => return is_own(name, self.port, None).then_some(BlockClass::OwnListener),
+            Place::Network { base, prefix } => (*base, *prefix),
+        };
+        let last = match base {
+            IpAddr::V4(ip) => IpAddr::V4((u32::from(ip) | !mask_v4(prefix)).into()),
+            IpAddr::V6(ip) => IpAddr::V6((u128::from(ip) | !mask_v6(prefix)).into()),
+        };
+        if base == last && is_own(&base.to_string(), self.port, Some(base)) {
+            return Some(BlockClass::OwnListener);
+        }
+        // Both ends of one class: the whole network is, as every such class is one block or one address.
+        let class = classify(base).filter(|class| !class.may_be_allowed())?;
+        (classify(last) == Some(class)).then_some(class)
+    }
+}
+
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.place {
+            Place::Host(name) => f.write_str(name)?,
+            Place::Network { base: IpAddr::V4(ip), prefix: 32 } => write!(f, "{ip}")?,
+            Place::Network { base: IpAddr::V6(ip), prefix: 128 } => write!(f, "[{ip}]")?,
+            Place::Network { base: IpAddr::V4(ip), prefix } => write!(f, "{ip}/{prefix}")?,
+            Place::Network { base: IpAddr::V6(ip), prefix } => write!(f, "[{ip}/{prefix}]")?,
+        }
+        match self.port {
+            Some(port) => write!(f, ":{port}"),
+            None => f.write_str(":*"),
+        }
+    }
+}
+
 impl fmt::Display for AllowList {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, entry) in self.entries.iter().enumerate() {
             if index > 0 {
                 f.write_str(",")?;
             }
-            match &entry.place {
-                Place::Host(name) => f.write_str(name)?,
-                Place::Network { base: IpAddr::V4(ip), prefix: 32 } => write!(f, "{ip}")?,
-                Place::Network { base: IpAddr::V6(ip), prefix: 128 } => write!(f, "[{ip}]")?,
-                Place::Network { base: IpAddr::V4(ip), prefix } => write!(f, "{ip}/{prefix}")?,
-                Place::Network { base: IpAddr::V6(ip), prefix } => write!(f, "[{ip}/{prefix}]")?,
-            }
-            match entry.port {
-                Some(port) => write!(f, ":{port}")?,
-                None => f.write_str(":*")?,
-            }
+            write!(f, "{entry}")?;
         }
         Ok(())
     }
@@ -246,6 +316,30 @@ mod tests {
         assert!(many.parse::<AllowList>().is_err());
         let long = format!("{}:80", "a".repeat(ALLOW_ENTRY));
         assert!(long.parse::<AllowList>().is_err());
+    }
+
+    #[test]
+    fn one_entry_is_one_entry() {
+        assert_eq!(AllowList::entry(" MCP.corp.lan:443 ").unwrap().to_string(), "mcp.corp.lan:443");
+        for (text, reason) in [
+            ("", "empty"),
+            (" ", "empty"),
+            (",", "comma"),
+            ("a:1,b:2", "comma"),
+            ("a", "host:port"),
+            ("10.0.0.0/33:80", "prefix"),
+        ] {
+            let error = AllowList::entry(text).expect_err(text);
+            assert!(error.reason().contains(reason), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn two_lists_open_what_either_opens() {
+        let both = list("a:1,10.0.0.0/8:*").with(&list("b:2,a:1"));
+        assert_eq!(both.to_string(), "a:1,10.0.0.0/8:*,b:2");
+        assert_eq!(both.entries().collect::<Vec<_>>(), ["a:1", "10.0.0.0/8:*", "b:2"]);
+        assert_eq!(list("").with(&list("")), AllowList::default());
     }
 
     #[test]

@@ -7,6 +7,7 @@ use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 use crate::{
+    address::BlockClass,
     allow::AllowList,
     clients::Clients,
     error::{EgressError, Phase},
@@ -84,6 +85,12 @@ impl Egress {
     /// The allow list in force.
     pub fn allow(&self) -> AllowList {
         self.inner.policy.allow()
+    }
+
+    /// The class of the first entry of `list` that would never open anything: link-local and metadata addresses, ourselves
+    /// (behaviour 11). Whoever enters such a list is told before it is stored.
+    pub fn never_opens(&self, list: &AllowList) -> Option<BlockClass> {
+        self.inner.policy.never_opens(list)
     }
 
     /// Replaces the addresses this process listens on, known for certain only once the sockets are bound.

@@ -122,6 +122,16 @@ impl Policy {
         }
     }
 
+    /// The class of the first entry of `list` that would never open anything, whatever is dialled.
+    pub(crate) fn never_opens(&self, list: &AllowList) -> Option<BlockClass> {
+        let rules = self.read();
+        list.never_opens(|host, port, ip| {
+            let access = rules.access.as_ref();
+            let named = access.is_some_and(|own| own.host() == host && Some(own.port()) == port);
+            named || matches!((ip, port), (Some(ip), Some(port)) if rules.is_ourselves(ip, port))
+        })
+    }
+
     fn read(&self) -> std::sync::RwLockReadGuard<'_, Rules> {
         // A panic while holding the lock cannot leave a half-written rule: each setter replaces one value.
         self.rules.read().unwrap_or_else(PoisonError::into_inner)
@@ -193,6 +203,29 @@ mod tests {
         ] {
             assert_eq!(check(&policy, url), Err(class), "{url}");
         }
+    }
+
+    #[test]
+    fn entries_that_can_never_act_are_known() {
+        let policy = policy("", &["127.0.0.1:3000"], Some("https://patchbay.example.com"));
+        for (entry, class) in [
+            ("169.254.169.254:80", Some(BlockClass::Metadata)),
+            ("169.254.0.0/17:*", Some(BlockClass::LinkLocal)),
+            ("[fe80::/10]:*", Some(BlockClass::LinkLocal)),
+            ("224.0.0.0/4:*", Some(BlockClass::Multicast)),
+            ("127.0.0.1:3000", Some(BlockClass::OwnListener)),
+            ("patchbay.example.com:443", Some(BlockClass::OwnListener)),
+            ("127.0.0.1:3001", None),
+            ("127.0.0.0/8:3000", None),
+            ("patchbay.example.com:8443", None),
+            ("10.0.0.0/8:*", None),
+            ("0.0.0.0/0:*", None),
+            ("8.8.8.8:80", None),
+            ("mcp.corp.lan:443", None),
+        ] {
+            assert_eq!(policy.never_opens(&entry.parse().unwrap()), class, "{entry}");
+        }
+        assert_eq!(policy.never_opens(&"a:1,169.254.1.1:1".parse().unwrap()), Some(BlockClass::LinkLocal));
     }
 
     #[test]

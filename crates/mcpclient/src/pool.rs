@@ -278,10 +278,22 @@ impl McpClients {
         lock(&self.inner.timed_out).retain(|(_, server), _| *server != server_id);
     }
 
+    /// After a change of what one user stored for one server. As [`Self::close_server`].
+    pub fn close_connection(&self, server_id: Uuid, user_id: Uuid) {
+        self.inner.lock_slots().retain(|key, _| (key.server_id, key.user_id) != (server_id, user_id));
+        lock(&self.inner.timed_out).remove(&(user_id, server_id));
+    }
+
     /// After a change of the user or of a credential. As [`Self::close_server`].
     pub fn close_user(&self, user_id: Uuid) {
         self.inner.lock_slots().retain(|key, _| key.user_id != user_id);
         lock(&self.inner.timed_out).retain(|(user, _), _| *user != user_id);
+    }
+
+    /// After a change of nobody knows which servers. As [`Self::close_server`].
+    pub fn close_all(&self) {
+        self.inner.lock_slots().clear();
+        lock(&self.inner.timed_out).clear();
     }
 
     /// Ends every session and waits for it, 5 s at most. Running calls end as [`CallOutcome::Unknown`]; nothing can be

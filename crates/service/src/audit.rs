@@ -24,6 +24,12 @@ impl<'a> Act<'a> {
         }
     }
 
+    /// Something that has no row, or whose row is not known.
+    pub(crate) fn on_any(action: &'static str, resource_type: &'static str) -> Act<'static> {
+        let (resource_id, changed_fields) = (String::new(), Vec::new());
+        Act { action, resource_type, resource_id, resource_name: "", changed_fields }
+    }
+
     pub(crate) fn fields(mut self, fields: Vec<String>) -> Self {
         self.changed_fields = fields;
         self
@@ -62,7 +68,10 @@ pub(crate) fn entry_of(
         id,
         at,
         actor_id: ctx.caller.as_ref().map(|caller| caller.user.id),
-        actor_name: ctx.caller.as_ref().map(|caller| caller.user.username.clone()).unwrap_or_default(),
+        actor_name: match &ctx.caller {
+            Some(caller) => caller.user.username.clone(),
+            None => ctx.request.actor.to_owned(),
+        },
         credential_id: ctx.caller.as_ref().map(|caller| caller.credential_id),
         address: ctx.request.address.clone(),
         user_agent: ctx.request.user_agent.clone(),

@@ -6,24 +6,26 @@ mod turns;
 
 pub(crate) use reading::render_message;
 
+use crate::mcp_servers::access_of;
 use crate::{Error, OpContext, Result, Service};
 use api::{
     Timestamp, Uuid, Validation,
     chats::{AuthRequired, Chat, ChatCreate, ChatCreated, ChatStatus, ChatUpdate, InputPart},
     messages::{ChatMessage, MessageRole, Part},
-    servers::AuthStatus,
+    servers::{AuthStatus, AuthType},
 };
 use domain::{
     availability::{Selection, servers_for_new_chat},
     chat::title_from_prompt,
-    mcp_server::{ServerRecord, auth_status, is_visible},
+    limits::CHAT_SERVERS,
+    mcp_server::{ServerRecord, auth_status},
 };
 use idempotency::request_hash;
 use std::collections::BTreeMap;
 use store::{
     Session,
     chats::{self, ChatRecord},
-    mcp_servers,
+    mcp_servers::{self, Candidates},
     messages::{self, NewMessage},
 };
 
@@ -59,10 +61,27 @@ fn prompt_text(parts: &[Part]) -> String {
 }
 
 impl Service {
-    async fn visible_servers(&self, ctx: &OpContext, session: &mut Session) -> Result<Vec<ServerRecord>> {
-        let unredacted = Self::viewer(ctx).unredacted;
-        let stored = mcp_servers::server_list(session, false).await?;
-        Ok(stored.into_iter().map(|s| s.record).filter(|record| is_visible(record, unredacted)).collect())
+    /// The servers that a chat of the caller may carry: of the defaults, of those it carries and of those asked for whatever is open
+    /// to the caller.
+    async fn chat_servers(
+        &self,
+        ctx: &OpContext,
+        session: &mut Session,
+        current: &[Uuid],
+        requested: Option<&[Uuid]>,
+    ) -> Result<ChatServers> {
+        let reader = Self::user_of_servers(ctx)?;
+        // A list that is too long is refused for its length; nothing of it is looked up.
+        let requested = requested.filter(|list| list.len() <= CHAT_SERVERS).unwrap_or_default();
+        let ids = [current, requested].concat();
+        let found = mcp_servers::server_candidates(session, reader, Candidates::Defaults, &ids).await?;
+        let mut servers = ChatServers { records: Vec::new(), statuses: Vec::new() };
+        for found in found {
+            let access = access_of(&self.deps().keyring, &found);
+            servers.statuses.push(auth_status(&found.stored.record, &access).0);
+            servers.records.push(found.stored.record);
+        }
+        Ok(servers)
     }
 
     async fn check_model(
@@ -116,10 +135,11 @@ impl Service {
         }
         self.check_model(ctx, request.model_config_id, &mut wrong).await?;
         let mut session = self.db().read().await?;
-        let visible = self.visible_servers(ctx, &mut session).await?;
+        let requested = request.mcp_server_ids.as_deref();
+        let servers = self.chat_servers(ctx, &mut session, &[], requested).await?;
         drop(session);
-        let selection =
-            servers_for_new_chat(&visible, request.mcp_server_ids.as_deref()).unwrap_or_else(|refused| {
+        let selection = servers_for_new_chat(&servers.records, request.mcp_server_ids.as_deref())
+            .unwrap_or_else(|refused| {
                 wrong.extend(refused);
                 Selection::default()
             });
@@ -165,7 +185,7 @@ impl Service {
         }
         write.commit().await?;
         self.turn_announce(&record, &message);
-        let auth_required = auth_required(self, &visible, &record.mcp_server_ids);
+        let auth_required = auth_required(self, &servers, &record.mcp_server_ids);
         Ok(ChatCreated {
             chat: record.to_wire(),
             messages: vec![message],
@@ -274,8 +294,15 @@ fn user_message(record: &ChatRecord, content: Vec<Part>, now: Timestamp) -> NewM
     }
 }
 
+/// Servers that a chat may carry, each with what its caller can do with it.
+struct ChatServers {
+    records: Vec<ServerRecord>,
+    /// In the order of `records`.
+    statuses: Vec<AuthStatus>,
+}
+
 /// Selected servers that the caller must do something for first.
-fn auth_required(service: &Service, visible: &[ServerRecord], selected: &[Uuid]) -> Vec<AuthRequired> {
+fn auth_required(service: &Service, servers: &ChatServers, selected: &[Uuid]) -> Vec<AuthRequired> {
     let needs = |status: AuthStatus| {
         matches!(
             status,
@@ -285,18 +312,21 @@ fn auth_required(service: &Service, visible: &[ServerRecord], selected: &[Uuid])
                 | AuthStatus::NeedsOidcLogin
         )
     };
-    let selected = visible.iter().filter(|record| record.enabled && selected.contains(&record.id));
-    selected
-        .map(|record| (record, auth_status(record).0))
-        .filter(|(_, status)| needs(*status))
-        .map(|(record, auth_status)| AuthRequired {
+    let servers = servers.records.iter().zip(&servers.statuses);
+    servers
+        .filter(|(record, status)| record.enabled && selected.contains(&record.id) && needs(**status))
+        .map(|(record, status)| AuthRequired {
             server_id: record.id,
-            auth_status,
-            connect_url: format!(
-                "{}api/experimental/mcp/servers/{}/oauth2/connect",
-                service.access_url().as_str(),
-                record.id
-            ),
+            auth_status: *status,
+            connect_url: match record.auth_type {
+                AuthType::UserHeader => format!(
+                    "{}api/experimental/mcp/servers/{}/user_headers",
+                    service.access_url().as_str(),
+                    record.id
+                ),
+                // Nothing to open in this build.
+                _ => String::new(),
+            },
         })
         .collect()
 }

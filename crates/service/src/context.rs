@@ -1,6 +1,6 @@
 //! Who asks, from where: every use case takes it, so authorisation and audit cannot be forgotten.
 
-use crate::{Error, Result};
+use crate::{Error, Refusals, Result};
 use api::{Uuid, users::User};
 use domain::accounts::{Action, can};
 
@@ -16,9 +16,15 @@ pub struct Caller {
 /// Facts about the request, for the audit log.
 #[derive(Debug, Clone, Default)]
 pub struct RequestInfo {
+    /// Who acts where nobody is signed in, for the audit log: `command line`. Empty for requests.
+    pub actor: &'static str,
     pub address: String,
     pub user_agent: String,
     pub request_id: String,
+    /// Method and path, for refused attempts.
+    pub target: String,
+    /// Where refused attempts are noted.
+    pub refusals: Refusals,
 }
 
 /// The context of one operation.
@@ -46,7 +52,21 @@ impl OpContext {
         if can(&caller.user.roles, action) {
             return Ok(caller);
         }
-        Err(Error::Forbidden("Your role does not allow this. Ask an owner or admin.".to_owned()))
+        let (attempted, resource_type) = action.audit_words();
+        Err(self.refuse(attempted, resource_type, "Your role does not allow this. Ask an owner or admin."))
+    }
+
+    /// Refuses a known caller and notes the attempt for the audit log.
+    pub(crate) fn refuse(
+        &self,
+        attempted: &'static str,
+        resource_type: &'static str,
+        message: &'static str,
+    ) -> Error {
+        if let Some(caller) = &self.caller {
+            self.request.refusals.note(caller, &self.request, attempted, resource_type);
+        }
+        Error::Forbidden(message.to_owned())
     }
 
     /// True when the caller's roles allow `action`.

@@ -6,9 +6,10 @@ use api::{
     stream::{StreamEvent, StreamPayload},
 };
 use chatd::Resume;
+use domain::accounts::{Action, can};
 use futures::{Stream, StreamExt as _};
 use std::{sync::Arc, time::Duration};
-use store::credentials;
+use store::{credentials, users};
 
 /// Access is asked again this often: a revoked session must lose its stream within 5 s (behaviour 2).
 const ACCESS_RECHECK: Duration = Duration::from_secs(4);
@@ -47,11 +48,13 @@ impl Service {
         );
         let view = View { rendered, unredacted: Self::viewer(ctx).unredacted };
         let events = events.filter_map(move |(id, event)| async move { to_wire(id, &event, view) });
-        let ended = access_lost(self.clone(), ctx.clone(), id);
+        let ended = access_lost(self.clone(), ctx.clone(), id, view.unredacted);
         Ok(events.take_until(Box::pin(ended)))
     }
 
-    async fn still_allowed(&self, ctx: &OpContext, id: Uuid) -> bool {
+    /// Whether the stream may go on as it began: it ends with the credential, and when a role came or went, so that the reader comes
+    /// back and is shown what they may see now.
+    async fn still_allowed(&self, ctx: &OpContext, id: Uuid, unredacted: bool) -> bool {
         let Some(caller) = &ctx.caller else { return false };
         let Ok(mut session) = self.db().read().await else {
             // The database is away for a moment: the stream shows nothing new anyway, and closing thousands would make it worse.
@@ -60,17 +63,21 @@ impl Service {
         let live = credentials::credential_alive(&mut session, caller.credential_id, self.now())
             .await
             .unwrap_or(true);
-        live && self
-            .chat_own(ctx, &mut session, id)
-            .await
-            .map_or_else(|error| !matches!(error, Error::NotFound), |_| true)
+        let user = users::user_get(&mut session, caller.user.id).await.ok().flatten();
+        let same_view =
+            user.is_none_or(|record| can(&record.user.roles, Action::ServersReadAll) == unredacted);
+        live && same_view
+            && self
+                .chat_own(ctx, &mut session, id)
+                .await
+                .map_or_else(|error| !matches!(error, Error::NotFound), |_| true)
     }
 }
 
-async fn access_lost(service: Service, ctx: OpContext, id: Uuid) {
+async fn access_lost(service: Service, ctx: OpContext, id: Uuid, unredacted: bool) {
     loop {
         tokio::time::sleep(ACCESS_RECHECK).await;
-        if !service.still_allowed(&ctx, id).await {
+        if !service.still_allowed(&ctx, id, unredacted).await {
             return;
         }
     }

@@ -4,19 +4,24 @@
 //! here holds everywhere. Each takes an [`OpContext`]: who asks, from where.
 
 mod audit;
+mod audit_log;
+mod change_follower;
 mod chats;
 mod context;
 mod egress_settings;
 mod error;
 mod follow;
+mod groups;
 mod keys;
 mod maintenance;
 mod markdown;
 mod mcp_check;
 mod mcp_servers;
 mod models;
+mod pages;
 mod passwords;
 mod providers;
+mod refusals;
 mod secrets;
 mod sessions;
 mod setup;
@@ -25,11 +30,18 @@ mod tokens;
 mod transfer;
 mod users;
 
+pub use change_follower::ChangeFollower;
 pub use context::{Caller, OpContext, RequestInfo};
+pub use egress_settings::{OperatorEgress, egress_allow_of};
 pub use error::{Error, Result};
 pub use follow::RenderedEvent;
-pub use keys::{KeyStartError, keyring_register, keyring_verify, keys_known};
+pub use keys::{
+    KeyStartError, Keys, KeysError, PurgePlan, Replica, Rotated, Rotation, key_revoke, keyring_verify,
+    keys_known, keys_purge, keys_purge_plan, keys_status,
+};
 pub use markdown::render_markdown;
+pub use mcp_servers::{AuthTypesError, Revocation, auth_types_verify};
+pub use refusals::Refusals;
 pub use sessions::{SESSION_ABSOLUTE_SECONDS, TOKEN_BYTES};
 pub use setup::SetupToken;
 pub use sources::Sources;
@@ -50,6 +62,8 @@ pub struct Deps {
     pub db: Db,
     pub keyring: Arc<Keyring>,
     pub egress: Egress,
+    /// What owners cannot change about it.
+    pub operator_egress: OperatorEgress,
     pub mcp: McpClients,
     pub chatd: ChatDaemon,
     pub clock: Arc<dyn Clock>,
@@ -67,14 +81,21 @@ pub(crate) struct Inner {
     pub(crate) deps: Deps,
     pub(crate) passwords: Passwords,
     pub(crate) checks: mcp_check::CheckLimiter,
+    pub(crate) refusals: Refusals,
+    pub(crate) exports: Arc<tokio::sync::Semaphore>,
+    pub(crate) egress_reload: tokio::sync::Mutex<()>,
 }
 
 impl Service {
     pub fn new(deps: Deps) -> Self {
+        let refusals = Refusals::new(deps.db.clone(), deps.clock.clone(), deps.entropy.clone());
         Self(Arc::new(Inner {
             deps,
             passwords: Passwords::new(),
             checks: mcp_check::CheckLimiter::default(),
+            refusals,
+            exports: Arc::new(tokio::sync::Semaphore::new(audit_log::EXPORTS)),
+            egress_reload: tokio::sync::Mutex::default(),
         }))
     }
 
@@ -92,6 +113,11 @@ impl Service {
 
     pub(crate) fn new_id(&self) -> api::Uuid {
         domain::clock::new_id(&*self.0.deps.clock, &*self.0.deps.entropy)
+    }
+
+    /// Takes note of refused attempts, for [`RequestInfo::refusals`].
+    pub fn refusals(&self) -> Refusals {
+        self.0.refusals.clone()
     }
 
     /// The public address of this deployment.

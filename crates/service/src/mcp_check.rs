@@ -1,6 +1,9 @@
 //! `check`: contact a stored server now and say what came of it (behaviour 4). Never a URL from the request.
 
-use crate::{Error, OpContext, Result, Service, sources::access_target};
+use crate::{
+    Error, OpContext, Result, Service,
+    mcp_servers::{access_of, access_target},
+};
 use api::{
     Uuid,
     check::{CheckReport, CheckedTool, ConnectOutcome},
@@ -40,15 +43,17 @@ impl CheckLimiter {
 }
 
 impl Service {
-    /// Contacts a stored server with the caller's own credentials. A disabled server can be checked by those who see it.
+    /// Contacts a stored server with the caller's own credentials. A disabled server can be checked by those who see it; one that
+    /// is limited to other groups by owners and admins only.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::RateLimited`]. A server that cannot be used is no error: the report says so.
     pub async fn server_check(&self, ctx: &OpContext, id: Uuid) -> Result<CheckReport> {
         let caller = ctx.require()?;
-        let stored = self.server_visible(ctx, id).await?;
+        let found = self.server_found(Self::user_of_servers(ctx)?, id).await?;
         self.0.checks.admit(caller.user.id, Instant::now())?;
-        let (status, reason) = auth_status(&stored.record);
+        let stored = &found.stored;
+        let (status, reason) = auth_status(&stored.record, &access_of(&self.deps().keyring, &found));
         let mut report = CheckReport {
             outcome: ConnectOutcome::Skipped,
             auth_status: status,
@@ -60,7 +65,7 @@ impl Service {
             list_ms: None,
             tools: Vec::new(),
         };
-        let target = match access_target(&self.deps().keyring, caller.user.id, &stored) {
+        let target = match access_target(&self.deps().keyring, caller.user.id, &found) {
             Ok(target) => target,
             Err(unusable) => {
                 report.outcome = unusable.outcome;

@@ -1,40 +1,34 @@
 //! Servers: list, read, create, change, remove (behaviour 3 to 6).
 
-use crate::{
-    Error, OpContext, Result, Service,
-    audit::Act,
-    secrets::{Place, seal},
-};
+mod access;
+mod connections;
+mod pages;
+mod sealing;
+mod user_headers;
+mod writing;
+
+pub(crate) use access::{access_of, access_target};
+pub(crate) use sealing::same_secrets;
+pub(crate) use writing::{ServerWriter, user_values_at_stake};
+pub use user_headers::Revocation;
+
+use crate::{Error, OpContext, Result, Service, audit::Act};
 use api::{
     Uuid,
     servers::{McpServer, ServerWrite},
 };
-use dbcrypt::Keyring;
 use domain::{
-    SecretChange, UrlPolicy,
+    UrlPolicy,
     accounts::Action,
-    mcp_server::{self, Viewer, etag, to_wire},
+    mcp_server::{self, Access, Viewer, etag, to_wire},
 };
 use egress::AllowList;
-use secrecy::SecretString;
-use std::{
-    collections::BTreeMap,
-    net::{IpAddr, Ipv4Addr},
-};
+use std::net::{IpAddr, Ipv4Addr};
 use store::{
-    SealedColumn, StoreError,
-    mcp_servers::{self, StoredServer},
+    Db, StoreError,
+    changes::{ChangeKind, change_note},
+    mcp_servers::{self, FoundServer, Reader, StoredServer},
 };
-
-pub(crate) const TABLE: &str = "mcp_servers";
-
-pub(crate) fn api_key_place(row: Uuid) -> Place {
-    Place { table: TABLE, column: "api_key_value", row }
-}
-
-pub(crate) fn custom_headers_place(row: Uuid) -> Place {
-    Place { table: TABLE, column: "custom_headers", row }
-}
 
 fn slug_conflict(error: StoreError) -> Error {
     if error.is_conflict_on("slug") {
@@ -52,64 +46,56 @@ pub(crate) fn url_policy(allow: AllowList) -> UrlPolicy {
     })
 }
 
-pub(crate) fn seal_api_key(
-    keyring: &Keyring,
-    id: Uuid,
-    current: SealedColumn,
-    change: SecretChange<String>,
-) -> Result<SealedColumn> {
-    match change {
-        SecretChange::Keep => Ok(current),
-        SecretChange::Clear => Ok(SealedColumn::default()),
-        SecretChange::Set(value) => seal(keyring, &api_key_place(id), &SecretString::from(value)),
-    }
-}
-
-pub(crate) fn seal_headers(
-    keyring: &Keyring,
-    id: Uuid,
-    current: SealedColumn,
-    change: SecretChange<BTreeMap<String, String>>,
-) -> Result<SealedColumn> {
-    match change {
-        SecretChange::Keep => Ok(current),
-        SecretChange::Clear => Ok(SealedColumn::default()),
-        SecretChange::Set(map) => {
-            let text = serde_json::to_string(&map).map_err(|e| Error::internal("custom headers", e))?;
-            seal(keyring, &custom_headers_place(id), &SecretString::from(text))
-        }
-    }
-}
-
 impl Service {
     pub(crate) fn viewer(ctx: &OpContext) -> Viewer {
         Viewer { unredacted: ctx.may(Action::ServersReadAll) }
+    }
+
+    /// What the caller finds in lists and by id.
+    pub(crate) fn reader(ctx: &OpContext) -> Result<Reader> {
+        let all = ctx.may(Action::ServersReadAll);
+        Ok(Reader { user_id: ctx.require()?.user.id, disabled: all, every_group: all })
+    }
+
+    /// What the caller may use: choose for a chat, check, enter values for. An auditor reads more than that.
+    pub(crate) fn user_of_servers(ctx: &OpContext) -> Result<Reader> {
+        Ok(Reader { every_group: ctx.may(Action::ServersWrite), ..Self::reader(ctx)? })
     }
 
     pub(crate) fn url_policy(&self) -> UrlPolicy {
         url_policy(self.deps().egress.allow())
     }
 
+    fn writer(&self) -> ServerWriter<'_> {
+        let deps = self.deps();
+        ServerWriter { keyring: &deps.keyring, clock: &*deps.clock, entropy: &*deps.entropy }
+    }
+
+    fn shown(&self, ctx: &OpContext, found: &FoundServer) -> McpServer {
+        let access = access_of(&self.deps().keyring, found);
+        to_wire(&found.stored.record, Self::viewer(ctx), &access)
+    }
+
     /// Servers the caller may see, by display name, then id; `after` and `limit` page.
     ///
     /// # Errors
-    /// [`Error::Unauthorized`].
+    /// [`Error::Unauthorized`]; [`Error::Invalid`] when the caller sees no server `after`.
     pub async fn server_list(
         &self,
         ctx: &OpContext,
         after: Option<Uuid>,
         limit: Option<usize>,
     ) -> Result<Vec<McpServer>> {
-        ctx.require()?;
-        let viewer = Self::viewer(ctx);
+        let reader = Self::reader(ctx)?;
         let mut session = self.db().read().await?;
-        let stored = mcp_servers::server_list(&mut session, !viewer.unredacted).await?;
-        let start = match after {
-            Some(id) => stored.iter().position(|s| s.record.id == id).map_or(stored.len(), |at| at + 1),
-            None => 0,
+        let after = match after {
+            Some(id) => Some(pages::cursor_of(&mut session, reader, id).await?),
+            None => None,
         };
-        let page = stored.iter().skip(start).take(limit.unwrap_or(usize::MAX));
-        Ok(page.map(|s| to_wire(&s.record, viewer)).collect())
+        let limit = limit.map(|limit| i64::try_from(limit).unwrap_or(i64::MAX));
+        let found = mcp_servers::server_list(&mut session, reader, after, limit).await?;
+        drop(session);
+        Ok(found.iter().map(|found| self.shown(ctx, found)).collect())
     }
 
     /// One server, and its ETag.
@@ -117,17 +103,13 @@ impl Service {
     /// # Errors
     /// [`Error::NotFound`]: unknown, or concealed from the caller.
     pub async fn server_get(&self, ctx: &OpContext, id: Uuid) -> Result<(McpServer, String)> {
-        ctx.require()?;
-        let stored = self.server_visible(ctx, id).await?;
-        Ok((to_wire(&stored.record, Self::viewer(ctx)), etag(&stored.record)))
+        let found = self.server_found(Self::reader(ctx)?, id).await?;
+        Ok((self.shown(ctx, &found), etag(&found.stored.record)))
     }
 
-    pub(crate) async fn server_visible(&self, ctx: &OpContext, id: Uuid) -> Result<StoredServer> {
+    pub(crate) async fn server_found(&self, reader: Reader, id: Uuid) -> Result<FoundServer> {
         let mut session = self.db().read().await?;
-        let stored = mcp_servers::server_get(&mut session, id).await?;
-        stored
-            .filter(|s| mcp_server::is_visible(&s.record, Self::viewer(ctx).unredacted))
-            .ok_or(Error::NotFound)
+        mcp_servers::server_get(&mut session, reader, id).await?.ok_or(Error::NotFound)
     }
 
     /// A new server.
@@ -135,23 +117,17 @@ impl Service {
     /// # Errors
     /// [`Error::Forbidden`], [`Error::Invalid`], [`Error::Conflict`] on the slug.
     pub async fn server_create(&self, ctx: &OpContext, request: ServerWrite) -> Result<(McpServer, String)> {
-        let caller = ctx.authorize(Action::ServersWrite)?;
+        ctx.authorize(Action::ServersWrite)?;
         let draft = mcp_server::validate_create(&request, &self.url_policy()).map_err(Error::invalid)?;
-        let id = self.new_id();
-        let keyring = &self.deps().keyring;
-        let mut record = draft.record(id, self.now(), Some(caller.user.id));
-        let api_key = seal_api_key(keyring, id, SealedColumn::default(), draft.api_key)?;
-        let custom_headers = seal_headers(keyring, id, SealedColumn::default(), draft.custom_headers)?;
-        record.has_api_key = api_key.is_set();
-        record.has_custom_headers = custom_headers.is_set();
-        let stored = StoredServer { record, api_key, custom_headers };
+        let cleared = draft.cleared.clone();
         let mut write = self.db().write().await?;
-        mcp_servers::server_insert(&mut write, &stored).await.map_err(slug_conflict)?;
-        self.audit(&mut write, ctx, Act::on("server.create", "mcp_server", id, &stored.record.slug)).await?;
+        let stored = self.writer().insert(&mut write, ctx, draft).await?;
+        change_note(&mut write, ChangeKind::Servers, &stored.record.id.to_string()).await?;
         write.commit().await?;
-        let mut wire = to_wire(&stored.record, Self::viewer(ctx));
-        if !draft.cleared.fields.is_empty() {
-            wire.credentials_cleared = Some(draft.cleared);
+        // The secrets were sealed a moment ago, and nobody can have a value yet.
+        let mut wire = to_wire(&stored.record, Self::viewer(ctx), &Access::default());
+        if !cleared.fields.is_empty() {
+            wire.credentials_cleared = Some(cleared);
         }
         Ok((wire, etag(&stored.record)))
     }
@@ -165,8 +141,11 @@ impl Service {
         let draft = mcp_server::validate_create(&request, &self.url_policy()).map_err(Error::invalid)?;
         let record = draft.record(self.new_id(), self.now(), None);
         let mut write = self.db().write().await?;
-        let taken = mcp_servers::server_list(&mut write, false).await?;
-        match taken.into_iter().find(|s| s.record.slug.eq_ignore_ascii_case(&record.slug)) {
+        let taken = match mcp_servers::server_id_by_slug(&mut write, &record.slug).await? {
+            Some(id) => mcp_servers::server_get_for_update(&mut write, id).await?,
+            None => None,
+        };
+        match taken {
             Some(mut stored) => {
                 stored.record.url = record.url;
                 stored.record.credential_version += 1;
@@ -176,14 +155,10 @@ impl Service {
             None => {
                 let act = Act::on("server.create", "mcp_server", record.id, &record.slug);
                 self.audit(&mut write, &ctx, act).await?;
-                let stored = StoredServer {
-                    record,
-                    api_key: SealedColumn::default(),
-                    custom_headers: SealedColumn::default(),
-                };
-                mcp_servers::server_insert(&mut write, &stored).await?;
+                mcp_servers::server_insert(&mut write, &StoredServer::plain(record)).await?;
             }
         }
+        change_note(&mut write, ChangeKind::Servers, "").await?;
         write.commit().await?;
         Ok(())
     }
@@ -199,41 +174,23 @@ impl Service {
         request: ServerWrite,
         if_match: Option<&str>,
     ) -> Result<(McpServer, String)> {
-        let caller = ctx.authorize(Action::ServersWrite)?;
+        ctx.authorize(Action::ServersWrite)?;
         let mut write = self.db().write().await?;
         let stored = mcp_servers::server_get_for_update(&mut write, id).await?.ok_or(Error::NotFound)?;
         check_match(if_match, &etag(&stored.record))?;
         let change =
             mcp_server::merge_update(&stored.record, &request, &self.url_policy()).map_err(Error::invalid)?;
-        let mut record = change.record(self.now(), Some(caller.user.id));
-        // Secrets go into the log only as what happened to them (behaviour 27).
-        let changed = change
-            .changed
-            .iter()
-            .map(|field| {
-                let word = match *field {
-                    "api_key_value" => change.api_key.audit_word(stored.record.has_api_key),
-                    "custom_headers" => change.custom_headers.audit_word(stored.record.has_custom_headers),
-                    _ => None,
-                };
-                word.map_or_else(|| (*field).to_owned(), |word| format!("{field} {word}"))
-            })
-            .collect();
-        let keyring = &self.deps().keyring;
-        let api_key = seal_api_key(keyring, id, stored.api_key, change.api_key)?;
-        let custom_headers = seal_headers(keyring, id, stored.custom_headers, change.custom_headers)?;
-        record.has_api_key = api_key.is_set();
-        record.has_custom_headers = custom_headers.is_set();
-        let stored = StoredServer { record, api_key, custom_headers };
-        mcp_servers::server_update(&mut write, &stored).await.map_err(slug_conflict)?;
-        let act = Act::on("server.update", "mcp_server", id, &stored.record.slug).fields(changed);
-        self.audit(&mut write, ctx, act).await?;
+        let cleared = self.writer().update(&mut write, ctx, stored, change).await?;
+        change_note(&mut write, ChangeKind::Servers, &id.to_string()).await?;
+        // As the caller finds it now, with their own values if those are still there.
+        let found = mcp_servers::server_get(&mut write, Self::reader(ctx)?, id).await?;
+        let found = found.ok_or(Error::NotFound)?;
         write.commit().await?;
         // Also on edits that keep the credential: a remembered timeout ends with any edit (behaviour 13).
         self.deps().mcp.close_server(id);
-        let mut wire = to_wire(&stored.record, Self::viewer(ctx));
-        wire.credentials_cleared = Some(change.cleared);
-        Ok((wire, etag(&stored.record)))
+        let mut wire = self.shown(ctx, &found);
+        wire.credentials_cleared = Some(cleared);
+        Ok((wire, etag(&found.stored.record)))
     }
 
     /// Removes a server; chats keep the dangling id.
@@ -247,6 +204,7 @@ impl Service {
         check_match(if_match, &etag(&stored.record))?;
         mcp_servers::server_delete(&mut write, id).await?;
         self.audit(&mut write, ctx, Act::on("server.delete", "mcp_server", id, &stored.record.slug)).await?;
+        change_note(&mut write, ChangeKind::Servers, &id.to_string()).await?;
         write.commit().await?;
         self.deps().mcp.close_server(id);
         Ok(())
@@ -258,6 +216,33 @@ fn check_match(if_match: Option<&str>, current: &str) -> Result<()> {
     let Some(given) = if_match else { return Ok(()) };
     let matches = given.split(',').map(str::trim).any(|tag| tag == "*" || tag == current);
     if matches { Ok(()) } else { Err(Error::Stale) }
+}
+
+/// A database with servers whose authentication type this build does not know is not served (behaviour 3). Reads only.
+///
+/// # Errors
+/// One sentence that names the rows.
+pub async fn auth_types_verify(db: &Db) -> std::result::Result<(), AuthTypesError> {
+    let mut session = db.read().await?;
+    let unknown = mcp_servers::servers_of_unknown_type(&mut session).await?;
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<String> =
+        unknown.into_iter().map(|(slug, auth_type)| format!("{slug} ({auth_type})")).collect();
+    Err(AuthTypesError::Unknown(rows.join(", ")))
+}
+
+/// Why a database is not served.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthTypesError {
+    #[error(
+        "the database holds MCP servers with an authentication type that this build does not know: {0}. Start the build that \
+         made them, or change their type there; nothing was written"
+    )]
+    Unknown(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 #[cfg(test)]

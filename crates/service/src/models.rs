@@ -11,6 +11,7 @@ use domain::{
 };
 use store::{
     StoreError,
+    changes::{ChangeKind, change_note},
     models::{self, ModelRecord},
 };
 
@@ -96,6 +97,7 @@ impl Service {
         }
         models::model_insert(&mut write, &record).await.map_err(conflict)?;
         self.audit(&mut write, ctx, Act::on("model.create", "model", id, &record.display_name)).await?;
+        change_note(&mut write, ChangeKind::Models, &id.to_string()).await?;
         write.commit().await?;
         Ok(to_wire(&record, true))
     }
@@ -108,7 +110,9 @@ impl Service {
         ctx.authorize(Action::ModelsWrite)?;
         let mut write = self.db().write().await?;
         let mut record = models::model_get(&mut write, id).await?.ok_or(Error::NotFound)?;
-        let draft = rules::validate_model_update(&draft_of(&record), &request).map_err(Error::invalid)?;
+        let before = draft_of(&record);
+        let draft = rules::validate_model_update(&before, &request).map_err(Error::invalid)?;
+        let changed = rules::changed_model_fields(&before, &draft);
         if draft.is_default && !record.is_default {
             models::model_default_clear(&mut write).await?;
         }
@@ -120,7 +124,9 @@ impl Service {
         record.is_default = draft.is_default;
         record.updated_at = self.now();
         models::model_update(&mut write, &record).await.map_err(conflict)?;
-        self.audit(&mut write, ctx, Act::on("model.update", "model", id, &record.display_name)).await?;
+        let act = Act::on("model.update", "model", id, &record.display_name).fields(changed);
+        self.audit(&mut write, ctx, act).await?;
+        change_note(&mut write, ChangeKind::Models, &id.to_string()).await?;
         write.commit().await?;
         Ok(to_wire(&record, true))
     }
@@ -135,6 +141,7 @@ impl Service {
         let record = models::model_get(&mut write, id).await?.ok_or(Error::NotFound)?;
         models::model_delete(&mut write, id).await?;
         self.audit(&mut write, ctx, Act::on("model.delete", "model", id, &record.display_name)).await?;
+        change_note(&mut write, ChangeKind::Models, &id.to_string()).await?;
         write.commit().await?;
         Ok(())
     }

@@ -13,6 +13,7 @@ use domain::{SecretChange, accounts::Action, models as rules};
 use secrecy::SecretString;
 use store::{
     SealedColumn, StoreError,
+    changes::{ChangeKind, change_note},
     models::ModelRecord,
     providers::{self, ProviderRecord},
 };
@@ -22,7 +23,7 @@ const DEMO_CONTEXT_TOKENS: i64 = 128_000;
 const DEMO_OUTPUT_TOKENS: i64 = 32_000;
 
 pub(crate) fn api_key_place(row: Uuid) -> Place {
-    Place { table: "llm_providers", column: "api_key", row }
+    Place { table: "llm_providers", column: "api_key", row, owner: None }
 }
 
 fn to_wire(record: &ProviderRecord) -> Provider {
@@ -36,6 +37,17 @@ fn to_wire(record: &ProviderRecord) -> Provider {
         created_at: record.created_at,
         updated_at: record.updated_at,
     }
+}
+
+fn key_field(field: &str, word: Option<&str>) -> String {
+    match (field, word) {
+        ("api_key", Some(word)) => format!("api_key {word}"),
+        (field, _) => field.to_owned(),
+    }
+}
+
+fn key_set(record: &ProviderRecord) -> Vec<String> {
+    if record.api_key.is_set() { vec![key_field("api_key", Some("set"))] } else { Vec::new() }
 }
 
 fn name_conflict(error: StoreError) -> Error {
@@ -105,7 +117,9 @@ impl Service {
         };
         let mut write = self.db().write().await?;
         providers::provider_insert(&mut write, &record).await.map_err(name_conflict)?;
-        self.audit(&mut write, ctx, Act::on("provider.create", "provider", id, &record.name)).await?;
+        let act = Act::on("provider.create", "provider", id, &record.name).fields(key_set(&record));
+        self.audit(&mut write, ctx, act).await?;
+        change_note(&mut write, ChangeKind::Models, &id.to_string()).await?;
         write.commit().await?;
         Ok(to_wire(&record))
     }
@@ -143,7 +157,8 @@ impl Service {
             updated_at: now,
         };
         providers::provider_insert(&mut write, &record).await.map_err(name_conflict)?;
-        self.audit(&mut write, &ctx, Act::on("provider.create", "provider", id, name)).await?;
+        let act = Act::on("provider.create", "provider", id, name).fields(key_set(&record));
+        self.audit(&mut write, &ctx, act).await?;
         if provider_type == ProviderType::Demo {
             let first = !store::models::model_list(&mut write).await?.iter().any(|model| model.is_default);
             let model = ModelRecord {
@@ -163,6 +178,7 @@ impl Service {
             self.audit(&mut write, &ctx, Act::on("model.create", "model", model.id, &model.display_name))
                 .await?;
         }
+        change_note(&mut write, ChangeKind::Models, &id.to_string()).await?;
         write.commit().await?;
         Ok(())
     }
@@ -180,21 +196,24 @@ impl Service {
     ) -> Result<Provider> {
         ctx.authorize(Action::ModelsWrite)?;
         let mut write = self.db().write().await?;
-        let mut record = providers::provider_get(&mut write, id).await?.ok_or(Error::NotFound)?;
+        let mut record = providers::provider_get_for_update(&mut write, id).await?.ok_or(Error::NotFound)?;
         let change = rules::validate_provider_update(&to_wire(&record), &request, &self.url_policy())
             .map_err(Error::invalid)?;
         if change.base_url != record.base_url {
             self.base_url_check(&change.base_url)?;
         }
+        // The key goes into the log only as what happened to it (behaviour 27).
+        let word = change.api_key.audit_word(record.api_key.is_set());
+        let changed = change.changed.iter().map(|field| key_field(field, word)).collect();
         record.api_key = self.seal_provider_key(id, record.api_key, change.api_key)?;
         record.name = change.name;
         record.base_url = change.base_url;
         record.enabled = change.enabled;
         record.updated_at = self.now();
         providers::provider_update(&mut write, &record).await.map_err(name_conflict)?;
-        let changed = change.changed.iter().map(|field| (*field).to_owned()).collect();
         self.audit(&mut write, ctx, Act::on("provider.update", "provider", id, &record.name).fields(changed))
             .await?;
+        change_note(&mut write, ChangeKind::Models, &id.to_string()).await?;
         write.commit().await?;
         Ok(to_wire(&record))
     }
@@ -209,6 +228,7 @@ impl Service {
         let record = providers::provider_get(&mut write, id).await?.ok_or(Error::NotFound)?;
         providers::provider_delete(&mut write, id).await?;
         self.audit(&mut write, ctx, Act::on("provider.delete", "provider", id, &record.name)).await?;
+        change_note(&mut write, ChangeKind::Models, &id.to_string()).await?;
         write.commit().await?;
         Ok(())
     }

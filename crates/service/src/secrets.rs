@@ -6,16 +6,19 @@ use dbcrypt::{Binding, Keyring, OpenError};
 use secrecy::SecretString;
 use store::SealedColumn;
 
-/// Where a secret lies. Deployment-wide rows have no owner.
+/// Where a secret lies.
 pub(crate) struct Place {
     pub(crate) table: &'static str,
     pub(crate) column: &'static str,
     pub(crate) row: Uuid,
+    /// The user it belongs to; `None` for secrets of the deployment.
+    pub(crate) owner: Option<Uuid>,
 }
 
 impl Place {
     fn with<T>(&self, run: impl FnOnce(&Binding<'_>) -> T) -> T {
-        run(&Binding { table: self.table, column: self.column, row: &self.row.to_string(), owner: "" })
+        let owner = self.owner.map(|id| id.to_string()).unwrap_or_default();
+        run(&Binding { table: self.table, column: self.column, row: &self.row.to_string(), owner: &owner })
     }
 }
 
@@ -27,7 +30,7 @@ pub(crate) fn seal(keyring: &Keyring, place: &Place, secret: &SecretString) -> R
     Ok(SealedColumn::from(Some(sealed)))
 }
 
-/// Opens what lies at `place`; `None` when nothing does.
+/// Opens what lies at `place`; `None` when nothing does. A value without a readable key id is no plaintext (threats F 75).
 pub(crate) fn open(
     keyring: &Keyring,
     place: &Place,
@@ -35,6 +38,7 @@ pub(crate) fn open(
 ) -> std::result::Result<Option<SecretString>, OpenError> {
     match column.sealed() {
         Some(sealed) => place.with(|binding| keyring.open(binding, &sealed)).map(Some),
+        None if column.is_set() => Err(OpenError::Malformed),
         None => Ok(None),
     }
 }

@@ -76,15 +76,14 @@ impl Service {
         drop(session);
         let hash = record.as_ref().and_then(|record| record.password_hash.clone());
         let matches = self.0.passwords.verify(request.password, hash).await?;
+        let account = record.as_ref().map(|record| (record.user.id, record.user.username.clone()));
         let Some(record) = record.filter(|r| matches && r.user.status == UserStatus::Active) else {
             let ctx = OpContext { caller: None, request: request_info.clone() };
             let mut write = self.db().write().await?;
-            let act = Act {
-                action: "session.login",
-                resource_type: "user",
-                resource_id: String::new(),
-                resource_name: "",
-                changed_fields: Vec::new(),
+            // What was typed as the email may be a password in the wrong field: only an account that exists is named.
+            let act = match &account {
+                Some((id, username)) => Act::on("session.login", "user", *id, username),
+                None => Act::on_any("session.login", "user"),
             };
             self.audit_outcome(&mut write, &ctx, act, "denied").await?;
             write.commit().await?;
@@ -238,8 +237,8 @@ impl Service {
         if !credentials::credential_delete(&mut write, caller.user.id, CredentialKind::Session, id).await? {
             return Err(Error::NotFound);
         }
-        self.audit(&mut write, ctx, Act::on("session.revoke", "user", caller.user.id, &caller.user.username))
-            .await?;
+        let act = Act::on("session.revoke", "session", id, &caller.user.username);
+        self.audit(&mut write, ctx, act).await?;
         write.commit().await?;
         Ok(())
     }

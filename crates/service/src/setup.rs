@@ -1,6 +1,10 @@
 //! The first owner (behaviour 30): made once, with a token of 256 bits that only the operator saw.
 
-use crate::{Error, OpContext, Result, Service, audit::Act, users::new_user_record};
+use crate::{
+    Error, OpContext, Result, Service,
+    audit::Act,
+    users::{new_user_record, roles_given},
+};
 use api::users::{FirstUserCreate, Role, User, UserCreate};
 use domain::accounts;
 use sha2::{Digest, Sha256};
@@ -76,6 +80,10 @@ impl Service {
         drop(session);
         let given = hash_hex(request.setup_token.trim());
         if stored.is_empty() || !bool::from(stored.as_bytes().ct_eq(given.as_bytes())) {
+            // At most as many as the limit of attempts above lets through.
+            let mut write = self.db().write().await?;
+            self.audit_outcome(&mut write, ctx, Act::on_any("user.first", "user"), "denied").await?;
+            write.commit().await?;
             return Err(Error::Forbidden(
                 "The setup link is wrong or was used already. Start Patchbay again to get a new one."
                     .to_owned(),
@@ -91,8 +99,8 @@ impl Service {
             return Err(Error::conflict("This Patchbay already has an owner. Log in instead."));
         }
         users::user_insert(&mut write, &record).await?;
-        self.audit(&mut write, ctx, Act::on("user.first", "user", record.user.id, &record.user.username))
-            .await?;
+        let act = Act::on("user.first", "user", record.user.id, &record.user.username);
+        self.audit(&mut write, ctx, act.fields(vec![roles_given(&record.user.roles)])).await?;
         write.commit().await?;
         Ok(record.user)
     }
@@ -127,8 +135,8 @@ impl Service {
         users::user_insert(&mut write, &record).await?;
         settings::setting_delete(&mut write, SETUP_TOKEN_HASH).await?;
         let ctx = OpContext::default();
-        self.audit(&mut write, &ctx, Act::on("user.create", "user", record.user.id, &record.user.username))
-            .await?;
+        let act = Act::on("user.create", "user", record.user.id, &record.user.username);
+        self.audit(&mut write, &ctx, act.fields(vec![roles_given(&record.user.roles)])).await?;
         write.commit().await?;
         Ok(true)
     }

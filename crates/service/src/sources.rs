@@ -1,33 +1,24 @@
 //! The ports of the chat daemon, implemented: which servers take part and how they are dialled, which model answers.
 
-use crate::{
-    mcp_servers::{api_key_place, custom_headers_place},
-    providers, secrets,
-};
-use api::{
-    Uuid,
-    chats::TurnError,
-    check::ConnectOutcome,
-    models::ProviderType,
-    servers::{AuthStatus, AuthType},
-};
+use crate::{mcp_servers::access_target, providers, secrets};
+use api::{Uuid, chats::TurnError, models::ProviderType, users::UserStatus};
 use async_trait::async_trait;
-use chatd::{ModelSource, ResolvedModel, ServerSource, SourceError, StepServer, Unusable};
+use chatd::{ModelSource, ResolvedModel, ServerSource, SourceError, StepServer};
 use dbcrypt::Keyring;
-use domain::{availability, mcp_server::auth_status};
+use domain::{
+    accounts::{Action, can},
+    availability,
+};
 use egress::Egress;
-use http::HeaderName;
 use llm::ProviderConfig;
-use mcpclient::Target;
-use secrecy::{ExposeSecret as _, SecretString};
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 use store::{
-    Db, StoreError, mcp_servers,
-    mcp_servers::StoredServer,
+    Db, Session, StoreError,
+    mcp_servers::{self, Candidates, FoundServer, Reader},
     models::{self, ModelRecord},
     providers::{self as stored_providers, ProviderRecord},
     users,
@@ -52,9 +43,14 @@ impl Sources {
         Self { db, keyring, egress, demo_pacing, providers: Mutex::new(HashMap::new()) }
     }
 
-    fn step_server(&self, owner: Uuid, stored: StoredServer) -> StepServer {
-        let access = access_target(&self.keyring, owner, &stored);
-        StepServer { record: stored.record, access }
+    /// The next turn builds its provider anew.
+    pub(crate) fn providers_forget(&self) {
+        self.providers.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    fn step_server(&self, owner: Uuid, found: FoundServer) -> StepServer {
+        let access = access_target(&self.keyring, owner, &found);
+        StepServer { record: found.stored.record, access }
     }
 
     fn provider(&self, record: &ProviderRecord) -> Result<Arc<dyn llm::ModelProvider>, TurnError> {
@@ -122,63 +118,16 @@ fn turn_error(code: &str, message: &str) -> TurnError {
     TurnError { code: code.to_owned(), message: message.to_owned(), retryable: true }
 }
 
-fn unusable(message: impl Into<String>) -> Unusable {
-    Unusable { outcome: ConnectOutcome::Skipped, message: message.into() }
-}
-
-/// How `stored` is dialled for `user`, or why it is not. A secret that cannot be opened costs this server, never the turn.
-pub(crate) fn access_target(
-    keyring: &Keyring,
-    user: Uuid,
-    stored: &StoredServer,
-) -> Result<Target, Unusable> {
-    let record = &stored.record;
-    let (status, reason) = auth_status(record);
-    if status != AuthStatus::NotRequired {
-        return Err(unusable(format!("{} is not usable: {reason}", record.display_name)));
-    }
-    let url =
-        record.url.parse().map_err(|_| unusable("The stored URL is not valid. An admin can mend it."))?;
-    let unreadable = |error: dbcrypt::OpenError| {
-        tracing::error!(server = %record.id, error = &error as &dyn std::error::Error, "server secret unreadable");
-        unusable("A stored secret of this server cannot be read any more. An admin can enter it again.")
-    };
-    let mut headers: Vec<(HeaderName, SecretString)> = Vec::new();
-    let invalid = || unusable("A stored header name is not valid. An admin can mend it.");
-    match record.auth_type {
-        AuthType::None => {}
-        AuthType::ApiKey => {
-            let key =
-                secrets::open(keyring, &api_key_place(record.id), &stored.api_key).map_err(unreadable)?;
-            let name = HeaderName::try_from(record.api_key_header.as_str()).map_err(|_| invalid())?;
-            headers.push((
-                name,
-                key.ok_or_else(|| unusable("The API key is missing. An admin can enter it again."))?,
-            ));
-        }
-        AuthType::CustomHeaders => {
-            let text = secrets::open(keyring, &custom_headers_place(record.id), &stored.custom_headers)
-                .map_err(unreadable)?;
-            let text = text
-                .ok_or_else(|| unusable("The custom headers are missing. An admin can enter them again."))?;
-            let map: BTreeMap<String, String> =
-                serde_json::from_str(text.expose_secret()).map_err(|_| invalid())?;
-            for (name, value) in map {
-                headers.push((HeaderName::try_from(name).map_err(|_| invalid())?, SecretString::from(value)));
-            }
-        }
-        AuthType::Oauth2 | AuthType::UserOidc | AuthType::UserHeader => {
-            return Err(unusable("This authentication type is not available in this build."));
-        }
-    }
-    Ok(Target {
-        server_id: record.id,
-        user_id: user,
-        slug: record.slug.clone(),
-        url,
-        headers,
-        credential_version: record.credential_version,
-    })
+/// Which servers take part in the chats of `owner`: enabled ones that are open to them, by their role and groups as they are
+/// now (behaviour 2 and 16). `None` when they may no longer act.
+async fn participant(session: &mut Session, owner: Uuid) -> Result<Option<Reader>, StoreError> {
+    let account = users::user_get(session, owner).await?;
+    let account = account.filter(|account| account.user.status == UserStatus::Active);
+    Ok(account.map(|account| Reader {
+        user_id: owner,
+        disabled: false,
+        every_group: can(&account.user.roles, Action::ServersWrite),
+    }))
 }
 
 fn source_error(error: StoreError) -> SourceError {
@@ -189,30 +138,27 @@ fn source_error(error: StoreError) -> SourceError {
 impl ServerSource for Sources {
     async fn step_servers(&self, owner: Uuid, selected: &[Uuid]) -> Result<Vec<StepServer>, SourceError> {
         let mut session = self.db.read().await.map_err(source_error)?;
-        if !users::user_is_active(&mut session, owner).await.map_err(source_error)? {
-            return Err(SourceError("the owner of the chat may no longer act".to_owned()));
-        }
-        let open = mcp_servers::server_list(&mut session, true).await.map_err(source_error)?;
+        let reader = participant(&mut session, owner).await.map_err(source_error)?;
+        let reader =
+            reader.ok_or_else(|| SourceError("the owner of the chat may no longer act".to_owned()))?;
+        let open = mcp_servers::server_candidates(&mut session, reader, Candidates::Forced, selected).await;
+        let open = open.map_err(source_error)?;
         drop(session);
-        let records: Vec<_> = open.iter().map(|stored| stored.record.clone()).collect();
+        let records: Vec<_> = open.iter().map(|found| found.stored.record.clone()).collect();
         let ids: Vec<Uuid> =
             availability::servers_for_step(&records, selected).iter().map(|record| record.id).collect();
-        let mut by_id: HashMap<Uuid, StoredServer> =
-            open.into_iter().map(|stored| (stored.record.id, stored)).collect();
-        Ok(ids
-            .iter()
-            .filter_map(|id| by_id.remove(id))
-            .map(|stored| self.step_server(owner, stored))
-            .collect())
+        let mut by_id: HashMap<Uuid, FoundServer> =
+            open.into_iter().map(|found| (found.stored.record.id, found)).collect();
+        Ok(ids.iter().filter_map(|id| by_id.remove(id)).map(|found| self.step_server(owner, found)).collect())
     }
 
     async fn call_server(&self, owner: Uuid, server_id: Uuid) -> Result<Option<StepServer>, SourceError> {
         let mut session = self.db.read().await.map_err(source_error)?;
-        if !users::user_is_active(&mut session, owner).await.map_err(source_error)? {
+        let Some(reader) = participant(&mut session, owner).await.map_err(source_error)? else {
             return Ok(None);
-        }
-        let stored = mcp_servers::server_get(&mut session, server_id).await.map_err(source_error)?;
-        Ok(stored.filter(|stored| stored.record.enabled).map(|stored| self.step_server(owner, stored)))
+        };
+        let found = mcp_servers::server_get(&mut session, reader, server_id).await.map_err(source_error)?;
+        Ok(found.map(|found| self.step_server(owner, found)))
     }
 }
 

@@ -1,6 +1,8 @@
 //! API tokens (behaviour 30).
 
-use crate::{Error, OpContext, Result, Service, audit::Act, sessions::token_hash};
+use crate::{
+    Error, OpContext, Result, Service, audit::Act, sessions::token_hash, users::refuse_owner_change,
+};
 use api::{
     Uuid,
     users::{Token, TokenCreate, TokenCreated},
@@ -27,7 +29,8 @@ impl Service {
         let user_id = self.user_id_of(ctx, user)?;
         let caller = ctx.require()?;
         if user_id != caller.user.id {
-            return Err(Error::Forbidden("A token can only be made by the user it belongs to.".to_owned()));
+            let message = "A token can only be made by the user it belongs to.";
+            return Err(ctx.refuse("token.create", "token", message));
         }
         let (name, lifetime) = accounts::validate_token_create(&request).map_err(Error::invalid)?;
         let token = self.new_token();
@@ -79,10 +82,11 @@ impl Service {
         let user_id = self.user_id_of(ctx, user)?;
         let mut write = self.db().write().await?;
         self.owner_guard(ctx, &mut write, user_id).await?;
-        if !credentials::credential_delete(&mut write, user_id, CredentialKind::Token, id).await? {
-            return Err(Error::NotFound);
-        }
-        self.audit(&mut write, ctx, Act::on("token.delete", "token", id, "")).await?;
+        let tokens = credentials::credential_list(&mut write, user_id, CredentialKind::Token).await?;
+        let token = tokens.into_iter().find(|token| token.id == id).ok_or(Error::NotFound)?;
+        credentials::credential_delete(&mut write, user_id, CredentialKind::Token, id).await?;
+        let act = Act::on("token.delete", "token", id, &token.name).fields(vec![format!("user={user_id}")]);
+        self.audit(&mut write, ctx, act).await?;
         write.commit().await?;
         Ok(())
     }
@@ -97,6 +101,6 @@ impl Service {
         if accounts::can_manage_user(&caller.user.roles, &target.user.roles, &[]) {
             return Ok(());
         }
-        Err(Error::Forbidden("Only an owner can change an owner.".to_owned()))
+        Err(refuse_owner_change(ctx))
     }
 }

@@ -4,21 +4,28 @@
 mod apply;
 mod parse;
 
-use crate::{Error, OpContext, Result, Service, mcp_servers::url_policy};
-use api::transfer::{ImportAction, ImportPlan, ImportRequest};
+use crate::{
+    Error, OpContext, Result, Service,
+    mcp_servers::{same_secrets, url_policy, user_values_at_stake},
+};
+use api::{
+    Uuid,
+    transfer::{ImportAction, ImportPlan, ImportRequest},
+};
 use dbcrypt::Keyring;
 use domain::{
     accounts::Action,
     clock::{Clock, Entropy},
-    mcp_server::{Viewer, etag, to_wire},
-    transfer::{Document, GroupNames, Planned, export_document, plan_entry, plan_hash, read_document},
+    mcp_server::{Access, Viewer, etag, to_wire},
+    transfer::{Document, GroupNames, Planned, Step, export_document, plan_entry, plan_hash, read_document},
 };
 use egress::AllowList;
 use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc};
 use store::{
     Db, Session,
-    mcp_servers::{StoredServer, server_list},
+    groups::group_list,
+    mcp_servers::{Reader, StoredServer, server_list},
 };
 
 /// How an export is written.
@@ -59,10 +66,13 @@ impl ServerTransfer {
     pub async fn export(&self, format: ExportFormat) -> Result<String> {
         let mut session = self.db.read().await?;
         let groups = group_names(&mut session).await?;
-        let stored = server_list(&mut session, false).await?;
+        let stored = all_servers(&mut session).await?;
         drop(session);
-        let answers: Vec<_> =
-            stored.iter().map(|server| to_wire(&server.record, Viewer { unredacted: true })).collect();
+        // Whether a stored secret can still be opened does not matter: it is not in the document either way.
+        let answers: Vec<_> = stored
+            .iter()
+            .map(|server| to_wire(&server.record, Viewer { unredacted: true }, &Access::default()))
+            .collect();
         write_out(&export_document(&answers, &groups), format)
     }
 
@@ -74,20 +84,33 @@ impl ServerTransfer {
         let document = read(request).await?;
         let mut session = self.db.read().await?;
         let groups = group_names(&mut session).await?;
-        let stored = by_slug(server_list(&mut session, false).await?);
-        drop(session);
-        let plan = self.plan(&document, &stored, &groups);
+        let stored = by_slug(all_servers(&mut session).await?);
+        let plan = self.plan(&mut session, &document, &stored, &groups).await?;
         Ok(answer(request, &document, &stored, &plan))
     }
 
-    fn plan(&self, document: &Document, stored: &BySlug, groups: &GroupNames) -> Vec<Planned> {
+    async fn plan(
+        &self,
+        session: &mut Session,
+        document: &Document,
+        stored: &BySlug,
+        groups: &GroupNames,
+    ) -> Result<Vec<Planned>> {
         let policy = url_policy(self.allow.clone());
-        let planned = document.entries.iter().map(|entry| {
+        let mut plan = Vec::with_capacity(document.entries.len());
+        for entry in &document.entries {
             let current = stored.get(&entry.slug.to_ascii_lowercase());
-            let same = current.map_or_else(Vec::new, |current| self.same_secrets(current, &entry.write));
-            plan_entry(entry, current.map(|server| &server.record), &same, groups, &policy)
-        });
-        planned.collect()
+            let same = current
+                .map_or_else(Vec::new, |current| same_secrets(&self.keyring, current, &entry.write));
+            let record = current.map(|server| &server.record);
+            let mut planned = plan_entry(entry, record, &same, groups, &policy);
+            if let (Step::Update(change), Some(record)) = (&planned.step, record) {
+                planned.entry.credentials_cleared.user_header_values =
+                    user_values_at_stake(session, record.id, &change.user_values).await?;
+            }
+            plan.push(planned);
+        }
+        Ok(plan)
     }
 }
 
@@ -99,7 +122,14 @@ async fn read(request: &ImportRequest) -> Result<Document> {
 }
 
 async fn group_names(session: &mut Session) -> Result<GroupNames> {
-    Ok(GroupNames::new(store::group_names::group_names(session).await?))
+    let groups = group_list(session, "", i64::MAX).await?;
+    Ok(GroupNames::new(groups.into_iter().map(|group| (group.id, group.name))))
+}
+
+async fn all_servers(session: &mut Session) -> Result<Vec<StoredServer>> {
+    // Nobody's own values are looked at.
+    let found = server_list(session, Reader::of_everything(Uuid::nil()), None, None).await?;
+    Ok(found.into_iter().map(|found| found.stored).collect())
 }
 
 fn by_slug(stored: Vec<StoredServer>) -> BySlug {

@@ -1,21 +1,19 @@
 //! Accounts, managed by admins; only an owner changes owners (behaviour 2).
 
-use crate::{Error, OpContext, Result, Service, audit::Act};
+use crate::{Error, OpContext, Result, Service, audit::Act, pages::page_of};
 use api::{
-    Uuid, Validation,
-    users::{PasswordChange, User, UserCreate, UserStatus, UserUpdate},
+    Page, PageQuery, Uuid, Validation,
+    users::{PasswordChange, Role, User, UserCreate, UserStatus, UserUpdate},
 };
 use domain::accounts::{self, Action, NewUser, can_manage_user};
 use domain::chat::{ChatEvent, ChatState, transition};
 use store::{
     StoreError,
+    changes::{ChangeKind, change_note},
     chats::{self, Transition, chats_busy},
     credentials, users,
     users::UserRecord,
 };
-
-/// A page of users at most.
-const PAGE: i64 = 200;
 
 /// Hashes the password: a record ready to insert.
 pub(crate) async fn new_user_record(service: &Service, new: NewUser) -> Result<UserRecord> {
@@ -34,8 +32,30 @@ pub(crate) async fn new_user_record(service: &Service, new: NewUser) -> Result<U
     Ok(UserRecord { user, password_hash })
 }
 
-fn refuse_owner_change() -> Error {
-    Error::Forbidden("Only an owner can change an owner.".to_owned())
+pub(crate) fn refuse_owner_change(ctx: &OpContext) -> Error {
+    let (attempted, resource_type) = Action::OwnersManage.audit_words();
+    ctx.refuse(attempted, resource_type, "Only an owner can change an owner.")
+}
+
+fn role_names(roles: &[Role]) -> String {
+    let mut roles = roles.to_vec();
+    roles.sort_unstable();
+    roles.into_iter().map(Role::as_str).collect::<Vec<_>>().join(",")
+}
+
+/// The roles of a new account, for the audit log.
+pub(crate) fn roles_given(roles: &[Role]) -> String {
+    format!("roles={}", role_names(roles))
+}
+
+/// A changed field for the audit log: rights with what they were and are, secrets as a word, of the rest only the name.
+fn changed_field(field: &str, before: &User, after: &accounts::UserChange) -> String {
+    match field {
+        "roles" => format!("roles={} -> {}", role_names(&before.roles), role_names(&after.roles)),
+        "status" => format!("status={} -> {}", before.status.as_str(), after.status.as_str()),
+        "password" => "password changed".to_owned(),
+        name => name.to_owned(),
+    }
 }
 
 fn last_owner() -> Error {
@@ -53,15 +73,17 @@ fn conflict(error: StoreError) -> Error {
 }
 
 impl Service {
-    /// All accounts by user name.
+    /// Accounts by user name, in pages; `q` looks into user name, name and email.
     ///
     /// # Errors
-    /// [`Error::Forbidden`].
-    pub async fn user_list(&self, ctx: &OpContext, after: &str, limit: Option<i64>) -> Result<Vec<User>> {
+    /// [`Error::Forbidden`], [`Error::Invalid`].
+    pub async fn user_list(&self, ctx: &OpContext, query: &PageQuery) -> Result<Page<User>> {
         ctx.authorize(Action::UsersManage)?;
+        let page = page_of(query)?;
         let mut session = self.db().read().await?;
-        let records = users::user_list(&mut session, after, limit.unwrap_or(PAGE).clamp(1, PAGE)).await?;
-        Ok(records.into_iter().map(|record| record.user).collect())
+        let records = users::user_list(&mut session, query.q.trim(), &query.after, page.fetched()).await?;
+        let rows = records.into_iter().map(|record| record.user).collect();
+        Ok(Page::cut(rows, page.rows, |user: &User| user.username.clone()))
     }
 
     /// One account: the own one, or any for those who manage users.
@@ -82,13 +104,13 @@ impl Service {
         let caller = ctx.authorize(Action::UsersManage)?;
         let new = accounts::validate_user_create(&request).map_err(Error::invalid)?;
         if !can_manage_user(&caller.user.roles, &[], &new.roles) {
-            return Err(refuse_owner_change());
+            return Err(refuse_owner_change(ctx));
         }
         let record = new_user_record(self, new).await?;
         let mut write = self.db().write().await?;
         users::user_insert(&mut write, &record).await.map_err(conflict)?;
-        self.audit(&mut write, ctx, Act::on("user.create", "user", record.user.id, &record.user.username))
-            .await?;
+        let act = Act::on("user.create", "user", record.user.id, &record.user.username);
+        self.audit(&mut write, ctx, act.fields(vec![roles_given(&record.user.roles)])).await?;
         write.commit().await?;
         Ok(record.user)
     }
@@ -115,6 +137,8 @@ impl Service {
         if own && change.status == UserStatus::Suspended {
             return Err(Error::invalid_field("status", "You cannot suspend your own account."));
         }
+        let changed =
+            change.changed.iter().map(|field| changed_field(field, &current.user, &change)).collect();
         let password_hash = match change.password {
             Some(password) => Some(self.0.passwords.hash(password).await?),
             None => None,
@@ -130,7 +154,7 @@ impl Service {
         }
         if (administrative || !own) && !can_manage_user(&caller.user.roles, &record.user.roles, &change.roles)
         {
-            return Err(refuse_owner_change());
+            return Err(refuse_owner_change(ctx));
         }
         let was_owner = record.user.is_owner() && record.user.status == UserStatus::Active;
         let ends_sessions = password_hash.is_some() || change.status == UserStatus::Suspended;
@@ -150,16 +174,21 @@ impl Service {
             let keep = own.then_some(caller.credential_id);
             credentials::sessions_delete_others(&mut write, id, keep).await?;
         }
-        let changed = change.changed.iter().map(|field| (*field).to_owned()).collect();
+        let rights_changed = change.changed.iter().any(|field| matches!(*field, "roles" | "status"));
         self.audit(
             &mut write,
             ctx,
             Act::on("user.update", "user", id, &record.user.username).fields(changed),
         )
         .await?;
+        if rights_changed {
+            change_note(&mut write, ChangeKind::Users, &id.to_string()).await?;
+        }
         write.commit().await?;
         if record.user.status == UserStatus::Suspended {
             self.turns_stop(id).await?;
+        } else if rights_changed {
+            self.deps().mcp.close_user(id);
         }
         Ok(record.user)
     }
@@ -179,13 +208,14 @@ impl Service {
         let record = users::user_get_for_update(&mut write, id).await?.ok_or(Error::NotFound)?;
         let running = chats_busy(&mut write, id).await?;
         if !can_manage_user(&caller.user.roles, &record.user.roles, &[]) {
-            return Err(refuse_owner_change());
+            return Err(refuse_owner_change(ctx));
         }
         users::user_delete(&mut write, id).await?;
         if record.user.is_owner() && users::owners_count(&mut write).await? == 0 {
             return Err(last_owner());
         }
         self.audit(&mut write, ctx, Act::on("user.delete", "user", id, &record.user.username)).await?;
+        change_note(&mut write, ChangeKind::Users, &id.to_string()).await?;
         write.commit().await?;
         for chat in running {
             self.deps().chatd.interrupt(chat);

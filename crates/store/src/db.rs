@@ -1,6 +1,6 @@
 //! Opening the database.
 
-use crate::{Result, Session, StoreError, Write, session::Inner};
+use crate::{Result, Session, StoreError, Write, schema::migrations_applied, session::Inner};
 use sqlx::{
     ConnectOptions, PgPool, SqlitePool,
     postgres::{PgConnectOptions, PgPoolOptions},
@@ -138,6 +138,26 @@ impl Db {
             Self::Postgres(pool) => sqlx::migrate!("../../migrations/postgres").run(pool).await,
         };
         done.map_err(|error| StoreError::Migration(error.to_string()))
+    }
+
+    /// The migrations of this build that the stored schema lacks, by name; all of them on an empty database.
+    ///
+    /// # Errors
+    /// [`StoreError::Migration`] when the stored schema is newer than this build.
+    pub async fn migrations_pending(&self) -> Result<Vec<String>> {
+        let migrator = match self {
+            Self::Sqlite { .. } => sqlx::migrate!("../../migrations/sqlite"),
+            Self::Postgres(_) => sqlx::migrate!("../../migrations/postgres"),
+        };
+        let mut session = self.read().await?;
+        let applied = migrations_applied(&mut session).await?;
+        if let Some(newer) = applied.iter().find(|version| !migrator.version_exists(**version)) {
+            return Err(StoreError::Migration(format!(
+                "migration {newer} was made by a newer build of Patchbay"
+            )));
+        }
+        let missing = migrator.iter().filter(|migration| !applied.contains(&migration.version));
+        Ok(missing.map(|migration| format!("{:04} {}", migration.version, migration.description)).collect())
     }
 
     /// A connection for reads.

@@ -1,14 +1,20 @@
-//! The keys the database knows, each with its canary (behaviour 26).
+//! The keys the database knows, each with its state and its canary (behaviour 26).
 
-use crate::{Micros, Result, Session, Write, schema::column_exists};
-use api::Timestamp;
+mod sealed_columns;
+
+use crate::{Micros, Result, Session, StoreError, Write, schema::column_exists};
+use api::{Timestamp, keys::KeyState};
+pub use sealed_columns::{
+    KeyUse, SEALED_COLUMNS, SealedField, SealedValue, encryption_key_use, sealed_value_replace,
+    sealed_values_not_under, sealed_values_purge,
+};
 
 #[derive(Debug, Clone)]
 pub struct EncryptionKeyRecord {
     pub id: String,
-    /// `active`, `retired` or `revoked`.
-    pub state: String,
+    pub state: KeyState,
     pub canary: Vec<u8>,
+    pub created_at: Timestamp,
 }
 
 #[derive(sqlx::FromRow)]
@@ -16,58 +22,60 @@ struct KeyRow {
     id: String,
     state: String,
     canary: Vec<u8>,
+    created_at: Micros,
 }
 
-/// Every column that holds sealed values: `(table, value column, key id column)`. Rotation and the start-up check walk it.
-pub const SEALED_COLUMNS: &[(&str, &str, &str)] = &[
-    ("mcp_servers", "api_key_value", "api_key_value_key_id"),
-    ("mcp_servers", "custom_headers", "custom_headers_key_id"),
-    ("llm_providers", "api_key", "api_key_key_id"),
-];
+impl TryFrom<KeyRow> for EncryptionKeyRecord {
+    type Error = StoreError;
 
-/// All known keys; none on a database that was never used.
+    fn try_from(row: KeyRow) -> Result<Self> {
+        let state = KeyState::parse(&row.state).ok_or_else(|| StoreError::Inconsistent {
+            table: "encryption_keys",
+            column: "state",
+            row: row.id.clone(),
+        })?;
+        Ok(Self { id: row.id, state, canary: row.canary, created_at: row.created_at.into() })
+    }
+}
+
+/// All known keys, oldest first; none on a database that was never used.
 ///
 /// # Errors
-/// [`crate::StoreError::Unavailable`].
+/// [`StoreError::Unavailable`].
 pub async fn encryption_key_list(session: &mut Session) -> Result<Vec<EncryptionKeyRecord>> {
     if !column_exists(session, "encryption_keys", "canary").await? {
         return Ok(Vec::new());
     }
-    let rows =
-        fetch_all!(session, KeyRow, "SELECT id, state, canary FROM encryption_keys ORDER BY created_at, id")?;
-    Ok(rows
-        .into_iter()
-        .map(|row| EncryptionKeyRecord { id: row.id, state: row.state, canary: row.canary })
-        .collect())
+    let sql = "SELECT id, state, canary, created_at FROM encryption_keys ORDER BY created_at, id";
+    fetch_all!(session, KeyRow, sql)?.into_iter().map(TryInto::try_into).collect()
 }
 
-/// Makes a key known.
+/// One decision about keys at a time, over all replicas, until the end of the transaction. Reads go on.
+///
+/// # Errors
+/// [`StoreError::Unavailable`].
+pub async fn encryption_keys_lock(write: &mut Write) -> Result<()> {
+    // SQLite has one writer anyway.
+    if write.is_postgres() {
+        execute!(write, "LOCK TABLE encryption_keys IN SHARE ROW EXCLUSIVE MODE")?;
+    }
+    Ok(())
+}
+
+/// Makes a key known, as introduced: nobody writes with it yet.
 ///
 /// # Errors
 /// A conflict when it is known already.
 pub async fn encryption_key_insert(write: &mut Write, id: &str, canary: &[u8], at: Timestamp) -> Result<()> {
-    let sql = "INSERT INTO encryption_keys (id, state, canary, created_at) VALUES ($1, 'active', $2, $3)";
+    let sql = "INSERT INTO encryption_keys (id, state, canary, created_at) VALUES ($1, 'introduced', $2, $3)";
     execute!(write, sql, id, canary, Micros::from(at)).map(|_| ())
 }
 
-/// The ids of all keys that some stored value needs.
+/// Moves a key from one state to another; false when it was not in the first.
 ///
 /// # Errors
-/// [`crate::StoreError::Unavailable`].
-pub async fn encryption_keys_in_use(session: &mut Session) -> Result<Vec<String>> {
-    let mut ids = std::collections::BTreeSet::new();
-    for (table, _, key_column) in SEALED_COLUMNS {
-        // A column that a migration of this build will add holds nothing yet.
-        if !column_exists(session, table, key_column).await? {
-            continue;
-        }
-        // Names come from the constant above, never from input.
-        let sql = sqlx::AssertSqlSafe(format!(
-            "SELECT DISTINCT {key_column} FROM {table} WHERE {key_column} IS NOT NULL"
-        ));
-        for (id,) in fetch_all!(session, (String,), sql)? {
-            ids.insert(id);
-        }
-    }
-    Ok(ids.into_iter().collect())
+/// [`StoreError::Unavailable`].
+pub async fn encryption_key_move(write: &mut Write, id: &str, from: KeyState, to: KeyState) -> Result<bool> {
+    let sql = "UPDATE encryption_keys SET state = $3 WHERE id = $1 AND state = $2";
+    Ok(execute!(write, sql, id, from.as_str(), to.as_str())? > 0)
 }

@@ -71,6 +71,16 @@ pub async fn provider_get(session: &mut Session, id: Uuid) -> Result<Option<Prov
     fetch_optional!(session, ProviderRow, sql, id)?.map(TryInto::try_into).transpose()
 }
 
+/// One provider, locked until the end of the transaction: a rotation of keys must not be undone by an edit beside it.
+///
+/// # Errors
+/// [`StoreError::Unavailable`].
+pub async fn provider_get_for_update(write: &mut Write, id: Uuid) -> Result<Option<ProviderRecord>> {
+    let lock = if write.is_postgres() { " FOR UPDATE" } else { "" };
+    let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM llm_providers WHERE id = $1{lock}"));
+    fetch_optional!(write, ProviderRow, sql, id)?.map(TryInto::try_into).transpose()
+}
+
 /// A new provider.
 ///
 /// # Errors

@@ -16,3 +16,15 @@ pub(crate) async fn column_exists(session: &mut Session, table: &str, column: &s
     let (count,): (i64,) = fetch_one!(session, (i64,), sql, table, column)?;
     Ok(count > 0)
 }
+
+/// The versions of the migrations that were applied.
+///
+/// # Errors
+/// [`crate::StoreError::Unavailable`].
+pub(crate) async fn migrations_applied(session: &mut Session) -> Result<Vec<i64>> {
+    if !column_exists(session, "_sqlx_migrations", "version").await? {
+        return Ok(Vec::new());
+    }
+    let sql = "SELECT version FROM _sqlx_migrations WHERE success ORDER BY version";
+    Ok(fetch_all!(session, (i64,), sql)?.into_iter().map(|(version,)| version).collect())
+}

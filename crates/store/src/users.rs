@@ -1,6 +1,6 @@
 //! Accounts.
 
-use crate::{Micros, Result, Session, Write};
+use crate::{Micros, Result, Session, Write, search::contains_pattern};
 use api::{
     Uuid,
     users::{Role, User, UserStatus},
@@ -168,15 +168,18 @@ pub async fn user_by_email(session: &mut Session, email: &str) -> Result<Option<
     Ok(fetch_optional!(session, UserRow, sql, email)?.map(Into::into))
 }
 
-/// All accounts by user name; pages of `limit` after the name `after`.
+/// Accounts by user name; pages of `limit` after the name `after`. `q`: only those whose user name, name or email contains it,
+/// whatever its case; empty: all.
 ///
 /// # Errors
 /// [`crate::StoreError::Unavailable`].
-pub async fn user_list(session: &mut Session, after: &str, limit: i64) -> Result<Vec<UserRecord>> {
+pub async fn user_list(session: &mut Session, q: &str, after: &str, limit: i64) -> Result<Vec<UserRecord>> {
     let sql = sqlx::AssertSqlSafe(format!(
-        "SELECT {COLUMNS} FROM users WHERE lower(username) > lower($1) ORDER BY lower(username) LIMIT $2"
+        "SELECT {COLUMNS} FROM users WHERE lower(username) > lower($1) AND ($3 = '%%' OR lower(username) LIKE $3 ESCAPE '!' \
+         OR lower(email) LIKE $3 ESCAPE '!' OR lower(name) LIKE $3 ESCAPE '!') ORDER BY lower(username) LIMIT $2"
     ));
-    Ok(fetch_all!(session, UserRow, sql, after, limit)?.into_iter().map(Into::into).collect())
+    let rows = fetch_all!(session, UserRow, sql, after, limit, contains_pattern(q))?;
+    Ok(rows.into_iter().map(Into::into).collect())
 }
 
 /// How many active owners there are: the last one must stay.

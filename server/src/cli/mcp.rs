@@ -2,24 +2,19 @@
 
 mod words;
 
-use crate::{
-    config::Config,
-    serve::announce,
-    system::{SystemClock, SystemEntropy},
-    wiring::{load_keyring, open_database},
-};
+use super::database::{keys_of, open_existing};
+use crate::{config::Config, serve::announce};
 use anyhow::{Context as _, bail};
 use api::transfer::ImportRequest;
 use clap::{Args, Subcommand, ValueEnum};
 use domain::limits::IMPORT_BYTES;
-use service::{ExportFormat, OpContext, ServerTransfer};
+use service::{ExportFormat, Keys, OperatorEgress, ServerTransfer};
 use std::{
     io::Read,
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
-    sync::Arc,
 };
-use store::{Db, DbConfig};
+use store::Db;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum McpCommand {
@@ -90,7 +85,7 @@ async fn import(args: ImportArgs, config: &Config) -> anyhow::Result<()> {
     let request = ImportRequest { document: read(&args.file)?, ..ImportRequest::default() };
     let transfer = open(config).await?;
     let done = if args.apply {
-        transfer.apply(&OpContext::default(), &request).await
+        transfer.apply(&super::context("patchbay mcp import".to_owned()), &request).await
     } else {
         transfer.preview(&request).await
     };
@@ -122,40 +117,20 @@ fn read(path: &Path) -> anyhow::Result<String> {
     }
 }
 
-/// The database of a Patchbay that has run already, and its keys.
+/// The database of a Patchbay that has run already, and its keys, checked as at a start.
 async fn open(config: &Config) -> anyhow::Result<ServerTransfer> {
-    if let DbConfig::Sqlite { path } = &config.database
-        && !path.exists()
-    {
-        bail!(
-            "there is no database at {}; set PATCHBAY_DATA_DIR or PATCHBAY_DATABASE_URL to that of your server",
-            path.display()
-        );
+    let db = open_existing(config).await?;
+    let transfer = transfer_of(config, &db).await;
+    if transfer.is_err() {
+        db.close().await;
     }
-    let db = open_database(&config.database).await?;
-    let keyring = keys_of(config, &db).await;
-    let keyring = match keyring {
-        Ok(keyring) => keyring,
-        Err(error) => {
-            db.close().await;
-            return Err(error);
-        }
-    };
-    Ok(ServerTransfer {
-        db,
-        keyring: Arc::new(keyring),
-        allow: config.egress_allow.clone(),
-        clock: Arc::new(SystemClock),
-        entropy: Arc::new(SystemEntropy),
-    })
+    transfer
 }
 
-/// The keys a server would start with, checked like there; never new ones.
-async fn keys_of(config: &Config, db: &Db) -> anyhow::Result<dbcrypt::Keyring> {
-    if !service::keys_known(db).await? {
-        bail!("this database was never served; start `patchbay serve` once, then repeat the command");
-    }
-    let keyring = load_keyring(config, db).await?;
-    service::keyring_verify(db, &keyring).await?;
-    Ok(keyring)
+async fn transfer_of(config: &Config, db: &Db) -> anyhow::Result<ServerTransfer> {
+    let Keys { db, keyring, clock, entropy } = keys_of(config, db)?;
+    service::keyring_verify(&db, &keyring).await?;
+    let operator = OperatorEgress { allow: config.egress_allow.clone(), locked: config.egress_allow_locked };
+    let allow = service::egress_allow_of(&db, &operator).await.context("the settings cannot be read")?;
+    Ok(ServerTransfer { db, keyring, allow, clock, entropy })
 }

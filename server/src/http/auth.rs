@@ -46,9 +46,12 @@ fn request_info(state: &AppState, request: &Request) -> RequestInfo {
     let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
     let user_agent = request.headers().get(USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or_default();
     RequestInfo {
+        actor: "",
         address: client_address(peer, request.headers(), &state.trusted_proxies),
         user_agent: user_agent.chars().take(256).collect(),
         request_id: request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default(),
+        target: format!("{} {}", request.method(), request.uri().path()),
+        refusals: state.service.refusals(),
     }
 }
 
@@ -120,6 +123,22 @@ caller_with!(
     /// Whoever may manage users.
     UsersManager,
     |ctx| ctx.authorize(Action::UsersManage).map(|_| ())
+);
+caller_with!(
+    /// Whoever may change groups.
+    GroupsManager,
+    |ctx| ctx.authorize(Action::GroupsManage).map(|_| ())
+);
+caller_with!(
+    /// Whoever may allow private destinations.
+    EgressAllowWriter,
+    |ctx| ctx.authorize(Action::EgressAllowWrite).map(|_| ())
+);
+
+caller_with!(
+    /// Whoever may read the audit log.
+    AuditReader,
+    |ctx| ctx.authorize(Action::AuditRead).map(|_| ())
 );
 
 #[cfg(test)]

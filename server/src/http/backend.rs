@@ -2,13 +2,17 @@
 
 use super::{error::ApiError, ui::kind_of};
 use api::{
-    Uuid,
+    Page, PageQuery, Uuid,
+    audit::{AuditPage, AuditQuery},
     chats::{
         Chat, ChatCreate, ChatCreated, ChatUpdate, MessageCreate, MessageEdit, MessagePage, MessageSent,
     },
     check::CheckReport,
+    groups::{Group, GroupCreate, GroupSummary, GroupUpdate},
+    keys::KeyStatus,
     models::{Model, ModelCreate, ModelUpdate, Provider, ProviderCreate, ProviderUpdate},
     servers::{McpServer, ServerWrite},
+    settings::{EgressAllow, EgressAllowWrite},
     transfer::{ImportPlan, ImportRequest},
     users::{
         BuildInfo, PasswordChange, Session, Token, TokenCreate, TokenCreated, User, UserCreate, UserUpdate,
@@ -58,6 +62,10 @@ impl Backend for ServiceBackend {
         self.service.server_list(&self.ctx, None, None).await.map_err(ui_error)
     }
 
+    async fn server_page(&self, query: PageQuery, enabled: Option<bool>) -> UiResult<Page<McpServer>> {
+        self.service.server_page(&self.ctx, &query, enabled).await.map_err(ui_error)
+    }
+
     async fn server_get(&self, id: Uuid) -> UiResult<McpServer> {
         self.service.server_get(&self.ctx, id).await.map(|(server, _)| server).map_err(ui_error)
     }
@@ -92,6 +100,14 @@ impl Backend for ServiceBackend {
         self.service.egress_allow(&self.ctx).map_err(ui_error)
     }
 
+    async fn egress_allow_get(&self) -> UiResult<EgressAllow> {
+        self.service.egress_allow_get(&self.ctx).await.map_err(ui_error)
+    }
+
+    async fn egress_allow_put(&self, write: EgressAllowWrite) -> UiResult<EgressAllow> {
+        self.service.egress_allow_put(&self.ctx, write).await.map_err(ui_error)
+    }
+
     async fn provider_list(&self) -> UiResult<Vec<Provider>> {
         self.service.provider_list(&self.ctx).await.map_err(ui_error)
     }
@@ -124,8 +140,16 @@ impl Backend for ServiceBackend {
         self.service.model_delete(&self.ctx, id).await.map_err(ui_error)
     }
 
-    async fn user_list(&self) -> UiResult<Vec<User>> {
-        self.service.user_list(&self.ctx, "", None).await.map_err(ui_error)
+    async fn audit_list(&self, query: AuditQuery) -> UiResult<AuditPage> {
+        self.service.audit_list(&self.ctx, &query).await.map_err(ui_error)
+    }
+
+    async fn key_list(&self) -> UiResult<Vec<KeyStatus>> {
+        self.service.key_list(&self.ctx).await.map_err(ui_error)
+    }
+
+    async fn user_list(&self, query: PageQuery) -> UiResult<Page<User>> {
+        self.service.user_list(&self.ctx, &query).await.map_err(ui_error)
     }
 
     async fn user_create(&self, create: UserCreate) -> UiResult<User> {
@@ -138,6 +162,34 @@ impl Backend for ServiceBackend {
 
     async fn user_delete(&self, id: Uuid) -> UiResult<()> {
         self.service.user_delete(&self.ctx, &id.to_string()).await.map_err(ui_error)
+    }
+
+    async fn user_token_list(&self, user: Uuid) -> UiResult<Vec<Token>> {
+        self.service.token_list(&self.ctx, &user.to_string()).await.map_err(ui_error)
+    }
+
+    async fn user_token_delete(&self, user: Uuid, id: Uuid) -> UiResult<()> {
+        self.service.token_delete(&self.ctx, &user.to_string(), id).await.map_err(ui_error)
+    }
+
+    async fn group_list(&self, query: PageQuery) -> UiResult<Page<GroupSummary>> {
+        self.service.group_list(&self.ctx, &query).await.map_err(ui_error)
+    }
+
+    async fn group_get(&self, id: Uuid) -> UiResult<Group> {
+        self.service.group_get(&self.ctx, id).await.map_err(ui_error)
+    }
+
+    async fn group_create(&self, create: GroupCreate) -> UiResult<Group> {
+        self.service.group_create(&self.ctx, create).await.map_err(ui_error)
+    }
+
+    async fn group_update(&self, id: Uuid, update: GroupUpdate) -> UiResult<Group> {
+        self.service.group_update(&self.ctx, id, update).await.map_err(ui_error)
+    }
+
+    async fn group_delete(&self, id: Uuid) -> UiResult<()> {
+        self.service.group_delete(&self.ctx, id).await.map_err(ui_error)
     }
 
     async fn password_change(&self, change: PasswordChange) -> UiResult<()> {

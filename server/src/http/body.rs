@@ -1,5 +1,7 @@
 //! Request bodies: JSON of at most 1 MiB, unknown fields refused, the field at fault named (behaviour 2, threats 5 Inbound).
 
+mod unique_keys;
+
 use super::error::ApiError;
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
@@ -43,6 +45,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    if let Some(key) = unique_keys::first_repeated(bytes) {
+        return Err(ApiError::invalid(&key, "Is given twice. Send each key once."));
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
@@ -91,14 +96,35 @@ mod tests {
     }
 
     #[test]
-    fn broken_json_says_so() {
-        for body in ["", "{", "{]", "[]x", "{\"url\": \"x\"} trailing"] {
+    fn a_key_given_twice_is_named_wherever_it_is() {
+        for (body, field) in [
+            (r#"{"slug": "a", "slug": "b"}"#, "slug"),
+            (r#"{"slug": "a", "sl\u0075g": "b"}"#, "slug"),
+            (r#"{"custom_headers": {"X-A": "1", "X-B": "2", "X-A": "3"}}"#, "custom_headers.X-A"),
+            (r#"{"user_headers": [{"name": "A"}, {"name": "B", "name": "C"}]}"#, "user_headers[1].name"),
+        ] {
             let error = parse::<ServerWrite>(body.as_bytes()).expect_err(body);
+            assert_eq!(error.body.validations[0].field, field, "{body}: {:?}", error.body);
+        }
+        assert!(parse::<ServerWrite>(br#"{"custom_headers": {"X-A": "1", "x-a": "2"}}"#).is_ok());
+    }
+
+    #[test]
+    fn broken_json_says_so() {
+        let deep = "[".repeat(100_000);
+        for body in ["", "{", "{]", "[]x", "{\"url\": \"x\"} trailing", deep.as_str()] {
+            let error = parse::<ServerWrite>(body.as_bytes()).expect_err("broken");
             assert!(
                 error.body.message.contains("JSON") || !error.body.validations.is_empty(),
-                "{body}: {:?}",
+                "{body:.40}: {:?}",
                 error.body
             );
         }
+    }
+
+    #[test]
+    fn invalid_utf8_is_broken_json() {
+        let error = parse::<ServerWrite>(b"{\"slug\": \"\xff\xfe\"}").expect_err("no UTF-8");
+        assert_eq!((error.status, error.body.message.contains("JSON")), (StatusCode::BAD_REQUEST, true));
     }
 }

@@ -6,7 +6,9 @@ use super::{
     error::{ApiError, ApiResult},
     router::{AppState, parse_id},
 };
-use api::chats::{Chat, ChatCreate, ChatUpdate, MessageCreate, MessageEdit, MessagePage};
+use api::chats::{
+    Chat, ChatCreate, ChatCreated, ChatUpdate, MessageCreate, MessageEdit, MessagePage, MessageSent,
+};
 use axum::{
     extract::{Path, Query, State},
     response::{IntoResponse, Response},
@@ -14,21 +16,31 @@ use axum::{
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Deserialize;
 use std::time::Duration;
+use utoipa::IntoParams;
 
 /// Longest `Prefer: wait`, seconds.
 const MAX_WAIT_SECONDS: u64 = 120;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct ListQuery {
+    /// Chats of a page.
     limit: Option<i64>,
+    /// The last id of the page before.
+    #[param(value_type = Option<Uuid>)]
     after: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct MessagesQuery {
+    /// Only messages older than this one.
     before_id: Option<i64>,
+    /// Only messages newer than this one.
     after_id: Option<i64>,
+    /// Messages of a page.
     limit: Option<i64>,
+    /// Text parts carry sanitised `html` beside the text.
     #[serde(default)]
     rendered: bool,
 }
@@ -64,6 +76,12 @@ fn applied(mut response: Response, wait: Option<Duration>) -> Response {
     response
 }
 
+/// Lists own chats, the newest first.
+#[utoipa::path(
+    get, path = "/api/experimental/chats", tag = "chats",
+    params(ListQuery),
+    responses((status = 200, body = Vec<Chat>)),
+)]
 pub(crate) async fn list(
     State(state): State<AppState>,
     SignedIn(ctx): SignedIn,
@@ -73,6 +91,13 @@ pub(crate) async fn list(
     Ok(axum::Json(state.service.chat_list(&ctx, query.limit, after).await?))
 }
 
+/// Begins a chat with its first message.
+#[utoipa::path(
+    post, path = "/api/experimental/chats", tag = "chats",
+    params(("Prefer" = Option<String>, Header, description = "`wait=N`: answer when the turn has ended, after N seconds (up to 120) at the latest"), ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 characters: the same key gives the same answer instead of a second message")),
+    request_body = ChatCreate,
+    responses((status = 201, body = ChatCreated, headers(("Preference-Applied" = Option<String>, description = "The wait that was granted"))), (status = 409), (status = 429)),
+)]
 pub(crate) async fn create(
     State(state): State<AppState>,
     SignedIn(ctx): SignedIn,
@@ -89,6 +114,12 @@ pub(crate) async fn create(
     Ok(applied((StatusCode::CREATED, axum::Json(created)).into_response(), wait))
 }
 
+/// One chat.
+#[utoipa::path(
+    get, path = "/api/experimental/chats/{id}", tag = "chats",
+    params(("id" = Uuid, Path, description = "The chat")),
+    responses((status = 200, body = Chat), (status = 404)),
+)]
 pub(crate) async fn get(
     State(state): State<AppState>,
     SignedIn(ctx): SignedIn,
@@ -97,6 +128,13 @@ pub(crate) async fn get(
     Ok(axum::Json(state.service.chat_get(&ctx, parse_id("id", &id)?).await?))
 }
 
+/// Renames a chat.
+#[utoipa::path(
+    patch, path = "/api/experimental/chats/{id}", tag = "chats",
+    params(("id" = Uuid, Path, description = "The chat")),
+    request_body = ChatUpdate,
+    responses((status = 200, body = Chat), (status = 404)),
+)]
 pub(crate) async fn update(
     State(state): State<AppState>,
     SignedIn(ctx): SignedIn,
@@ -106,6 +144,12 @@ pub(crate) async fn update(
     Ok(axum::Json(state.service.chat_update(&ctx, parse_id("id", &id)?, request).await?))
 }
 
+/// Deletes a chat with its messages.
+#[utoipa::path(
+    delete, path = "/api/experimental/chats/{id}", tag = "chats",
+    params(("id" = Uuid, Path, description = "The chat")),
+    responses((status = 204), (status = 404), (status = 409)),
+)]
 pub(crate) async fn delete(
     State(state): State<AppState>,
     SignedIn(ctx): SignedIn,
@@ -115,6 +159,12 @@ pub(crate) async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Committed messages, a page at a time.
+#[utoipa::path(
+    get, path = "/api/experimental/chats/{id}/messages", tag = "chats",
+    params(("id" = Uuid, Path, description = "The chat"), MessagesQuery),
+    responses((status = 200, body = MessagePage), (status = 404)),
+)]
 pub(crate) async fn messages(
     State(state): State<AppState>,
     SignedIn(ctx): SignedIn,
@@ -129,6 +179,13 @@ pub(crate) async fn messages(
     Ok(axum::Json(page))
 }
 
+/// Sends a message and begins a turn.
+#[utoipa::path(
+    post, path = "/api/experimental/chats/{id}/messages", tag = "chats",
+    params(("id" = Uuid, Path, description = "The chat"), ("Prefer" = Option<String>, Header, description = "`wait=N`: answer when the turn has ended, after N seconds (up to 120) at the latest"), ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 characters: the same key gives the same answer instead of a second message")),
+    request_body = MessageCreate,
+    responses((status = 201, body = MessageSent, headers(("Preference-Applied" = Option<String>, description = "The wait that was granted"))), (status = 404), (status = 409), (status = 429)),
+)]
 pub(crate) async fn send(
     State(state): State<AppState>,
     SignedIn(ctx): SignedIn,
@@ -147,6 +204,13 @@ pub(crate) async fn send(
     Ok(applied((StatusCode::CREATED, axum::Json(sent)).into_response(), wait))
 }
 
+/// Edits a user message, or runs it again, and drops what came after it.
+#[utoipa::path(
+    patch, path = "/api/experimental/chats/{id}/messages/{message}", tag = "chats",
+    params(("id" = Uuid, Path, description = "The chat"), ("message" = i64, Path, description = "A message of the user")),
+    request_body = MessageEdit,
+    responses((status = 200, body = MessageSent), (status = 404), (status = 409)),
+)]
 pub(crate) async fn edit(
     State(state): State<AppState>,
     SignedIn(ctx): SignedIn,
@@ -158,6 +222,12 @@ pub(crate) async fn edit(
     Ok(axum::Json(sent).into_response())
 }
 
+/// Stops the running turn; what had arrived is kept.
+#[utoipa::path(
+    post, path = "/api/experimental/chats/{id}/interrupt", tag = "chats",
+    params(("id" = Uuid, Path, description = "The chat")),
+    responses((status = 200, body = Chat), (status = 404), (status = 409)),
+)]
 pub(crate) async fn interrupt(
     State(state): State<AppState>,
     SignedIn(ctx): SignedIn,

@@ -10,6 +10,11 @@ use api::models::{Model, ModelCreate, ModelUpdate, Provider, ProviderCreate, Pro
 use axum::extract::{Path, State};
 use http::StatusCode;
 
+/// Lists model providers, without their keys.
+#[utoipa::path(
+    get, path = "/api/v2/providers", tag = "models",
+    responses((status = 200, body = Vec<Provider>), (status = 403)),
+)]
 pub(crate) async fn provider_list(
     State(state): State<AppState>,
     SignedIn(ctx): SignedIn,
@@ -17,6 +22,12 @@ pub(crate) async fn provider_list(
     Ok(axum::Json(state.service.provider_list(&ctx).await?))
 }
 
+/// Adds a model provider.
+#[utoipa::path(
+    post, path = "/api/v2/providers", tag = "models",
+    request_body = ProviderCreate,
+    responses((status = 201, body = Provider), (status = 403), (status = 409)),
+)]
 pub(crate) async fn provider_create(
     State(state): State<AppState>,
     ModelsWriter(ctx): ModelsWriter,
@@ -25,6 +36,13 @@ pub(crate) async fn provider_create(
     Ok((StatusCode::CREATED, axum::Json(state.service.provider_create(&ctx, request).await?)))
 }
 
+/// Changes a model provider: omitted fields are kept.
+#[utoipa::path(
+    patch, path = "/api/v2/providers/{id}", tag = "models",
+    params(("id" = Uuid, Path, description = "The provider")),
+    request_body = ProviderUpdate,
+    responses((status = 200, body = Provider), (status = 403), (status = 404), (status = 409)),
+)]
 pub(crate) async fn provider_update(
     State(state): State<AppState>,
     ModelsWriter(ctx): ModelsWriter,
@@ -34,6 +52,12 @@ pub(crate) async fn provider_update(
     Ok(axum::Json(state.service.provider_update(&ctx, parse_id("id", &id)?, request).await?))
 }
 
+/// Removes a model provider with its models.
+#[utoipa::path(
+    delete, path = "/api/v2/providers/{id}", tag = "models",
+    params(("id" = Uuid, Path, description = "The provider")),
+    responses((status = 204), (status = 403), (status = 404), (status = 409)),
+)]
 pub(crate) async fn provider_delete(
     State(state): State<AppState>,
     ModelsWriter(ctx): ModelsWriter,
@@ -43,6 +67,11 @@ pub(crate) async fn provider_delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Lists models; members see enabled ones without provider details.
+#[utoipa::path(
+    get, path = "/api/v2/models", tag = "models",
+    responses((status = 200, body = Vec<Model>)),
+)]
 pub(crate) async fn model_list(
     State(state): State<AppState>,
     SignedIn(ctx): SignedIn,
@@ -50,6 +79,12 @@ pub(crate) async fn model_list(
     Ok(axum::Json(state.service.model_list(&ctx).await?))
 }
 
+/// Adds a model.
+#[utoipa::path(
+    post, path = "/api/v2/models", tag = "models",
+    request_body = ModelCreate,
+    responses((status = 201, body = Model), (status = 403), (status = 409)),
+)]
 pub(crate) async fn model_create(
     State(state): State<AppState>,
     ModelsWriter(ctx): ModelsWriter,
@@ -58,6 +93,13 @@ pub(crate) async fn model_create(
     Ok((StatusCode::CREATED, axum::Json(state.service.model_create(&ctx, request).await?)))
 }
 
+/// Changes a model: omitted fields are kept.
+#[utoipa::path(
+    patch, path = "/api/v2/models/{id}", tag = "models",
+    params(("id" = Uuid, Path, description = "The model")),
+    request_body = ModelUpdate,
+    responses((status = 200, body = Model), (status = 403), (status = 404), (status = 409)),
+)]
 pub(crate) async fn model_update(
     State(state): State<AppState>,
     ModelsWriter(ctx): ModelsWriter,
@@ -67,6 +109,12 @@ pub(crate) async fn model_update(
     Ok(axum::Json(state.service.model_update(&ctx, parse_id("id", &id)?, request).await?))
 }
 
+/// Removes a model; chats keep their messages.
+#[utoipa::path(
+    delete, path = "/api/v2/models/{id}", tag = "models",
+    params(("id" = Uuid, Path, description = "The model")),
+    responses((status = 204), (status = 403), (status = 404), (status = 409)),
+)]
 pub(crate) async fn model_delete(
     State(state): State<AppState>,
     ModelsWriter(ctx): ModelsWriter,

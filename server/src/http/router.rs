@@ -1,8 +1,9 @@
 //! Every route in one place.
 
 use super::{
-    auth, body::MAX_JSON, chats, cookies::SessionCookie, csrf, error::ApiError, forms, headers, health,
-    models, request_id, servers, stream, stream::StreamCounter, transfer, ui, users,
+    audit, auth, body::MAX_JSON, chats, connections, cookies::SessionCookie, csrf, error::ApiError, forms,
+    groups, headers, health, keys, models, openapi, request_id, servers, settings, stream,
+    stream::StreamCounter, transfer, ui, users,
 };
 use crate::assets;
 use axum::{
@@ -10,7 +11,7 @@ use axum::{
     extract::DefaultBodyLimit,
     middleware::{from_fn_with_state, map_response},
     response::{IntoResponse, Response},
-    routing::{any, delete, get, patch, post, put},
+    routing::{any, get, post},
 };
 use domain::clock::{Clock, Entropy};
 use http::StatusCode;
@@ -20,6 +21,8 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::OpenApi as _;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// What handlers need. Cheap to clone.
 #[derive(Clone)]
@@ -33,6 +36,8 @@ pub struct AppState {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) draining: Arc<AtomicBool>,
     pub(crate) streams: StreamCounter,
+    /// False while another replica writes with an encryption key that this one lacks.
+    pub(crate) keys_readable: Arc<AtomicBool>,
 }
 
 impl AppState {
@@ -52,6 +57,7 @@ impl AppState {
             entropy,
             draining,
             streams: StreamCounter::default(),
+            keys_readable: Arc::new(AtomicBool::new(true)),
             service,
         }
     }
@@ -68,7 +74,7 @@ pub(crate) fn parse_id(field: &str, text: &str) -> Result<api::Uuid, ApiError> {
     Err(ApiError::invalid(field, "is not a uuid"))
 }
 
-async fn unknown_route() -> ApiError {
+pub(crate) async fn unknown_route() -> ApiError {
     ApiError::new(StatusCode::NOT_FOUND, "There is no such address in this API.")
 }
 
@@ -96,54 +102,93 @@ async fn envelope(response: Response) -> Response {
     }
 }
 
-const SERVERS: &str = "/api/experimental/mcp/servers";
-const CHATS: &str = "/api/experimental/chats";
-
-fn servers_api() -> Router<AppState> {
-    let collection = get(servers::list).post(servers::create);
-    Router::new()
-        // Clients of the reference write the collection with and without the slash.
-        .route(SERVERS, collection.clone())
-        .route(&format!("{SERVERS}/"), collection)
-        .route(&format!("{SERVERS}/{{id}}"), get(servers::get).patch(servers::update).delete(servers::delete))
-        .route(&format!("{SERVERS}/{{id}}/check"), post(servers::check))
+fn servers_api() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(servers::list, servers::create))
+        .routes(routes!(servers::get, servers::update, servers::delete))
+        .routes(routes!(servers::check))
+        .merge(connections_api())
 }
 
-fn transfer_api() -> Router<AppState> {
-    Router::new()
-        .route("/api/experimental/mcp/export", get(transfer::export))
-        .route("/api/experimental/mcp/import", post(transfer::import))
+fn transfer_api() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(transfer::export)).routes(routes!(transfer::import))
 }
 
-fn chats_api() -> Router<AppState> {
-    let collection = get(chats::list).post(chats::create);
-    Router::new()
-        .route(CHATS, collection.clone())
-        .route(&format!("{CHATS}/"), collection)
-        .route(&format!("{CHATS}/{{id}}"), get(chats::get).patch(chats::update).delete(chats::delete))
-        .route(&format!("{CHATS}/{{id}}/messages"), get(chats::messages).post(chats::send))
-        .route(&format!("{CHATS}/{{id}}/messages/{{message}}"), patch(chats::edit))
-        .route(&format!("{CHATS}/{{id}}/interrupt"), post(chats::interrupt))
-        .route(&format!("{CHATS}/{{id}}/stream"), get(stream::follow))
+/// Who is connected to a server, and how they connect and disconnect.
+fn connections_api() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(connections::headers_set, connections::headers_remove))
+        .routes(routes!(connections::disconnect))
+        .routes(routes!(connections::list, connections::remove_all))
+        .routes(routes!(connections::remove))
 }
 
-fn v2_api() -> Router<AppState> {
+fn chats_api() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(chats::list, chats::create))
+        .routes(routes!(chats::get, chats::update, chats::delete))
+        .routes(routes!(chats::messages, chats::send))
+        .routes(routes!(chats::edit))
+        .routes(routes!(chats::interrupt))
+        .routes(routes!(stream::follow))
+}
+
+fn users_api() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(users::first_exists, users::first_create))
+        .routes(routes!(users::login))
+        .routes(routes!(users::logout))
+        .routes(routes!(users::list, users::create))
+        .routes(routes!(users::session_list))
+        .routes(routes!(users::session_delete))
+        .routes(routes!(users::get, users::update, users::delete))
+        .routes(routes!(users::password))
+        .routes(routes!(users::token_list, users::token_create))
+        .routes(routes!(users::token_delete))
+}
+
+fn models_api() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(models::provider_list, models::provider_create))
+        .routes(routes!(models::provider_update, models::provider_delete))
+        .routes(routes!(models::model_list, models::model_create))
+        .routes(routes!(models::model_update, models::model_delete))
+}
+
+/// Every route of the API that asks who is calling. A route gets here by `routes!` alone, which wants its description.
+fn api() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .merge(servers_api())
+        .merge(transfer_api())
+        .merge(chats_api())
+        .merge(users_api())
+        .merge(models_api())
+        .routes(routes!(groups::list, groups::create))
+        .routes(routes!(groups::get, groups::update, groups::delete))
+        .routes(routes!(settings::egress_allow_get, settings::egress_allow_put))
+        .routes(routes!(audit::list))
+        .routes(routes!(keys::list))
+        .routes(routes!(health::build_info))
+        .routes(routes!(openapi::document))
+        .routes(routes!(openapi::page))
+}
+
+/// Routes that ask nobody and need no database to answer.
+fn probes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(health::alive)).routes(routes!(health::ready))
+}
+
+/// The description of everything above.
+pub(crate) fn description() -> utoipa::openapi::OpenApi {
+    let base = OpenApiRouter::with_openapi(openapi::Base::openapi());
+    openapi::complete(base.merge(api()).merge(probes()).into_openapi())
+}
+
+/// Further spellings of described addresses: clients of the reference write the collections with and without the slash.
+fn aliases() -> Router<AppState> {
     Router::new()
-        .route("/buildinfo", get(health::build_info))
-        .route("/users/first", get(users::first_exists).post(users::first_create))
-        .route("/users/login", post(users::login))
-        .route("/users/logout", post(users::logout))
-        .route("/users", get(users::list).post(users::create))
-        .route("/users/me/sessions", get(users::session_list))
-        .route("/users/me/sessions/{id}", delete(users::session_delete))
-        .route("/users/{user}", get(users::get).patch(users::update).delete(users::delete))
-        .route("/users/{user}/password", put(users::password))
-        .route("/users/{user}/keys/tokens", get(users::token_list).post(users::token_create))
-        .route("/users/{user}/keys/{id}", delete(users::token_delete))
-        .route("/providers", get(models::provider_list).post(models::provider_create))
-        .route("/providers/{id}", patch(models::provider_update).delete(models::provider_delete))
-        .route("/models", get(models::model_list).post(models::model_create))
-        .route("/models/{id}", patch(models::model_update).delete(models::model_delete))
+        .route("/api/experimental/mcp/servers/", get(servers::list).post(servers::create))
+        .route("/api/experimental/chats/", get(chats::list).post(chats::create))
 }
 
 /// A panic costs one request, never the process (threats 102); the hook has written it to the log.
@@ -156,11 +201,9 @@ fn panicked(_: Box<dyn std::any::Any + Send + 'static>) -> Response {
 pub fn router(state: AppState) -> Router {
     // Pages render on tokio; a second router in one process finds it set.
     let _ = any_spawner::Executor::init_tokio();
-    let api = Router::new()
-        .merge(servers_api())
-        .merge(transfer_api())
-        .merge(chats_api())
-        .nest("/api/v2", v2_api())
+    let api = Router::from(api())
+        .merge(aliases())
+        .route("/api/docs/{file}", get(openapi::file))
         .route("/api/{*rest}", any(unknown_route))
         .layer(map_response(envelope));
     let pages = Router::new()
@@ -174,8 +217,7 @@ pub fn router(state: AppState) -> Router {
         .layer(from_fn_with_state(state.clone(), auth::resolve))
         .layer(from_fn_with_state(state.clone(), csrf::check));
     Router::new()
-        .route("/healthz", get(health::alive))
-        .route("/readyz", get(health::ready))
+        .merge(Router::from(probes()))
         .merge(assets::router())
         .merge(behind_auth)
         .layer(CatchPanicLayer::custom(panicked))

@@ -19,15 +19,26 @@ use http::{
     header::{ETAG, IF_MATCH, LINK},
 };
 use serde::Deserialize;
+use utoipa::IntoParams;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct Page {
+    /// The last id of the page before.
+    #[param(value_type = Option<Uuid>)]
     after: Option<String>,
-    limit: Option<usize>,
+    /// Rows of a page, 1 to 200; without it all rows come. Text, so that `-1` is refused by its name.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 200)]
+    limit: Option<String>,
 }
 
 /// Largest page.
 const MAX_PAGE: usize = 200;
+
+fn parse_limit(text: &str) -> ApiResult<usize> {
+    let limit = text.parse().ok().filter(|limit| (1..=MAX_PAGE).contains(limit));
+    limit.ok_or_else(|| ApiError::invalid("limit", format!("Use 1 to {MAX_PAGE}.")))
+}
 
 fn with_etag(status: StatusCode, server: McpServer, etag: &str) -> Response {
     let mut response = (status, axum::Json(server)).into_response();
@@ -41,18 +52,21 @@ fn if_match(headers: &HeaderMap) -> Option<String> {
     headers.get(IF_MATCH).map(|value| value.to_str().unwrap_or_default().to_owned())
 }
 
-/// All rows, or pages with a `Link` to the next.
+/// Lists servers by display name: all rows, or pages with a `Link` to the next.
+#[utoipa::path(
+    get, path = "/api/experimental/mcp/servers", tag = "servers",
+    params(Page),
+    responses((status = 200, body = Vec<McpServer>, headers(("Link" = Option<String>, description = "The next page, `rel=\"next\"`, when `limit` was given")))),
+)]
 pub(crate) async fn list(
     State(state): State<AppState>,
     SignedIn(ctx): SignedIn,
     Query(page): Query<Page>,
 ) -> ApiResult<Response> {
-    if page.limit.is_some_and(|limit| limit == 0 || limit > MAX_PAGE) {
-        return Err(ApiError::invalid("limit", format!("Use 1 to {MAX_PAGE}.")));
-    }
+    let limit = page.limit.as_deref().map(parse_limit).transpose()?;
     let after = page.after.as_deref().map(|text| parse_id("after", text)).transpose()?;
-    let servers = state.service.server_list(&ctx, after, page.limit).await?;
-    let next = page.limit.filter(|limit| servers.len() == *limit).and_then(|limit| {
+    let servers = state.service.server_list(&ctx, after, limit).await?;
+    let next = limit.filter(|limit| servers.len() == *limit).and_then(|limit| {
         let last = servers.last()?.id;
         HeaderValue::from_str(&format!(
             "</api/experimental/mcp/servers?limit={limit}&after={last}>; rel=\"next\""
@@ -66,6 +80,12 @@ pub(crate) async fn list(
     Ok(response)
 }
 
+/// Registers a server.
+#[utoipa::path(
+    post, path = "/api/experimental/mcp/servers", tag = "servers",
+    request_body = ServerWrite,
+    responses((status = 201, body = McpServer, headers(("ETag" = String, description = "Version of this object, for `If-Match`"))), (status = 403), (status = 409)),
+)]
 pub(crate) async fn create(
     State(state): State<AppState>,
     ServersWriter(ctx): ServersWriter,
@@ -75,6 +95,12 @@ pub(crate) async fn create(
     Ok(with_etag(StatusCode::CREATED, server, &etag))
 }
 
+/// One server.
+#[utoipa::path(
+    get, path = "/api/experimental/mcp/servers/{id}", tag = "servers",
+    params(("id" = Uuid, Path, description = "The server")),
+    responses((status = 200, body = McpServer, headers(("ETag" = String, description = "Version of this object, for `If-Match`"))), (status = 404)),
+)]
 pub(crate) async fn get(
     State(state): State<AppState>,
     SignedIn(ctx): SignedIn,
@@ -84,6 +110,13 @@ pub(crate) async fn get(
     Ok(with_etag(StatusCode::OK, server, &etag))
 }
 
+/// Changes a server: omitted fields are kept, present ones replaced.
+#[utoipa::path(
+    patch, path = "/api/experimental/mcp/servers/{id}", tag = "servers",
+    params(("id" = Uuid, Path, description = "The server"), ("If-Match" = Option<String>, Header, description = "The `ETag` that the change is based on")),
+    request_body = ServerWrite,
+    responses((status = 200, body = McpServer, headers(("ETag" = String, description = "Version of this object, for `If-Match`"))), (status = 403), (status = 404), (status = 409), (status = 412)),
+)]
 pub(crate) async fn update(
     State(state): State<AppState>,
     ServersWriter(ctx): ServersWriter,
@@ -97,6 +130,12 @@ pub(crate) async fn update(
     Ok(with_etag(StatusCode::OK, server, &etag))
 }
 
+/// Removes a server with every credential stored for it.
+#[utoipa::path(
+    delete, path = "/api/experimental/mcp/servers/{id}", tag = "servers",
+    params(("id" = Uuid, Path, description = "The server"), ("If-Match" = Option<String>, Header, description = "The `ETag` that the change is based on")),
+    responses((status = 204), (status = 403), (status = 404), (status = 412)),
+)]
 pub(crate) async fn delete(
     State(state): State<AppState>,
     ServersWriter(ctx): ServersWriter,
@@ -107,6 +146,12 @@ pub(crate) async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Contacts a stored server as the caller: status, connect outcome, tools.
+#[utoipa::path(
+    post, path = "/api/experimental/mcp/servers/{id}/check", tag = "servers",
+    params(("id" = Uuid, Path, description = "The server")),
+    responses((status = 200, body = CheckReport), (status = 404), (status = 429)),
+)]
 pub(crate) async fn check(
     State(state): State<AppState>,
     SignedIn(ctx): SignedIn,

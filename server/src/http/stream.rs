@@ -5,6 +5,7 @@ use super::{
     error::{ApiError, ApiResult},
     router::{AppState, parse_id},
 };
+use api::stream::StreamEvent;
 use axum::{
     extract::{Path, Query, State},
     response::{
@@ -21,14 +22,17 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
+use utoipa::IntoParams;
 
 /// threats 5, Browser.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const CLIENT_RETRY: Duration = Duration::from_secs(2);
 const STREAMS_PER_USER: usize = 20;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct StreamQuery {
+    /// Committed messages after this one are sent first.
     after_id: Option<i64>,
     /// Text parts of committed messages carry sanitised `html`.
     #[serde(default)]
@@ -69,6 +73,12 @@ impl Drop for Counted {
     }
 }
 
+/// The live stream of a chat, as server-sent events: `event` is the type, `data` the JSON described here, `id` opaque.
+#[utoipa::path(
+    get, path = "/api/experimental/chats/{id}/stream", tag = "chats",
+    params(("id" = Uuid, Path, description = "The chat"), StreamQuery, ("Last-Event-ID" = Option<String>, Header, description = "Where a broken stream goes on")),
+    responses((status = 200, content_type = "text/event-stream", body = StreamEvent), (status = 404), (status = 429)),
+)]
 pub(crate) async fn follow(
     State(state): State<AppState>,
     Ctx(ctx): Ctx,

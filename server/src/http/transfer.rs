@@ -17,13 +17,27 @@ use http::{
 };
 use serde::Deserialize;
 use service::ExportFormat;
+use utoipa::IntoParams;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct ExportQuery {
+    /// `yaml` or `json`; `yaml` when absent.
     format: Option<String>,
 }
 
 /// Every server without its secrets, as a file.
+#[utoipa::path(
+    get, path = "/api/experimental/mcp/export", tag = "servers",
+    params(ExportQuery),
+    responses(
+        (status = 200, description = "The document, to be saved and imported elsewhere", content(
+            (String = "application/yaml"),
+            (serde_json::Value = "application/json"),
+        )),
+        (status = 403),
+    ),
+)]
 pub(crate) async fn export(
     State(state): State<AppState>,
     ServersReader(ctx): ServersReader,
@@ -42,7 +56,12 @@ pub(crate) async fn export(
     Ok(response)
 }
 
-/// The plan of a document, carried out with `apply`.
+/// Shows what a document of servers would do; with `apply` and the hash of the plan that was seen, does it.
+#[utoipa::path(
+    post, path = "/api/experimental/mcp/import", tag = "servers",
+    request_body = ImportRequest,
+    responses((status = 200, body = ImportPlan), (status = 403), (status = 412)),
+)]
 pub(crate) async fn import(
     State(state): State<AppState>,
     ServersWriter(ctx): ServersWriter,

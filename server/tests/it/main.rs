@@ -2,12 +2,18 @@
 
 #![expect(clippy::unwrap_used, reason = "clippy allows it in test functions, not in their helpers")]
 
+mod audit;
 mod chats;
 mod crash;
 mod csrf;
+mod description;
+mod fuzz;
+mod groups;
+mod keys;
 mod limits;
 mod matrix;
 mod models;
+mod openapi;
 mod pages;
 mod process;
 mod provider_faults;
@@ -16,6 +22,7 @@ mod servers;
 mod servers_check;
 mod servers_update;
 mod sessions;
+mod settings;
 mod setup;
 mod start;
 mod stream;

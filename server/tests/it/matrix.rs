@@ -1,94 +1,111 @@
-//! Every address of the API against every kind of caller (behaviour 2, "a generated matrix asserts each cell").
+//! Every operation of the description and every server function, asked by every kind of caller with every carrier, against tables
+//! written by hand from section 2 of the contract (threats 60, 61). What has no row fails, and so does a row that nothing answers to.
 
-use crate::support::{CHATS, SERVERS, TestServer};
-use api::users::Role;
+mod asking;
+mod caller;
+mod functions;
+mod objects;
+mod rest;
+
+use crate::{
+    description::{Description, Operation},
+    support::{SERVERS, TestServer, first_user, over},
+};
+use asking::Walk;
 use http::Method;
-use testkit::http::{Client, Proof};
+use objects::World;
+use serde_json::json;
+use std::collections::BTreeSet;
 
-const ID: &str = "01930000-0000-7000-8000-000000000000";
-
-/// Statuses of owner, admin, auditor, member, nobody to a request with the body `{}` and an unknown id.
-type Row = (&'static str, String, [u16; 5]);
-
-fn table() -> Vec<Row> {
-    let row = |method: &'static str, path: String, statuses: [u16; 5]| (method, path, statuses);
-    vec![
-        row("GET", SERVERS.into(), [200, 200, 200, 200, 401]),
-        row("POST", SERVERS.into(), [400, 400, 403, 403, 401]),
-        row("GET", format!("{SERVERS}/{ID}"), [404, 404, 404, 404, 401]),
-        row("PATCH", format!("{SERVERS}/{ID}"), [404, 404, 403, 403, 401]),
-        row("DELETE", format!("{SERVERS}/{ID}"), [404, 404, 403, 403, 401]),
-        row("POST", format!("{SERVERS}/{ID}/check"), [404, 404, 404, 404, 401]),
-        row("GET", "/api/experimental/mcp/export".into(), [200, 200, 200, 403, 401]),
-        row("POST", "/api/experimental/mcp/import".into(), [400, 400, 403, 403, 401]),
-        row("GET", CHATS.into(), [200, 200, 200, 200, 401]),
-        row("POST", CHATS.into(), [400, 400, 400, 400, 401]),
-        row("GET", format!("{CHATS}/{ID}"), [404, 404, 404, 404, 401]),
-        row("PATCH", format!("{CHATS}/{ID}"), [404, 404, 404, 404, 401]),
-        row("DELETE", format!("{CHATS}/{ID}"), [404, 404, 404, 404, 401]),
-        row("GET", format!("{CHATS}/{ID}/messages"), [404, 404, 404, 404, 401]),
-        row("POST", format!("{CHATS}/{ID}/interrupt"), [404, 404, 404, 404, 401]),
-        row("GET", format!("{CHATS}/{ID}/stream"), [404, 404, 404, 404, 401]),
-        row("PATCH", format!("{CHATS}/{ID}/messages/1"), [404, 404, 404, 404, 401]),
-        row("GET", "/api/v2/buildinfo".into(), [200, 200, 200, 200, 200]),
-        row("GET", "/api/v2/users/first".into(), [200, 200, 200, 200, 200]),
-        row("POST", "/api/v2/users/first".into(), [409, 409, 409, 409, 409]),
-        row("GET", "/api/v2/users".into(), [200, 200, 403, 403, 401]),
-        row("POST", "/api/v2/users".into(), [400, 400, 403, 403, 401]),
-        row("GET", "/api/v2/users/me".into(), [200, 200, 200, 200, 401]),
-        row("GET", format!("/api/v2/users/{ID}"), [404, 404, 403, 403, 401]),
-        row("PATCH", format!("/api/v2/users/{ID}"), [404, 404, 403, 403, 401]),
-        row("DELETE", format!("/api/v2/users/{ID}"), [404, 404, 403, 403, 401]),
-        row("GET", "/api/v2/users/me/sessions".into(), [200, 200, 200, 200, 401]),
-        row("DELETE", format!("/api/v2/users/me/sessions/{ID}"), [404, 404, 404, 404, 401]),
-        row("GET", "/api/v2/users/me/keys/tokens".into(), [200, 200, 200, 200, 401]),
-        row("POST", "/api/v2/users/me/keys/tokens".into(), [400, 400, 400, 400, 401]),
-        row("DELETE", format!("/api/v2/users/me/keys/{ID}"), [404, 404, 404, 404, 401]),
-        row("PUT", "/api/v2/users/me/password".into(), [400, 400, 400, 400, 401]),
-        row("GET", "/api/v2/providers".into(), [200, 200, 200, 403, 401]),
-        row("POST", "/api/v2/providers".into(), [400, 400, 403, 403, 401]),
-        row("PATCH", format!("/api/v2/providers/{ID}"), [404, 404, 403, 403, 401]),
-        row("DELETE", format!("/api/v2/providers/{ID}"), [404, 404, 403, 403, 401]),
-        row("GET", "/api/v2/models".into(), [200, 200, 200, 200, 401]),
-        row("POST", "/api/v2/models".into(), [400, 400, 403, 403, 401]),
-        row("PATCH", format!("/api/v2/models/{ID}"), [404, 404, 403, 403, 401]),
-        row("DELETE", format!("/api/v2/models/{ID}"), [404, 404, 403, 403, 401]),
-        row("GET", "/api/v2/no-such-thing".into(), [404, 404, 404, 404, 404]),
-        row("GET", "/healthz".into(), [200, 200, 200, 200, 200]),
-        row("GET", "/readyz".into(), [200, 200, 200, 200, 200]),
-    ]
+async fn every_cell_holds(server: TestServer) {
+    let world = World::new(server).await;
+    let mut walk = Walk::new(&world);
+    let rows = rest::rows();
+    let described: BTreeSet<String> = world.description.operations().iter().map(Operation::key).collect();
+    let known: BTreeSet<String> = rows.iter().map(asking::Row::key).collect();
+    for key in described.difference(&known) {
+        walk.wrong(format!("`{key}` has no row: write one into server/tests/it/matrix/rest.rs, from section 2 of the contract"));
+    }
+    for key in known.difference(&described) {
+        walk.wrong(format!("`{key}` has a row in rest.rs and is not in the description"));
+    }
+    for row in rows.iter().filter(|row| described.contains(&row.key())) {
+        walk.rest(row).await;
+    }
+    for row in rest::beside() {
+        walk.beside(&row).await;
+    }
+    let succeeded = walk.succeeded.clone();
+    for key in described.difference(&succeeded).filter(|key| *key != rest::NEVER_SUCCEEDS_HERE) {
+        walk.wrong(format!("`{key}` never succeeded: its good answer was not held against the description"));
+    }
+    let functions = functions::rows();
+    let registered: BTreeSet<String> =
+        leptos::server_fn::axum::server_fn_paths().map(|(path, _)| path.to_owned()).collect();
+    let known: BTreeSet<String> = functions.iter().map(|row| row.path.to_owned()).collect();
+    assert!(registered.len() >= 25, "the functions are not registered: {registered:?}");
+    for path in registered.difference(&known) {
+        walk.wrong(format!("`{path}` has no row: write one into server/tests/it/matrix/functions.rs, from section 2 of the contract"));
+    }
+    for path in known.difference(&registered) {
+        walk.wrong(format!("`{path}` has a row in functions.rs and is no server function"));
+    }
+    for row in functions.iter().filter(|row| registered.contains(row.path)) {
+        walk.function(row).await;
+    }
+    walk.finish();
 }
 
 #[tokio::test]
-async fn every_address_answers_every_kind_of_caller_as_the_contract_says() {
-    let server = TestServer::start().await;
-    let mut callers: Vec<(String, Client)> = Vec::new();
-    for role in [Role::Owner, Role::Admin, Role::Auditor, Role::Member] {
-        callers.push((role.as_str().to_owned(), server.user(role).await.client));
+async fn every_cell_of_the_access_matrix_holds_on_sqlite() {
+    every_cell_holds(TestServer::start().await).await;
+}
+
+#[tokio::test]
+async fn every_cell_of_the_access_matrix_holds_on_postgres() {
+    every_cell_holds(TestServer::on_postgres().await).await;
+}
+
+/// The one operation that can succeed once in the life of a deployment.
+#[tokio::test]
+async fn the_first_owner_is_made_as_described() {
+    let server = TestServer::bare().await;
+    let description = Description::of(&server).await;
+    let path = "/api/v2/users/first";
+    let wrong_token = over(first_user(), json!({"setup_token": "wrong"}));
+    for (method, body, status) in [
+        (Method::GET, None, 404),
+        (Method::POST, Some(wrong_token), 403),
+        (Method::POST, Some(first_user()), 201),
+        (Method::POST, Some(first_user()), 409),
+        (Method::GET, None, 200),
+    ] {
+        let ask = server.anonymous().request(method.clone(), path);
+        let ask = if let Some(body) = body { ask.json(&body) } else { ask };
+        let answer = ask.send().await.expect(status);
+        assert_eq!(description.objection(&method, path, &answer), None);
     }
-    callers.push(("nobody".to_owned(), server.anonymous().with(Proof::Nobody)));
-    let mut wrong = Vec::new();
-    for (method, path, expected) in table() {
-        for ((name, client), status) in callers.iter().zip(expected) {
-            let ask = client.request(Method::from_bytes(method.as_bytes()).unwrap(), &path);
-            let ask = if method == "GET" { ask } else { ask.body("application/json", "{}") };
-            let answer = ask.send().await;
-            if answer.status != status {
-                wrong.push(format!(
-                    "{method} {path} as {name}: {} instead of {status}: {}",
-                    answer.status, answer.body
-                ));
+}
+
+/// Section 2: 404 is for unknown **or concealed**, and the two cannot be told apart.
+#[tokio::test]
+async fn concealed_and_unknown_are_byte_equal() {
+    let world = World::new(TestServer::start().await).await;
+    let outsider = world.client(caller::Who::Outside);
+    for concealed in ["disabled", "grouped"] {
+        for (method, tail) in [(Method::GET, ""), (Method::POST, "/check")] {
+            let mut answers = Vec::new();
+            for name in ["unknown", concealed] {
+                let id = world.object(name, caller::Who::Outside).await;
+                let answer = outsider.request(method.clone(), &format!("{SERVERS}/{id}{tail}")).send().await;
+                let mut headers = answer.headers.clone();
+                for of_the_request in ["x-request-id", "date"] {
+                    headers.remove(of_the_request);
+                }
+                answers.push((answer.status, headers, answer.body));
             }
-            if answer.status >= 400 {
-                let body = answer.json();
-                assert!(
-                    body["message"].as_str().is_some_and(|message| !message.is_empty()),
-                    "{method} {path}: {body}"
-                );
-                let known = ["message", "detail", "validations"];
-                assert!(body.as_object().unwrap().keys().all(|key| known.contains(&key.as_str())), "{body}");
-            }
+            assert_eq!(answers[0], answers[1], "{method} of a {concealed} server");
+            assert_eq!(answers[0].0, 404);
         }
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -1,7 +1,8 @@
 //! Pages as a browser without wasm gets them (issue points 1 and 5, behaviour 2 and 25, threats "Web attacker").
 
 use crate::support::{
-    OWNER_EMAIL, OWNER_PASSWORD, SERVERS, SETUP_TOKEN, TestServer, chat, cookie, over, server_body, text,
+    OWNER_EMAIL, OWNER_PASSWORD, SERVERS, SETUP_TOKEN, TestServer, chat, cookie, id_of, over, server_body,
+    text,
 };
 use api::users::Role;
 use http::Method;
@@ -86,6 +87,16 @@ fn the_scanner_of_tags_sees_handlers_and_not_text() {
     assert_eq!(found.len(), 3, "{found:?}");
     let handlers: Vec<bool> = found.iter().map(|tag| without_values(tag, " on")).collect();
     assert_eq!(handlers, [false, false, true]);
+}
+
+/// A group with its owner as the member; its id.
+async fn new_group(server: &TestServer, name: &str, display_name: &str) -> String {
+    let owner = server.owner();
+    let body = json!({"name": name, "display_name": display_name});
+    let group = id_of(&owner.post("/api/v2/groups", &body).await.expect(201));
+    let me = id_of(&owner.get("/api/v2/users/me").await.expect(200));
+    owner.patch(&format!("/api/v2/groups/{group}"), &json!({"add_users": [me]})).await.expect(200);
+    group
 }
 
 async fn post_form(client: &Client, path: &str, origin: &str, fields: &[(&str, &str)]) -> Answer {
@@ -202,6 +213,7 @@ async fn every_page_has_a_nonce_of_its_own_and_no_inline_script_without_it() {
     let id = server.register(&server_body("linear", "https://mcp.example.org/mcp")).await;
     server.demo_model().await;
     let made = chat(server.owner(), &json!({"content": text("hi")})).await;
+    let group = new_group(&server, "web", "").await;
     let mut nonces = Vec::new();
     for path in [
         "/",
@@ -212,6 +224,10 @@ async fn every_page_has_a_nonce_of_its_own_and_no_inline_script_without_it() {
         &format!("/admin/servers/{id}"),
         "/admin/models",
         "/admin/users",
+        "/admin/audit",
+        "/admin/groups",
+        &format!("/admin/groups/{group}"),
+        "/admin/settings",
     ] {
         for _ in 0..2 {
             let page = server.owner().get(path).await.expect(200);
@@ -235,6 +251,7 @@ async fn pages_hold_their_content_without_wasm() {
     let id = server.register(&server_body("linear", "https://mcp.example.org/mcp")).await;
     let llm = FakeLlm::start().await;
     server.scripted_model(&llm, "sk-x").await;
+    let group = new_group(&server, "web", "The web team").await;
     llm.push(Reply::text("an answer **in bold**"));
     let made = chat(server.owner(), &json!({"content": text("a question of mine")})).await;
     for (path, words) in [
@@ -242,6 +259,9 @@ async fn pages_hold_their_content_without_wasm() {
         (format!("/admin/servers/{id}"), vec!["https://mcp.example.org/mcp", "<noscript>"]),
         ("/admin/models".to_owned(), vec!["Scripted", "Model scripted-1"]),
         ("/admin/users".to_owned(), vec![OWNER_EMAIL]),
+        ("/admin/groups".to_owned(), vec!["The web team", "1"]),
+        (format!("/admin/groups/{group}"), vec!["The web team", "Members (1)", OWNER_EMAIL, "<noscript>"]),
+        ("/admin/settings".to_owned(), vec!["127.0.0.1:*", "Allowed by owners", "<noscript>"]),
         ("/account".to_owned(), vec!["owner"]),
         (
             format!("/chats/{}", made["id"].as_str().unwrap()),
@@ -283,6 +303,7 @@ async fn hostile_text_is_never_markup() {
         )
         .await
         .expect(200);
+    let group = new_group(&server, "evil", &name).await;
     let hostile_path = "/nothing/%3Cscript%3Ealert(1)%3C/script%3E";
     for path in [
         "/",
@@ -291,6 +312,11 @@ async fn hostile_text_is_never_markup() {
         &format!("/admin/servers/{id}"),
         "/admin/models",
         "/admin/users",
+        "/admin/audit",
+        "/admin/users?q=%22%3E%3Cscript%3Ealert(1)%3C/script%3E&after=%22%3E%3Cscript%3Ealert(1)%3C/script%3E",
+        "/admin/groups",
+        &format!("/admin/groups/{group}"),
+        "/admin/settings",
         &format!("/chats/{}", made["id"].as_str().unwrap()),
         hostile_path,
         "/setup?token=%22%3E%3Cscript%3Ealert(1)%3C/script%3E",
@@ -358,6 +384,9 @@ async fn pages_of_the_panel_are_for_those_who_may() {
         ("/admin/servers/new".to_owned(), 403, 403),
         ("/admin/models".to_owned(), 403, 200),
         ("/admin/users".to_owned(), 403, 403),
+        ("/admin/audit".to_owned(), 403, 200),
+        ("/admin/groups".to_owned(), 403, 200),
+        ("/admin/settings".to_owned(), 403, 200),
         ("/account".to_owned(), 200, 200),
     ] {
         let seen = member.get(&path).await;
@@ -379,6 +408,7 @@ async fn an_address_without_a_page_is_404_and_says_so() {
         "/chats/01930000-0000-7000-8000-000000000000",
         &format!("/chats/{}", foreign["id"].as_str().unwrap()),
         "/admin/servers/01930000-0000-7000-8000-000000000000",
+        "/admin/groups/01930000-0000-7000-8000-000000000000",
     ] {
         let page = server.owner().get(path).await;
         assert_eq!(page.status, 404, "{path}");
@@ -403,4 +433,53 @@ async fn assets_are_cached_for_ever_and_everything_else_not_at_all() {
     server.anonymous().get("/pkg/../../Cargo.toml").await;
     let outside = server.anonymous().get("/pkg/%2e%2e/%2e%2e/Cargo.toml").await;
     assert!(!outside.body.contains("[workspace]") && !outside.body.contains("[package]"));
+}
+
+/// The panel pages through users by links, so also without wasm, and the search looks at all of them.
+#[tokio::test]
+async fn long_lists_of_the_panel_are_paged_by_links_and_searched_on_the_server() {
+    let server = TestServer::start().await;
+    {
+        let mut write = server.running.db.write().await.unwrap();
+        for n in 0..120 {
+            let now = api::Timestamp(1_793_491_200_000_000);
+            let user = api::users::User {
+                id: api::Uuid::from_u128(0x0193_0000_0000_7000_8000_0000_0000_0000 + n),
+                email: format!("u{n:03}@example.org"),
+                username: format!("u{n:03}"),
+                name: String::new(),
+                roles: vec![Role::Member],
+                status: api::users::UserStatus::Active,
+                created_at: now,
+                updated_at: now,
+            };
+            let record = store::users::UserRecord { user, password_hash: None };
+            store::users::user_insert(&mut write, &record).await.unwrap();
+        }
+        write.commit().await.unwrap();
+    }
+    let mut path = "/admin/users".to_owned();
+    let mut seen = 0;
+    let mut pages = 0;
+    loop {
+        let page = server.owner().get(&path).await.expect(200);
+        seen += (0..120).filter(|n| page.body.contains(&format!("u{n:03}@example.org"))).count();
+        pages += 1;
+        assert_eq!(page.body.contains("First page"), pages > 1, "{path}");
+        let Some(next) = page
+            .body
+            .split("href=\"")
+            .filter_map(|rest| rest.split('"').next())
+            .find(|href| href.contains("after="))
+        else {
+            break;
+        };
+        path = next.replace("&amp;", "&");
+    }
+    assert_eq!((seen, pages), (120, 3));
+    let found = server.owner().get("/admin/users?q=U077").await.expect(200);
+    assert!(found.body.contains("u077@example.org") && !found.body.contains("u078@example.org"));
+    assert!(found.body.contains("value=\"U077\""), "the search stands in its field");
+    let nobody = server.owner().get("/admin/users?q=zzz").await.expect(200);
+    assert!(nobody.body.contains("No user matches"), "{}", nobody.body);
 }

@@ -79,6 +79,9 @@ async fn stored_secrets_are_in_no_answer_and_in_no_file() {
             &format!("/admin/servers/{keyed_id}"),
             "/admin/models",
             "/admin/users",
+            "/admin/audit",
+            "/api/v2/audit?limit=200",
+            "/api/v2/audit?format=ndjson",
             "/account",
             "/",
         ] {

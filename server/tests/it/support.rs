@@ -37,7 +37,7 @@ pub(crate) struct TestServer {
     stop: CancellationToken,
     owner: Option<Client>,
     // Last: the database goes after those who use it.
-    _postgres: Option<TestDb>,
+    postgres: Option<TestDb>,
 }
 
 impl Drop for TestServer {
@@ -71,8 +71,13 @@ impl TestServer {
         let db = TestDb::postgres().await;
         let database = db.config().clone();
         let mut server = Self::with_config(|config| config.database = database, |_| {}).await;
-        server._postgres = Some(db);
+        server.postgres = Some(db);
         server.owned().await
+    }
+
+    /// The database of a server made by [`Self::on_postgres`].
+    pub(crate) fn database(&self) -> &TestDb {
+        self.postgres.as_ref().expect("made by `on_postgres`")
     }
 
     /// Without any account, with other settings.
@@ -81,7 +86,17 @@ impl TestServer {
     }
 
     async fn with_config(config: impl FnOnce(&mut Config), change: impl FnOnce(&mut Settings)) -> Self {
-        let data = TempDir::new();
+        let server = Self::over(TempDir::new(), config, change).await;
+        let token = service::SetupToken(SETUP_TOKEN.to_owned());
+        assert!(server.running.service.setup_token_store(&token).await.unwrap());
+        server
+    }
+
+    async fn over(
+        data: TempDir,
+        config: impl FnOnce(&mut Config),
+        change: impl FnOnce(&mut Settings),
+    ) -> Self {
         let mut settings = settings(&data);
         change(&mut settings);
         let mut loaded = settings.load().unwrap();
@@ -91,9 +106,6 @@ impl TestServer {
         let access_url =
             loaded.access_url.clone().unwrap_or_else(|| Url::parse(&format!("http://{bound}")).unwrap());
         let running = wire(&loaded, bound, access_url, Pacing(Duration::ZERO)).await.unwrap();
-        assert!(
-            running.service.setup_token_store(&service::SetupToken(SETUP_TOKEN.to_owned())).await.unwrap()
-        );
         let stop = CancellationToken::new();
         tokio::spawn(serve_connections(
             listener,
@@ -101,7 +113,20 @@ impl TestServer {
             stop.clone(),
             Duration::from_secs(1),
         ));
-        Self { origin: format!("http://{bound}"), data, running, stop, owner: None, _postgres: None }
+        Self { origin: format!("http://{bound}"), data, running, stop, owner: None, postgres: None }
+    }
+
+    /// The same data under a new process, so to speak, with other settings.
+    pub(crate) async fn restarted(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+        self.stop.cancel();
+        let data = std::mem::replace(&mut self.data, TempDir::new());
+        self.running.chatd.drain(Duration::from_secs(1)).await;
+        self.running.db.close().await;
+        drop(self);
+        let mut server = Self::over(data, |_| {}, change).await;
+        let token = server.login(OWNER_EMAIL, OWNER_PASSWORD).await;
+        server.owner = Some(server.anonymous().with(Proof::Bearer(token)));
+        server
     }
 
     /// Makes the first owner.

@@ -1,12 +1,15 @@
 //! Accounts, managed (behaviour 2 and 30).
 
-use crate::support::{CHATS, OWNER_EMAIL, TestServer, over, text};
+use crate::support::{CHATS, OWNER_EMAIL, TestServer, chat, id_of, over, text};
 use api::users::Role;
+use http::Method;
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use testkit::{
     fake_llm::{Call, FakeLlm, Reply},
     fake_mcp::{FakeMcp, FakeTool, ToolAnswer},
+    http::{Client, Proof},
+    sse::SseReader,
     wait::until,
 };
 
@@ -138,6 +141,59 @@ async fn users_are_listed_by_name_in_pages() {
 }
 
 #[tokio::test]
+async fn users_are_found_by_what_they_are_called_over_all_pages() {
+    let server = TestServer::start().await;
+    for name in ["ada", "adam", "bob"] {
+        server.owner().post(USERS, &new_user(name)).await.expect(201);
+    }
+    let first = server.owner().get(&format!("{USERS}?q=ADA&limit=1")).await.expect(200);
+    assert_eq!(first.json()[0]["username"], "ada");
+    let next = first.header("link").unwrap().trim_start_matches('<').split('>').next().unwrap().to_owned();
+    let second = server.owner().get(&next).await.expect(200);
+    assert_eq!((second.json()[0]["username"].as_str(), second.header("link")), (Some("adam"), None));
+    for q in ["bob%40example", "o%62b@"] {
+        assert_eq!(
+            server.owner().get(&format!("{USERS}?q={q}")).await.expect(200).json()[0]["username"],
+            "bob"
+        );
+    }
+    assert_eq!(server.owner().get(&format!("{USERS}?q=%25")).await.expect(200).json(), json!([]));
+    for wrong in ["limit=0", "limit=-1", "limit=201", "q=%00", &format!("q={}", "a".repeat(129))] {
+        server.owner().get(&format!("{USERS}?{wrong}")).await.expect(400);
+    }
+}
+
+#[tokio::test]
+async fn an_admin_sees_and_revokes_the_tokens_of_others_but_not_of_owners() {
+    let server = TestServer::start().await;
+    let admin = server.user(Role::Admin).await.client;
+    let (person, owner) = (server.user(Role::Member).await, server.user(Role::Owner).await);
+    let made = |client: &Client| {
+        let client = client.clone();
+        async move {
+            let body = json!({"token_name": "ci", "lifetime_seconds": 3600});
+            client.post(&format!("{USERS}/me/keys/tokens"), &body).await.expect(201).json()
+        }
+    };
+    let (token, of_owner) = (made(&person.client).await, made(&owner.client).await);
+    let program = server.anonymous().with(Proof::Bearer(token["key"].as_str().unwrap().to_owned()));
+    program.get(&format!("{USERS}/me")).await.expect(200);
+    let listed = admin.get(&format!("{USERS}/{}/keys/tokens", person.id)).await.expect(200).json();
+    assert_eq!((&listed[0]["id"], &listed[0]["token_name"]), (&token["id"], &json!("ci")));
+    assert_eq!(listed[0]["expires_at"], token["expires_at"]);
+    assert!(listed[0]["last_used"].is_null() && listed[0].get("key").is_none(), "{listed:#}");
+    let revoke = |user: &str, token: &Value| format!("{USERS}/{user}/keys/{}", token["id"].as_str().unwrap());
+    admin.get(&format!("{USERS}/{}/keys/tokens", owner.id)).await.expect(403);
+    admin.delete(&revoke(&owner.id, &of_owner)).await.expect(403);
+    // A token is revoked under its user only.
+    admin.delete(&revoke(&person.id, &of_owner)).await.expect(404);
+    person.client.get(&format!("{USERS}/{}/keys/tokens", owner.id)).await.expect(403);
+    admin.delete(&revoke(&person.id, &token)).await.expect(204);
+    program.get(&format!("{USERS}/me")).await.expect(401);
+    admin.post(&format!("{USERS}/{}/keys/tokens", person.id), &json!({"token_name": "x"})).await.expect(403);
+}
+
+#[tokio::test]
 async fn a_lost_role_counts_from_the_next_request() {
     let server = TestServer::start().await;
     let admin = server.user(Role::Admin).await;
@@ -171,4 +227,52 @@ async fn the_turn_of_a_suspended_user_stops_and_calls_no_further_tool() {
     tokio::time::sleep(Duration::from_millis(1500)).await;
     assert_eq!(fake.effects().len(), calls, "no further call after five seconds");
     assert!(calls < 8, "it stopped early: {calls}");
+}
+
+/// Behaviour 2: also where the one tool that runs would take a minute.
+#[tokio::test]
+async fn a_tool_that_runs_for_a_suspended_user_is_given_up_within_five_seconds() {
+    let slow = FakeTool::of_text("note", "Notes")
+        .answering(|_| ToolAnswer::text("noted").after(Duration::from_secs(60)));
+    let fake = FakeMcp::start(vec![slow]).await;
+    let llm =
+        FakeLlm::scripted(|_| Reply::call(Call::new("c", "fake__note", &json!({"text": "again"})))).await;
+    let server = TestServer::start().await;
+    server.scripted_model(&llm, "sk-x").await;
+    server.register_fake("fake", &fake).await;
+    let person = server.user(Role::Member).await;
+    let chat = id_of(&person.client.post(CHATS, &json!({"content": text("go")})).await.expect(201));
+    until("the call", || async { (!fake.effects().is_empty()).then_some(()) }).await;
+    let suspended = Instant::now();
+    let path = format!("{USERS}/{}", person.id);
+    server.owner().patch(&path, &json!({"status": "suspended"})).await.expect(200);
+    person.client.get(&format!("{CHATS}/{chat}")).await.expect(401);
+    until("the turn to end", || async {
+        let mut session = server.running.db.read().await.unwrap();
+        let busy = store::chats::chats_busy(&mut session, person.id.parse().unwrap()).await.unwrap();
+        busy.is_empty().then_some(())
+    })
+    .await;
+    assert!(suspended.elapsed() < Duration::from_secs(5), "{:?}", suspended.elapsed());
+    // Active again, they find the turn stopped and may go on.
+    server.owner().patch(&path, &json!({"status": "active"})).await.expect(200);
+    let token = server.login(&person.email, &person.password).await;
+    let again = server.anonymous().with(Proof::Bearer(token));
+    assert_eq!(again.get(&format!("{CHATS}/{chat}")).await.expect(200).json()["status"], "waiting");
+    assert_eq!(fake.effects().len(), 1, "nothing was called again");
+}
+
+/// Behaviour 2: a stream shows what the reader's role allows, so it ends when that changes; the reader comes back for the new view.
+#[tokio::test]
+async fn a_role_that_goes_ends_the_open_stream_within_five_seconds() {
+    let server = TestServer::start().await;
+    server.demo_model().await;
+    let person = server.user(Role::Auditor).await;
+    let made = chat(&person.client, &json!({"content": text("hi")})).await;
+    let path = format!("{CHATS}/{}/stream", made["id"].as_str().unwrap());
+    let mut stream = SseReader::new(person.client.request(Method::GET, &path).open().await);
+    stream.next().await.unwrap();
+    server.owner().patch(&format!("{USERS}/{}", person.id), &json!({"roles": ["member"]})).await.expect(200);
+    assert!(stream.end_within(Duration::from_secs(5)).await.is_some(), "the stream goes on");
+    person.client.get(&path.replace("/stream", "")).await.expect(200);
 }

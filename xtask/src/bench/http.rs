@@ -50,10 +50,17 @@ impl Answer {
     /// # Errors
     /// Otherwise, with the beginning of the body.
     pub(super) fn json(&self, expected: u16) -> Result<Value> {
-        if self.status != expected {
-            bail!("status {} instead of {expected}: {}", self.status, self.beginning());
-        }
+        self.expect(expected)?;
         serde_json::from_slice(&self.body).with_context(|| format!("no JSON: {}", self.beginning()))
+    }
+
+    /// # Errors
+    /// When the status is another one, with the beginning of the body.
+    pub(super) fn expect(&self, status: u16) -> Result<()> {
+        if self.status != status {
+            bail!("status {} instead of {status}: {}", self.status, self.beginning());
+        }
+        Ok(())
     }
 
     fn beginning(&self) -> String {

@@ -41,18 +41,18 @@ impl Figure {
 
 /// Figures in the order in which they are shown.
 #[derive(Default)]
-pub(super) struct Figures(Vec<(&'static str, Figure)>);
+pub(super) struct Figures(Vec<(String, Figure)>);
 
 impl Figures {
-    pub(super) fn add(&mut self, name: &'static str, figure: Figure) {
-        self.0.push((name, figure));
+    pub(super) fn add(&mut self, name: impl Into<String>, figure: Figure) {
+        self.0.push((name.into(), figure));
     }
 
     /// The whole report. `met` is true when no figure misses its goal.
     pub(super) fn report(&self, bench: &str, build: Value, machine: Value) -> Value {
         let met = self.0.iter().all(|(_, figure)| figure.met != Some(false));
         let figures: Map<String, Value> =
-            self.0.iter().map(|(name, figure)| ((*name).to_owned(), json!(figure))).collect();
+            self.0.iter().map(|(name, figure)| (name.clone(), json!(figure))).collect();
         json!({ "bench": bench, "met": met, "build": build, "machine": machine, "figures": figures })
     }
 }

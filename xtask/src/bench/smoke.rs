@@ -1,14 +1,15 @@
 //! The smoke benchmark: the figures of the product's first promise, in one or two minutes.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use serde_json::{Map, Value, json};
 
 use super::report::{Figure, Figures};
+use super::scratch::Scratch;
 use super::server::Server;
 use super::statistics::{Sample, milliseconds, rounded};
 use super::workload::{self, Session};
@@ -45,31 +46,14 @@ const MIB: f64 = 1024.0 * 1024.0;
 pub(super) fn measure(workspace: &Workspace, mode: Mode, binary: &Path) -> Result<Value> {
     let machine = machine::describe();
     let (commit, changed) = machine::commit(workspace);
-    // Below the target folder and not in /tmp, which is memory on many machines and would make commits free.
-    let scratch = Scratch::new(&workspace.target("bench").join(format!("smoke-{}", std::process::id())))?;
+    let scratch = Scratch::new(workspace, "smoke")?;
     let mut figures = Figures::default();
-    starts(binary, &scratch.0, &mut figures)?;
-    idle_memory(binary, &scratch.0, &mut figures)?;
+    starts(binary, scratch.path(), &mut figures)?;
+    idle_memory(binary, scratch.path(), &mut figures)?;
     binary_size(binary, &mut figures)?;
-    work(binary, &scratch.0.join("demo"), &mut figures)?;
+    work(binary, &scratch.path().join("demo"), &mut figures)?;
     let build = json!({ "profile": mode.folder(), "commit": commit, "uncommitted_changes": changed });
     Ok(figures.report("smoke", build, machine))
-}
-
-/// A folder that is gone afterwards, also on failure.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(folder: &Path) -> Result<Self> {
-        fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
-        Ok(Self(folder.to_owned()))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }
 
 fn starts(binary: &Path, scratch: &Path, figures: &mut Figures) -> Result<()> {

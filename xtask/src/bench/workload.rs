@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 
-use super::http::{Connection, Request};
+use super::http::{Answer, Connection, Request};
 
 const SERVERS: &str = "/api/experimental/mcp/servers";
 const CHATS: &str = "/api/experimental/chats";
@@ -21,6 +21,7 @@ const TOOL: &str = "search_docs";
 
 /// A signed-in account on a connection of its own.
 pub(super) struct Session {
+    address: SocketAddr,
     connection: Connection,
     authorization: String,
 }
@@ -43,7 +44,28 @@ impl Session {
         let answer = answer.json(201).with_context(|| format!("{email} cannot sign in"))?;
         let token =
             answer["session_token"].as_str().context("the answer to the login has no session_token")?;
-        Ok(Self { connection, authorization: format!("Bearer {token}") })
+        Ok(Self { address, connection, authorization: format!("Bearer {token}") })
+    }
+
+    /// The same account on another connection.
+    ///
+    /// # Errors
+    /// When nobody listens any more.
+    pub(super) fn another(&self) -> Result<Self> {
+        let connection = Connection::open(self.address)?;
+        Ok(Self { address: self.address, connection, authorization: self.authorization.clone() })
+    }
+
+    /// Sends one request; the answer is not judged.
+    ///
+    /// # Errors
+    /// When there is none in time.
+    pub(super) fn ask(&mut self, method: &'static str, path: &str, body: Option<&Value>) -> Result<Answer> {
+        let body = body.map(Value::to_string).unwrap_or_default();
+        let headers = [("Authorization", self.authorization.as_str()), ("Content-Type", "application/json")];
+        // Without a body there is nothing whose type could be named.
+        let headers = if body.is_empty() { &headers[..1] } else { &headers[..] };
+        self.connection.send(&Request { method, path, headers, body: body.as_bytes(), deadline: PATIENCE })
     }
 
     /// Registers `count` servers. They are disabled and nothing dials them: they are there to be listed.
@@ -52,28 +74,7 @@ impl Session {
     /// When one is refused.
     pub(super) fn register_servers(&mut self, count: usize) -> Result<()> {
         for number in 1..=count {
-            let body = json!({
-                "display_name": format!("Bench {number:02}"),
-                "slug": format!("bench-{number:02}"),
-                "description": "One of the servers that the benchmark lists.",
-                "url": format!("https://bench-{number:02}.example/mcp"),
-                "transport": "streamable_http",
-                "auth_type": "none",
-                "availability": "default_off",
-                "enabled": false,
-            });
-            let body = body.to_string();
-            let headers =
-                [("Authorization", self.authorization.as_str()), ("Content-Type", "application/json")];
-            let request = Request {
-                method: "POST",
-                path: SERVERS,
-                headers: &headers,
-                body: body.as_bytes(),
-                deadline: PATIENCE,
-            };
-            self.connection
-                .send(&request)?
+            self.ask("POST", SERVERS, Some(&server_body(number)))?
                 .json(201)
                 .with_context(|| format!("server {number} was refused"))?;
         }
@@ -127,6 +128,20 @@ impl Session {
         }
         Ok(times)
     }
+}
+
+/// A server to register. It is disabled and nothing dials it: it is there to be listed.
+pub(super) fn server_body(number: usize) -> Value {
+    json!({
+        "display_name": format!("Bench {number:05}"),
+        "slug": format!("bench-{number:05}"),
+        "description": "One of the servers that the benchmark lists.",
+        "url": format!("https://bench-{number:05}.example/mcp"),
+        "transport": "streamable_http",
+        "auth_type": "none",
+        "availability": "default_off",
+        "enabled": false,
+    })
 }
 
 /// Whether this is a finished turn that called the tool once, with success, and then answered.

@@ -53,13 +53,16 @@ const ROOMS: [(&str, &[&str]); 16] = [
 const NO_API: [&str; 5] = ["api", "dbcrypt", "egress", "samplemcp", "xtask"];
 
 /// External crates with owners. A crate not named here is anyone's.
-const OWNED: [(&[&str], &[&str]); 7] = [
+const OWNED: [(&[&str], &[&str]); 9] = [
     (&["leptos", "leptos_axum", "leptos_meta", "leptos_router", "server_fn"], &["app", "frontend", "server"]),
     (&["axum", "axum-extra"], &["server", "samplemcp", "testkit"]),
     (&["sqlx"], &["store", "testkit"]),
     (&["reqwest"], &["egress", "testkit"]),
     (&["rmcp"], &["mcpclient", "samplemcp", "testkit"]),
     (&["aes-gcm"], &["dbcrypt", "testkit"]),
+    // `api` derives schemas behind its feature `openapi`; only the server makes a description of them.
+    (&["utoipa"], &["api", "server"]),
+    (&["utoipa-axum", "utoipa-swagger-ui"], &["server"]),
     (&["oauth2", "openidconnect"], &["mcpauth", "testkit"]),
 ];
 

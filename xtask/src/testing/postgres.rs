@@ -38,7 +38,7 @@ impl Cluster {
     ///
     /// # Errors
     /// When the binaries are missing and cannot be installed, or the server does not start; with its log.
-    pub(super) fn start() -> Result<Self> {
+    pub(crate) fn start() -> Result<Self> {
         let binaries = ensure_binaries()?;
         process::timed("throw-away PostgreSQL", || {
             let as_server = Account::choose()?;
@@ -67,12 +67,12 @@ impl Cluster {
         })
     }
 
-    pub(super) fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
     /// Stops the server and waits until its folder is gone.
-    pub(super) fn stop(mut self) -> Result<()> {
+    pub(crate) fn stop(mut self) -> Result<()> {
         drop(self.reaper.stdin.take());
         let status = self.reaper.wait()?;
         ensure!(

@@ -36,23 +36,32 @@ pub(super) fn TokensSection() -> impl IntoView {
 #[component]
 fn TokenRow(token: Token, changed: Callback<()>) -> impl IntoView {
     let id = token.id;
+    let name = token.token_name.clone();
     view! {
         <li class="row">
-            <div class="min-w-0">
-                <p class="row-title" dir="auto">{token.token_name.clone()}</p>
-                <p class="row-note">
-                    {match token.last_used {
-                        Some(at) => view! { "Used " <RelativeTime at/> }.into_any(),
-                        None => "Never used".into_any(),
-                    }}
-                    " · expires "
-                    <RelativeTime at=token.expires_at/>
-                </p>
-            </div>
-            <DeleteButton label="Revoke token" verb="Revoke" name=token.token_name.clone()
+            <TokenFacts token/>
+            <DeleteButton label="Revoke token" verb="Revoke" name
                 consequence="Programs that use it are refused at once."
                 deed=Deed::new(move || token_delete(id)) done=changed/>
         </li>
+    }
+}
+
+/// Name, last use and end of a token.
+#[component]
+pub(crate) fn TokenFacts(token: Token) -> impl IntoView {
+    view! {
+        <div class="min-w-0">
+            <p class="row-title" dir="auto">{token.token_name}</p>
+            <p class="row-note">
+                {match token.last_used {
+                    Some(at) => view! { "Used " <RelativeTime at/> }.into_any(),
+                    None => "Never used".into_any(),
+                }}
+                " · expires "
+                <RelativeTime at=token.expires_at/>
+            </p>
+        </div>
     }
 }
 

@@ -1,11 +1,12 @@
 //! Accounts.
 
 mod user_form;
+mod user_tokens;
 
 use crate::{
     components::{
-        Badge, Deed, DeleteButton, Glyph, Icon, Modal, PageHead, RelativeTime, Tone, loaded,
-        toast::use_toasts,
+        Badge, Deed, DeleteButton, EmptyState, Glyph, Icon, Modal, PageHead, PageLinks, RelativeTime,
+        SearchForm, Tone, loaded, toast::use_toasts, use_page_query,
     },
     context::use_viewer,
     server_fns::users::{user_delete, user_list, user_update},
@@ -13,11 +14,16 @@ use crate::{
 use api::users::{Role, User, UserStatus, UserUpdate};
 use leptos::{prelude::*, task::spawn_local};
 use user_form::UserForm;
+use user_tokens::TokensButton;
+
+/// Where the list is.
+const PATH: &str = "/admin/users";
 
 /// `GET /admin/users`.
 #[component]
 pub fn UsersPage() -> impl IntoView {
-    let users = Resource::new(|| (), |()| user_list());
+    let query = use_page_query();
+    let users = Resource::new(move || query.get(), user_list);
     let changed = Callback::new(move |()| users.refetch());
     let open = RwSignal::new(false);
     let editing = RwSignal::new(None::<User>);
@@ -33,7 +39,11 @@ pub fn UsersPage() -> impl IntoView {
                     "New user"
                 </button>
             </PageHead>
-            {loaded(users, true, move |users| view! { <UserTable users edit changed/> })}
+            <SearchForm path=PATH what="users" placeholder="Search name, user name or email" query/>
+            {loaded(users, true, move |page| view! {
+                <UserTable users=page.rows edit changed/>
+                <PageLinks path=PATH query=query.get_untracked() next=page.next/>
+            })}
             <Modal open title=Signal::derive(move || if editing.with(Option::is_some) { "Edit user" } else { "New user" }.to_owned())>
                 <UserForm user=editing.get_untracked() open changed/>
             </Modal>
@@ -43,6 +53,11 @@ pub fn UsersPage() -> impl IntoView {
 
 #[component]
 fn UserTable(users: Vec<User>, edit: Callback<Option<User>>, changed: Callback<()>) -> impl IntoView {
+    if users.is_empty() {
+        // There is always somebody: the viewer.
+        let text = "No user has this in their name, user name or email.";
+        return view! { <EmptyState glyph=Glyph::Users title="No user matches" text/> }.into_any();
+    }
     let rows = users.into_iter().map(|user| view! { <UserRow user edit changed/> }).collect_view();
     view! {
         <div class="table-frame">
@@ -60,6 +75,7 @@ fn UserTable(users: Vec<User>, edit: Callback<Option<User>>, changed: Callback<(
             </table>
         </div>
     }
+    .into_any()
 }
 
 #[component]
@@ -101,6 +117,7 @@ fn UserRow(user: User, edit: Callback<Option<User>>, changed: Callback<()>) -> i
                     </button>
                 })}
                 {(may_change && !own).then(|| view! {
+                    <TokensButton user=id name=name.clone()/>
                     {if active {
                         view! {
                             <DeleteButton label="Suspend user" verb="Suspend" glyph=Glyph::Lock name=name.clone()
@@ -157,9 +174,9 @@ fn role_label(role: Role) -> &'static str {
 fn role_meaning(role: Role) -> &'static str {
     match role {
         Role::Owner => "Everything, and the only one who changes owners.",
-        Role::Admin => "Manages servers, models and users.",
+        Role::Admin => "Manages servers, models, users and groups.",
         Role::Auditor => "Reads the whole configuration, changes nothing.",
-        Role::Member => "Chats with the enabled servers.",
+        Role::Member => "Chats with the enabled servers that are open to them.",
     }
 }
 

@@ -114,7 +114,7 @@ impl Runner {
                         message.created_at,
                     );
                     tool_call_intent_insert(&mut write, &intent).await?;
-                    self.audit(&mut write, "tool_call_sent", &sendable.line(message.created_at), None)
+                    self.audit(&mut write, "tool_call.sent", &sendable.line(message.created_at), None)
                         .await?;
                 }
                 Some(message)
@@ -165,7 +165,7 @@ impl Runner {
             lease_epoch: self.lease.epoch,
         };
         if tool_call_outcome(write, outcome).await? {
-            self.audit(write, "tool_call_ended", line, Some(done)).await?;
+            self.audit(write, "tool_call.ended", line, Some(done)).await?;
         }
         Ok(())
     }

@@ -90,7 +90,7 @@ both_engines! {
         assert_eq!(ledger[0].intent.lease_epoch, 1);
         drop(session);
         let audit = db.texts("SELECT action || ' ' || actor_name || ' ' || resource_name FROM audit_log ORDER BY at").await;
-        assert_eq!(audit, ["tool_call_sent ada lab/echo", "tool_call_ended ada lab/echo"]);
+        assert_eq!(audit, ["tool_call.sent ada lab/echo", "tool_call.ended ada lab/echo"]);
         // send, answer with intent, results, end: four transactions
         assert_eq!(record.snapshot_version, 1 + 4);
     }

@@ -1,6 +1,7 @@
 use std::collections::HashSet;
 
 use super::*;
+use crate::limits::FAILURES;
 
 const PLACE: Binding<'static> =
     Binding { table: "user_tokens", column: "access_token", row: "row-1", owner: "user-1" };
@@ -65,12 +66,18 @@ fn a_value_opens_at_its_own_place_only() {
 #[test]
 fn every_flipped_bit_is_noticed() {
     let ring = ring(&[1]);
-    let sealed = ring.seal(&PLACE, &secret("a token of some length")).unwrap();
+    for text in ["a", "a token of some length", &"several blocks of the cipher ".repeat(4)] {
+        flip_every_bit(&ring, text);
+    }
+}
+
+fn flip_every_bit(ring: &Keyring, text: &str) {
+    let sealed = ring.seal(&PLACE, &secret(text)).unwrap();
     for bit in 0..sealed.ciphertext.len() * 8 {
         let mut changed = sealed.clone();
         changed.ciphertext[bit / 8] ^= 1 << (bit % 8);
         let expected = if bit < 8 { OpenError::Malformed } else { OpenError::Rejected };
-        assert_eq!(open(&ring, &PLACE, &changed), Err(expected), "bit {bit}");
+        assert_eq!(open(ring, &PLACE, &changed), Err(expected), "bit {bit}");
     }
 }
 
@@ -129,6 +136,43 @@ fn the_first_key_seals_and_all_open() {
     assert!(open(&old, &PLACE, &after).is_err());
     assert_eq!(both.ids().collect::<Vec<_>>(), [new.primary(), old.primary()]);
     assert!(both.contains(old.primary()) && !new.contains(old.primary()));
+}
+
+#[test]
+fn another_key_can_take_over_sealing_while_the_ring_is_in_use() {
+    let (old, new, both) = (ring(&[1]), ring(&[2]), ring(&[2, 1]));
+    let shared = both.clone();
+    assert!(both.seal_with(old.primary()));
+    assert_eq!((shared.primary(), shared.preferred()), (old.primary(), new.primary()));
+    let before = shared.seal(&PLACE, &secret("token")).unwrap();
+    assert_eq!(&before.key_id, old.primary());
+    assert!(shared.seal_with(new.primary()));
+    assert_eq!(&both.seal(&PLACE, &secret("token")).unwrap().key_id, new.primary());
+    assert_eq!(open(&both, &PLACE, &before).as_deref(), Ok("token"), "what was sealed before still opens");
+    assert!(!both.seal_with(ring(&[3]).primary()), "a key that is not there cannot seal");
+    assert_eq!(both.primary(), new.primary());
+}
+
+#[test]
+fn a_value_that_does_not_open_is_told_once_until_asked_for() {
+    let ring = ring(&[1]);
+    let sealed = ring.seal(&PLACE, &secret("token")).unwrap();
+    assert!(ring.take_failures().is_empty());
+    for _ in 0..3 {
+        assert!(open(&ring.clone(), &Binding { row: "row-2", ..PLACE }, &sealed).is_err());
+    }
+    assert!(open(&ring, &PLACE, &sealed).is_ok());
+    let told = OpenFailure {
+        table: PLACE.table.to_owned(),
+        column: PLACE.column.to_owned(),
+        row: "row-2".to_owned(),
+    };
+    assert_eq!(ring.take_failures(), [told]);
+    assert!(ring.take_failures().is_empty());
+    for row in 0..2 * FAILURES {
+        assert!(open(&ring, &Binding { row: &row.to_string(), ..PLACE }, &sealed).is_err());
+    }
+    assert_eq!(ring.take_failures().len(), FAILURES, "a flood is capped");
 }
 
 #[test]
@@ -218,7 +262,7 @@ fn nonces_do_not_repeat() {
 fn a_worn_out_key_seals_no_more_but_opens() {
     let ring = ring(&[1]);
     let sealed = ring.seal(&PLACE, &secret("token")).unwrap();
-    ring.first().wear_out();
+    ring.sealing_key().wear_out();
     let error = ring.clone().seal(&PLACE, &secret("token")).unwrap_err();
     assert_eq!(error, SealError::KeyWornOut(ring.primary().clone()));
     assert_eq!(open(&ring, &PLACE, &sealed).as_deref(), Ok("token"));

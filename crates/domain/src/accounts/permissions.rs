@@ -17,23 +17,53 @@ pub enum Action {
     UsersManage,
     /// Make, change and remove owners.
     OwnersManage,
+    /// Create, edit and delete groups and their members.
+    GroupsManage,
+    /// See groups and their members.
+    GroupsRead,
     /// Read the audit log.
     AuditRead,
+    /// See the ids of encryption keys, their state and what needs them; never a key.
+    KeysRead,
+    /// See which private destinations are allowed.
+    EgressAllowRead,
     /// Allow private destinations (behaviour 30, `egress-allow`).
     EgressAllowWrite,
 }
 
 impl Action {
-    pub const ALL: [Action; 8] = [
+    pub const ALL: [Action; 12] = [
         Self::ServersWrite,
         Self::ServersReadAll,
         Self::ModelsWrite,
         Self::ModelsReadAll,
         Self::UsersManage,
         Self::OwnersManage,
+        Self::GroupsManage,
+        Self::GroupsRead,
         Self::AuditRead,
+        Self::KeysRead,
+        Self::EgressAllowRead,
         Self::EgressAllowWrite,
     ];
+
+    /// The action and the resource type of a refused attempt in the audit log.
+    pub fn audit_words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::ServersWrite => ("server.write", "mcp_server"),
+            Self::ServersReadAll => ("server.read", "mcp_server"),
+            Self::ModelsWrite => ("model.write", "model"),
+            Self::ModelsReadAll => ("model.read", "model"),
+            Self::UsersManage => ("user.manage", "user"),
+            Self::OwnersManage => ("user.manage_owner", "user"),
+            Self::GroupsManage => ("group.manage", "group"),
+            Self::GroupsRead => ("group.read", "group"),
+            Self::AuditRead => ("audit.read", "audit_log"),
+            Self::KeysRead => ("keys.read", "encryption_key"),
+            Self::EgressAllowRead => ("settings.read", "settings"),
+            Self::EgressAllowWrite => ("settings.write", "settings"),
+        }
+    }
 }
 
 /// Whether one of the roles allows it: the widest right counts.
@@ -41,7 +71,15 @@ pub fn can(roles: &[Role], action: Action) -> bool {
     roles.iter().any(|role| match role {
         Role::Owner => true,
         Role::Admin => !matches!(action, Action::OwnersManage | Action::EgressAllowWrite),
-        Role::Auditor => matches!(action, Action::ServersReadAll | Action::ModelsReadAll | Action::AuditRead),
+        Role::Auditor => matches!(
+            action,
+            Action::ServersReadAll
+                | Action::ModelsReadAll
+                | Action::GroupsRead
+                | Action::AuditRead
+                | Action::KeysRead
+                | Action::EgressAllowRead
+        ),
         Role::Member => false,
     })
 }

@@ -175,7 +175,11 @@ fn every_role_and_action() {
         (Action::ModelsReadAll, "owner admin auditor"),
         (Action::UsersManage, "owner admin"),
         (Action::OwnersManage, "owner"),
+        (Action::GroupsManage, "owner admin"),
+        (Action::GroupsRead, "owner admin auditor"),
         (Action::AuditRead, "owner admin auditor"),
+        (Action::KeysRead, "owner admin auditor"),
+        (Action::EgressAllowRead, "owner admin auditor"),
         (Action::EgressAllowWrite, "owner"),
     ];
     assert_eq!(table.map(|(action, _)| action), Action::ALL);

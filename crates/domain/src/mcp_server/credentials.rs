@@ -1,18 +1,44 @@
 //! Credentials belong to a type and to an origin: what an edit sets, drops and wipes (behaviour 5 and 6).
 
-use super::{DEFAULT_API_KEY_HEADER, ServerRecord, write::Parsed};
+use super::{DEFAULT_API_KEY_HEADER, OAuth2Settings, ServerRecord, oauth2, user_headers, write::Parsed};
 use crate::{SecretChange, url_rules::same_origin, validation::Problems};
-use api::servers::AuthType;
+use api::servers::{AuthType, UserHeader};
 use std::collections::BTreeMap;
 
+/// What becomes of the values that users entered.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum UserValuesWipe {
+    #[default]
+    Nothing,
+    /// Those of these names, in lower case.
+    Names(Vec<String>),
+    All,
+}
+
 /// What becomes of the credentials.
+#[derive(Default)]
 pub(super) struct Outcome {
-    pub(super) auth_type: AuthType,
     pub(super) api_key_header: String,
     pub(super) api_key: SecretChange,
     pub(super) custom_headers: SecretChange<BTreeMap<String, String>>,
+    pub(super) oauth2: OAuth2Settings,
+    pub(super) oauth2_secret: SecretChange,
+    pub(super) user_headers: Vec<UserHeader>,
+    pub(super) user_values: UserValuesWipe,
     /// Wiped or dropped without having been asked for.
     pub(super) cleared: Vec<String>,
+}
+
+/// What the rules of every type look at.
+pub(super) struct Edit<'a> {
+    pub(super) current: &'a ServerRecord,
+    pub(super) parsed: &'a Parsed,
+    /// The resulting type.
+    pub(super) auth_type: AuthType,
+    pub(super) type_changed: bool,
+    pub(super) origin_moved: bool,
+    /// Whether to say what the type needs: not when the type itself is a mistake.
+    pub(super) judge: bool,
 }
 
 /// Cross-field rules of behaviour 5, wiping of behaviour 6. `is_new`: there is nothing stored, `current` is blank.
@@ -23,41 +49,25 @@ pub(super) fn resolve_credentials(
     problems: &mut Problems,
 ) -> Outcome {
     let auth_type = parsed.auth_type.unwrap_or(current.auth_type);
-    let type_changed = is_new || auth_type != current.auth_type;
-    let origin_moved = !is_new && parsed.url.as_ref().is_some_and(|url| !same_origin(url, &current.url));
-    // A mistake in the type itself must not cause further complaints about what the type needs.
-    let judge = !problems.has("auth_type");
-    let mut need = |field: &str, detail: &str| {
-        if judge {
-            problems.refuse(field, detail);
-        }
-    };
-    let mut outcome = Outcome {
+    let edit = Edit {
+        current,
+        parsed,
         auth_type,
-        api_key_header: String::new(),
-        api_key: SecretChange::Keep,
-        custom_headers: SecretChange::Keep,
-        cleared: Vec::new(),
+        type_changed: is_new || auth_type != current.auth_type,
+        origin_moved: !is_new && parsed.url.as_ref().is_some_and(|url| !same_origin(url, &current.url)),
+        judge: !problems.has("auth_type"),
     };
+    let mut outcome = Outcome::default();
+    resolve_api_key(&edit, &mut outcome, problems);
+    resolve_custom_headers(&edit, &mut outcome, problems);
+    oauth2::resolve(&edit, &mut outcome, problems);
+    user_headers::resolve(&edit, &mut outcome, problems);
+    outcome
+}
 
-    if auth_type == AuthType::ApiKey {
-        let stored = if type_changed { DEFAULT_API_KEY_HEADER } else { &current.api_key_header };
-        outcome.api_key_header = parsed.api_key_header.clone().unwrap_or_else(|| stored.to_owned());
-        if outcome.api_key_header.is_empty() {
-            need("api_key_header", "Enter the header that carries the key, such as `Authorization`.");
-        }
-        match &parsed.api_key_value {
-            Some(value) if value.is_empty() => need("api_key_value", "Enter the key; `api_key` needs one."),
-            Some(value) => outcome.api_key = SecretChange::Set(value.clone()),
-            // What the edit wipes may be missing until it is sent again (behaviour 6, point 6); what it needs anew may not.
-            None if type_changed => need("api_key_value", "Enter the key; `api_key` needs one."),
-            None if origin_moved && current.has_api_key => {
-                outcome.api_key = SecretChange::Clear;
-                outcome.cleared.push("api_key_value".to_owned());
-            }
-            None => {}
-        }
-    } else {
+fn resolve_api_key(edit: &Edit<'_>, outcome: &mut Outcome, problems: &mut Problems) {
+    let (current, parsed) = (edit.current, edit.parsed);
+    if edit.auth_type != AuthType::ApiKey {
         let sent = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
         if sent(&parsed.api_key_header) || !current.api_key_header.is_empty() {
             outcome.cleared.push("api_key_header".to_owned());
@@ -68,30 +78,55 @@ pub(super) fn resolve_credentials(
         if current.has_api_key {
             outcome.api_key = SecretChange::Clear;
         }
+        return;
     }
-
-    if auth_type == AuthType::CustomHeaders {
-        match &parsed.custom_headers {
-            Some(map) if map.is_empty() => {
-                need("custom_headers", "Enter at least one header; `custom_headers` needs one.")
-            }
-            Some(map) => outcome.custom_headers = SecretChange::Set(map.clone()),
-            None if type_changed => {
-                need("custom_headers", "Enter at least one header; `custom_headers` needs one.")
-            }
-            None if origin_moved && current.has_custom_headers => {
-                outcome.custom_headers = SecretChange::Clear;
-                outcome.cleared.push("custom_headers".to_owned());
-            }
-            None => {}
+    let mut need = |field: &str, detail: &str| {
+        if edit.judge {
+            problems.refuse(field, detail);
         }
-    } else {
-        if parsed.custom_headers.as_ref().is_some_and(|map| !map.is_empty()) || current.has_custom_headers {
+    };
+    let stored = if edit.type_changed { DEFAULT_API_KEY_HEADER } else { &current.api_key_header };
+    outcome.api_key_header = parsed.api_key_header.clone().unwrap_or_else(|| stored.to_owned());
+    if outcome.api_key_header.is_empty() {
+        need("api_key_header", "Enter the header that carries the key, such as `Authorization`.");
+    }
+    match &parsed.api_key_value {
+        Some(value) if value.is_empty() => need("api_key_value", "Enter the key; `api_key` needs one."),
+        Some(value) => outcome.api_key = SecretChange::Set(value.clone()),
+        // What the edit wipes may be missing until it is sent again (behaviour 6, point 6); what it needs anew may not.
+        None if edit.type_changed => need("api_key_value", "Enter the key; `api_key` needs one."),
+        None if edit.origin_moved && current.has_api_key => {
+            outcome.api_key = SecretChange::Clear;
+            outcome.cleared.push("api_key_value".to_owned());
+        }
+        None => {}
+    }
+}
+
+fn resolve_custom_headers(edit: &Edit<'_>, outcome: &mut Outcome, problems: &mut Problems) {
+    let (current, sent) = (edit.current, &edit.parsed.custom_headers);
+    if edit.auth_type != AuthType::CustomHeaders {
+        if sent.as_ref().is_some_and(|map| !map.is_empty()) || current.has_custom_headers {
             outcome.cleared.push("custom_headers".to_owned());
         }
         if current.has_custom_headers {
             outcome.custom_headers = SecretChange::Clear;
         }
+        return;
     }
-    outcome
+    let mut need = || {
+        if edit.judge {
+            problems.refuse("custom_headers", "Enter at least one header; `custom_headers` needs one.");
+        }
+    };
+    match sent {
+        Some(map) if map.is_empty() => need(),
+        Some(map) => outcome.custom_headers = SecretChange::Set(map.clone()),
+        None if edit.type_changed => need(),
+        None if edit.origin_moved && current.has_custom_headers => {
+            outcome.custom_headers = SecretChange::Clear;
+            outcome.cleared.push("custom_headers".to_owned());
+        }
+        None => {}
+    }
 }

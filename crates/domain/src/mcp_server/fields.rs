@@ -1,11 +1,14 @@
 //! The rules of single fields (behaviour 3).
 
 use crate::{
-    limits::{DESCRIPTION_CHARS, PATTERN_CHARS, PATTERNS, SLUG_CHARS},
+    limits::{DESCRIPTION_CHARS, PATTERN_CHARS, PATTERN_LINES, PATTERNS, SERVER_GROUPS, SLUG_CHARS},
     text::{has_control, quote},
     validation::{at_most, listed},
 };
-use api::servers::{AuthType, Availability, Transport};
+use api::{
+    Uuid,
+    servers::{AuthType, Availability, Transport},
+};
 
 /// 1–64 of letters, digits, `.`, `_`, `-`; the first a letter or digit; no `__` and no `_` at the end, because `slug__tool`
 /// must be readable in one way only.
@@ -50,7 +53,8 @@ pub(super) fn transport(text: &str) -> Result<Transport, String> {
 }
 
 /// The authentication types of this build.
-const AUTH_TYPES: [AuthType; 3] = [AuthType::None, AuthType::ApiKey, AuthType::CustomHeaders];
+const AUTH_TYPES: [AuthType; 5] =
+    [AuthType::None, AuthType::Oauth2, AuthType::ApiKey, AuthType::CustomHeaders, AuthType::UserHeader];
 
 pub(super) fn auth_type(text: &str) -> Result<AuthType, String> {
     let allowed = AUTH_TYPES.map(AuthType::as_str);
@@ -68,6 +72,9 @@ pub(super) fn availability(text: &str) -> Result<Availability, String> {
 
 /// Trimmed, blanks dropped, order kept.
 pub(super) fn patterns(list: &[String]) -> Result<Vec<String>, String> {
+    if list.len() > PATTERN_LINES {
+        return Err(format!("Has {} entries; at most {PATTERNS} patterns are possible.", list.len()));
+    }
     let kept: Vec<String> =
         list.iter().map(|entry| entry.trim().to_owned()).filter(|entry| !entry.is_empty()).collect();
     if kept.len() > PATTERNS {
@@ -85,6 +92,17 @@ pub(super) fn patterns(list: &[String]) -> Result<Vec<String>, String> {
         }
     }
     Ok(kept)
+}
+
+/// Ascending, each once. Whether they exist is for the database to say.
+pub(super) fn groups(list: &[Uuid]) -> Result<Vec<Uuid>, String> {
+    if list.len() > SERVER_GROUPS {
+        return Err(format!("Has {} groups; at most {SERVER_GROUPS} are possible.", list.len()));
+    }
+    let mut groups = list.to_vec();
+    groups.sort_unstable();
+    groups.dedup();
+    Ok(groups)
 }
 
 /// The words for what the contract has and this build has not.

@@ -6,17 +6,8 @@ use api::servers::ServerWrite;
 
 /// Notes every field that is anything but its default.
 pub(super) fn refuse_later_fields(write: &ServerWrite, problems: &mut Problems) {
-    let texts = [
-        ("oauth2_client_id", &write.oauth2_client_id),
-        ("oauth2_client_secret", &write.oauth2_client_secret),
-        ("oauth2_auth_url", &write.oauth2_auth_url),
-        ("oauth2_token_url", &write.oauth2_token_url),
-        ("oauth2_revocation_url", &write.oauth2_revocation_url),
-        ("oauth2_scopes", &write.oauth2_scopes),
-        ("oauth2_issuer", &write.oauth2_issuer),
-        ("signing_secret", &write.signing_secret),
-        ("oidc_trusted_origin", &write.oidc_trusted_origin),
-    ];
+    let texts =
+        [("signing_secret", &write.signing_secret), ("oidc_trusted_origin", &write.oidc_trusted_origin)];
     let flags = [
         ("send_trace_context", write.send_trace_context),
         ("use_instructions", write.use_instructions),
@@ -24,10 +15,8 @@ pub(super) fn refuse_later_fields(write: &ServerWrite, problems: &mut Problems) 
         ("forward_coder_headers", write.forward_coder_headers),
     ];
     let lists = [
-        ("user_headers", write.user_headers.as_ref().is_some_and(|list| !list.is_empty())),
         ("tool_idempotent_list", write.tool_idempotent_list.as_ref().is_some_and(|list| !list.is_empty())),
         ("tool_approval_list", write.tool_approval_list.as_ref().is_some_and(|list| !list.is_empty())),
-        ("allowed_group_ids", write.allowed_group_ids.as_ref().is_some_and(|list| !list.is_empty())),
     ];
     let changed = texts
         .into_iter()

@@ -1,13 +1,39 @@
-//! Whether a server's own configuration is complete (behaviour 6 and 10).
+//! Whether a server can be used by one person, and what is missing (behaviour 6 and 10). The one place that decides: lists,
+//! `check` and turns all ask it.
 
-use super::ServerRecord;
+use super::{ServerRecord, user_headers::lower_names};
 use api::servers::{AuthStatus, AuthType, ConfigProblem};
 
+/// What is known of the secrets behind a server when one person asks. Whoever has the keys fills it in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Access {
+    /// A stored secret of the server itself cannot be opened any more: the field's name.
+    pub unreadable: Option<&'static str>,
+    pub own: OwnCredential,
+}
+
+/// What the person has stored for the server.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum OwnCredential {
+    #[default]
+    Absent,
+    /// Stored, but it cannot be opened.
+    Unreadable,
+    /// Values of `user_header`, by the names in lower case.
+    HeaderValues(Vec<String>),
+}
+
 /// What an admin must still do before the server can be dialled; empty when it is complete.
-pub fn config_problems(server: &ServerRecord) -> Vec<ConfigProblem> {
+pub fn config_problems(server: &ServerRecord, access: &Access) -> Vec<ConfigProblem> {
     let problem = |field: &str, detail: &str| {
         vec![ConfigProblem { field: field.to_owned(), detail: detail.to_owned() }]
     };
+    if let Some(field) = access.unreadable {
+        return problem(
+            field,
+            "The stored value cannot be read any more: it was sealed with another key, or changed outside of Patchbay. Enter it again.",
+        );
+    }
     match server.auth_type {
         AuthType::ApiKey if !server.has_api_key => problem(
             "api_key_value",
@@ -20,20 +46,72 @@ pub fn config_problems(server: &ServerRecord) -> Vec<ConfigProblem> {
             "custom_headers",
             "The custom headers are missing. Enter them again; they are wiped when the server moves to another origin.",
         ),
-        AuthType::None | AuthType::ApiKey | AuthType::CustomHeaders => Vec::new(),
-        AuthType::Oauth2 | AuthType::UserOidc | AuthType::UserHeader => {
+        AuthType::Oauth2 => {
+            let mut problems: Vec<ConfigProblem> = server
+                .oauth2
+                .needed()
+                .into_iter()
+                .filter(|(_, text)| text.is_empty())
+                .map(|(field, _)| ConfigProblem {
+                    field: field.to_owned(),
+                    detail: "Is missing; nobody can connect without it. Enter it.".to_owned(),
+                })
+                .collect();
+            if server.oauth2.secret_wiped {
+                problems.extend(problem(
+                    "oauth2_client_secret",
+                    "The client secret was wiped when the server moved or its OAuth fields changed. Enter it again, or clear it \
+                     if the client has none.",
+                ));
+            }
+            problems
+        }
+        AuthType::UserHeader if server.user_headers.is_empty() => {
+            problem("user_headers", "No header is asked for. Enter at least one.")
+        }
+        AuthType::None | AuthType::ApiKey | AuthType::CustomHeaders | AuthType::UserHeader => Vec::new(),
+        AuthType::UserOidc => {
             problem("auth_type", "This authentication type is not available in this build. Choose another.")
         }
     }
 }
 
-/// Whether the server can be used as far as its configuration goes, and a machine-readable reason when not.
-///
-/// The types of this build have no step per user, so the answer is the same for every caller.
-pub fn auth_status(server: &ServerRecord) -> (AuthStatus, &'static str) {
-    match config_problems(server).first().map(|problem| problem.field.as_str()) {
-        None => (AuthStatus::NotRequired, ""),
-        Some("auth_type") => (AuthStatus::Misconfigured, "auth_type_not_available"),
-        Some(_) => (AuthStatus::Misconfigured, "missing_secret"),
+/// Whether the server can be used by the person whose `access` this is, and a machine-readable reason when not.
+pub fn auth_status(server: &ServerRecord, access: &Access) -> (AuthStatus, &'static str) {
+    match config_problems(server, access).first().map(|problem| problem.field.as_str()) {
+        Some("auth_type") => return (AuthStatus::Misconfigured, "auth_type_not_available"),
+        Some(_) if access.unreadable.is_some() => return (AuthStatus::Misconfigured, "undecryptable"),
+        Some("api_key_value" | "custom_headers" | "oauth2_client_secret") => {
+            return (AuthStatus::Misconfigured, "missing_secret");
+        }
+        Some(_) => return (AuthStatus::Misconfigured, "missing_field"),
+        None => {}
+    }
+    match server.auth_type {
+        AuthType::None | AuthType::ApiKey | AuthType::CustomHeaders => (AuthStatus::NotRequired, ""),
+        AuthType::UserHeader => match &access.own {
+            OwnCredential::Absent => (AuthStatus::NotConnected, ""),
+            OwnCredential::Unreadable => (AuthStatus::NeedsReconnect, "undecryptable"),
+            OwnCredential::HeaderValues(names)
+                if lower_names(&server.user_headers).iter().all(|name| names.contains(name)) =>
+            {
+                (AuthStatus::Connected, "")
+            }
+            // The admin asks for a further header since.
+            OwnCredential::HeaderValues(_) => (AuthStatus::NotConnected, "missing_value"),
+        },
+        // Nobody can connect in this build.
+        AuthType::Oauth2 => (AuthStatus::NotConnected, ""),
+        AuthType::UserOidc => (AuthStatus::Misconfigured, "auth_type_not_available"),
+    }
+}
+
+/// The older flag (behaviour 10): about the connect step only, so true for every type without one.
+pub fn auth_connected(auth_type: AuthType, status: AuthStatus) -> bool {
+    match auth_type {
+        AuthType::Oauth2 | AuthType::UserHeader => {
+            matches!(status, AuthStatus::Connected | AuthStatus::ExpiredRefreshable)
+        }
+        AuthType::None | AuthType::ApiKey | AuthType::CustomHeaders | AuthType::UserOidc => true,
     }
 }

@@ -1,10 +1,7 @@
 //! Who sees what of a server (behaviour 1 and 3).
 
-use super::{ServerRecord, auth_status, config_problems};
-use api::{
-    Timestamp, Uuid,
-    servers::{AuthStatus, AuthType, McpServer},
-};
+use super::{Access, ServerRecord, auth_connected, auth_status, config_problems};
+use api::{Timestamp, Uuid, servers::McpServer};
 
 /// How much the reader may see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,15 +10,12 @@ pub struct Viewer {
     pub unredacted: bool,
 }
 
-/// Whether the server exists for this reader at all: members see enabled ones only.
-pub fn is_visible(server: &ServerRecord, unredacted: bool) -> bool {
-    unredacted || server.enabled
-}
-
-/// The server as answered to this reader. Secrets have no way into it: the record holds none.
-pub fn to_wire(server: &ServerRecord, viewer: Viewer) -> McpServer {
-    let (status, reason) = auth_status(server);
+/// The server as answered to this reader, whose `access` it is. Secrets have no way into it: the record holds none.
+pub fn to_wire(server: &ServerRecord, viewer: Viewer, access: &Access) -> McpServer {
+    let (status, reason) = auth_status(server, access);
     let open = |text: &str| if viewer.unredacted { text.to_owned() } else { String::new() };
+    let given = |text: &str| Some(open(text)).filter(|text| !text.is_empty());
+    let oauth2 = &server.oauth2;
     McpServer {
         id: server.id,
         display_name: server.display_name.clone(),
@@ -31,19 +25,19 @@ pub fn to_wire(server: &ServerRecord, viewer: Viewer) -> McpServer {
         transport: open(server.transport.as_str()),
         url: open(&server.url),
         auth_type: server.auth_type,
-        has_oauth2_secret: false,
+        has_oauth2_secret: server.has_oauth2_secret,
         has_api_key: server.has_api_key,
         has_custom_headers: server.has_custom_headers,
         has_signing_secret: false,
-        oauth2_client_id: None,
-        oauth2_auth_url: None,
-        oauth2_token_url: None,
-        oauth2_revocation_url: None,
-        oauth2_scopes: None,
-        oauth2_registration: None,
-        oauth2_issuer: None,
-        api_key_header: Some(open(&server.api_key_header)).filter(|header| !header.is_empty()),
-        user_headers: Vec::new(),
+        oauth2_client_id: given(&oauth2.client_id),
+        oauth2_auth_url: given(&oauth2.auth_url),
+        oauth2_token_url: given(&oauth2.token_url),
+        oauth2_revocation_url: given(&oauth2.revocation_url),
+        oauth2_scopes: given(&oauth2.scopes),
+        oauth2_registration: oauth2.registration.and_then(|registration| given(registration.as_str())),
+        oauth2_issuer: given(&oauth2.issuer),
+        api_key_header: given(&server.api_key_header),
+        user_headers: server.user_headers.clone(),
         tool_allow_list: server.tool_allow_list.clone(),
         tool_deny_list: server.tool_deny_list.clone(),
         tool_idempotent_list: Vec::new(),
@@ -56,26 +50,16 @@ pub fn to_wire(server: &ServerRecord, viewer: Viewer) -> McpServer {
         model_intent: server.model_intent,
         allow_in_plan_mode: false,
         forward_coder_headers: false,
-        allowed_group_ids: viewer.unredacted.then(Vec::new),
+        allowed_group_ids: viewer.unredacted.then(|| server.allowed_group_ids.clone()),
         auth_connected: auth_connected(server.auth_type, status),
         auth_status: status,
         auth_status_reason: reason.to_owned(),
-        config_problems: viewer.unredacted.then(|| config_problems(server)),
+        config_problems: viewer.unredacted.then(|| config_problems(server, access)),
         created_at: server.created_at,
         updated_at: server.updated_at,
         created_by: server.created_by.filter(|_| viewer.unredacted),
         updated_by: server.updated_by.filter(|_| viewer.unredacted),
         credentials_cleared: None,
-    }
-}
-
-/// The older flag (behaviour 10): about the connect step only, so true for every type without one.
-fn auth_connected(auth_type: AuthType, status: AuthStatus) -> bool {
-    match auth_type {
-        AuthType::Oauth2 | AuthType::UserHeader => {
-            matches!(status, AuthStatus::Connected | AuthStatus::ExpiredRefreshable)
-        }
-        AuthType::None | AuthType::ApiKey | AuthType::CustomHeaders | AuthType::UserOidc => true,
     }
 }
 

@@ -1,10 +1,12 @@
 //! Create and PATCH: validation, defaults, merge, and what is wiped (behaviour 5 and 6).
 
 use super::{
-    ServerRecord,
+    OAuth2Settings, ServerRecord, UserValuesWipe,
     credentials::{Outcome, resolve_credentials},
     fields,
     later::refuse_later_fields,
+    oauth2::ParsedOAuth2,
+    user_headers,
 };
 use crate::{
     SecretChange, header,
@@ -14,7 +16,7 @@ use crate::{
 };
 use api::{
     Timestamp, Uuid, Validation,
-    servers::{AuthType, Availability, CredentialsCleared, ServerWrite, Transport},
+    servers::{AuthType, Availability, CredentialsCleared, ServerWrite, Transport, UserHeader},
 };
 use std::collections::BTreeMap;
 
@@ -27,6 +29,8 @@ pub struct ServerDraft {
     pub api_key: SecretChange,
     /// `Set` or `Clear` (there are none).
     pub custom_headers: SecretChange<BTreeMap<String, String>>,
+    /// `Set` or `Clear` (there is none).
+    pub oauth2_secret: SecretChange,
     /// Fields of other authentication types that came with the request and were dropped.
     pub cleared: CredentialsCleared,
 }
@@ -54,6 +58,9 @@ pub struct ServerChange {
     pub merged: ServerRecord,
     pub api_key: SecretChange,
     pub custom_headers: SecretChange<BTreeMap<String, String>>,
+    pub oauth2_secret: SecretChange,
+    /// What becomes of the values that users entered.
+    pub user_values: UserValuesWipe,
     /// What the edit wipes or drops beyond what it says (behaviour 6, point 5 and 6). The counts are the store's to fill.
     pub cleared: CredentialsCleared,
     /// Open connections must not be used any more: URL, transport, authentication or a secret changed.
@@ -106,15 +113,11 @@ pub fn validate_create(write: &ServerWrite, policy: &UrlPolicy) -> Result<Server
     let outcome = resolve_credentials(&blank, &parsed, true, &mut problems);
     problems.finish(FIELD_ORDER)?;
     let merged = merge(&blank, parsed, &outcome);
-    let none_is_clear = |change: SecretChange| if change.is_change() { change } else { SecretChange::Clear };
     Ok(ServerDraft {
         merged,
-        api_key: none_is_clear(outcome.api_key),
-        custom_headers: if outcome.custom_headers.is_change() {
-            outcome.custom_headers
-        } else {
-            SecretChange::Clear
-        },
+        api_key: outcome.api_key.or_clear(),
+        custom_headers: outcome.custom_headers.or_clear(),
+        oauth2_secret: outcome.oauth2_secret.or_clear(),
         cleared: CredentialsCleared { fields: outcome.cleared, ..Default::default() },
     })
 }
@@ -139,6 +142,8 @@ pub fn merge_update(
         merged,
         api_key: outcome.api_key,
         custom_headers: outcome.custom_headers,
+        oauth2_secret: outcome.oauth2_secret,
+        user_values: outcome.user_values,
         cleared: CredentialsCleared { fields: outcome.cleared, ..Default::default() },
         credentials_changed,
         changed,
@@ -183,8 +188,22 @@ const FIELD_ORDER: &[&str] = &[
 ];
 
 /// After a change of one of these, an open connection must not be used.
-const CONNECTION_FIELDS: &[&str] =
-    &["transport", "url", "auth_type", "api_key_header", "api_key_value", "custom_headers"];
+const CONNECTION_FIELDS: &[&str] = &[
+    "transport",
+    "url",
+    "auth_type",
+    "api_key_header",
+    "api_key_value",
+    "custom_headers",
+    "oauth2_client_id",
+    "oauth2_client_secret",
+    "oauth2_auth_url",
+    "oauth2_token_url",
+    "oauth2_revocation_url",
+    "oauth2_scopes",
+    "oauth2_issuer",
+    "user_headers",
+];
 
 /// The fields that were sent and are valid by themselves.
 pub(super) struct Parsed {
@@ -199,11 +218,14 @@ pub(super) struct Parsed {
     /// Empty: to be cleared.
     pub(super) api_key_value: Option<String>,
     pub(super) custom_headers: Option<BTreeMap<String, String>>,
+    pub(super) oauth2: ParsedOAuth2,
+    pub(super) user_headers: Option<Vec<UserHeader>>,
     pub(super) tool_allow_list: Option<Vec<String>>,
     pub(super) tool_deny_list: Option<Vec<String>>,
     pub(super) availability: Option<Availability>,
     pub(super) enabled: Option<bool>,
     pub(super) model_intent: Option<bool>,
+    pub(super) allowed_group_ids: Option<Vec<Uuid>>,
 }
 
 impl Parsed {
@@ -237,6 +259,15 @@ impl Parsed {
             .custom_headers
             .as_ref()
             .and_then(|map| problems.take("custom_headers", header::check_map(map)));
+        let user_headers = write
+            .user_headers
+            .as_ref()
+            .and_then(|list| problems.take("user_headers", user_headers::check_list(list)));
+        let oauth2 = ParsedOAuth2::of(write, problems);
+        let allowed_group_ids = write
+            .allowed_group_ids
+            .as_ref()
+            .and_then(|list| problems.take("allowed_group_ids", fields::groups(list)));
         let mut list = |field: &str, list: &Option<Vec<String>>| {
             list.as_ref().and_then(|list| problems.take(field, fields::patterns(list)))
         };
@@ -254,11 +285,14 @@ impl Parsed {
             api_key_header,
             api_key_value,
             custom_headers,
+            oauth2,
+            user_headers,
             tool_allow_list,
             tool_deny_list,
             availability,
             enabled: write.enabled,
             model_intent: write.model_intent,
+            allowed_group_ids,
         }
     }
 }
@@ -272,20 +306,26 @@ fn merge(current: &ServerRecord, parsed: Parsed, outcome: &Outcome) -> ServerRec
         icon_url: parsed.icon_url.unwrap_or(base.icon_url),
         transport: parsed.transport.unwrap_or(base.transport),
         url: parsed.url.unwrap_or(base.url),
-        auth_type: outcome.auth_type,
+        auth_type: parsed.auth_type.unwrap_or(base.auth_type),
         api_key_header: outcome.api_key_header.clone(),
         has_api_key: outcome.api_key.leaves_value(base.has_api_key),
         has_custom_headers: outcome.custom_headers.leaves_value(base.has_custom_headers),
+        oauth2: outcome.oauth2.clone(),
+        has_oauth2_secret: outcome.oauth2_secret.leaves_value(base.has_oauth2_secret),
+        user_headers: outcome.user_headers.clone(),
         tool_allow_list: parsed.tool_allow_list.unwrap_or(base.tool_allow_list),
         tool_deny_list: parsed.tool_deny_list.unwrap_or(base.tool_deny_list),
         availability: parsed.availability.unwrap_or(base.availability),
         enabled: parsed.enabled.unwrap_or(base.enabled),
         model_intent: parsed.model_intent.unwrap_or(base.model_intent),
+        allowed_group_ids: parsed.allowed_group_ids.unwrap_or(base.allowed_group_ids),
         ..base
     }
 }
 
 fn changed_fields(before: &ServerRecord, after: &ServerRecord, outcome: &Outcome) -> Vec<&'static str> {
+    let oauth2 = before.oauth2.texts().into_iter().zip(after.oauth2.texts());
+    let oauth2 = oauth2.map(|((field, before), (_, after))| (field, before != after));
     [
         ("display_name", before.display_name != after.display_name),
         ("slug", before.slug != after.slug),
@@ -302,8 +342,12 @@ fn changed_fields(before: &ServerRecord, after: &ServerRecord, outcome: &Outcome
         ("availability", before.availability != after.availability),
         ("enabled", before.enabled != after.enabled),
         ("model_intent", before.model_intent != after.model_intent),
+        ("oauth2_client_secret", outcome.oauth2_secret.is_change()),
+        ("user_headers", before.user_headers != after.user_headers),
+        ("allowed_group_ids", before.allowed_group_ids != after.allowed_group_ids),
     ]
     .into_iter()
+    .chain(oauth2)
     .filter_map(|(field, changed)| changed.then_some(field))
     .collect()
 }
@@ -322,11 +366,15 @@ fn blank_record() -> ServerRecord {
         api_key_header: String::new(),
         has_api_key: false,
         has_custom_headers: false,
+        oauth2: OAuth2Settings::default(),
+        has_oauth2_secret: false,
+        user_headers: Vec::new(),
         tool_allow_list: Vec::new(),
         tool_deny_list: Vec::new(),
         availability: Availability::DefaultOff,
         enabled: false,
         model_intent: false,
+        allowed_group_ids: Vec::new(),
         created_at: Timestamp(0),
         updated_at: Timestamp(0),
         created_by: None,

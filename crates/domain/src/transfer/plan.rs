@@ -5,7 +5,7 @@ use crate::{
     UrlPolicy,
     limits::IMPORT_NOTED_NAMES,
     mcp_server::{
-        ServerChange, ServerDraft, ServerRecord, Viewer, config_problems, merge_update, to_wire,
+        Access, ServerChange, ServerDraft, ServerRecord, Viewer, config_problems, merge_update, to_wire,
         validate_create,
     },
     text::quote,
@@ -108,7 +108,7 @@ fn planned(entry: &Entry, current: Option<&ServerRecord>, step: Step, groups: &G
         }
         Step::Nothing => return Planned { entry: answer, step },
     };
-    answer.notes.extend(config_problems(merged).into_iter().map(|problem| problem.detail));
+    answer.notes.extend(config_problems(merged, &Access::default()).into_iter().map(|problem| problem.detail));
     Planned { entry: answer, step }
 }
 
@@ -167,7 +167,7 @@ fn without(write: &ServerWrite, fields: &[&str]) -> ServerWrite {
 }
 
 fn shown(record: &ServerRecord, groups: &GroupNames) -> Map<String, Value> {
-    fields(&to_wire(record, Viewer { unredacted: true }), groups)
+    fields(&to_wire(record, Viewer { unredacted: true }, &Access::default()), groups)
 }
 
 /// Fields that differ; of a new server those that say something.
@@ -205,6 +205,7 @@ fn created_secrets(draft: &ServerDraft) -> Vec<SecretWord> {
     vec![
         ("api_key_value", draft.api_key.audit_word(false)),
         ("custom_headers", draft.custom_headers.audit_word(false)),
+        ("oauth2_client_secret", draft.oauth2_secret.audit_word(false)),
     ]
 }
 
@@ -212,6 +213,7 @@ fn changed_secrets(change: &ServerChange, now: &ServerRecord) -> Vec<SecretWord>
     vec![
         ("api_key_value", change.api_key.audit_word(now.has_api_key)),
         ("custom_headers", change.custom_headers.audit_word(now.has_custom_headers)),
+        ("oauth2_client_secret", change.oauth2_secret.audit_word(now.has_oauth2_secret)),
     ]
 }
 

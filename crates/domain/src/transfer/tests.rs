@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     UrlPolicy,
-    mcp_server::{ServerRecord, Viewer, tests::record, to_wire},
+    mcp_server::{Access, ServerRecord, Viewer, tests::record, to_wire},
 };
 use api::transfer::{ImportAction, ImportEntry};
 use serde_json::{Value, json};
@@ -34,7 +34,7 @@ fn client(name: &str, entry: Value, stored: &[ServerRecord]) -> ImportEntry {
 }
 
 fn export(servers: &[ServerRecord]) -> Value {
-    let answers: Vec<_> = servers.iter().map(|server| to_wire(server, Viewer { unredacted: true })).collect();
+    let answers: Vec<_> = servers.iter().map(|server| to_wire(server, Viewer { unredacted: true }, &Access::default())).collect();
     export_document(&answers, &GroupNames::default())
 }
 

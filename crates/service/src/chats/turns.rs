@@ -43,8 +43,9 @@ impl Service {
             drop(write);
             return self.message_replay(ctx, &found).await;
         }
-        let visible = self.visible_servers(ctx, &mut write).await?;
-        let selection = select(&visible, &record, request.mcp_server_ids.as_deref(), &mut wrong);
+        let requested = request.mcp_server_ids.as_deref();
+        let servers = self.chat_servers(ctx, &mut write, &record.mcp_server_ids, requested).await?;
+        let selection = select(&servers.records, &record, requested, &mut wrong);
         if !wrong.is_empty() {
             return Err(Error::invalid(wrong));
         }
@@ -65,7 +66,7 @@ impl Service {
             message,
             record.status,
             selection.warnings,
-            auth_required(self, &visible, &record.mcp_server_ids),
+            auth_required(self, &servers, &record.mcp_server_ids),
         ))
     }
 
@@ -91,8 +92,9 @@ impl Service {
         if current.role != MessageRole::User {
             wrong.push(Validation::new("message", "Only a message of yours can be edited."));
         }
-        let visible = self.visible_servers(ctx, &mut write).await?;
-        let selection = select(&visible, &record, request.mcp_server_ids.as_deref(), &mut wrong);
+        let requested = request.mcp_server_ids.as_deref();
+        let servers = self.chat_servers(ctx, &mut write, &record.mcp_server_ids, requested).await?;
+        let selection = select(&servers.records, &record, requested, &mut wrong);
         if !wrong.is_empty() {
             return Err(Error::invalid(wrong));
         }
@@ -121,7 +123,7 @@ impl Service {
             message,
             record.status,
             selection.warnings,
-            auth_required(self, &visible, &record.mcp_server_ids),
+            auth_required(self, &servers, &record.mcp_server_ids),
         ))
     }
 

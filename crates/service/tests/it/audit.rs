@@ -1,12 +1,15 @@
 //! The audit log: one entry per action, in the transaction of the action, without secrets (behaviour 27).
 
-use crate::bench::{Bench, PASSWORD, service};
+use crate::bench::{Bench, PASSWORD, info, service};
 use api::{
+    audit::AuditQuery,
     models::{ModelCreate, ProviderCreate, ProviderUpdate},
     servers::ServerWrite,
-    users::{PasswordChange, Role, TokenCreate, UserCreate, UserUpdate},
+    users::{FirstUserCreate, LoginRequest, PasswordChange, Role, TokenCreate, UserCreate, UserUpdate},
 };
-use service::{Error, OpContext};
+use futures::StreamExt as _;
+use service::{Error, OpContext, SetupToken};
+use std::time::Duration;
 use testkit::both_engines;
 
 fn text(text: &str) -> Option<String> {
@@ -122,5 +125,144 @@ both_engines! {
         let ok = "SELECT COUNT(*) FROM audit_log WHERE outcome = 'ok'";
         let entries = usize::try_from(bench.db.number(ok).await).unwrap();
         assert_eq!((entries, bench.db.number("SELECT COUNT(*) FROM mcp_servers").await), before);
+    }
+
+    async fn rights_are_logged_with_what_they_were_and_are_secrets_as_a_word(db: TestDb) {
+        let bench = Bench::new(db).await;
+        let (owner, _) = bench.signed_in("owner", Role::Owner).await;
+        bench.signed_in("ada", Role::Member).await;
+        let ada = bench.service.user_list(&owner, "", None).await.unwrap().into_iter().find(|u| u.username == "ada").unwrap();
+        for change in [
+            UserUpdate { roles: Some(vec!["auditor".to_owned(), "admin".to_owned()]), ..UserUpdate::default() },
+            UserUpdate { status: text("suspended"), email: text("eve@example.org"), ..UserUpdate::default() },
+            UserUpdate { password: text("canary-secret-six"), ..UserUpdate::default() },
+        ] {
+            bench.pass(1);
+            bench.service.user_update(&owner, &ada.id.to_string(), change).await.unwrap();
+        }
+        let updates = AuditQuery { action: "user.update".to_owned(), ..AuditQuery::default() };
+        let entries = bench.service.audit_list(&owner, &updates).await.unwrap().entries;
+        let changed: Vec<Vec<String>> = entries.into_iter().rev().map(|entry| entry.changed_fields).collect();
+        assert_eq!(changed, [
+            vec!["roles=member -> admin,auditor"],
+            vec!["email", "status=active -> suspended"],
+            vec!["password changed"],
+        ]);
+    }
+
+    async fn refused_logins_name_the_account_that_exists_and_never_what_was_typed(db: TestDb) {
+        let bench = Bench::new(db).await;
+        let (owner, _) = bench.signed_in("owner", Role::Owner).await;
+        for email in ["owner@example.org", "canary-typed-here@example.org"] {
+            bench.pass(1);
+            let request = LoginRequest { email: email.to_owned(), password: "canary-wrong".to_owned() };
+            assert!(matches!(bench.service.session_login(&info(), request).await, Err(Error::BadCredentials)));
+        }
+        let denied = AuditQuery { outcome: "denied".to_owned(), ..AuditQuery::default() };
+        let entries = bench.service.audit_list(&owner, &denied).await.unwrap().entries;
+        let names: Vec<&str> = entries.iter().map(|entry| entry.resource_name.as_str()).collect();
+        assert_eq!(names, ["", "owner"], "newest first");
+        assert!(entries.iter().all(|entry| entry.actor_id.is_none() && entry.address == "10.0.0.7"));
+        assert!(!format!("{entries:?}").contains("canary"));
+    }
+
+    async fn a_wrong_setup_token_is_logged(db: TestDb) {
+        let bench = Bench::new(db).await;
+        bench.service.setup_token_store(&SetupToken("a-right-setup-token".to_owned())).await.unwrap();
+        let anybody = OpContext { caller: None, request: info() };
+        let first = |token: &str| FirstUserCreate {
+            email: "owner@example.org".to_owned(), username: "owner".to_owned(), password: PASSWORD.to_owned(),
+            setup_token: token.to_owned(), ..FirstUserCreate::default()
+        };
+        let wrong = bench.service.first_user_create(&anybody, first("a-wrong-setup-token")).await;
+        assert!(matches!(wrong, Err(Error::Forbidden(_))));
+        bench.pass(1);
+        bench.service.first_user_create(&anybody, first("a-right-setup-token")).await.unwrap();
+        let log = "SELECT action || ' ' || outcome || ' ' || CAST(changed_fields AS TEXT) FROM audit_log ORDER BY id";
+        assert_eq!(bench.db.texts(log).await, ["user.first denied []", "user.first ok [\"roles=owner\"]"]);
+    }
+
+    /// Twenty entries a minute and account, and one that counts the rest: nobody can flood the log.
+    async fn refused_attempts_are_logged_up_to_a_limit_and_then_counted(db: TestDb) {
+        let bench = Bench::new(db).await;
+        let (member, _) = bench.signed_in("member", Role::Member).await;
+        let (other, _) = bench.signed_in("other", Role::Member).await;
+        for _ in 0..500 {
+            assert!(matches!(bench.service.server_create(&member, server("x")).await, Err(Error::Forbidden(_))));
+        }
+        assert!(matches!(bench.service.model_delete(&other, api::Uuid::nil()).await, Err(Error::Forbidden(_))));
+        bench.service.maintenance_sweep().await.unwrap();
+        let denied = "SELECT actor_name || ' ' || action || ' ' || CAST(COUNT(*) AS TEXT) FROM audit_log \
+                      WHERE outcome = 'denied' GROUP BY actor_name, action ORDER BY 1";
+        assert_eq!(bench.db.texts(denied).await, ["member server.write 20", "other model.write 1"]);
+
+        bench.pass(61);
+        bench.service.maintenance_sweep().await.unwrap();
+        assert_eq!(bench.db.texts(denied).await, ["member access.refused 1", "member server.write 20", "other model.write 1"]);
+        let count = "SELECT CAST(changed_fields AS TEXT) FROM audit_log WHERE action = 'access.refused'";
+        assert_eq!(bench.db.texts(count).await, ["[\"further_attempts=480\"]"]);
+
+        assert!(bench.service.server_create(&member, server("x")).await.is_err());
+        bench.service.audit_flush().await.unwrap();
+        assert_eq!(bench.db.texts(denied).await[1], "member server.write 21", "a new minute begins anew");
+    }
+
+    /// The refusal does not wait for the database: it is answered while the one writer of the database is taken.
+    async fn a_refusal_does_not_wait_for_the_log(db: TestDb) {
+        let bench = Bench::new(db).await;
+        let (member, _) = bench.signed_in("member", Role::Member).await;
+        let mut taken = bench.db.write().await.unwrap();
+        store::settings::setting_put(&mut taken, "x", "y").await.unwrap();
+        let refused = tokio::time::timeout(Duration::from_secs(2), bench.service.server_create(&member, server("x")));
+        assert!(matches!(refused.await, Ok(Err(Error::Forbidden(_)))));
+        taken.commit().await.unwrap();
+        bench.service.audit_flush().await.unwrap();
+        assert_eq!(bench.db.number("SELECT COUNT(*) FROM audit_log WHERE action = 'server.write'").await, 1);
+    }
+
+    async fn retention_deletes_what_is_past_its_days_and_says_so(db: TestDb) {
+        let bench = Bench::new(db).await;
+        let (owner, _) = bench.signed_in("owner", Role::Owner).await;
+        let day = 24 * 3600;
+        bench.pass(10 * day);
+        let (owner_later, _) = bench.login("owner@example.org").await;
+        assert_eq!(bench.service.audit_retention(0).await.unwrap(), 0, "0 keeps everything");
+        assert_eq!(bench.service.audit_retention(11).await.unwrap(), 0);
+        assert_eq!(actions(&bench).await, ["user.create", "session.login", "session.login"]);
+        bench.pass(1);
+        assert_eq!(bench.service.audit_retention(10).await.unwrap(), 2);
+        assert_eq!(actions(&bench).await, ["session.login", "audit.retention"]);
+        let entries = bench.service.audit_list(&owner_later, &AuditQuery::default()).await.unwrap().entries;
+        assert_eq!(entries[0].changed_fields, ["deleted=2", "before=2026-11-01T00:00:01Z"]);
+        assert_eq!((entries[0].actor_id, entries[0].actor_name.as_str()), (None, ""));
+        assert_eq!(bench.service.audit_retention(10).await.unwrap(), 0);
+        assert_eq!(actions(&bench).await.len(), 2, "nothing deleted, nothing said");
+        drop(owner);
+    }
+
+    async fn the_log_is_for_owners_admins_and_auditors(db: TestDb) {
+        let bench = Bench::new(db).await;
+        for (name, role, may) in [("o", Role::Owner, true), ("a", Role::Admin, true), ("u", Role::Auditor, true), ("m", Role::Member, false)] {
+            let (ctx, _) = bench.signed_in(name, role).await;
+            assert_eq!(bench.service.audit_list(&ctx, &AuditQuery::default()).await.is_ok(), may, "{name}");
+            assert_eq!(bench.service.audit_export(&ctx, &AuditQuery::default()).await.is_ok(), may, "{name}");
+        }
+        let nobody = OpContext::default();
+        assert!(matches!(bench.service.audit_list(&nobody, &AuditQuery::default()).await, Err(Error::Unauthorized)));
+    }
+
+    async fn exports_are_few_at_once_and_free_their_place(db: TestDb) {
+        let bench = Bench::new(db).await;
+        let (owner, _) = bench.signed_in("owner", Role::Owner).await;
+        let all = AuditQuery::default();
+        let mut open = Vec::new();
+        for _ in 0..4 {
+            open.push(bench.service.audit_export(&owner, &all).await.unwrap());
+        }
+        assert!(matches!(bench.service.audit_export(&owner, &all).await, Err(Error::RateLimited { .. })));
+        open.pop();
+        let pages: Vec<_> = bench.service.audit_export(&owner, &all).await.unwrap().collect().await;
+        let actions: Vec<String> = pages.into_iter().flat_map(Result::unwrap).map(|entry| entry.action).collect();
+        assert_eq!(actions, ["session.login", "user.create"]);
     }
 }

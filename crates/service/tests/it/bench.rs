@@ -7,7 +7,9 @@ use domain::clock::{Clock, Entropy, ManualClock, SeededEntropy};
 use egress::{Egress, EgressConfig};
 use mcpclient::{ClientConfig, McpClients};
 pub(crate) use patchbay_service as service;
-use service::{Caller, Deps, OpContext, RequestInfo, Service, Sources};
+use service::{
+    Caller, ChangeFollower, Deps, Keys, OpContext, OperatorEgress, Replica, RequestInfo, Service, Sources,
+};
 use std::{sync::Arc, time::Duration};
 use testkit::TestDb;
 
@@ -17,6 +19,10 @@ pub(crate) struct Bench {
     pub(crate) service: Service,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) db: TestDb,
+    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) mcp: McpClients,
+    sources: Arc<Sources>,
+    entropy: Arc<dyn Entropy>,
 }
 
 pub(crate) fn info() -> RequestInfo {
@@ -24,14 +30,36 @@ pub(crate) fn info() -> RequestInfo {
         address: "10.0.0.7".to_owned(),
         user_agent: "agent/1".to_owned(),
         request_id: "req-1".to_owned(),
+        ..RequestInfo::default()
     }
 }
 
 impl Bench {
     pub(crate) async fn new(db: TestDb) -> Self {
+        Self::with(db, Keyring::generate().unwrap().0).await
+    }
+
+    /// With keys made of one byte each.
+    pub(crate) async fn with_keys(db: TestDb, bytes: &[u8]) -> Self {
+        Self::with(db, crate::keys::ring(bytes)).await
+    }
+
+    /// The follower of this process, which also makes it a replica.
+    pub(crate) async fn follower(&self) -> ChangeFollower {
+        let keys = Keys {
+            db: self.db.db().clone(),
+            keyring: self.keyring.clone(),
+            clock: self.clock.clone(),
+            entropy: self.entropy.clone(),
+        };
+        let id = domain::clock::new_id(&*self.clock, &*self.entropy);
+        let replica = Replica::join(keys, id, &OpContext::default()).await.unwrap();
+        ChangeFollower::start(self.service.clone(), self.sources.clone(), replica).await.unwrap()
+    }
+
+    async fn with(db: TestDb, keyring: Keyring) -> Self {
         let clock = Arc::new(ManualClock::default());
         let entropy: Arc<dyn Entropy> = Arc::new(SeededEntropy::default());
-        let (keyring, _) = Keyring::generate().unwrap();
         let keyring = Arc::new(keyring);
         let access_url: url::Url = "http://127.0.0.1:3000".parse().unwrap();
         let egress = Egress::new(EgressConfig {
@@ -48,7 +76,7 @@ impl Bench {
             db: db.db().clone(),
             mcp: mcp.clone(),
             models: sources.clone(),
-            servers: sources,
+            servers: sources.clone(),
             clock: clock.clone(),
             entropy: entropy.clone(),
             config: ChatdConfig::default(),
@@ -63,16 +91,17 @@ impl Bench {
         };
         let deps = Deps {
             db: db.db().clone(),
-            keyring,
+            keyring: keyring.clone(),
             egress,
-            mcp,
+            operator_egress: OperatorEgress::default(),
+            mcp: mcp.clone(),
             chatd,
             clock: clock.clone(),
-            entropy,
+            entropy: entropy.clone(),
             access_url,
             build,
         };
-        Self { service: Service::new(deps), clock, db }
+        Self { service: Service::new(deps), clock, db, keyring, mcp, sources, entropy }
     }
 
     /// Makes an account and signs it in: its context and its token.
@@ -91,7 +120,8 @@ impl Bench {
     /// Who a request with this token comes from.
     pub(crate) async fn context(&self, token: &str) -> Option<OpContext> {
         let caller: Option<Caller> = self.service.authenticate(token).await.unwrap();
-        caller.map(|caller| OpContext { caller: Some(caller), request: info() })
+        let request = RequestInfo { refusals: self.service.refusals(), ..info() };
+        caller.map(|caller| OpContext { caller: Some(caller), request })
     }
 
     pub(crate) fn pass(&self, seconds: u64) {

@@ -5,5 +5,7 @@
 mod audit;
 mod bench;
 mod expiry;
+mod groups;
+mod keys;
 mod sealed;
 mod transfer;

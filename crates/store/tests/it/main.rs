@@ -3,8 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic like tests")]
 
 mod audit;
+mod changes;
 mod chats;
 mod credentials;
+mod groups;
 mod keys;
 mod leases;
 mod login_attempts;

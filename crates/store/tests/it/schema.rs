@@ -5,12 +5,17 @@ use crate::support::{
 };
 use api::{
     chats::ChatStatus,
+    keys::KeyState,
     messages::{MessageRole, ToolOutcome},
     models::ProviderType,
     servers::{AuthType, Availability, Transport},
 };
 use store::{
-    chats::chat_insert, credentials::*, mcp_servers::server_insert, messages::message_insert,
+    changes::{ChangeKind, change_note},
+    chats::chat_insert,
+    credentials::*,
+    mcp_servers::server_insert,
+    messages::message_insert,
     models::model_insert,
 };
 use testkit::{TestDb, both_engines};
@@ -63,6 +68,7 @@ async fn fill(db: &TestDb) {
     let intent = crate::tool_calls::intent(&record, message.id, "c1");
     commit!(db, |write| store::tool_calls::tool_call_intent_insert(write, &intent));
     commit!(db, |write| store::audit::audit_append(write, &crate::audit::entry()));
+    commit!(db, |write| change_note(write, ChangeKind::Keys, ""));
     commit!(db, |write| store::encryption_keys::encryption_key_insert(
         write,
         "0123456789abcdef",
@@ -96,8 +102,8 @@ both_engines! {
             ("chats", "title_source", vec!["prompt", "generated", "user"]),
             ("chats", "client_type", vec!["ui", "api"]),
             ("messages", "role", texts(&roles, MessageRole::as_str)),
-            ("audit_log", "outcome", vec!["ok", "denied", "failed"]),
-            ("encryption_keys", "state", vec!["introduced", "active", "retired", "revoked"]),
+            ("encryption_keys", "state", texts(&KeyState::ALL, KeyState::as_str)),
+            ("changes", "kind", texts(&ChangeKind::ALL, ChangeKind::as_str)),
         ] {
             for value in &values {
                 let sql = format!("UPDATE {table} SET {column} = '{value}'");
@@ -106,6 +112,16 @@ both_engines! {
             for wrong in ["", "telepathy", &values[0].to_uppercase()] {
                 assert_refused(&db, &format!("UPDATE {table} SET {column} = '{wrong}'")).await;
             }
+        }
+    }
+
+    /// The log takes no UPDATE, so its list is tried by inserts.
+    async fn an_audit_entry_has_one_of_three_outcomes(db: TestDb) {
+        for outcome in ["ok", "denied", "failed"] {
+            assert_eq!(db.raw(&crate::audit::insert_sql(&db, outcome)).await.unwrap(), 1, "{outcome}");
+        }
+        for wrong in ["", "telepathy", "OK"] {
+            assert_refused(&db, &crate::audit::insert_sql(&db, wrong)).await;
         }
     }
 
@@ -135,7 +151,12 @@ both_engines! {
 
     async fn a_sealed_value_and_its_key_id_come_together(db: TestDb) {
         fill(&db).await;
-        for (table, value, key) in store::encryption_keys::SEALED_COLUMNS {
+        for field in store::encryption_keys::SEALED_COLUMNS {
+            // A row of `user_header_values` has its value always: both columns are NOT NULL.
+            if field.table == "user_header_values" {
+                continue;
+            }
+            let (table, value, key) = (field.table, field.column, field.key_column);
             let bytes = if db.is_postgres() { "'\\x00'" } else { "x'00'" };
             assert_refused(&db, &format!("UPDATE {table} SET {value} = {bytes}, {key} = NULL")).await;
             assert_refused(&db, &format!("UPDATE {table} SET {value} = NULL, {key} = 'k'")).await;
@@ -172,6 +193,19 @@ both_engines! {
         let error = store::Db::open(db.config()).await.unwrap_err();
         assert!(matches!(error, store::StoreError::Migration(_)), "{error:?}");
         assert!(!error.is_retryable());
+    }
+
+    async fn pending_migrations_are_named_and_a_newer_schema_is_none_of_ours(db: TestDb) {
+        assert!(db.migrations_pending().await.unwrap().is_empty());
+        db.raw("DELETE FROM _sqlx_migrations WHERE version > 1").await.unwrap();
+        let pending = db.migrations_pending().await.unwrap();
+        assert!(!pending.is_empty() && pending[0].starts_with("0002 "), "{pending:?}");
+        db.raw("DROP TABLE _sqlx_migrations").await.unwrap();
+        assert_eq!(db.migrations_pending().await.unwrap().len(), pending.len() + 1, "an empty database lacks all");
+        let newer = TestDb::sqlite().await;
+        testkit::newer_schema(&newer).await.unwrap();
+        let error = newer.migrations_pending().await.unwrap_err();
+        assert!(matches!(&error, store::StoreError::Migration(why) if why.contains("newer")), "{error:?}");
     }
 
     /// A start that will be refused must write nothing (behaviour 26).

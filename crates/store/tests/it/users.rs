@@ -76,13 +76,38 @@ both_engines! {
         let mut seen = Vec::new();
         let mut after = String::new();
         loop {
-            let page = read!(db, |session| user_list(session, &after, 2));
+            let page = read!(db, |session| user_list(session, "", &after, 2));
             let Some(last) = page.last() else { break };
             assert!(page.len() <= 2);
             after = last.user.username.clone();
             seen.extend(page.into_iter().map(|record| record.user.username));
         }
         assert_eq!(seen, ["alpha", "Bravo", "Charlie", "delta"]);
+    }
+
+    async fn accounts_are_found_by_a_part_of_what_they_are_called(db: TestDb) {
+        for (username, name) in [("ada", "Lovelace"), ("bob", "Ada's 100% fan"), ("c_d", "x"), ("cxd", "y!")] {
+            let mut record = user(username);
+            record.user.name = name.to_owned();
+            commit!(db, |write| user_insert(write, &record));
+        }
+        for (q, expected) in [
+            ("", vec!["ada", "bob", "c_d", "cxd"]),
+            ("ADA", vec!["ada", "bob"]),
+            ("lovel", vec!["ada"]),
+            ("bob@EXAMPLE", vec!["bob"]),
+            ("c_d", vec!["c_d"]),
+            ("100%", vec!["bob"]),
+            ("%", vec!["bob"]),
+            ("y!", vec!["cxd"]),
+            ("'", vec!["bob"]),
+            ("nobody", vec![]),
+        ] {
+            let found = read!(db, |session| user_list(session, q, "", 10));
+            assert_eq!(found.into_iter().map(|record| record.user.username).collect::<Vec<_>>(), expected, "{q}");
+        }
+        let page = read!(db, |session| user_list(session, "ada", "ada", 10));
+        assert_eq!(page.into_iter().map(|record| record.user.username).collect::<Vec<_>>(), ["bob"]);
     }
 
     async fn only_active_owners_are_counted(db: TestDb) {

@@ -3,18 +3,31 @@
 use super::words::{auth_label, availability_label, etag, host};
 use crate::{
     components::{
-        Badge, EmptyState, Glyph, Icon, PageHead, ServerTile, Switch, Tone, loaded, toast::use_toasts,
+        Badge, EmptyState, Glyph, Icon, PageHead, PageLinks, SearchForm, ServerTile, Switch, Tone, loaded,
+        paging::page_href, toast::use_toasts, use_page_query,
     },
     context::viewer_is_admin,
-    server_fns::servers::{server_list, server_update},
+    server_fns::servers::{server_page, server_update},
 };
 use api::servers::{McpServer, ServerWrite};
 use leptos::{prelude::*, task::spawn_local};
+use leptos_router::hooks::use_query_map;
+
+/// Where the list is.
+const PATH: &str = "/admin/servers";
 
 /// `GET /admin/servers`.
 #[component]
 pub fn ServersPage() -> impl IntoView {
-    let servers = Resource::new(|| (), |()| server_list());
+    let query = use_page_query();
+    let parameters = use_query_map();
+    let show =
+        Memo::new(move |_| parameters.with(|query| Show::parse(&query.get("show").unwrap_or_default())));
+    let servers = Resource::new(
+        move || (query.get(), show.get().enabled()),
+        |(query, enabled)| server_page(query, enabled),
+    );
+    let show_text = Signal::derive(move || show.get().as_str().to_owned());
     view! {
         <div class="page">
             <PageHead title="Servers" purpose="MCP servers that chats can use.".to_owned()>
@@ -25,7 +38,27 @@ pub fn ServersPage() -> impl IntoView {
                     <NewServerLink/>
                 })}
             </PageHead>
-            {loaded(servers, true, |servers| view! { <ServerTable servers/> })}
+            <SearchForm path=PATH what="servers" placeholder="Search name, slug or URL" query show=show_text/>
+            <nav class="segments" aria-label="Filter">
+                {[Show::All, Show::Enabled, Show::Disabled]
+                    .into_iter()
+                    .map(|choice| view! {
+                        <a
+                            href=move || page_href(PATH, choice.as_str(), &query.with(|query| query.q.clone()), "")
+                            aria-current=move || (show.get() == choice).then_some("true")
+                        >
+                            {choice.label()}
+                        </a>
+                    })
+                    .collect_view()}
+            </nav>
+            {loaded(servers, true, move |page| {
+                let narrowed = query.with_untracked(|query| !query.q.is_empty()) || show.get_untracked() != Show::All;
+                view! {
+                    <ServerTable servers=page.rows narrowed/>
+                    <PageLinks path=PATH query=query.get_untracked() next=page.next show=show_text.get_untracked()/>
+                }
+            })}
         </div>
     }
 }
@@ -48,8 +81,48 @@ enum Show {
     Disabled,
 }
 
+impl Show {
+    /// Anything unknown in an address shows all.
+    fn parse(text: &str) -> Self {
+        [Self::Enabled, Self::Disabled].into_iter().find(|show| show.as_str() == text).unwrap_or(Self::All)
+    }
+
+    /// In the address.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::All => "",
+            Self::Enabled => "enabled",
+            Self::Disabled => "disabled",
+        }
+    }
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::All => "All",
+            Self::Enabled => "Enabled",
+            Self::Disabled => "Disabled",
+        }
+    }
+
+    fn enabled(self) -> Option<bool> {
+        match self {
+            Self::All => None,
+            Self::Enabled => Some(true),
+            Self::Disabled => Some(false),
+        }
+    }
+}
+
 #[component]
-fn ServerTable(servers: Vec<McpServer>) -> impl IntoView {
+fn ServerTable(
+    servers: Vec<McpServer>,
+    /// A search or a filter is on.
+    narrowed: bool,
+) -> impl IntoView {
+    if servers.is_empty() && narrowed {
+        let text = "No server has this in its name, slug or URL, or the filter leaves none.";
+        return view! { <EmptyState glyph=Glyph::Server title="No server matches" text/> }.into_any();
+    }
     if servers.is_empty() {
         let text = "Register an MCP server to give chats its tools.";
         return if viewer_is_admin() {
@@ -58,47 +131,10 @@ fn ServerTable(servers: Vec<McpServer>) -> impl IntoView {
             view! { <EmptyState glyph=Glyph::Server title="No servers yet" text/> }.into_any()
         };
     }
-    let search = RwSignal::new(String::new());
-    let show = RwSignal::new(Show::All);
     // One signal per row, so that a switched server neither reloads nor re-sorts the table.
-    let rows = StoredValue::new(servers.into_iter().map(RwSignal::new).collect::<Vec<_>>());
-    let shown = Memo::new(move |_| {
-        let wanted = search.get().trim().to_lowercase();
-        rows.with_value(|rows| {
-            rows.iter()
-                .filter(|row| row.with(|server| passes(server, &wanted, show.get())))
-                .copied()
-                .collect::<Vec<_>>()
-        })
-    });
+    let rows =
+        servers.into_iter().map(|server| view! { <ServerRow server=RwSignal::new(server)/> }).collect_view();
     view! {
-        <div class="table-tools">
-            <label class="search">
-                <Icon glyph=Glyph::Search/>
-                <span class="sr-only">"Search servers"</span>
-                <input
-                    type="search"
-                    class="input"
-                    placeholder="Search name, slug or host"
-                    prop:value=move || search.get()
-                    on:input=move |event| search.set(event_target_value(&event))
-                />
-            </label>
-            <div class="segments" role="group" aria-label="Filter">
-                {[(Show::All, "All"), (Show::Enabled, "Enabled"), (Show::Disabled, "Disabled")]
-                    .into_iter()
-                    .map(|(choice, label)| view! {
-                        <button
-                            type="button"
-                            aria-pressed=move || if show.get() == choice { "true" } else { "false" }
-                            on:click=move |_| show.set(choice)
-                        >
-                            {label}
-                        </button>
-                    })
-                    .collect_view()}
-            </div>
-        </div>
         <div class="table-frame">
             <table class="table">
                 <thead>
@@ -110,30 +146,11 @@ fn ServerTable(servers: Vec<McpServer>) -> impl IntoView {
                         <th scope="col">"Enabled"</th>
                     </tr>
                 </thead>
-                <tbody>
-                    <For each=move || shown.get() key=|row| row.with_untracked(|server| server.id) let(row)>
-                        <ServerRow server=row/>
-                    </For>
-                </tbody>
+                <tbody>{rows}</tbody>
             </table>
-            <p class="table-empty" hidden=move || !shown.with(Vec::is_empty)>"No server matches."</p>
         </div>
     }
     .into_any()
-}
-
-fn passes(server: &McpServer, wanted: &str, show: Show) -> bool {
-    let state = match show {
-        Show::All => true,
-        Show::Enabled => server.enabled,
-        Show::Disabled => !server.enabled,
-    };
-    let text = || {
-        [&server.display_name, &server.slug, host(&server.url)]
-            .iter()
-            .any(|text| text.to_lowercase().contains(wanted))
-    };
-    state && (wanted.is_empty() || text())
 }
 
 #[component]
@@ -200,20 +217,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn search_looks_at_name_slug_and_host() {
-        let server: McpServer = serde_json::from_str(SAMPLE).unwrap();
-        for wanted in ["", "linear", "lin-1", "mcp.example"] {
-            assert!(passes(&server, wanted, Show::All), "{wanted}");
+    fn a_filter_is_written_into_the_address_and_read_back() {
+        for show in [Show::All, Show::Enabled, Show::Disabled] {
+            assert_eq!(Show::parse(show.as_str()), show);
         }
-        assert!(!passes(&server, "sentry", Show::All));
-        assert!(passes(&server, "", Show::Disabled) && !passes(&server, "", Show::Enabled));
+        assert_eq!(Show::parse("<script>"), Show::All);
     }
-
-    const SAMPLE: &str = r#"{"id":"01900000-0000-7000-8000-000000000001","display_name":"Linear","slug":"lin-1","description":"",
-        "icon_url":"","transport":"streamable_http","url":"https://mcp.example.com/mcp","auth_type":"none","has_oauth2_secret":false,
-        "has_api_key":false,"has_custom_headers":false,"has_signing_secret":false,"user_headers":[],"tool_allow_list":[],
-        "tool_deny_list":[],"tool_idempotent_list":[],"tool_approval_list":[],"tool_change_policy":"notify",
-        "send_trace_context":false,"use_instructions":false,"availability":"default_on","enabled":false,"model_intent":true,
-        "allow_in_plan_mode":false,"forward_coder_headers":false,"auth_connected":true,"auth_status":"not_required",
-        "created_at":"2026-01-01T00:00:00Z","updated_at":"2026-01-01T00:00:00Z"}"#;
 }

@@ -1,0 +1,227 @@
+//! The deployment that the matrix walks through: one person per kind of caller, and objects that some of them may see.
+
+use super::caller::Who;
+use crate::{
+    description::Description,
+    support::{
+        CHATS, OWNER_EMAIL, OWNER_PASSWORD, Person, SERVERS, TestServer, chat, over, server_body, text,
+    },
+};
+use api::users::Role;
+use serde_json::{Value, json};
+use std::{collections::BTreeMap, sync::Mutex};
+use testkit::{
+    fake_mcp::{FakeMcp, FakeTool},
+    http::Client,
+    temp::unique,
+};
+
+const UNKNOWN: &str = "01930000-0000-7000-8000-000000000000";
+
+pub(super) struct World {
+    pub(super) server: TestServer,
+    pub(super) description: Description,
+    people: BTreeMap<Who, Person>,
+    /// Somebody whose things are nobody else's.
+    stranger: Person,
+    /// Objects that stay as they are, by name.
+    fixed: BTreeMap<&'static str, String>,
+    /// A chat of each person, its turn ended.
+    own_chats: BTreeMap<Who, String>,
+    /// A second session of each person, to be ended.
+    spare_sessions: BTreeMap<Who, String>,
+    /// The first message of the chat made last.
+    message: Mutex<String>,
+    _fake: FakeMcp,
+}
+
+impl World {
+    pub(super) async fn new(server: TestServer) -> Self {
+        let fake = FakeMcp::start(vec![FakeTool::of_text("get_issue", "Reads an issue")]).await;
+        let model = server.demo_model().await;
+        let mut people = BTreeMap::new();
+        for (who, role) in [
+            (Who::Suspended, Role::Member),
+            (Who::Outside, Role::Member),
+            (Who::Inside, Role::Member),
+            (Who::Auditor, Role::Auditor),
+            (Who::Admin, Role::Admin),
+            (Who::Owner, Role::Owner),
+        ] {
+            people.insert(who, server.user(role).await);
+        }
+        let suspended = format!("/api/v2/users/{}", people[&Who::Suspended].id);
+        server.owner().patch(&suspended, &json!({"status": "suspended"})).await.expect(200);
+        let stranger = server.user(Role::Member).await;
+        let mut spare_sessions = BTreeMap::new();
+        for (who, person) in people.iter().filter(|(who, _)| **who != Who::Suspended) {
+            spare_sessions.insert(*who, spare_session(&server, person).await);
+        }
+        let first_owner = server.owner().get("/api/v2/users/me").await.expect(200).json();
+        let insiders = group(&server, "insiders").await;
+        let join = json!({"add_users": [people[&Who::Inside].id]});
+        server.owner().patch(&format!("/api/v2/groups/{insiders}"), &join).await.expect(200);
+        let (foreign_chat, foreign_message) = chat_of(&stranger.client).await;
+        let mut own_chats = BTreeMap::new();
+        for (who, person) in people.iter().filter(|(who, _)| **who != Who::Suspended) {
+            own_chats.insert(*who, chat_of(&person.client).await.0);
+        }
+        let fixed = BTreeMap::from([
+            ("unknown", UNKNOWN.to_owned()),
+            ("malformed", "not-a-uuid".to_owned()),
+            ("open", server.register_fake("open", &fake).await),
+            ("disabled", server.register(&server_body("disabled", &fake.url())).await),
+            ("grouped", grouped_server(&server, &fake, &insiders).await),
+            ("personal", personal_server(&server, &fake).await),
+            ("group", insiders),
+            ("stranger", stranger.id.clone()),
+            ("first_owner", first_owner["id"].as_str().unwrap().to_owned()),
+            ("owner_email", OWNER_EMAIL.to_owned()),
+            ("owner_password", OWNER_PASSWORD.to_owned()),
+            ("model", model),
+            ("foreign_chat", foreign_chat),
+            ("foreign_message", foreign_message),
+            ("foreign_token", token_of(&stranger.client).await),
+            ("foreign_session", spare_session(&server, &stranger).await),
+            ("provider", provider(&server).await),
+        ]);
+        let description = Description::of(&server).await;
+        let message = Mutex::new(fixed["foreign_message"].clone());
+        Self { server, description, people, stranger, fixed, own_chats, spare_sessions, message, _fake: fake }
+    }
+
+    /// # Panics
+    /// For anonymous callers: they are nobody.
+    pub(super) fn person(&self, who: Who) -> &Person {
+        &self.people[&who]
+    }
+
+    pub(super) fn client(&self, who: Who) -> &Client {
+        &self.person(who).client
+    }
+
+    /// The text of an object by its name in the tables; `fresh_…` is made for this one request.
+    pub(super) async fn object(&self, name: &str, who: Who) -> String {
+        if let Some(id) = self.fixed.get(name) {
+            return id.clone();
+        }
+        // Whoever cannot make things of their own asks for somebody's.
+        let own = match who {
+            Who::Anonymous | Who::Suspended => &self.stranger.client,
+            _ => self.client(who),
+        };
+        match name {
+            "unique" => format!("u{}", &unique()[..12]),
+            "message" => self.message.lock().unwrap().clone(),
+            // Refused before anything is read: a chat that is nobody's to spare would cost a turn.
+            "fresh_chat" if matches!(who, Who::Anonymous | Who::Suspended) => {
+                self.fixed["foreign_chat"].clone()
+            }
+            "fresh_chat" => {
+                let (id, message) = chat_of(own).await;
+                *self.message.lock().unwrap() = message;
+                id
+            }
+            "own_chat" => self.own_chats.get(&who).unwrap_or(&self.fixed["foreign_chat"]).clone(),
+            "connected" => {
+                let path = format!("{SERVERS}/{}/user_headers", self.fixed["personal"]);
+                self.stranger.client.put(&path, &json!({"values": {"X-Token": "mine"}})).await.expect(204);
+                self.stranger.id.clone()
+            }
+            "fresh_group" => group(&self.server, &self.slug()).await,
+            "fresh_token" => token_of(own).await,
+            "spare_session" => self.spare_sessions.get(&who).cloned().unwrap_or_else(|| UNKNOWN.to_owned()),
+            "fresh_server" => {
+                let slug = self.slug();
+                self.server.register(&server_body(&slug, "https://mcp.example.com/mcp")).await
+            }
+            "fresh_user" => self.server.user(Role::Member).await.id,
+            "fresh_provider" => provider(&self.server).await,
+            "fresh_model" => {
+                let body = json!({"provider_id": self.fixed["provider"], "model": self.slug(), "display_name": "Fresh"});
+                id(&self.server.owner().post("/api/v2/models", &body).await.expect(201).json())
+            }
+            other => panic!("the tables name an unknown object: {other}"),
+        }
+    }
+
+    fn slug(&self) -> String {
+        format!("s{}", &unique()[..12])
+    }
+
+    /// `{id=open}` becomes the id of the object `open`.
+    pub(super) async fn fill_path(&self, path: &str, who: Who) -> String {
+        let mut filled = String::new();
+        let mut parts = path.split('{');
+        filled += parts.next().unwrap_or_default();
+        for part in parts {
+            let (inside, after) = part.split_once('}').unwrap();
+            match inside.split_once('=') {
+                Some((_, name)) if name != "me" => filled += &self.object(name, who).await,
+                Some((_, own)) => filled += own,
+                None => panic!("{path} leaves {{{inside}}} open"),
+            }
+            filled += after;
+        }
+        filled
+    }
+
+    /// `<open>` becomes the id of the object `open`.
+    pub(super) async fn fill(&self, body: &str, who: Who) -> String {
+        let mut parts = body.split('<');
+        let mut filled = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let (name, after) = part.split_once('>').unwrap();
+            filled += &self.object(name, who).await;
+            filled += after;
+        }
+        filled
+    }
+}
+
+fn id(body: &Value) -> String {
+    body["id"].as_str().unwrap_or_else(|| panic!("no id in {body}")).to_owned()
+}
+
+/// A chat whose turn has ended, and its first message.
+async fn chat_of(client: &Client) -> (String, String) {
+    let made = chat(client, &json!({"content": text("hello")})).await;
+    let id = id(&made);
+    let messages = client.get(&format!("{CHATS}/{id}/messages?after_id=0")).await.expect(200).json();
+    (id, messages["messages"][0]["id"].to_string())
+}
+
+async fn token_of(client: &Client) -> String {
+    let body = json!({"token_name": unique()});
+    id(&client.post("/api/v2/users/me/keys/tokens", &body).await.expect(201).json())
+}
+
+/// The id of a new session of this person.
+async fn spare_session(server: &TestServer, person: &Person) -> String {
+    let token = server.login(&person.email, &person.password).await;
+    let client = server.anonymous().with(testkit::http::Proof::Bearer(token));
+    let sessions = client.get("/api/v2/users/me/sessions").await.expect(200).json();
+    let current = sessions.as_array().unwrap().iter().find(|session| session["current"] == true).cloned();
+    id(&current.unwrap())
+}
+
+async fn provider(server: &TestServer) -> String {
+    let body = json!({"name": unique(), "type": "demo"});
+    id(&server.owner().post("/api/v2/providers", &body).await.expect(201).json())
+}
+
+async fn group(server: &TestServer, name: &str) -> String {
+    id(&server.owner().post("/api/v2/groups", &json!({"name": name})).await.expect(201).json())
+}
+
+/// An enabled server that only the members of `group` may use.
+async fn grouped_server(server: &TestServer, fake: &FakeMcp, group: &str) -> String {
+    let limited = json!({"enabled": true, "allowed_group_ids": [group]});
+    server.register(&over(server_body("grouped", &fake.url()), limited)).await
+}
+
+/// An enabled server that asks every user for a header.
+async fn personal_server(server: &TestServer, fake: &FakeMcp) -> String {
+    let asks = json!({"enabled": true, "auth_type": "user_header", "user_headers": [{"name": "X-Token"}]});
+    server.register(&over(server_body("personal", &fake.url()), asks)).await
+}
