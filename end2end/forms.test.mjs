@@ -128,9 +128,9 @@ describe('the server editor', () => {
     await page.getByText('Stored ••••').waitFor();
     assert.ok(!(await page.content()).includes('s3cret-value'), 'the key is nowhere in the page');
     await page.getByLabel('URL', { exact: true }).fill('https://elsewhere.example.com/mcp');
-    await page.getByText('Saving wipes 1 stored secret: the API key').waitFor();
+    await page.getByText('This save removes: the API key').waitFor();
     await page.getByLabel('URL', { exact: true }).fill('https://keyed.example.com/other');
-    await page.getByText('Saving wipes').waitFor({ state: 'hidden' });
+    await page.getByText('This save removes').waitFor({ state: 'hidden' });
   });
 
   withPage('tells what a server that answers with a page instead of MCP is', async ({ page }) => {

@@ -1,7 +1,7 @@
 //! The root component: contexts and routes.
 
 use crate::{
-    components::{clock::provide_clock, toast::provide_toasts},
+    components::{clock::provide_clock, connect::provide_connect, toast::provide_toasts},
     context::{PageContext, provide_page},
     layout::{RequireAdmin, RequireReader, Shell},
     pages::{
@@ -39,6 +39,7 @@ pub fn App() -> impl IntoView {
     let page = SharedValue::new(|| use_context::<PageContext>().unwrap_or_default()).into_inner();
     provide_page(page);
     provide_toasts();
+    provide_connect();
     provide_clock();
 
     view! {

@@ -11,10 +11,11 @@ use api::{
         Chat, ChatCreate, ChatCreated, ChatUpdate, MessageCreate, MessageEdit, MessagePage, MessageSent,
     },
     check::CheckReport,
+    explain::ServerExplanation,
     groups::{Group, GroupCreate, GroupSummary, GroupUpdate},
     keys::KeyStatus,
     models::{Model, ModelCreate, ModelUpdate, Provider, ProviderCreate, ProviderUpdate},
-    servers::{McpServer, ServerWrite},
+    servers::{McpServer, ServerConnection, ServerWrite, UserHeaderValues},
     settings::{EgressAllow, EgressAllowWrite},
     transfer::{ImportPlan, ImportRequest},
     users::{
@@ -49,10 +50,24 @@ pub trait Backend: Send + Sync + 'static {
         write: ServerWrite,
         if_match: Option<String>,
     ) -> UiResult<McpServer>;
-    async fn server_delete(&self, id: Uuid) -> UiResult<()>;
+    async fn server_delete(&self, id: Uuid, if_match: Option<String>) -> UiResult<()>;
     async fn server_check(&self, id: Uuid) -> UiResult<CheckReport>;
     /// Shows what a document of servers would do; with `apply` and the hash of that plan, does it.
     async fn server_import(&self, request: ImportRequest) -> UiResult<ImportPlan>;
+    /// Why a user (the viewer, unless another is named) gets the tools of a server; without a chat, in a new one.
+    async fn server_explain(
+        &self,
+        id: Uuid,
+        user_id: Option<Uuid>,
+        chat_id: Option<Uuid>,
+    ) -> UiResult<ServerExplanation>;
+    /// Own values for the headers that a server asks everybody for.
+    async fn user_headers_set(&self, id: Uuid, values: UserHeaderValues) -> UiResult<()>;
+    async fn user_headers_remove(&self, id: Uuid) -> UiResult<()>;
+    /// Who is connected to a server, by user name; where there are very many, the first of them.
+    async fn connection_list(&self, id: Uuid) -> UiResult<Vec<ServerConnection>>;
+    /// Disconnects one user, or everybody.
+    async fn connection_remove(&self, id: Uuid, user: Option<Uuid>) -> UiResult<()>;
     /// The private destinations that may be dialled, in one line.
     async fn egress_allow(&self) -> UiResult<String>;
     /// The same by who allowed them.
@@ -74,6 +89,7 @@ pub trait Backend: Send + Sync + 'static {
     async fn key_list(&self) -> UiResult<Vec<KeyStatus>>;
 
     async fn user_list(&self, query: PageQuery) -> UiResult<Page<User>>;
+    async fn user_get(&self, id: Uuid) -> UiResult<User>;
     async fn user_create(&self, create: UserCreate) -> UiResult<User>;
     async fn user_update(&self, id: Uuid, update: UserUpdate) -> UiResult<User>;
     async fn user_delete(&self, id: Uuid) -> UiResult<()>;

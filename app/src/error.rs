@@ -21,8 +21,10 @@ pub enum UiErrorKind {
     Unauthorized,
     Forbidden,
     NotFound,
-    /// Somebody else changed it, or it is busy: reload.
+    /// It is taken or busy.
     Conflict,
+    /// Somebody else changed it since it was loaded: show both.
+    Stale,
     /// Too many requests: wait.
     RateLimited,
     /// Try again later.

@@ -5,7 +5,7 @@ mod sidebar;
 
 use crate::{
     browser,
-    components::{Brand, EmptyState, Glyph, Icon, PageTitle, toast::ToastRegion},
+    components::{Brand, EmptyState, Glyph, Icon, PageTitle, connect::ConnectDialog, toast::ToastRegion},
     context::{use_viewer, viewer_is_admin, viewer_may_audit},
 };
 use leptos::prelude::*;
@@ -53,6 +53,7 @@ pub(crate) fn Shell() -> impl IntoView {
                 </main>
             </div>
         </div>
+        <ConnectDialog/>
         <ToastRegion/>
     }
     .into_any()

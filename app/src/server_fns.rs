@@ -37,6 +37,7 @@ pub(crate) fn status_of(kind: UiErrorKind) -> u16 {
         UiErrorKind::Forbidden => 403,
         UiErrorKind::NotFound => 404,
         UiErrorKind::Conflict => 409,
+        UiErrorKind::Stale => 412,
         UiErrorKind::RateLimited => 429,
         UiErrorKind::Unavailable => 503,
         UiErrorKind::Internal => 500,

@@ -9,6 +9,7 @@ mod connections;
 mod cookies;
 mod csrf;
 mod error;
+mod explain;
 mod forms;
 mod groups;
 mod headers;

@@ -82,6 +82,11 @@ pub fn SecretField(
                             autocomplete="new-password"
                             aria-invalid=move || error.with(Option::is_some).then_some("true")
                             disabled=move || disabled.get()
+                            prop:value=match value.get_untracked() {
+                                // Drawn again, as when the field was hidden meanwhile: what was typed is still there.
+                                SecretInput::Replace(text) => text,
+                                _ => String::new(),
+                            }
                             on:input=move |event| value.set(match event_target_value(&event) {
                                 text if text.is_empty() && entry == Mode::Empty => SecretInput::Keep,
                                 text => SecretInput::Replace(text),

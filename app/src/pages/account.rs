@@ -1,5 +1,6 @@
 //! The viewer's own account.
 
+mod connections;
 mod password;
 mod profile;
 mod sessions;
@@ -10,6 +11,7 @@ use crate::{
     layout::account_menu::ThemeSwitch,
     server_fns::account::build_info,
 };
+use connections::ConnectionsSection;
 use leptos::prelude::*;
 use password::PasswordSection;
 use profile::ProfileSection;
@@ -31,6 +33,7 @@ pub fn AccountPage() -> impl IntoView {
             <AccountSection title="Appearance" purpose="Kept in this browser.">
                 <ThemeSwitch/>
             </AccountSection>
+            <ConnectionsSection/>
             <TokensSection/>
             <SessionsSection/>
             <BuildLine/>

@@ -16,6 +16,7 @@ mod details;
 mod home;
 mod icons;
 mod list;
+mod needs;
 mod notices;
 mod page;
 mod picker;
@@ -25,6 +26,7 @@ mod scroll;
 mod shared;
 mod stream;
 pub mod transcript;
+mod why;
 
 pub use home::ChatHome;
 pub use list::ChatList;

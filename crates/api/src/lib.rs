@@ -7,6 +7,7 @@ pub mod audit;
 pub mod chats;
 pub mod check;
 pub mod error;
+pub mod explain;
 pub mod groups;
 pub mod keys;
 pub mod messages;

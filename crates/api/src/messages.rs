@@ -1,6 +1,6 @@
 //! Messages and their parts: the same shape on the wire and in storage (behaviour 20).
 
-use crate::Timestamp;
+use crate::{Timestamp, check::ServerOutcome};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
@@ -43,6 +43,9 @@ pub struct ChatMessage {
     /// Set when the message holds only what had arrived before a stop or a broken stream.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub interrupted: bool,
+    /// On the user's message that began a turn: the connect outcomes of the turn, as its `mcp_status` event told them last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mcp_status: Option<Vec<ServerOutcome>>,
 }
 
 /// Token counts as the provider reported them.

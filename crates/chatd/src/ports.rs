@@ -2,7 +2,7 @@
 
 use api::{Uuid, chats::TurnError, check::ConnectOutcome};
 use async_trait::async_trait;
-use domain::mcp_server::ServerRecord;
+use domain::{gates::ServerFacts, mcp_server::ServerRecord};
 use std::{fmt, sync::Arc};
 
 /// Which model answers.
@@ -41,24 +41,32 @@ impl fmt::Debug for ResolvedModel {
 /// Which servers take part (behaviour 16).
 #[async_trait]
 pub trait ServerSource: Send + Sync {
-    /// Every server of this step: the `selected` ones and the forced ones that are enabled and open to `owner`, each with where
-    /// to dial it or why not.
+    /// Every server of this step, in the order of the prompt: those that [`domain::gates::decide`] lets take part in a chat of `owner`
+    /// with this selection, each with where to dial it or why not.
     ///
     /// # Errors
     /// The set could not be loaded. The step is tried again and then fails: it never goes on with fewer servers.
     async fn step_servers(&self, owner: Uuid, selected: &[Uuid]) -> Result<Vec<StepServer>, SourceError>;
 
-    /// One server as it is now, read right before a call is sent; `None` when it is gone, disabled or no longer open to `owner`.
+    /// One server as it is now, read right before a call is sent, with what is known of it for `owner` and a chat with this selection.
+    /// The daemon decides by the facts whether the call may go out; `None` when the server is gone.
     ///
     /// # Errors
     /// It could not be loaded. The call is not sent.
-    async fn call_server(&self, owner: Uuid, server_id: Uuid) -> Result<Option<StepServer>, SourceError>;
+    async fn call_server(
+        &self,
+        owner: Uuid,
+        server_id: Uuid,
+        selected: &[Uuid],
+    ) -> Result<Option<StepServer>, SourceError>;
 }
 
-/// A server that takes part.
+/// A server and what is known of it for one user and chat.
 #[derive(Debug, Clone)]
 pub struct StepServer {
     pub record: ServerRecord,
+    /// What [`domain::gates::decide`] judges, at listing and again at each call.
+    pub facts: ServerFacts,
     /// Where to dial and with what, or why it cannot be used.
     pub access: Result<mcpclient::Target, Unusable>,
 }

@@ -48,8 +48,12 @@ pub(crate) struct Runner {
     /// Something may have been shown of this chat by a runner that is no more.
     claimed: bool,
     deadline: Instant,
+    /// The user's message that began the turn.
+    turn_message: Option<i64>,
     /// The connect outcomes shown last.
     shown_servers: Vec<api::check::ServerOutcome>,
+    /// They are not yet kept with the turn's message: the next commit does it, so that they cost none of their own.
+    servers_unsaved: bool,
     /// Name of the owner for the audit log, once it was needed.
     owner_name: Option<String>,
 }
@@ -74,7 +78,9 @@ impl Runner {
             halted,
             claimed,
             deadline,
+            turn_message: None,
             shown_servers: Vec::new(),
+            servers_unsaved: false,
             owner_name: None,
         }
     }
@@ -118,6 +124,8 @@ impl Runner {
         // The poll can be faster than the one who stored the message and is about to show it.
         if let Some(message) = transcript.last_user() {
             self.publisher.message(message);
+            self.turn_message = Some(message.id);
+            self.shown_servers = message.mcp_status.clone().unwrap_or_default();
         }
         if let Some(left) = transcript.take_unanswered() {
             let settled = self.settle(&left, None).await?;

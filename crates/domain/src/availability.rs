@@ -1,10 +1,13 @@
 //! Which servers take part in a chat and in a step (behaviour 16).
 //!
-//! `visible` is always what the caller may see: enabled servers for members, all for admins and auditors
-//! ([`crate::mcp_server::is_visible`]). Unknown, concealed and disabled ids then look the same from here on.
+//! `visible` is always what the caller may use. Unknown, concealed and (for members) disabled ids then look the same from here on.
 
-use crate::{limits::CHAT_SERVERS, mcp_server::ServerRecord};
-use api::{Uuid, Validation, servers::Availability};
+use crate::{
+    gates::{Choice, ServerFacts, decide},
+    limits::CHAT_SERVERS,
+    mcp_server::ServerRecord,
+};
+use api::{Uuid, Validation};
 
 /// The list to store with the chat, and what to tell the caller.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -28,7 +31,7 @@ pub fn servers_for_new_chat(
         None => {
             let ids = visible
                 .iter()
-                .filter(|server| server.enabled && server.availability != Availability::DefaultOff)
+                .filter(|server| decide(&ServerFacts::open(server, Choice::NewChat), None).takes_part())
                 .map(|server| server.id)
                 .collect();
             Ok(Selection { ids, warnings: Vec::new() })
@@ -52,29 +55,19 @@ pub fn servers_after_message(
     }
 }
 
-/// The servers of a step: those stored with the chat and the forced ones, enabled only. `open` is every server open to the
-/// chat's owner. Stored order first, then the forced ones by slug: the same chat gives the same prompt.
-pub fn servers_for_step<'a>(open: &'a [ServerRecord], stored: &[Uuid]) -> Vec<&'a ServerRecord> {
-    let mut taken: Vec<&ServerRecord> = Vec::new();
-    for id in stored {
-        if let Some(server) = open.iter().find(|server| server.id == *id && server.enabled)
-            && !taken.iter().any(|known| known.id == server.id)
-        {
-            taken.push(server);
-        }
-    }
-    let mut forced: Vec<&ServerRecord> = open
-        .iter()
-        .filter(|server| is_forced(server) && !taken.iter().any(|known| known.id == server.id))
-        .collect();
-    forced.sort_by(|a, b| (&a.slug, a.id).cmp(&(&b.slug, b.id)));
-    taken.append(&mut forced);
-    taken
+/// Sorts the servers of a step, whom [`crate::gates::decide`] let in: stored order first, then the forced ones by slug. The same chat
+/// gives the same prompt.
+pub fn order_for_step<T>(servers: &mut [T], stored: &[Uuid], record: impl Fn(&T) -> &ServerRecord) {
+    let place = |server: &ServerRecord| stored.iter().position(|id| *id == server.id).unwrap_or(stored.len());
+    servers.sort_by(|a, b| {
+        let (a, b) = (record(a), record(b));
+        (place(a), &a.slug, a.id).cmp(&(place(b), &b.slug, b.id))
+    });
 }
 
 /// In every chat, whatever was chosen.
-pub fn is_forced(server: &ServerRecord) -> bool {
-    server.enabled && server.availability == Availability::ForceOn
+fn is_forced(server: &ServerRecord) -> bool {
+    decide(&ServerFacts::open(server, Choice::NotChosen), None).takes_part()
 }
 
 fn replace(
@@ -120,6 +113,7 @@ fn replace(
 mod tests {
     use super::*;
     use crate::mcp_server::tests::record;
+    use api::servers::Availability;
 
     fn server(id: u128, availability: Availability, enabled: bool) -> ServerRecord {
         ServerRecord { id: Uuid::from_u128(id), slug: format!("s{id}"), availability, enabled, ..record() }
@@ -207,13 +201,15 @@ mod tests {
     fn steps() {
         let mut open = some();
         open.push(server(4, Availability::ForceOn, true));
-        open.push(server(5, Availability::DefaultOn, false));
-        let step =
-            |stored: &[u128]| servers_for_step(&open, &ids(stored)).iter().map(|s| s.id).collect::<Vec<_>>();
-        assert_eq!(step(&[]), ids(&[FORCED, 4]));
-        assert_eq!(step(&[OFF, 5, UNKNOWN, OFF]), ids(&[OFF, FORCED, 4]));
-        assert_eq!(step(&[4, DEFAULT]), ids(&[4, DEFAULT, FORCED]));
-        open.reverse();
-        assert_eq!(servers_for_step(&open, &[]).iter().map(|s| s.id).collect::<Vec<_>>(), ids(&[FORCED, 4]));
+        let step = |open: &[ServerRecord], stored: &[u128]| {
+            let mut servers = open.to_vec();
+            order_for_step(&mut servers, &ids(stored), |server| server);
+            servers.iter().map(|server| server.id).collect::<Vec<_>>()
+        };
+        for _ in 0..2 {
+            assert_eq!(step(&open, &[DEFAULT, OFF]), ids(&[DEFAULT, OFF, FORCED, 4]));
+            assert_eq!(step(&open, &[4, OFF, UNKNOWN, DEFAULT, OFF]), ids(&[4, OFF, DEFAULT, FORCED]));
+            open.reverse();
+        }
     }
 }

@@ -163,18 +163,35 @@ impl ToolFilter {
         Self::new(&server.tool_allow_list, &server.tool_deny_list)
     }
 
-    /// `name` is the original name of the tool, exactly as the server gives it.
+    /// The first allow pattern that matches, or that none does; `None` without an allow list. `name` is the original name of the tool,
+    /// exactly as the server gives it.
+    pub fn allowing(&self, name: &str) -> Option<Option<&str>> {
+        first_match(&self.allow, name)
+    }
+
+    /// The first deny pattern that matches, or that none does; `None` without a deny list.
+    pub fn denying(&self, name: &str) -> Option<Option<&str>> {
+        first_match(&self.deny, name)
+    }
+
+    /// Both lists together, for the form and `check`. Turns ask [`crate::gates::decide`], which asks the same two lists.
     pub fn verdict(&self, name: &str) -> Verdict {
-        let name: Vec<char> = name.chars().collect();
-        if let Some(pattern) = self.deny.iter().find(|pattern| pattern.matches(&name)) {
-            return Verdict::Denied { pattern: pattern.text.clone() };
+        if let Some(Some(pattern)) = self.denying(name) {
+            return Verdict::Denied { pattern: pattern.to_owned() };
         }
-        if self.allow.is_empty() || self.allow.iter().any(|pattern| pattern.matches(&name)) {
-            Verdict::Allowed
-        } else {
-            Verdict::NotOnAllowList
+        match self.allowing(name) {
+            Some(None) => Verdict::NotOnAllowList,
+            None | Some(Some(_)) => Verdict::Allowed,
         }
     }
+}
+
+fn first_match<'a>(list: &'a [Pattern], name: &str) -> Option<Option<&'a str>> {
+    if list.is_empty() {
+        return None;
+    }
+    let name: Vec<char> = name.chars().collect();
+    Some(list.iter().find(|pattern| pattern.matches(&name)).map(|pattern| pattern.text.as_str()))
 }
 
 #[cfg(test)]

@@ -135,10 +135,19 @@ impl McpClients {
         });
         match &listed {
             Err(error) if error.is_timeout() => self.inner.remember_timeout(target),
-            Ok(_) => self.inner.forget_timeout(target),
+            Ok(catalogue) => {
+                self.inner.forget_timeout(target);
+                self.inner.remember_catalogue(target, catalogue);
+            }
             Err(_) => {}
         }
         listed
+    }
+
+    /// What the server listed to this user last, in a turn or a check, while anything of the connection is kept. Contacts nobody.
+    pub fn known_catalogue(&self, target: &Target) -> Option<Arc<Catalogue>> {
+        let slots = self.inner.lock_slots();
+        slots.get(&Key::of(target)).and_then(|slot| slot.known())
     }
 
     /// Calls a tool. Dropping the future cancels the call as [`ToolCall::cancel`] does.
@@ -242,7 +251,7 @@ impl McpClients {
         }
     }
 
-    /// Connects anew, lists, and ends the session: for the admin's test. 30 s in all; nothing of it is pooled.
+    /// Connects anew, lists, and ends the session: for the admin's test. 30 s in all; the connection is not pooled, the list is known.
     ///
     /// # Errors
     /// As [`Self::catalogue`].
@@ -265,8 +274,9 @@ impl McpClients {
         let checked = timeout_at(deadline, work)
             .await
             .unwrap_or_else(|_| Err(McpError::late(&target.host(), "answer", inner.timeouts.check)));
-        if checked.is_ok() {
+        if let Ok(checked) = &checked {
             inner.forget_timeout(target);
+            inner.remember_catalogue(target, &Arc::new(checked.catalogue.clone()));
         }
         checked
     }
@@ -315,6 +325,13 @@ impl Inner {
         // An older credential of the same user is of no more use (protocol.md L4).
         slots.retain(|other, _| !key.replaces(other));
         Ok(slot)
+    }
+
+    /// For [`McpClients::known_catalogue`]. After the pool has stopped, or when a newer credential came, there is nothing to remember it for.
+    fn remember_catalogue(&self, target: &Target, catalogue: &Arc<Catalogue>) {
+        if let Ok(slot) = self.slot(target) {
+            slot.remember(catalogue);
+        }
     }
 
     /// The pooled connection, or a new one. Who waits here while another opens it gets that one.

@@ -127,7 +127,13 @@ impl ChangeFollower {
             // Who may do what is read from the database at each request, step and call, and open streams ask every few seconds; a
             // cache of users or groups belongs here. Keys and settings are looked at once after all changes of a look.
             ChangeKind::Settings => self.settings_due = true,
-            ChangeKind::Users | ChangeKind::Groups | ChangeKind::Keys => {}
+            // Not needed for what may be called, which is asked each time: it frees connections of those who may not.
+            ChangeKind::Users => {
+                if let Ok(id) = change.subject.parse() {
+                    self.service.deps().mcp.close_user(id);
+                }
+            }
+            ChangeKind::Groups | ChangeKind::Keys => {}
         }
     }
 }

@@ -4,7 +4,7 @@ mod idempotency;
 mod reading;
 mod turns;
 
-pub(crate) use reading::render_message;
+pub(crate) use reading::{render_message, veil_outcomes};
 
 use crate::mcp_servers::access_of;
 use crate::{Error, OpContext, Result, Service};

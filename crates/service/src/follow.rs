@@ -1,6 +1,9 @@
 //! The live stream of a chat, for its owner and as long as they may see it (behaviour 19).
 
-use crate::{Error, OpContext, Result, Service, chats::render_message, mcp_check::outcome_words};
+use crate::{
+    Error, OpContext, Result, Service,
+    chats::{render_message, veil_outcomes},
+};
 use api::{
     Uuid,
     stream::{StreamEvent, StreamPayload},
@@ -96,16 +99,19 @@ fn to_wire(id: impl ToString, event: &Arc<StreamEvent>, view: View) -> Option<Re
     let name = event.payload.event_name();
     let with = |payload| serde_json::to_string(&StreamEvent { chat_id: event.chat_id, payload });
     let data = match &event.payload {
-        StreamPayload::Message { message } if view.rendered => {
+        StreamPayload::Message { message } if view.rendered || message.mcp_status.is_some() => {
             let mut message = message.clone();
-            render_message(&mut message);
+            if view.rendered {
+                render_message(&mut message);
+            }
+            if !view.unredacted {
+                veil_outcomes(message.mcp_status.iter_mut().flatten());
+            }
             with(StreamPayload::Message { message })
         }
         StreamPayload::McpStatus { mcp_status } if !view.unredacted => {
             let mut mcp_status = mcp_status.clone();
-            for server in mcp_status.iter_mut().filter(|server| !server.error.is_empty()) {
-                server.error = outcome_words(server.outcome, &server.display_name);
-            }
+            veil_outcomes(&mut mcp_status);
             with(StreamPayload::McpStatus { mcp_status })
         }
         _ => serde_json::to_string(&**event),

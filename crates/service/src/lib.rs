@@ -10,6 +10,7 @@ mod chats;
 mod context;
 mod egress_settings;
 mod error;
+mod explain;
 mod follow;
 mod groups;
 mod keys;
@@ -26,6 +27,7 @@ mod secrets;
 mod sessions;
 mod setup;
 mod sources;
+mod standing;
 mod tokens;
 mod transfer;
 mod users;
@@ -34,6 +36,7 @@ pub use change_follower::ChangeFollower;
 pub use context::{Caller, OpContext, RequestInfo};
 pub use egress_settings::{OperatorEgress, egress_allow_of};
 pub use error::{Error, Result};
+pub use explain::ExplainRequest;
 pub use follow::RenderedEvent;
 pub use keys::{
     KeyStartError, Keys, KeysError, PurgePlan, Replica, Rotated, Rotation, key_revoke, keyring_verify,

@@ -9,8 +9,8 @@ mod writing;
 
 pub(crate) use access::{access_of, access_target};
 pub(crate) use sealing::same_secrets;
-pub(crate) use writing::{ServerWriter, user_values_at_stake};
 pub use user_headers::Revocation;
+pub(crate) use writing::{ServerWriter, user_values_at_stake};
 
 use crate::{Error, OpContext, Result, Service, audit::Act};
 use api::{

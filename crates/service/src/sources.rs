@@ -1,13 +1,13 @@
 //! The ports of the chat daemon, implemented: which servers take part and how they are dialled, which model answers.
 
-use crate::{mcp_servers::access_target, providers, secrets};
-use api::{Uuid, chats::TurnError, models::ProviderType, users::UserStatus};
+use crate::{providers, secrets, standing::Standing};
+use api::{Uuid, chats::TurnError, models::ProviderType};
 use async_trait::async_trait;
 use chatd::{ModelSource, ResolvedModel, ServerSource, SourceError, StepServer};
 use dbcrypt::Keyring;
 use domain::{
-    accounts::{Action, can},
-    availability,
+    availability::order_for_step,
+    gates::{Choice, decide},
 };
 use egress::Egress;
 use llm::ProviderConfig;
@@ -17,11 +17,10 @@ use std::{
     time::Duration,
 };
 use store::{
-    Db, Session, StoreError,
-    mcp_servers::{self, Candidates, FoundServer, Reader},
+    Db, StoreError,
+    mcp_servers::{self, Candidates, FoundServer},
     models::{self, ModelRecord},
     providers::{self as stored_providers, ProviderRecord},
-    users,
 };
 
 /// Providers kept ready, by id and last change; more than an organisation has.
@@ -48,9 +47,10 @@ impl Sources {
         self.providers.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    fn step_server(&self, owner: Uuid, found: FoundServer) -> StepServer {
-        let access = access_target(&self.keyring, owner, &found);
-        StepServer { record: found.stored.record, access }
+    fn step_server(&self, standing: &Standing, found: FoundServer, selected: &[Uuid]) -> StepServer {
+        let choice = Choice::of(selected, found.stored.record.id);
+        let (facts, access) = standing.assess(&self.keyring, &found, true, choice);
+        StepServer { record: found.stored.record, facts, access }
     }
 
     fn provider(&self, record: &ProviderRecord) -> Result<Arc<dyn llm::ModelProvider>, TurnError> {
@@ -118,18 +118,6 @@ fn turn_error(code: &str, message: &str) -> TurnError {
     TurnError { code: code.to_owned(), message: message.to_owned(), retryable: true }
 }
 
-/// Which servers take part in the chats of `owner`: enabled ones that are open to them, by their role and groups as they are
-/// now (behaviour 2 and 16). `None` when they may no longer act.
-async fn participant(session: &mut Session, owner: Uuid) -> Result<Option<Reader>, StoreError> {
-    let account = users::user_get(session, owner).await?;
-    let account = account.filter(|account| account.user.status == UserStatus::Active);
-    Ok(account.map(|account| Reader {
-        user_id: owner,
-        disabled: false,
-        every_group: can(&account.user.roles, Action::ServersWrite),
-    }))
-}
-
 fn source_error(error: StoreError) -> SourceError {
     SourceError(error.to_string())
 }
@@ -138,27 +126,37 @@ fn source_error(error: StoreError) -> SourceError {
 impl ServerSource for Sources {
     async fn step_servers(&self, owner: Uuid, selected: &[Uuid]) -> Result<Vec<StepServer>, SourceError> {
         let mut session = self.db.read().await.map_err(source_error)?;
-        let reader = participant(&mut session, owner).await.map_err(source_error)?;
-        let reader =
-            reader.ok_or_else(|| SourceError("the owner of the chat may no longer act".to_owned()))?;
-        let open = mcp_servers::server_candidates(&mut session, reader, Candidates::Forced, selected).await;
+        let standing = Standing::load(&mut session, owner).await.map_err(source_error)?;
+        // Without its owner the turn has nobody to act for: it ends, it does not go on without tools.
+        let standing = standing
+            .filter(|standing| standing.account_active)
+            .ok_or_else(|| SourceError("the owner of the chat may no longer act".to_owned()))?;
+        let open =
+            mcp_servers::server_candidates(&mut session, standing.reader, Candidates::Forced, selected).await;
         let open = open.map_err(source_error)?;
         drop(session);
-        let records: Vec<_> = open.iter().map(|found| found.stored.record.clone()).collect();
-        let ids: Vec<Uuid> =
-            availability::servers_for_step(&records, selected).iter().map(|record| record.id).collect();
-        let mut by_id: HashMap<Uuid, FoundServer> =
-            open.into_iter().map(|found| (found.stored.record.id, found)).collect();
-        Ok(ids.iter().filter_map(|id| by_id.remove(id)).map(|found| self.step_server(owner, found)).collect())
+        let mut servers: Vec<StepServer> = open
+            .into_iter()
+            .map(|found| self.step_server(&standing, found, selected))
+            .filter(|server| decide(&server.facts, None).takes_part())
+            .collect();
+        order_for_step(&mut servers, selected, |server| &server.record);
+        Ok(servers)
     }
 
-    async fn call_server(&self, owner: Uuid, server_id: Uuid) -> Result<Option<StepServer>, SourceError> {
+    async fn call_server(
+        &self,
+        owner: Uuid,
+        server_id: Uuid,
+        selected: &[Uuid],
+    ) -> Result<Option<StepServer>, SourceError> {
         let mut session = self.db.read().await.map_err(source_error)?;
-        let Some(reader) = participant(&mut session, owner).await.map_err(source_error)? else {
+        let Some(standing) = Standing::load(&mut session, owner).await.map_err(source_error)? else {
             return Ok(None);
         };
-        let found = mcp_servers::server_get(&mut session, reader, server_id).await.map_err(source_error)?;
-        Ok(found.map(|found| self.step_server(owner, found)))
+        let found =
+            mcp_servers::server_get(&mut session, standing.reader, server_id).await.map_err(source_error)?;
+        Ok(found.map(|found| self.step_server(&standing, found, selected)))
     }
 }
 

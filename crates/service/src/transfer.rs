@@ -100,8 +100,8 @@ impl ServerTransfer {
         let mut plan = Vec::with_capacity(document.entries.len());
         for entry in &document.entries {
             let current = stored.get(&entry.slug.to_ascii_lowercase());
-            let same = current
-                .map_or_else(Vec::new, |current| same_secrets(&self.keyring, current, &entry.write));
+            let same =
+                current.map_or_else(Vec::new, |current| same_secrets(&self.keyring, current, &entry.write));
             let record = current.map(|server| &server.record);
             let mut planned = plan_entry(entry, record, &same, groups, &policy);
             if let (Step::Update(change), Some(record)) = (&planned.step, record) {

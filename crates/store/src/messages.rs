@@ -3,6 +3,7 @@
 use crate::{Micros, Result, Session, StoreError, Write};
 use api::{
     Timestamp, Uuid,
+    check::ServerOutcome,
     messages::{ChatMessage, MessageRole, Part, Usage},
 };
 use serde_json::Value;
@@ -31,9 +32,11 @@ struct MessageRow {
     interrupted: bool,
     revision: i64,
     created_at: Micros,
+    mcp_status: Option<Json<Vec<ServerOutcome>>>,
 }
 
-const COLUMNS: &str = "id, chat_id, role, content, model_config_id, usage, interrupted, revision, created_at";
+const COLUMNS: &str =
+    "id, chat_id, role, content, model_config_id, usage, interrupted, revision, created_at, mcp_status";
 
 impl TryFrom<MessageRow> for ChatMessage {
     type Error = StoreError;
@@ -62,6 +65,7 @@ impl TryFrom<MessageRow> for ChatMessage {
             model_config_id: row.model_config_id,
             usage: row.usage.map(|usage| usage.0),
             interrupted: row.interrupted,
+            mcp_status: row.mcp_status.map(|outcomes| outcomes.0),
         })
     }
 }
@@ -96,6 +100,7 @@ pub async fn message_insert(write: &mut Write, message: NewMessage) -> Result<Ch
         model_config_id: message.model_config_id,
         usage: message.usage,
         interrupted: message.interrupted,
+        mcp_status: None,
     })
 }
 
@@ -166,7 +171,32 @@ pub async fn message_last_id(session: &mut Session, chat: Uuid) -> Result<i64> {
     Ok(id)
 }
 
+/// Keeps the connect outcomes of the turn with the user's message that began it. No change of the message: its revision stays.
+///
+/// # Errors
+/// [`StoreError::Unavailable`].
+pub async fn message_servers_set(
+    write: &mut Write,
+    chat: Uuid,
+    id: i64,
+    outcomes: &[ServerOutcome],
+) -> Result<()> {
+    let sql = "UPDATE messages SET mcp_status = $3 WHERE chat_id = $1 AND id = $2 AND role = 'user'";
+    execute!(write, sql, chat, id, Json(outcomes)).map(|_| ())
+}
+
+/// The connect outcomes of the newest turn, as far as they are committed.
+///
+/// # Errors
+/// [`StoreError::Unavailable`].
+pub async fn turn_servers(session: &mut Session, chat: Uuid) -> Result<Option<Vec<ServerOutcome>>> {
+    let sql = "SELECT mcp_status FROM messages WHERE chat_id = $1 AND role = 'user' AND NOT hidden ORDER BY id DESC LIMIT 1";
+    let found = fetch_optional!(session, (Option<Json<Vec<ServerOutcome>>>,), sql, chat)?;
+    Ok(found.and_then(|(outcomes,)| outcomes).map(|outcomes| outcomes.0))
+}
+
 /// Replaces the text of a user's message (an edit); the message as it is now, or `None` when there is no such visible message.
+/// Outcomes of the turn it began before are forgotten.
 ///
 /// # Errors
 /// [`StoreError::Unavailable`].
@@ -177,7 +207,7 @@ pub async fn message_replace(
     content: Vec<Part>,
 ) -> Result<Option<ChatMessage>> {
     let sql = sqlx::AssertSqlSafe(format!(
-        "UPDATE messages SET content = $3, revision = revision + 1 WHERE chat_id = $1 AND id = $2 AND role = 'user' AND NOT hidden \
+        "UPDATE messages SET content = $3, mcp_status = NULL, revision = revision + 1 WHERE chat_id = $1 AND id = $2 AND role = 'user' AND NOT hidden \
          RETURNING {COLUMNS}"
     ));
     let content = storable_parts(content);

@@ -20,4 +20,4 @@ pub mod wait;
 pub use axum;
 pub use egress;
 pub use samplemcp;
-pub use test_db::{TestDb, newer_schema, postgres_url};
+pub use test_db::{TestDb, newer_schema, postgres_url, raw_sql};

@@ -54,6 +54,20 @@ async fn run_as_admin(url: &str, sql: &str) -> Result<(), sqlx::Error> {
     connection.close().await
 }
 
+/// Runs SQL past the store on any open database; the number of rows touched.
+///
+/// # Errors
+/// What the database says, constraints among it.
+pub async fn raw_sql(db: &Db, sql: &str) -> Result<u64, sqlx::Error> {
+    let sql = sqlx::AssertSqlSafe(sql.to_owned());
+    match db {
+        Db::Sqlite { writer, .. } => {
+            sqlx::raw_sql(sql).execute(writer).await.map(|done| done.rows_affected())
+        }
+        Db::Postgres(pool) => sqlx::raw_sql(sql).execute(pool).await.map(|done| done.rows_affected()),
+    }
+}
+
 impl TestDb {
     /// SQLite in a folder of its own.
     ///
@@ -106,13 +120,7 @@ impl TestDb {
     /// # Errors
     /// What the database says, constraints among it.
     pub async fn raw(&self, sql: &str) -> Result<u64, sqlx::Error> {
-        let sql = sqlx::AssertSqlSafe(sql.to_owned());
-        match &self.db {
-            Db::Sqlite { writer, .. } => {
-                sqlx::raw_sql(sql).execute(writer).await.map(|done| done.rows_affected())
-            }
-            Db::Postgres(pool) => sqlx::raw_sql(sql).execute(pool).await.map(|done| done.rows_affected()),
-        }
+        raw_sql(&self.db, sql).await
     }
 
     /// The first column of every row, which must be text.

@@ -98,12 +98,22 @@ const ROWS: &[Row] = &[
     ("admin_email", |s| s.admin_email.clone(), none),
     ("admin_password_file", |s| path(&s.admin_password_file), none),
     ("egress_allow", |s| s.egress_allow.clone(), |_| Some(String::new())),
+    (
+        "egress_allow_locked",
+        |s| s.egress_allow_locked.map(|locked| locked.to_string()),
+        |c| Some(c.egress_allow_locked.to_string()),
+    ),
     ("trusted_proxies", |s| s.trusted_proxies.clone(), |_| Some(String::new())),
     ("openai_api_key", |s| secret(&s.openai_api_key), none),
     (
         "openai_base_url",
         |s| s.openai_base_url.clone(),
         |c| c.openai.as_ref().map(|openai| openai.base_url.clone()),
+    ),
+    (
+        "audit_retention_days",
+        |s| s.audit_retention_days.map(|days| days.to_string()),
+        |c| Some(c.audit_retention_days.to_string()),
     ),
     ("log", |s| s.log.clone(), |c| Some(c.log.clone())),
     ("log_format", |s| s.log_format.clone(), |_| Some("text".to_owned())),
@@ -196,12 +206,14 @@ mod tests {
             admin_email: _,
             admin_password_file: _,
             egress_allow: _,
+            egress_allow_locked: _,
             trusted_proxies: _,
             openai_api_key: _,
             openai_base_url: _,
+            audit_retention_days: _,
             log: _,
             log_format: _,
         } = Settings::default();
-        assert_eq!(ROWS.len(), 17);
+        assert_eq!(ROWS.len(), 19);
     }
 }

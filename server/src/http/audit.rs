@@ -6,7 +6,7 @@ use super::{
     router::AppState,
 };
 use api::{
-    Uuid, Validation,
+    Validation,
     audit::{AuditEntry, AuditOutcome, AuditQuery},
 };
 use axum::{

@@ -8,10 +8,11 @@ use api::{
         Chat, ChatCreate, ChatCreated, ChatUpdate, MessageCreate, MessageEdit, MessagePage, MessageSent,
     },
     check::CheckReport,
+    explain::ServerExplanation,
     groups::{Group, GroupCreate, GroupSummary, GroupUpdate},
     keys::KeyStatus,
     models::{Model, ModelCreate, ModelUpdate, Provider, ProviderCreate, ProviderUpdate},
-    servers::{McpServer, ServerWrite},
+    servers::{McpServer, ServerConnection, ServerWrite, UserHeaderValues},
     settings::{EgressAllow, EgressAllowWrite},
     transfer::{ImportPlan, ImportRequest},
     users::{
@@ -23,7 +24,7 @@ use app::{
     error::UiError,
 };
 use async_trait::async_trait;
-use service::{OpContext, Service};
+use service::{ExplainRequest, OpContext, Service};
 
 pub(crate) struct ServiceBackend {
     service: Service,
@@ -84,8 +85,8 @@ impl Backend for ServiceBackend {
         updated.map(|(server, _)| server).map_err(ui_error)
     }
 
-    async fn server_delete(&self, id: Uuid) -> UiResult<()> {
-        self.service.server_delete(&self.ctx, id, None).await.map_err(ui_error)
+    async fn server_delete(&self, id: Uuid, if_match: Option<String>) -> UiResult<()> {
+        self.service.server_delete(&self.ctx, id, if_match.as_deref()).await.map_err(ui_error)
     }
 
     async fn server_check(&self, id: Uuid) -> UiResult<CheckReport> {
@@ -94,6 +95,36 @@ impl Backend for ServiceBackend {
 
     async fn server_import(&self, request: ImportRequest) -> UiResult<ImportPlan> {
         self.service.server_import(&self.ctx, request).await.map_err(ui_error)
+    }
+
+    async fn server_explain(
+        &self,
+        id: Uuid,
+        user_id: Option<Uuid>,
+        chat_id: Option<Uuid>,
+    ) -> UiResult<ServerExplanation> {
+        let request = ExplainRequest { user_id, chat_id };
+        self.service.server_explain(&self.ctx, id, request).await.map_err(ui_error)
+    }
+
+    async fn user_headers_set(&self, id: Uuid, values: UserHeaderValues) -> UiResult<()> {
+        self.service.user_headers_set(&self.ctx, id, values).await.map_err(ui_error)
+    }
+
+    async fn user_headers_remove(&self, id: Uuid) -> UiResult<()> {
+        self.service.user_headers_remove(&self.ctx, id).await.map_err(ui_error)
+    }
+
+    async fn connection_list(&self, id: Uuid) -> UiResult<Vec<ServerConnection>> {
+        self.service.connection_list(&self.ctx, id, "").await.map_err(ui_error)
+    }
+
+    async fn connection_remove(&self, id: Uuid, user: Option<Uuid>) -> UiResult<()> {
+        let removed = match user {
+            Some(user) => self.service.connection_remove(&self.ctx, id, user).await,
+            None => self.service.connection_remove_all(&self.ctx, id).await,
+        };
+        removed.map_err(ui_error)
     }
 
     async fn egress_allow(&self) -> UiResult<String> {
@@ -150,6 +181,10 @@ impl Backend for ServiceBackend {
 
     async fn user_list(&self, query: PageQuery) -> UiResult<Page<User>> {
         self.service.user_list(&self.ctx, &query).await.map_err(ui_error)
+    }
+
+    async fn user_get(&self, id: Uuid) -> UiResult<User> {
+        self.service.user_get(&self.ctx, &id.to_string()).await.map_err(ui_error)
     }
 
     async fn user_create(&self, create: UserCreate) -> UiResult<User> {

@@ -6,10 +6,7 @@ use super::{
     error::ApiResult,
     router::{AppState, parse_id},
 };
-use api::{
-    Uuid,
-    servers::{ServerConnection, UserHeaderValues},
-};
+use api::servers::{ServerConnection, UserHeaderValues};
 use axum::{
     extract::{Path, Query, State},
     response::{IntoResponse, Response},

@@ -8,7 +8,7 @@ use super::{
     router::{AppState, parse_id},
 };
 use api::{
-    PageQuery, Uuid,
+    PageQuery,
     groups::{Group, GroupCreate, GroupSummary, GroupUpdate},
 };
 use axum::{

@@ -1,8 +1,8 @@
 //! Every route in one place.
 
 use super::{
-    audit, auth, body::MAX_JSON, chats, connections, cookies::SessionCookie, csrf, error::ApiError, forms,
-    groups, headers, health, keys, models, openapi, request_id, servers, settings, stream,
+    audit, auth, body::MAX_JSON, chats, connections, cookies::SessionCookie, csrf, error::ApiError, explain,
+    forms, groups, headers, health, keys, models, openapi, request_id, servers, settings, stream,
     stream::StreamCounter, transfer, ui, users,
 };
 use crate::assets;
@@ -159,6 +159,7 @@ fn models_api() -> OpenApiRouter<AppState> {
 fn api() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .merge(servers_api())
+        .routes(routes!(explain::explain))
         .merge(transfer_api())
         .merge(chats_api())
         .merge(users_api())

@@ -4,9 +4,11 @@
 
 mod audit;
 mod chats;
+mod connections;
 mod crash;
 mod csrf;
 mod description;
+mod explain;
 mod fuzz;
 mod groups;
 mod keys;
@@ -18,6 +20,7 @@ mod pages;
 mod process;
 mod provider_faults;
 mod secrets;
+mod server_groups;
 mod servers;
 mod servers_check;
 mod servers_update;

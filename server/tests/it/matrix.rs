@@ -93,7 +93,7 @@ async fn concealed_and_unknown_are_byte_equal() {
     let world = World::new(TestServer::start().await).await;
     let outsider = world.client(caller::Who::Outside);
     for concealed in ["disabled", "grouped"] {
-        for (method, tail) in [(Method::GET, ""), (Method::POST, "/check")] {
+        for (method, tail) in [(Method::GET, ""), (Method::POST, "/check"), (Method::GET, "/explain")] {
             let mut answers = Vec::new();
             for name in ["unknown", concealed] {
                 let id = world.object(name, caller::Who::Outside).await;

@@ -397,6 +397,66 @@ async fn pages_of_the_panel_are_for_those_who_may() {
 }
 
 #[tokio::test]
+async fn pages_of_a_personal_server_tell_each_reader_what_is_theirs_to_know() {
+    let server = TestServer::start().await;
+    let asks = json!([{"name": "X-Token", "description": HOSTILE, "value_prefix": "Bearer "}]);
+    let body = over(
+        server_body("tracker", "https://mcp.example.org/mcp"),
+        json!({"auth_type": "user_header", "enabled": true, "availability": "default_on", "user_headers": asks}),
+    );
+    let id = server.register(&body).await;
+    server.demo_model().await;
+    let (member, auditor) = (server.user(Role::Member).await, server.user(Role::Auditor).await.client);
+    let needs = "needs your own values";
+    let home = member.client.get("/").await.expect(200);
+    assert!(home.body.contains(needs), "{}", home.body);
+    let account = member.client.get("/account").await.expect(200);
+    assert!(account.body.contains("Enter values for Server tracker"), "{}", account.body);
+
+    let secret = "a-value-of-the-member";
+    let values = json!({"values": {"X-Token": secret}});
+    member.client.put(&format!("{SERVERS}/{id}/user_headers"), &values).await.expect(204);
+    let home = member.client.get("/").await.expect(200);
+    assert!(!home.body.contains(needs), "{}", home.body);
+    let account = member.client.get("/account").await.expect(200);
+    assert!(account.body.contains("Disconnect Server tracker"), "{}", account.body);
+    let username = member.email.split('@').next().unwrap();
+    let path = format!("/admin/servers/{id}");
+    for (reader, may_end) in [(server.owner(), true), (&auditor, false)] {
+        let page = reader.get(&path).await.expect(200);
+        check_policy(&path, &page);
+        for words in ["X-Token", "Bearer ", "Connections", username, "Everybody"] {
+            assert!(page.body.contains(words), "{words} is missing: {}", page.body);
+        }
+        assert_eq!(page.body.contains(&format!("Disconnect {username}")), may_end);
+        assert!(!page.body.contains("<script>alert") && !page.body.contains("<img src=x"), "{}", page.body);
+        assert!(!page.whole().contains(secret));
+    }
+    assert!(!home.whole().contains(secret) && !account.whole().contains(secret));
+}
+
+#[tokio::test]
+async fn the_editor_learns_of_a_save_in_between_and_who_made_it() {
+    let server = TestServer::start().await;
+    let id = server.register(&server_body("shared", "https://mcp.example.org/mcp")).await;
+    let admin = server.user(Role::Admin).await;
+    let loaded = server.owner().get(&format!("{SERVERS}/{id}")).await.expect(200);
+    let etag = loaded.header("etag").unwrap().to_owned();
+    admin.client.patch(&format!("{SERVERS}/{id}"), &json!({"description": "Theirs"})).await.expect(200);
+    let write = json!({"id": id, "write": {"description": "Mine"}, "if_match": etag});
+    server.owner().post("/ui/fn/server_update", &write).await.expect(412);
+    server.owner().post("/ui/fn/server_delete", &json!({"id": id, "if_match": etag})).await.expect(412);
+    let now = server.owner().post("/ui/fn/server_now", &json!({"id": id})).await.expect(200).json();
+    assert_eq!(now["server"]["description"], "Theirs");
+    assert_eq!(now["changed_by"], admin.email.split('@').next().unwrap());
+    // Who changed a server is for those who read the configuration.
+    let member = server.user(Role::Member).await.client;
+    member.post("/ui/fn/server_now", &json!({"id": id})).await.expect(404);
+    member.post("/ui/fn/connection_list", &json!({"id": id})).await.expect(403);
+    member.post("/ui/fn/connection_remove", &json!({"id": id, "user": null})).await.expect(403);
+}
+
+#[tokio::test]
 async fn an_address_without_a_page_is_404_and_says_so() {
     let server = TestServer::start().await;
     server.demo_model().await;
@@ -482,4 +542,38 @@ async fn long_lists_of_the_panel_are_paged_by_links_and_searched_on_the_server()
     assert!(found.body.contains("value=\"U077\""), "the search stands in its field");
     let nobody = server.owner().get("/admin/users?q=zzz").await.expect(200);
     assert!(nobody.body.contains("No user matches"), "{}", nobody.body);
+}
+
+#[tokio::test]
+async fn servers_of_the_panel_are_paged_filtered_and_searched_on_the_server() {
+    let server = TestServer::start().await;
+    for n in 0..52 {
+        let body = over(
+            server_body(&format!("s{n:02}"), "https://mcp.example.org/mcp"),
+            json!({"enabled": n % 2 == 0, "display_name": format!("Server {n:02}")}),
+        );
+        server.register(&body).await;
+    }
+    let owner = server.owner();
+    let first = owner.get("/admin/servers").await.expect(200);
+    assert!(first.body.contains("Server 49") && !first.body.contains("Server 50"), "fifty a page");
+    let next = first
+        .body
+        .split("href=\"")
+        .filter_map(|rest| rest.split('"').next())
+        .find(|href| href.contains("after="));
+    let second = owner.get(&next.unwrap().replace("&amp;", "&")).await.expect(200);
+    assert!(
+        second.body.contains("Server 50")
+            && second.body.contains("Server 51")
+            && !second.body.contains("Server 49")
+    );
+    let enabled = owner.get("/admin/servers?show=enabled").await.expect(200);
+    assert!(enabled.body.contains("Server 50") && !enabled.body.contains("Server 01"));
+    assert!(!enabled.body.contains("after="), "26 fit one page");
+    let found = owner.get("/admin/servers?show=disabled&q=SERVER%2003").await.expect(200);
+    assert!(found.body.contains("Server 03") && !found.body.contains("Server 05"));
+    let none = owner.get("/admin/servers?show=disabled&q=server%2002").await.expect(200);
+    assert!(none.body.contains("No server matches"), "{}", none.body);
+    owner.get("/admin/servers?after=x").await.expect(400);
 }

@@ -5,6 +5,7 @@ use api::users::Role;
 use http::Method;
 use serde_json::{Map, Value, json};
 
+const GONE: &str = "01930000-0000-7000-8000-000000000000";
 const URL: &str = "https://mcp.example.org/mcp";
 
 fn names(array: &Value) -> Vec<String> {
@@ -82,7 +83,8 @@ async fn every_mistake_is_named_in_one_answer() {
         "display_name": " ", "slug": "two words", "description": "x".repeat(4097), "icon_url": "https://evil.example/x.png",
         "transport": "telepathy", "url": "ftp://x", "auth_type": "password", "availability": "sometimes",
         "api_key_header": "X Key", "api_key_value": "a\r\nb", "custom_headers": {"Host": "x"},
-        "tool_allow_list": ["a".repeat(257)], "tool_deny_list": ["a\u{7}"], "oauth2_client_id": "c", "allow_in_plan_mode": true,
+        "tool_allow_list": ["a".repeat(257)], "tool_deny_list": ["a\u{7}"], "oauth2_client_id": "c\nd", "allow_in_plan_mode": true,
+        "oauth2_auth_url": "http://x.example/", "user_headers": [{"name": "Host"}],
     });
     let answer = server.owner().post(SERVERS, &wrong).await.expect(400);
     let mut fields: Vec<String> = wrong.as_object().unwrap().keys().cloned().collect();
@@ -138,9 +140,17 @@ async fn each_rule_refuses_its_own_field() {
         ("url", json!({"url": "http://x.example/mcp"})),
         ("url", json!({"url": "https://x.example/\r\nHost: y"})),
         ("url", json!({"url": long_url})),
-        ("auth_type", json!({"auth_type": "oauth2"})),
+        ("oauth2_client_id", json!({"auth_type": "oauth2"})),
+        (
+            "oauth2_token_url",
+            json!({"auth_type": "oauth2", "oauth2_client_id": "c", "oauth2_auth_url": "https://x.example/a"}),
+        ),
         ("auth_type", json!({"auth_type": "user_oidc"})),
-        ("auth_type", json!({"auth_type": "user_header"})),
+        ("user_headers", json!({"auth_type": "user_header"})),
+        ("user_headers", json!({"auth_type": "user_header", "user_headers": [{"name": "X A"}]})),
+        ("user_headers", json!({"auth_type": "user_header", "user_headers": [{"name": "X"}, {"name": "x"}]})),
+        ("tool_allow_list", json!({"tool_allow_list": vec![""; 100_000]})),
+        ("allowed_group_ids", json!({"allowed_group_ids": ["01930000-0000-7000-8000-000000000000"]})),
         ("auth_type", json!({"auth_type": "NONE"})),
         ("availability", json!({"availability": "on"})),
         ("tool_allow_list", json!({"tool_allow_list": many})),
@@ -217,16 +227,8 @@ async fn what_is_just_allowed_is_taken_and_text_is_trimmed() {
 async fn later_fields_are_refused_by_name_and_their_defaults_accepted() {
     let server = TestServer::start().await;
     let fields = [
-        ("oauth2_client_id", json!("x"), json!("")),
-        ("oauth2_client_secret", json!("x"), json!("")),
-        ("oauth2_auth_url", json!("https://x.example"), json!("")),
-        ("oauth2_token_url", json!("https://x.example"), json!("")),
-        ("oauth2_revocation_url", json!("https://x.example"), json!("")),
-        ("oauth2_scopes", json!("a b"), json!("")),
-        ("oauth2_issuer", json!("https://x.example"), json!("")),
         ("signing_secret", json!("0123456789abcdef"), json!("")),
         ("oidc_trusted_origin", json!("https://mcp.example.org"), json!("")),
-        ("user_headers", json!([{"name": "X", "description": "", "value_prefix": ""}]), json!([])),
         ("tool_idempotent_list", json!(["*"]), json!([])),
         ("tool_approval_list", json!(["*"]), json!([])),
         ("tool_change_policy", json!("hold"), json!("notify")),
@@ -234,7 +236,6 @@ async fn later_fields_are_refused_by_name_and_their_defaults_accepted() {
         ("use_instructions", json!(true), json!(false)),
         ("allow_in_plan_mode", json!(true), json!(false)),
         ("forward_coder_headers", json!(true), json!(false)),
-        ("allowed_group_ids", json!(["01930000-0000-7000-8000-000000000000"]), json!([])),
     ];
     let mut defaults = server_body("with-defaults", URL);
     for (field, other, default) in &fields {
@@ -455,7 +456,12 @@ async fn the_list_is_ordered_by_name_whole_or_in_pages_with_a_link() {
     for wrong in ["0", "201", "-1", "x"] {
         server.owner().get(&format!("{SERVERS}?limit={wrong}")).await.expect(400);
     }
-    server.owner().get(&format!("{SERVERS}?limit=2&after=x")).await.expect(400);
+    for (query, field) in
+        [("limit=-1", "limit"), ("limit=2&after=x", "after"), (&format!("limit=2&after={GONE}"), "after")]
+    {
+        let answer = server.owner().get(&format!("{SERVERS}?{query}")).await.expect(400);
+        assert_eq!(answer.refused_fields(), [field], "{query}");
+    }
 }
 
 #[tokio::test]
@@ -465,4 +471,22 @@ async fn a_deleted_server_is_gone() {
     server.owner().delete(&format!("{SERVERS}/{id}")).await.expect(204);
     server.owner().delete(&format!("{SERVERS}/{id}")).await.expect(404);
     server.register(&server_body("linear", URL)).await;
+}
+
+#[tokio::test]
+async fn bad_bodies_are_refused_by_what_is_wrong_with_them() {
+    let server = TestServer::start().await;
+    let send = async |body: Vec<u8>| {
+        server.owner().request(Method::POST, SERVERS).body("application/json", body).send().await
+    };
+    let twice = send(br#"{"slug": "a", "slug": "b"}"#.to_vec()).await.expect(400);
+    assert_eq!(twice.refused_fields(), ["slug"]);
+    let nested = send(br#"{"custom_headers": {"X-A": "1", "X-A": "2"}}"#.to_vec()).await.expect(400);
+    assert_eq!(nested.refused_fields(), ["custom_headers.X-A"]);
+    let unknown = send(br#"{"colour": 1}"#.to_vec()).await.expect(400);
+    assert_eq!(unknown.refused_fields(), ["colour"]);
+    assert!(send(b"{\"slug\": \"\xff\"}".to_vec()).await.expect(400).message().contains("JSON"));
+    send(vec![b'['; 100_000]).await.expect(400);
+    send(format!("{{\"description\": \"{}\"}}", "x".repeat(10 * 1024 * 1024)).into_bytes()).await.expect(413);
+    assert_eq!(server.owner().get(SERVERS).await.expect(200).json(), json!([]));
 }

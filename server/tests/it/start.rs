@@ -204,6 +204,25 @@ async fn a_database_of_a_newer_build_is_refused() {
     assert!(said.contains("migration"), "{said}");
 }
 
+/// Behaviour 3: what a later build stored is not guessed at.
+#[tokio::test]
+async fn a_database_with_an_unknown_authentication_type_is_refused_by_name() {
+    let data = TempDir::new();
+    let server = serve(data.path(), &[]).await;
+    server.terminate().await;
+    let path = data.path().join("patchbay.sqlite");
+    let db = store::Db::open(&store::DbConfig::Sqlite { path }).await.unwrap();
+    let row = "PRAGMA ignore_check_constraints = ON; INSERT INTO mcp_servers (id, display_name, slug, transport, url, auth_type, \
+               tool_allow_list, tool_deny_list, availability, enabled, model_intent, created_at, updated_at, version, \
+               credential_version) VALUES (x'01', 'S', 'from-the-future', 'streamable_http', 'https://x.example/', 'telepathy', \
+               '[]', '[]', 'default_off', 0, 0, 1, 1, 1, 1)";
+    testkit::raw_sql(&db, row).await.unwrap();
+    db.close().await;
+    let settings = [("PATCHBAY_DATA_DIR", data.path().to_str().unwrap()), ("PATCHBAY_LISTEN", "127.0.0.1:0")];
+    let said = refused(&["serve"], &settings).await;
+    assert!(said.contains("from-the-future (telepathy)"), "{said}");
+}
+
 #[tokio::test]
 async fn settings_that_cannot_work_are_named() {
     let data = TempDir::new();

@@ -55,6 +55,11 @@ impl Screen {
                 self.live.push((attempt, part));
             }
             "preview_reset" => self.live.clear(),
+            // Kept where a reload finds it: with the message that began the turn.
+            "mcp_status" => {
+                let turn = self.messages.values_mut().rev().find(|message| message["role"] == "user");
+                turn.expect("a turn begins with a message")["mcp_status"] = data["mcp_status"].clone();
+            }
             "history_reset" => *self = Self::default(),
             "status" => self.status = data["status"]["status"].clone(),
             _ => {}

@@ -267,7 +267,53 @@ async fn a_server_that_is_no_use_is_reported_and_the_turn_goes_on_without_it() {
         "the model is told: {}",
         request.body
     );
-    assert_eq!(answer_text(&transcript(server.owner(), id).await), "done");
+    let messages = transcript(server.owner(), id).await;
+    assert_eq!(answer_text(&messages), "done");
+    // A reload has what the stream told, and so has a stream opened after the turn.
+    assert_eq!(messages[0]["mcp_status"], report["mcp_status"]);
+    assert!(messages[1].get("mcp_status").is_none());
+    let ask =
+        server.owner().request(Method::GET, &format!("{CHATS}/{id}/stream?after_id={}", messages[1]["id"]));
+    let late = SseReader::new(ask.open().await).until(|event| event.name == "status").await;
+    assert_eq!(late[0].json()["mcp_status"], report["mcp_status"], "{late:#?}");
+}
+
+/// What became of the servers of a turn is kept as it was, and told to members without where the servers are, however they read it.
+#[tokio::test]
+async fn outcomes_of_a_turn_outlive_it_and_hide_from_members_where_servers_are() {
+    let server = TestServer::start().await;
+    let _llm = scripted(&server).await;
+    let address = closed_port().to_string();
+    let forced = json!({"enabled": true, "availability": "force_on"});
+    let down = server.register(&over(server_body("down", &format!("http://{address}/mcp")), forced)).await;
+    let person = server.user(Role::Member).await;
+    let made = chat(&person.client, &json!({"content": text("hi")})).await;
+    let id = made["id"].as_str().unwrap();
+    // The turn is over; what an admin does later does not change what is told of it.
+    server.owner().patch(&format!("{SERVERS}/{down}"), &json!({"enabled": false})).await.expect(200);
+    let words = "Server down could not be reached.";
+    let page = person.client.get(&format!("{CHATS}/{id}/messages")).await.expect(200);
+    let whole = person.client.request(Method::GET, &format!("{CHATS}/{id}/stream")).open().await;
+    let events = SseReader::new(whole).until(|event| event.name == "status").await;
+    let streamed: Vec<String> = events.iter().map(|event| event.json().to_string()).collect();
+    let html = person.by_cookie().get(&format!("/chats/{id}")).await.expect(200);
+    for (place, told) in [
+        ("create with wait", made.to_string()),
+        ("messages", page.body),
+        ("stream", streamed.join("\n")),
+        ("page", html.body.clone()),
+    ] {
+        assert!(told.contains(words), "{place}: {told}");
+        assert!(!told.contains(&address), "{place}: {told}");
+    }
+    assert!(html.body.contains("is not reachable; continuing without it."), "{}", html.body);
+    let events: Vec<&str> = events.iter().map(|event| event.name.as_str()).collect();
+    assert_eq!(events, ["message", "message", "mcp_status", "status"]);
+    // The next turn has no such server: its line is its own, and the old one stays.
+    send(&person.client, id, &json!({"content": text("more")})).await;
+    let messages = transcript(&person.client, id).await;
+    assert_eq!(messages[0]["mcp_status"][0]["error"], words);
+    assert!(messages[2].get("mcp_status").is_none(), "{messages:#?}");
 }
 
 #[tokio::test]

@@ -1,6 +1,9 @@
 //! Where a message is written: the text, the servers, the model, and one button that sends or stops.
 
-use super::picker::{Selection, ServerPicker};
+use super::{
+    needs::NeedsYou,
+    picker::{Selection, ServerPicker},
+};
 use crate::{
     components::{Glyph, Icon},
     context::viewer_is_admin,
@@ -96,6 +99,7 @@ pub(super) fn Composer(
                 send();
             }
         >
+            <NeedsYou selection=draft.servers />
             <div class="chat-composer-box">
                 <label class="sr-only" for="chat-message">"Message"</label>
                 <textarea

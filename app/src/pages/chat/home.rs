@@ -31,7 +31,7 @@ pub fn ChatHome() -> impl IntoView {
 fn Start(options: ChatOptions) -> impl IntoView {
     let draft = Draft::new(Selection::for_new_chat(&options.servers));
     let navigate = use_navigate();
-    let kept_options = StoredValue::new(options.clone());
+    let kept_models = StoredValue::new(options.models.clone());
     let send = move |()| {
         let Some(text) = draft.message() else { return };
         draft.sending.set(true);
@@ -48,7 +48,9 @@ fn Start(options: ChatOptions) -> impl IntoView {
             match chat_create(create).await {
                 Ok(created) => {
                     let id = created.chat.id;
-                    if let Some(options) = kept_options.try_get_value() {
+                    if let Some(models) = kept_models.try_get_value() {
+                        draft.servers.hear_required(&created.auth_required);
+                        let options = ChatOptions { servers: draft.servers.on_offer(), models };
                         keep_fresh(opened(created.chat, created.messages, options));
                     }
                     list_changed();

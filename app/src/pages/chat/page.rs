@@ -59,7 +59,7 @@ pub fn ChatPage() -> impl IntoView {
 fn Chat(opened: ChatOpened) -> impl IntoView {
     let ChatOpened { chat: record, page, options } = opened;
     let id = record.id;
-    let draft = Draft::new(Selection::for_chat(&options.servers, &record.mcp_server_ids));
+    let draft = Draft::new(Selection::for_chat(id, &options.servers, &record.mcp_server_ids));
     let last_model = record.last_model_config_id;
     let chat = OpenChat::new(Transcript::new(&record, page.messages, page.has_more));
     let transcript = chat.transcript;
@@ -71,6 +71,13 @@ fn Chat(opened: ChatOpened) -> impl IntoView {
     let view = Follow::new(move || transcript.track());
     tick_while_calls_run(chat);
     tell_the_list(status, title, chat);
+    Effect::new(move |was: Option<bool>| {
+        let now = busy.get();
+        if was == Some(true) && !now {
+            draft.servers.refresh();
+        }
+        now
+    });
 
     let send = Callback::new(move |()| {
         let Some(text) = draft.message() else { return };
@@ -84,6 +91,7 @@ fn Chat(opened: ChatOpened) -> impl IntoView {
             };
             match message_send(id, create).await {
                 Ok(sent) => {
+                    draft.servers.hear_required(&sent.auth_required);
                     transcript.try_update(|transcript| transcript.sent(sent.message, sent.status));
                     draft.text.try_set(String::new());
                     view.resume();
@@ -246,6 +254,7 @@ fn TurnState(id: Uuid, chat: OpenChat, draft: Draft, follow: Follow) -> impl Int
             };
             match message_edit(id, message_id, edit).await {
                 Ok(sent) => {
+                    draft.servers.hear_required(&sent.auth_required);
                     transcript
                         .try_update(|transcript| transcript.rerun(message_id, sent.message, sent.status));
                     follow.resume();

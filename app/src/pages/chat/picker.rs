@@ -1,12 +1,19 @@
 //! Which servers the chat may use (behaviour 16, 25): forced ones locked on, the rest switched by the person.
 
-use super::{browser, popover::Popover};
-use crate::components::{Glyph, Icon, ServerTile};
+use super::{browser, needs::is_waiting, popover::Popover, why::WhyServer};
+use crate::{
+    components::{
+        Connect, Glyph, Icon, ServerTile,
+        connect::{Step, step},
+    },
+    server_fns::chats::chat_options,
+};
 use api::{
     Uuid,
-    servers::{AuthStatus, Availability, McpServer},
+    chats::AuthRequired,
+    servers::{Availability, McpServer},
 };
-use leptos::prelude::*;
+use leptos::{prelude::*, task::spawn_local};
 use std::collections::BTreeSet;
 
 /// Where the selection for new chats is remembered, per browser.
@@ -15,20 +22,26 @@ const STORAGE_KEY: &str = "patchbay.servers";
 /// The person's choice among the servers on offer.
 #[derive(Clone, Copy)]
 pub(super) struct Selection {
-    servers: StoredValue<Vec<McpServer>>,
+    /// On offer, as last heard of: connecting changes them.
+    servers: RwSignal<Vec<McpServer>>,
+    /// `None`: a chat that is yet to be made.
+    chat: Option<Uuid>,
     chosen: RwSignal<BTreeSet<Uuid>>,
     /// Something was chosen, now or in an earlier visit; else the server's own rules decide.
     decided: RwSignal<bool>,
+    /// For whoever connects or disconnects: takes over the server as it stands now. The page's own, because a dialog may call it
+    /// when the row that opened it is gone.
+    changed: Callback<McpServer>,
 }
 
 impl Selection {
     /// For a new chat: the server's defaults until the browser remembers better.
     pub(super) fn for_new_chat(servers: &[McpServer]) -> Self {
-        let selection = Self::new(servers, &defaults(servers));
+        let selection = Self::new(None, servers, &defaults(servers));
         Effect::new(move |_| {
             let remembered = browser::remembered(STORAGE_KEY);
             if let Some(chosen) =
-                selection.servers.with_value(|servers| recall(remembered.as_deref(), servers))
+                selection.servers.with_untracked(|servers| recall(remembered.as_deref(), servers))
             {
                 selection.chosen.set(chosen);
                 selection.decided.set(true);
@@ -38,14 +51,17 @@ impl Selection {
     }
 
     /// For a chat that has its list already.
-    pub(super) fn for_chat(servers: &[McpServer], chosen: &[Uuid]) -> Self {
-        Self::new(servers, &chosen.iter().copied().collect())
+    pub(super) fn for_chat(chat: Uuid, servers: &[McpServer], chosen: &[Uuid]) -> Self {
+        Self::new(Some(chat), servers, &chosen.iter().copied().collect())
     }
 
-    fn new(servers: &[McpServer], chosen: &BTreeSet<Uuid>) -> Self {
+    fn new(chat: Option<Uuid>, servers: &[McpServer], chosen: &BTreeSet<Uuid>) -> Self {
         let offered = servers.iter().map(|server| server.id).filter(|id| chosen.contains(id)).collect();
+        let servers = RwSignal::new(servers.to_vec());
         Self {
-            servers: StoredValue::new(servers.to_vec()),
+            chat,
+            servers,
+            changed: Callback::new(move |server: McpServer| hear(servers, vec![server])),
             chosen: RwSignal::new(offered),
             decided: RwSignal::new(false),
         }
@@ -72,18 +88,82 @@ impl Selection {
 
     /// Servers that take part, forced ones included; tracks.
     pub(super) fn active(self) -> usize {
-        self.servers.with_value(|servers| servers.iter().filter(|server| self.is_on(server)).count())
+        self.servers.with(|servers| servers.iter().filter(|server| self.is_on(server)).count())
+    }
+
+    /// Those that take part but wait for the person; tracks.
+    pub(super) fn waiting(self) -> Vec<Uuid> {
+        self.servers.with(|servers| {
+            let waiting = servers.iter().filter(|server| self.is_on(server) && is_waiting(server));
+            waiting.map(|server| server.id).collect()
+        })
+    }
+
+    /// A server on offer; tracks.
+    pub(super) fn find(self, id: Uuid) -> Option<McpServer> {
+        self.servers.with(|servers| servers.iter().find(|server| server.id == id).cloned())
+    }
+
+    /// All on offer, as last heard of; none once the page is gone.
+    pub(super) fn on_offer(self) -> Vec<McpServer> {
+        self.servers.try_get_untracked().unwrap_or_default()
+    }
+
+    pub(super) fn changed(self) -> Callback<McpServer> {
+        self.changed
+    }
+
+    /// What the answer to a message says of connections.
+    pub(super) fn hear_required(self, required: &[AuthRequired]) {
+        let heard = self.on_offer().into_iter().filter_map(|mut server| {
+            let entry = required.iter().find(|entry| entry.server_id == server.id)?;
+            (entry.auth_status != server.auth_status).then(|| {
+                server.auth_status = entry.auth_status;
+                server.auth_status_reason = String::new();
+                server.auth_connected = false;
+                server
+            })
+        });
+        let heard: Vec<McpServer> = heard.collect();
+        if !heard.is_empty() {
+            hear(self.servers, heard);
+        }
+    }
+
+    /// After a turn: it may have found out that a connection is dead. Asks only where there are connections at all.
+    pub(super) fn refresh(self) {
+        let personal = |server: &McpServer| matches!(step(server), Step::Connected | Step::Enter { .. });
+        if !self.servers.with_untracked(|servers| servers.iter().any(personal)) {
+            return;
+        }
+        spawn_local(async move {
+            // Nobody asked for this, so a failure is not worth words: what was known stays.
+            if let Ok(options) = chat_options().await {
+                hear(self.servers, options.servers);
+            }
+        });
     }
 
     /// What to send along: nothing while nothing was decided, so that the server's rules act (behaviour 16).
     pub(super) fn outgoing(self) -> Option<Vec<Uuid>> {
         self.decided.get_untracked().then(|| {
             let chosen = self.chosen.get_untracked();
-            self.servers.with_value(|servers| {
+            self.servers.with_untracked(|servers| {
                 servers.iter().map(|server| server.id).filter(|id| chosen.contains(id)).collect()
             })
         })
     }
+}
+
+/// Takes over what was heard of servers on offer.
+fn hear(servers: RwSignal<Vec<McpServer>>, heard: Vec<McpServer>) {
+    servers.try_update(|servers| {
+        for server in heard {
+            if let Some(known) = servers.iter_mut().find(|known| known.id == server.id) {
+                *known = server;
+            }
+        }
+    });
 }
 
 fn defaults(servers: &[McpServer]) -> BTreeSet<Uuid> {
@@ -107,7 +187,7 @@ fn recall(text: Option<&str>, servers: &[McpServer]) -> Option<BTreeSet<Uuid>> {
 #[component]
 pub(super) fn ServerPicker(selection: Selection) -> impl IntoView {
     let open = RwSignal::new(false);
-    if selection.servers.with_value(Vec::is_empty) {
+    if selection.servers.with_untracked(Vec::is_empty) {
         return ().into_any();
     }
     let trigger = view! {
@@ -127,8 +207,7 @@ pub(super) fn ServerPicker(selection: Selection) -> impl IntoView {
             <p class="chat-panel-title">"Servers for this chat"</p>
             <ul class="chat-picker-list">
                 {selection
-                    .servers
-                    .get_value()
+                    .on_offer()
                     .into_iter()
                     .map(|server| view! { <PickerRow server selection /> })
                     .collect_view()}
@@ -144,10 +223,13 @@ fn PickerRow(server: McpServer, selection: Selection) -> impl IntoView {
     let id = server.id;
     let input_id = format!("server-{id}");
     let note_id = format!("server-{id}-note");
-    let state = auth_words(server.auth_status);
     let checked = {
         let server = server.clone();
         move || selection.is_on(&server)
+    };
+    let now = {
+        let first = server.clone();
+        Signal::derive(move || selection.find(id).unwrap_or_else(|| first.clone()))
     };
     view! {
         <li class="chat-picker-row">
@@ -167,8 +249,10 @@ fn PickerRow(server: McpServer, selection: Selection) -> impl IntoView {
                 disabled=forced
                 on:change=move |event| selection.set(id, event_target_checked(&event))
             />
+            <div class="chat-picker-connect">
+                <Connect server=now changed=selection.changed() />
+            </div>
             <span id=note_id class="chat-picker-note">
-                {state}
                 {forced
                     .then(|| {
                         view! {
@@ -179,22 +263,8 @@ fn PickerRow(server: McpServer, selection: Selection) -> impl IntoView {
                         }
                     })}
             </span>
+            <WhyServer server=id name=server.display_name.clone() chat=selection.chat />
         </li>
-    }
-}
-
-/// State of the viewer's credential in a few words; empty when there is nothing to say.
-fn auth_words(status: AuthStatus) -> Option<&'static str> {
-    match status {
-        AuthStatus::NotRequired => None,
-        AuthStatus::Connected | AuthStatus::ExpiredRefreshable => Some("Connected"),
-        AuthStatus::NotConnected => Some("Needs your account"),
-        AuthStatus::NeedsReconnect => Some("Needs to be connected again"),
-        AuthStatus::NeedsPermission => Some("Asks for more permission"),
-        AuthStatus::NeedsOidcLogin => Some("Needs a single sign-on login"),
-        AuthStatus::UntrustedOrigin | AuthStatus::Misconfigured => {
-            Some("Not set up correctly. An admin has to mend it.")
-        }
     }
 }
 

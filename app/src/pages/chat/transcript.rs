@@ -62,7 +62,6 @@ pub struct Transcript {
     /// Finished results that are not committed yet, by call id.
     live_results: HashMap<String, Shared<ToolResultPart>>,
     progress: HashMap<String, ToolProgress>,
-    servers: Shared<Vec<ServerOutcome>>,
     status: ChatStatus,
     title: String,
     last_error: Option<TurnError>,
@@ -81,7 +80,6 @@ impl Transcript {
             live: Live::default(),
             live_results: HashMap::new(),
             progress: HashMap::new(),
-            servers: Shared::new(Vec::new()),
             status: chat.status,
             title: chat.title.clone(),
             last_error: chat.last_error.clone(),
@@ -243,10 +241,7 @@ impl Transcript {
                 self.retry = None;
                 true
             }
-            StreamPayload::McpStatus { mcp_status } => {
-                self.servers = Shared::new(mcp_status);
-                true
-            }
+            StreamPayload::McpStatus { mcp_status } => self.servers_heard(mcp_status),
             StreamPayload::ToolProgress { tool_progress } => {
                 self.progress.insert(tool_progress.tool_call_id.clone(), tool_progress);
                 true
@@ -270,7 +265,15 @@ impl Transcript {
         if let Ok(index) = place
             && self.messages[index].revision >= message.revision
         {
-            return false;
+            // The message is the same, but its turn may have heard of its servers since it was read.
+            let held = &mut self.messages[index];
+            return match message.mcp_status.filter(|outcomes| *held.servers != *outcomes) {
+                Some(outcomes) if held.revision == message.revision => {
+                    held.servers = Shared::new(outcomes);
+                    true
+                }
+                _ => false,
+            };
         }
         let role = message.role;
         let message = Committed::new(message);
@@ -296,15 +299,21 @@ impl Transcript {
 
     fn newest_arrived(&mut self, role: MessageRole) {
         match role {
-            MessageRole::User => {
-                self.servers = Shared::new(Vec::new());
-                self.last_error = None;
-            }
+            MessageRole::User => self.last_error = None,
             // The output of the running step is now in this message.
             MessageRole::Assistant => self.live.committed(),
             MessageRole::System | MessageRole::Tool => {}
         }
         self.retry = None;
+    }
+
+    /// The outcomes of the newest turn, kept where a reload finds them too: with the message that began it. Where that is not loaded
+    /// there is no place to show them.
+    fn servers_heard(&mut self, outcomes: Vec<ServerOutcome>) -> bool {
+        let turn = self.messages.iter_mut().rev().find(|message| message.role == MessageRole::User);
+        let Some(turn) = turn.filter(|turn| *turn.servers != outcomes) else { return false };
+        turn.servers = Shared::new(outcomes);
+        true
     }
 
     fn insert_live_result(&mut self, result: ToolResultPart) -> bool {

@@ -17,6 +17,7 @@ use crate::{
 };
 use api::{
     Uuid,
+    check::ServerOutcome,
     messages::ChatMessage,
     stream::{HistoryReset, PreviewReset, StatusChange, StreamEvent, StreamPayload},
 };
@@ -25,7 +26,7 @@ use std::{collections::VecDeque, ops::ControlFlow, sync::Arc, time::Instant};
 use store::{
     Db, StoreError,
     chats::{ChatRecord, chat_get_any},
-    messages::{message_get, message_last_id},
+    messages::{message_get, message_last_id, turn_servers},
 };
 
 /// Where a reader wants to begin.
@@ -226,9 +227,10 @@ impl Follower {
             ControlFlow::Continue(())
         })
         .await?;
+        let servers = turn_servers(&mut session, self.chat).await?;
         drop(session);
         messages.reverse();
-        self.show(subscription, &chat, messages, live);
+        self.show(subscription, &chat, messages, servers, live);
         Ok(())
     }
 
@@ -247,13 +249,14 @@ impl Follower {
             ControlFlow::Continue(())
         })
         .await?;
+        let servers = turn_servers(&mut session, self.chat).await?;
         drop(session);
         if !complete {
             // So far behind that the newest page and REST for the rest serve it better.
             return self.reset().await;
         }
         self.seen = after;
-        self.show(subscription, &chat, messages, live);
+        self.show(subscription, &chat, messages, servers, live);
         Ok(())
     }
 
@@ -262,6 +265,7 @@ impl Follower {
         subscription: Subscription,
         chat: &ChatRecord,
         messages: Vec<ChatMessage>,
+        servers: Option<Vec<ServerOutcome>>,
         live: Vec<Entry>,
     ) {
         self.edit_version = chat.edit_version;
@@ -274,6 +278,10 @@ impl Follower {
         }
         // A turn that ended between the two looks has nothing live any more.
         let live = if chat.status.is_busy() { live } else { Vec::new() };
+        let told = |entry: &Entry| matches!(&entry.body, Body::Event(event) if matches!(event.payload, StreamPayload::McpStatus { .. }));
+        if let Some(mcp_status) = servers.filter(|_| !live.iter().any(told)) {
+            self.push_shot(StreamPayload::McpStatus { mcp_status });
+        }
         // Only who has the live parts too may go on from the log.
         let place = if live.is_empty() { subscription.cursor() } else { SNAPSHOT_CLEAN };
         self.push_at(place, status_payload(chat));

@@ -13,7 +13,7 @@ use store::{
     StoreError, Write,
     audit::{AuditEntry, audit_append},
     chats::{ChatRecord, Transition, chat_get_any, chat_transition},
-    messages::{NewMessage, message_insert},
+    messages::{NewMessage, message_insert, message_servers_set},
     tool_calls::{OutcomeWrite, tool_call_intent_insert, tool_call_outcome},
 };
 use tokio::time::Instant;
@@ -78,6 +78,7 @@ impl Runner {
         let Some((chat, message)) = stored else { return self.fence_lost().await };
         let status_changed = chat.status != self.chat.status;
         self.chat = chat;
+        self.servers_unsaved = false;
         match &message {
             Some(message) => self.publisher.message(message),
             // Whatever was shown of a generation comes to nothing.
@@ -99,6 +100,9 @@ impl Runner {
         let Some(chat) = chat_transition(&mut write, &self.chat.fence(), step).await? else {
             return Ok(None);
         };
+        if let Some(turn) = self.turn_message.filter(|_| self.servers_unsaved) {
+            message_servers_set(&mut write, chat.id, turn, &self.shown_servers).await?;
+        }
         let message = match content {
             Content::Nothing => None,
             Content::Message(message) => Some(message_insert(&mut write, message.clone()).await?),

@@ -13,10 +13,14 @@ use crate::{
 };
 use api::{
     Uuid,
+    explain::Gate,
     messages::{ChatMessage, MessageRole, Part, ToolCallPart, ToolOutcome, ToolResultPart},
     stream::{LivePart, ToolProgress},
 };
-use domain::tools::ToolFilter;
+use domain::{
+    gates::{Reader, ToolFacts, decide},
+    tools::ToolFilter,
+};
 use futures::StreamExt;
 use mcpclient::{CallOutcome, Progress, Target, ToolCall};
 use secrecy::ExposeSecret;
@@ -26,6 +30,9 @@ use std::sync::{
 };
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
+
+/// The owner of the chat reads why a call was refused, and the model does; neither may learn what is hidden from members.
+const OWNER: Reader = Reader { is_subject: true, unredacted: false };
 
 impl Runner {
     /// Makes the calls of the committed message `asked`; the results in call order. Outcomes that come while others are still
@@ -41,6 +48,7 @@ impl Runner {
             lease: Arc::clone(&self.lease),
             publisher: self.publisher.clone(),
             owner: self.chat.owner_id,
+            selected: self.chat.mcp_server_ids.clone(),
             cancel: CancellationToken::new(),
             sent: calls.iter().map(|_| AtomicBool::new(false)).collect(),
         });
@@ -159,6 +167,8 @@ struct CallContext {
     lease: Arc<Lease>,
     publisher: Publisher,
     owner: Uuid,
+    /// The servers of the chat.
+    selected: Vec<Uuid>,
     cancel: CancellationToken,
     /// Whether each call was handed to the client: decides what a call is that a stop leaves behind.
     sent: Vec<AtomicBool>,
@@ -196,7 +206,8 @@ impl CallContext {
     async fn permit(&self, sendable: &Sendable) -> Result<Target, (ToolOutcome, String)> {
         let offered = &sendable.offered;
         let name = domain::text::quote(&offered.server.record.display_name, 80);
-        let server = self.shared.deps.servers.call_server(self.owner, offered.server.record.id).await;
+        let server =
+            self.shared.deps.servers.call_server(self.owner, offered.server.record.id, &self.selected).await;
         let server = match server {
             Ok(server) => server,
             Err(error) => {
@@ -207,24 +218,29 @@ impl CallContext {
                 return Err((ToolOutcome::Error, text));
             }
         };
-        let Some(server) = server.filter(|server| server.record.enabled) else {
-            return Err((
-                ToolOutcome::Denied,
-                format!("The call was not sent: the server {name} is no longer available."),
-            ));
+        let gone = || {
+            let text = format!("The call was not sent: the server {name} is no longer available.");
+            (ToolOutcome::Denied, text)
         };
-        let tool = &offered.tool().name;
-        let verdict = ToolFilter::of(&server.record).verdict(tool);
-        if !verdict.is_allowed() {
-            let text = format!(
-                "The call was not sent: this tool of {name} is no longer allowed. {}",
-                verdict.reason()
-            );
-            return Err((ToolOutcome::Denied, text));
+        let server = server.ok_or_else(gone)?;
+        let filter = ToolFilter::of(&server.record);
+        let asked = ToolFacts { filter: &filter, name: &offered.tool().name };
+        let unusable =
+            |message: &str| (ToolOutcome::Error, format!("The call was not sent: {name}: {message}"));
+        if let Some(failed) = decide(&server.facts, Some(asked)).failed() {
+            let reason = failed.sentence(OWNER);
+            return Err(match (failed.gate(), &server.access) {
+                (Gate::Account | Gate::Enabled | Gate::Group | Gate::Selection, _) => gone(),
+                (Gate::Configured | Gate::Connected, Err(known)) => unusable(&known.message),
+                (Gate::Configured | Gate::Connected, Ok(_)) => unusable(&reason),
+                (Gate::AllowList | Gate::DenyList, _) => {
+                    let text =
+                        format!("The call was not sent: this tool of {name} is no longer allowed. {reason}");
+                    (ToolOutcome::Denied, text)
+                }
+            });
         }
-        server.access.map_err(|unusable| {
-            (ToolOutcome::Error, format!("The call was not sent: {name}: {}", unusable.message))
-        })
+        server.access.map_err(|known| unusable(&known.message))
     }
 
     async fn send(&self, call: &ToolCallPart, sendable: &Sendable, target: &Target) -> CallOutcome {

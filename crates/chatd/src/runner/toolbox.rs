@@ -11,6 +11,7 @@ use api::{
     messages::{ServerLabel, ToolCallPart},
 };
 use domain::{
+    gates::{ToolFacts, decide},
     intent::wrap_schema,
     text::{cut_bytes, neutralise, quote},
     tools::{BUILT_IN_NAMES, ToolFilter, exposed_name},
@@ -81,7 +82,7 @@ impl Toolbox {
         self.tools.get(exposed)
     }
 
-    /// Applies the filters, names the tools, sorts and caps them.
+    /// Asks the gates of every tool, names the tools, sorts and caps them.
     fn build(listed: Vec<Listed>) -> (Self, Vec<ServerOutcome>) {
         let mut offered: Vec<Arc<Offered>> = Vec::new();
         let mut outcomes = Vec::with_capacity(listed.len());
@@ -95,7 +96,8 @@ impl Toolbox {
             if let Ok(catalogue) = catalogue {
                 let filter = ToolFilter::of(&server.record);
                 for (index, tool) in catalogue.tools.iter().enumerate() {
-                    if filter.verdict(&tool.name).is_allowed() {
+                    let asked = ToolFacts { filter: &filter, name: &tool.name };
+                    if decide(&server.facts, Some(asked)).offered() {
                         let exposed = exposed_name(&server.record.slug, &tool.name);
                         let (server, catalogue) = (Arc::clone(&server), Arc::clone(&catalogue));
                         offered.push(Arc::new(Offered { exposed, server, catalogue, index }));
@@ -173,6 +175,7 @@ impl Runner {
         if outcomes != self.shown_servers {
             self.publisher.servers(outcomes.clone());
             self.shown_servers = outcomes;
+            self.servers_unsaved = true;
         }
         Ok(toolbox)
     }
@@ -200,7 +203,11 @@ impl Runner {
     async fn list(&self, server: StepServer) -> Listed {
         let server = Arc::new(server);
         let target = match &server.access {
-            Ok(target) => target,
+            Ok(target) if decide(&server.facts, None).offered() => target,
+            Ok(_) => {
+                let reason = (ConnectOutcome::Skipped, "it may not be used in this chat".to_owned());
+                return (Arc::clone(&server), Err(reason));
+            }
             Err(unusable) => {
                 let reason = (unusable.outcome, unusable.message.clone());
                 return (Arc::clone(&server), Err(reason));

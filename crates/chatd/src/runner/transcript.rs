@@ -230,6 +230,7 @@ mod tests {
             model_config_id: None,
             usage: None,
             interrupted: false,
+            mcp_status: None,
         }
     }
 

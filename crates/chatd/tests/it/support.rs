@@ -11,6 +11,7 @@ use api::{
 use async_trait::async_trait;
 use domain::{
     clock::{Clock, Entropy, new_id},
+    gates::{Choice, ServerFacts},
     mcp_server::ServerRecord,
 };
 use futures::StreamExt;
@@ -230,7 +231,12 @@ impl ServerSource for Servers {
         Ok(self.step.lock().unwrap().clone())
     }
 
-    async fn call_server(&self, _owner: Uuid, server_id: Uuid) -> Result<Option<StepServer>, SourceError> {
+    async fn call_server(
+        &self,
+        _owner: Uuid,
+        server_id: Uuid,
+        _selected: &[Uuid],
+    ) -> Result<Option<StepServer>, SourceError> {
         if *self.panic_at_call.lock().unwrap() == Some(server_id) {
             tokio::time::sleep(Duration::from_millis(500)).await;
             panic!("a scripted panic in the check of a call");
@@ -282,11 +288,12 @@ pub(crate) fn step_server(record: ServerRecord, url: &str) -> StepServer {
         headers: Vec::new(),
         credential_version: record.credential_version,
     };
-    StepServer { record, access: Ok(target) }
+    StepServer { facts: ServerFacts::open(&record, Choice::Chosen), record, access: Ok(target) }
 }
 
 pub(crate) fn unusable(record: ServerRecord, message: &str) -> StepServer {
     StepServer {
+        facts: ServerFacts { configured: false, ..ServerFacts::open(&record, Choice::Chosen) },
         record,
         access: Err(Unusable { outcome: ConnectOutcome::Error, message: message.to_owned() }),
     }

@@ -18,6 +18,7 @@ use std::{
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
+use store::chats::{Transition, chat_transition};
 use testkit::{
     TestDb, both_engines,
     fake_mcp::{FakeMcp, FakeTool, ToolAnswer},
@@ -275,6 +276,39 @@ async fn a_server_that_is_down_is_named_and_the_turn_goes_on() {
         }
     };
     assert!(shown.contains(hostile), "{shown}");
+    // Also who comes after the turn: kept with the message that began it, and told by the snapshot of a new reader.
+    let kept = world.messages(chat).await[0].mcp_status.clone();
+    assert_eq!(format!("{:?}", kept.as_ref().unwrap()), shown);
+    let late = follow(db.db().clone(), world.daemon.hub().clone(), chat, Resume::default());
+    let names: Vec<&str> =
+        late.take(4).map(|(_, event)| event.payload.event_name()).collect::<Vec<_>>().await;
+    assert_eq!(names, ["message", "message", "mcp_status", "status"]);
+}
+
+/// A turn that fails has no answer; what it heard of its servers is kept all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn outcomes_are_kept_of_a_turn_that_fails_and_renewed_when_it_runs_again() {
+    let db = TestDb::sqlite().await;
+    let mcp = FakeMcp::start(vec![echo()]).await;
+    let world = World::new(&db, &mcp).await;
+    world.script.then(vec![Say::Error(llm::ModelError::Auth { status: 401 })]);
+    let chat = world.chat().await;
+    let message = world.send(chat, "go").await;
+    let failed = world.ended(chat).await;
+    assert_eq!(failed.status, ChatStatus::Error);
+    let kept = world.messages(chat).await.remove(0).mcp_status.unwrap();
+    assert_eq!((kept.len(), kept[0].slug.as_str(), kept[0].tool_count), (1, "lab", 1));
+    world.servers.step.lock().unwrap().clear();
+    world.script.then(answer("fine"));
+    let mut write = world.db.write().await.unwrap();
+    let step =
+        Transition::to(ChatStatus::Running, failed.updated_at).history().lease(world.daemon.lease_on_send());
+    let record = chat_transition(&mut write, &failed.fence(), &step).await.unwrap().unwrap();
+    write.commit().await.unwrap();
+    world.daemon.turn_begun(&record, &message);
+    assert_eq!(world.ended(chat).await.status, ChatStatus::Waiting);
+    let kept = world.messages(chat).await.remove(0).mcp_status;
+    assert_eq!(kept, Some(vec![]), "no server takes part any more");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -32,11 +32,19 @@ pub(crate) fn record() -> ServerRecord {
     }
 }
 
+mod matrix;
+mod merge;
+mod oauth2;
 mod read;
+mod states;
+mod user_values;
 mod write_rules;
 
 use crate::UrlPolicy;
-use api::{Validation, servers::ServerWrite};
+use api::{
+    Validation,
+    servers::{OAuth2Registration, ServerWrite},
+};
 use std::collections::BTreeMap;
 
 fn policy() -> UrlPolicy {
@@ -54,6 +62,37 @@ fn with_key() -> ServerRecord {
 
 fn with_headers() -> ServerRecord {
     ServerRecord { auth_type: AuthType::CustomHeaders, has_custom_headers: true, ..record() }
+}
+
+/// Complete, set up by hand, with a client secret.
+fn with_oauth2() -> ServerRecord {
+    ServerRecord {
+        auth_type: AuthType::Oauth2,
+        oauth2: OAuth2Settings {
+            client_id: "client-7".into(),
+            auth_url: "https://id.example.com/authorize".into(),
+            token_url: "https://id.example.com/token".into(),
+            revocation_url: "https://id.example.com/revoke".into(),
+            scopes: "read write".into(),
+            issuer: "https://id.example.com".into(),
+            registration: Some(OAuth2Registration::Manual),
+            secret_wiped: false,
+        },
+        has_oauth2_secret: true,
+        ..record()
+    }
+}
+
+fn user_header(name: &str) -> UserHeader {
+    UserHeader { name: name.into(), description: "A token of yours".into(), value_prefix: "Bearer ".into() }
+}
+
+fn with_user_headers() -> ServerRecord {
+    ServerRecord {
+        auth_type: AuthType::UserHeader,
+        user_headers: vec![user_header("X-Token"), user_header("X-Team")],
+        ..record()
+    }
 }
 
 fn headers(entries: &[(&str, &str)]) -> BTreeMap<String, String> {

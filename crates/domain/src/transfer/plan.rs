@@ -108,7 +108,9 @@ fn planned(entry: &Entry, current: Option<&ServerRecord>, step: Step, groups: &G
         }
         Step::Nothing => return Planned { entry: answer, step },
     };
-    answer.notes.extend(config_problems(merged, &Access::default()).into_iter().map(|problem| problem.detail));
+    answer
+        .notes
+        .extend(config_problems(merged, &Access::default()).into_iter().map(|problem| problem.detail));
     Planned { entry: answer, step }
 }
 

@@ -34,7 +34,10 @@ fn client(name: &str, entry: Value, stored: &[ServerRecord]) -> ImportEntry {
 }
 
 fn export(servers: &[ServerRecord]) -> Value {
-    let answers: Vec<_> = servers.iter().map(|server| to_wire(server, Viewer { unredacted: true }, &Access::default())).collect();
+    let answers: Vec<_> = servers
+        .iter()
+        .map(|server| to_wire(server, Viewer { unredacted: true }, &Access::default()))
+        .collect();
     export_document(&answers, &GroupNames::default())
 }
 

@@ -8,7 +8,7 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use crate::{connection::Connection, limits::CALLS_PER_USER, target::Target};
+use crate::{catalogue::Catalogue, connection::Connection, limits::CALLS_PER_USER, target::Target};
 
 /// Nothing is shared between two keys (protocol.md L4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -36,6 +36,8 @@ pub(super) struct Slot {
     /// Held while a connection is opened.
     pub(super) connection: Mutex<Option<Arc<Connection>>>,
     pub(super) calls: Semaphore,
+    /// What was listed last, however old.
+    known: SyncMutex<Option<Arc<Catalogue>>>,
     last_use: SyncMutex<Instant>,
     last_renewal: SyncMutex<Option<Instant>>,
 }
@@ -45,6 +47,7 @@ impl Default for Slot {
         Self {
             connection: Mutex::default(),
             calls: Semaphore::new(CALLS_PER_USER),
+            known: SyncMutex::default(),
             last_use: SyncMutex::new(Instant::now()),
             last_renewal: SyncMutex::default(),
         }
@@ -54,6 +57,14 @@ impl Default for Slot {
 impl Slot {
     pub(super) fn touch(&self) {
         *self.last_use.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    pub(super) fn remember(&self, catalogue: &Arc<Catalogue>) {
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(catalogue));
+    }
+
+    pub(super) fn known(&self) -> Option<Arc<Catalogue>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn is_idle(&self, idle: Duration) -> bool {

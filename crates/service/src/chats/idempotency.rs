@@ -64,9 +64,10 @@ impl Service {
     ) -> Result<ChatCreated> {
         let mut session = self.db().read().await?;
         let chat = self.chat_own(ctx, &mut session, found.chat_id).await?;
-        let first = messages::message_get(&mut session, chat.id, found.message_id).await?;
-        let visible = self.visible_servers(ctx, &mut session).await?;
-        let auth_required = auth_required(self, &visible, &chat.mcp_server_ids);
+        let first =
+            messages::message_get(&mut session, chat.id, found.message_id).await?.map(as_first_answered);
+        let servers = self.chat_servers(ctx, &mut session, &chat.mcp_server_ids, None).await?;
+        let auth_required = auth_required(self, &servers, &chat.mcp_server_ids);
         Ok(ChatCreated {
             auth_required,
             messages: first.into_iter().collect(),
@@ -84,9 +85,15 @@ impl Service {
         let chat = self.chat_own(ctx, &mut session, found.chat_id).await?;
         let message =
             messages::message_get(&mut session, chat.id, found.message_id).await?.ok_or(Error::NotFound)?;
-        let visible = self.visible_servers(ctx, &mut session).await?;
-        Ok(sent(message, chat.status, Vec::new(), auth_required(self, &visible, &chat.mcp_server_ids)))
+        let message = as_first_answered(message);
+        let servers = self.chat_servers(ctx, &mut session, &chat.mcp_server_ids, None).await?;
+        Ok(sent(message, chat.status, Vec::new(), auth_required(self, &servers, &chat.mcp_server_ids)))
     }
+}
+
+/// Without what its turn has brought since: a repeated request gets the answer of the first.
+fn as_first_answered(message: ChatMessage) -> ChatMessage {
+    ChatMessage { mcp_status: None, ..message }
 }
 
 /// What a request asked for, as a hash: a repeated key with another request is a mistake of the caller.

@@ -1,10 +1,11 @@
 //! Reading messages, with markup where it is asked for.
 
 use super::{MESSAGES_PAGE, MESSAGES_PAGE_MAX};
-use crate::{Error, OpContext, Result, Service, render_markdown};
+use crate::{Error, OpContext, Result, Service, mcp_check::outcome_words, render_markdown};
 use api::{
     Uuid,
     chats::MessagePage,
+    check::ServerOutcome,
     messages::{ChatMessage, MessageRole, Part},
 };
 use store::messages::{self, PageRequest};
@@ -31,10 +32,25 @@ impl Service {
         self.chat_own(ctx, &mut session, id).await?;
         let (mut messages, has_more) =
             messages::message_page(&mut session, id, PageRequest { before_id, after_id, limit }).await?;
+        self.veil(ctx, &mut messages);
         if rendered {
             messages.iter_mut().for_each(render_message);
         }
         Ok(MessagePage { messages, queued_messages: Vec::new(), has_more })
+    }
+
+    /// Hides from members what the outcomes of a turn say of where servers are. Every answer with stored messages passes here.
+    pub(super) fn veil(&self, ctx: &OpContext, messages: &mut [ChatMessage]) {
+        if !Self::viewer(ctx).unredacted {
+            veil_outcomes(messages.iter_mut().filter_map(|message| message.mcp_status.as_mut()).flatten());
+        }
+    }
+}
+
+/// Members are told what happened, never where (behaviour 3).
+pub(crate) fn veil_outcomes<'a>(outcomes: impl IntoIterator<Item = &'a mut ServerOutcome>) {
+    for server in outcomes.into_iter().filter(|server| !server.error.is_empty()) {
+        server.error = outcome_words(server.outcome, &server.display_name);
     }
 }
 

@@ -111,7 +111,7 @@ impl Service {
         if let Some(after) = hide_after {
             messages::messages_hide_after(&mut write, id, after).await?;
         }
-        let message = match content {
+        let mut message = match content {
             Some(content) => messages::message_replace(&mut write, id, message_id, content)
                 .await?
                 .ok_or(Error::NotFound)?,
@@ -119,6 +119,7 @@ impl Service {
         };
         write.commit().await?;
         self.turn_announce(&record, &message);
+        self.veil(ctx, std::slice::from_mut(&mut message));
         Ok(sent(
             message,
             record.status,
@@ -172,7 +173,8 @@ impl Service {
         let mut session = self.db().read().await?;
         let chat = self.chat_own(ctx, &mut session, id).await?;
         let page = PageRequest { before_id: None, after_id: Some(first - 1), limit: MESSAGES_PAGE_MAX };
-        let (messages, _) = messages::message_page(&mut session, id, page).await?;
+        let (mut messages, _) = messages::message_page(&mut session, id, page).await?;
+        self.veil(ctx, &mut messages);
         Ok((messages, chat.to_wire()))
     }
 }

@@ -82,8 +82,7 @@ impl Rotation {
     /// # Errors
     /// [`KeysError`]; what was moved until then stays moved, and another run goes on.
     pub async fn run(mut self) -> Result<Rotated, KeysError> {
-        let outcome = self.passes().await;
-        let outcome = match outcome {
+        let outcome = match self.passes().await {
             Ok(()) => self.finish().await,
             Err(error) => Err(error),
         };
@@ -104,7 +103,8 @@ impl Rotation {
             if blind > 0 {
                 return Err(KeysError::Refused(format!(
                     "key {key} is not active yet: {blind} of {} running replicas cannot read with it. Put it first in \
-                     PATCHBAY_ENCRYPTION_KEYS of every replica, with the old key behind it, restart them one by one, and rotate again",
+                     PATCHBAY_ENCRYPTION_KEYS of every replica, with the old key behind it, restart them one by one, and rotate again. A replica \
+                     that was killed counts for 30 s",
                     others.len()
                 )));
             }

@@ -28,8 +28,7 @@ impl ServerTransfer {
         if request.plan_hash.as_ref().is_some_and(|seen| *seen != plan.plan_hash) {
             return Err(Error::Stale);
         }
-        let writer =
-            ServerWriter { keyring: &self.keyring, clock: &*self.clock, entropy: &*self.entropy };
+        let writer = ServerWriter { keyring: &self.keyring, clock: &*self.clock, entropy: &*self.entropy };
         let mut touched = Vec::new();
         for (step, entry) in steps.into_iter().zip(&mut plan.entries) {
             let id = match step.step {
@@ -73,7 +72,10 @@ fn overtaken(error: Error) -> Error {
 /// `create 2`, `refused 1`, for the audit log.
 fn counts(plan: &ImportPlan) -> Vec<String> {
     let counts = ImportAction::ALL.into_iter().map(|action| (action, plan.count(action)));
-    counts.filter(|(_, count)| *count > 0).map(|(action, count)| format!("{} {count}", action.as_str())).collect()
+    counts
+        .filter(|(_, count)| *count > 0)
+        .map(|(action, count)| format!("{} {count}", action.as_str()))
+        .collect()
 }
 
 /// The registered servers of the document, each locked, in one order for everybody: two imports must not wait for each other.

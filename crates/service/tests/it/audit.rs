@@ -2,6 +2,7 @@
 
 use crate::bench::{Bench, PASSWORD, info, service};
 use api::{
+    PageQuery,
     audit::AuditQuery,
     models::{ModelCreate, ProviderCreate, ProviderUpdate},
     servers::ServerWrite,
@@ -131,7 +132,7 @@ both_engines! {
         let bench = Bench::new(db).await;
         let (owner, _) = bench.signed_in("owner", Role::Owner).await;
         bench.signed_in("ada", Role::Member).await;
-        let ada = bench.service.user_list(&owner, "", None).await.unwrap().into_iter().find(|u| u.username == "ada").unwrap();
+        let ada = bench.service.user_list(&owner, &PageQuery::default()).await.unwrap().rows.into_iter().find(|u| u.username == "ada").unwrap();
         for change in [
             UserUpdate { roles: Some(vec!["auditor".to_owned(), "admin".to_owned()]), ..UserUpdate::default() },
             UserUpdate { status: text("suspended"), email: text("eve@example.org"), ..UserUpdate::default() },

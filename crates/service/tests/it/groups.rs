@@ -7,7 +7,6 @@ use api::{
     settings::EgressAllowWrite,
     users::Role,
 };
-use patchbay_store as store;
 use service::Error;
 use store::groups::GroupRecord;
 use testkit::both_engines;

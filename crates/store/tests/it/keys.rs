@@ -164,10 +164,10 @@ both_engines! {
             gone.push(commit!(db, |write| sealed_values_purge(write, column, ONE, now)));
         }
         assert_eq!(gone, [1, 0, 0, 1, 0]);
-        let after = read!(db, |session| store::mcp_servers::server_get(session, lost.record.id)).unwrap();
+        let after = commit!(db, |write| store::mcp_servers::server_get_for_update(write, lost.record.id)).unwrap();
         assert!(!after.api_key.is_set() && after.custom_headers.is_set());
         assert_eq!((after.record.version, after.record.credential_version, after.record.updated_at), (2, 2, now));
-        let after = read!(db, |session| store::mcp_servers::server_get(session, kept.record.id)).unwrap();
+        let after = commit!(db, |write| store::mcp_servers::server_get_for_update(write, kept.record.id)).unwrap();
         assert_eq!((after.record.version, &after.api_key), (1, &kept.api_key), "a value under another key stays");
         assert_eq!(db.number("SELECT COUNT(*) FROM user_header_values").await, 1, "a row is nothing without its values");
     }

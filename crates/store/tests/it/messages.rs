@@ -4,6 +4,7 @@ use crate::support::{START, commit, id, insert_chat, read, refused, store};
 use api::{
     Uuid,
     chats::ChatStatus,
+    check::{ConnectOutcome, ServerOutcome},
     messages::{MessageRole, Part, ResultContent, ToolCallPart, ToolOutcome, ToolResultPart, Usage},
 };
 use serde_json::json;
@@ -31,6 +32,36 @@ async fn fill(db: &TestDb, chat: Uuid, count: usize) -> Vec<i64> {
 }
 
 both_engines! {
+    async fn the_outcomes_of_a_turn_stay_with_its_message_until_it_is_edited(db: TestDb) {
+        let chat = insert_chat(&db, ChatStatus::Running).await;
+        let outcome = |error: &str| ServerOutcome {
+            server_id: id(),
+            slug: "sentry".to_owned(),
+            display_name: "Sentry \u{1f600}".to_owned(),
+            outcome: ConnectOutcome::Error,
+            error: error.to_owned(),
+            tool_count: 0,
+        };
+        let ids = fill(&db, chat.id, 2).await;
+        assert_eq!(read!(db, |session| turn_servers(session, chat.id)), None);
+        let (first, second) = (vec![outcome("refused")], vec![outcome("late"), outcome("")]);
+        commit!(db, |write| message_servers_set(write, chat.id, ids[0], &first));
+        assert_eq!(read!(db, |session| turn_servers(session, chat.id)), None, "that of the newest turn");
+        commit!(db, |write| message_servers_set(write, chat.id, ids[1], &second));
+        assert_eq!(read!(db, |session| turn_servers(session, chat.id)), Some(second.clone()));
+        let kept = |n: usize| {
+            let (db, ids) = (&db, &ids);
+            async move { read!(db, |session| message_get(session, chat.id, ids[n])).unwrap() }
+        };
+        assert_eq!((kept(0).await.mcp_status, kept(0).await.revision), (Some(first), 1));
+        assert_eq!(kept(1).await.mcp_status, Some(second));
+        // An edit begins another turn from the message.
+        commit!(db, |write| message_replace(write, chat.id, ids[1], vec![Part::text("anew")]));
+        assert_eq!((kept(1).await.mcp_status, kept(1).await.revision), (None, 2));
+        commit!(db, |write| messages_hide_after(write, chat.id, ids[0]));
+        assert!(read!(db, |session| turn_servers(session, chat.id)).is_some(), "the hidden turn is no turn");
+    }
+
     async fn a_message_is_read_back_as_the_insert_said(db: TestDb) {
         let chat = insert_chat(&db, ChatStatus::Running).await;
         for role in [MessageRole::System, MessageRole::User, MessageRole::Assistant, MessageRole::Tool] {

@@ -1,7 +1,10 @@
 //! MCP servers.
 
-use crate::support::{START, assert_conflict, commit, id, insert_user, read, refused, sealed, server, store};
-use api::servers::{AuthType, Availability, Transport};
+use crate::support::{
+    EVERYTHING, START, assert_conflict, commit, id, insert_user, read, refused, sealed, server, store,
+};
+use api::servers::{AuthType, Availability, OAuth2Registration, Transport, UserHeader};
+use domain::mcp_server::OAuth2Settings;
 use store::mcp_servers::*;
 use testkit::both_engines;
 
@@ -17,13 +20,13 @@ both_engines! {
                     stored.record.availability = *availability;
                     stored.record.created_by = Some(author.user.id);
                     commit!(db, |write| server_insert(write, &stored));
-                    let found = read!(db, |session| server_get(session, stored.record.id)).unwrap();
+                    let found = read!(db, |session| server_get(session, EVERYTHING, stored.record.id)).unwrap().stored;
                     assert_eq!(found.record, stored.record);
                     assert!(!found.api_key.is_set() && !found.custom_headers.is_set());
                 }
             }
         }
-        assert!(read!(db, |session| server_get(session, id())).is_none());
+        assert!(read!(db, |session| server_get(session, EVERYTHING, id())).is_none());
     }
 
     async fn sealed_values_come_back_byte_for_byte_and_set_the_flags(db: TestDb) {
@@ -31,7 +34,7 @@ both_engines! {
         stored.api_key = sealed(&[0, 1, 255, 0], "0123456789abcdef");
         stored.custom_headers = sealed(&[9; 300], "fedcba9876543210");
         commit!(db, |write| server_insert(write, &stored));
-        let found = read!(db, |session| server_get(session, stored.record.id)).unwrap();
+        let found = read!(db, |session| server_get(session, EVERYTHING, stored.record.id)).unwrap().stored;
         assert_eq!((&found.api_key, &found.custom_headers), (&stored.api_key, &stored.custom_headers));
         assert!(found.record.has_api_key && found.record.has_custom_headers);
         assert_eq!(found.api_key.sealed().unwrap().ciphertext, [0, 1, 255, 0]);
@@ -67,13 +70,30 @@ both_engines! {
         after.record.model_intent = false;
         after.record.updated_at = START.plus_seconds(9);
         after.record.updated_by = Some(author.user.id);
+        after.record.oauth2 = OAuth2Settings {
+            client_id: "client".to_owned(),
+            auth_url: "https://id.example/a".to_owned(),
+            token_url: "https://id.example/t".to_owned(),
+            revocation_url: "https://id.example/r".to_owned(),
+            scopes: "a b".to_owned(),
+            issuer: "https://id.example".to_owned(),
+            registration: Some(OAuth2Registration::Cimd),
+            secret_wiped: true,
+        };
+        after.record.has_oauth2_secret = true;
+        after.record.user_headers = vec![UserHeader {
+            name: "X-Token".to_owned(),
+            description: "two\nlines".to_owned(),
+            value_prefix: "Bearer ".to_owned(),
+        }];
         after.record.version = 2;
         after.record.credential_version = 7;
         after.api_key = sealed(b"cipher", "0123456789abcdef");
+        after.oauth2_client_secret = sealed(b"secret", "fedcba9876543210");
         commit!(db, |write| server_update(write, &after));
         let found = commit!(db, |write| server_get_for_update(write, before.record.id)).unwrap();
         assert_eq!(found.record, after.record);
-        assert_eq!(found.api_key, after.api_key);
+        assert_eq!((&found.api_key, &found.oauth2_client_secret), (&after.api_key, &after.oauth2_client_secret));
     }
 
     async fn servers_are_listed_by_display_name_without_regard_to_case_then_id(db: TestDb) {
@@ -89,14 +109,14 @@ both_engines! {
                 twins.push(stored.record.id);
             }
         }
-        let all = read!(db, |session| server_list(session, false));
-        let names: Vec<String> = all.iter().map(|stored| stored.record.display_name.to_lowercase()).collect();
+        let all = read!(db, |session| server_list(session, EVERYTHING, None, None));
+        let names: Vec<String> = all.iter().map(|found| found.stored.record.display_name.to_lowercase()).collect();
         assert_eq!(names, ["alpha", "alpha2", "mike", "mike", "zulu"]);
         twins.sort();
-        assert_eq!([all[2].record.id, all[3].record.id], twins[..]);
-        let enabled = read!(db, |session| server_list(session, true));
+        assert_eq!([all[2].stored.record.id, all[3].stored.record.id], twins[..]);
+        let enabled = read!(db, |session| server_list(session, Reader { disabled: false, ..EVERYTHING }, None, None));
         assert_eq!(enabled.len(), 4);
-        assert!(enabled.iter().all(|stored| stored.record.enabled));
+        assert!(enabled.iter().all(|found| found.stored.record.enabled));
     }
 
     async fn a_server_outlives_its_author(db: TestDb) {
@@ -106,7 +126,7 @@ both_engines! {
         stored.record.updated_by = Some(author.user.id);
         commit!(db, |write| server_insert(write, &stored));
         commit!(db, |write| store::users::user_delete(write, author.user.id));
-        let found = read!(db, |session| server_get(session, stored.record.id)).unwrap();
+        let found = read!(db, |session| server_get(session, EVERYTHING, stored.record.id)).unwrap().stored;
         assert_eq!((found.record.created_by, found.record.updated_by), (None, None));
     }
 
@@ -127,7 +147,10 @@ both_engines! {
             db.raw("PRAGMA ignore_check_constraints = ON; UPDATE mcp_servers SET auth_type = 'telepathy'").await.unwrap();
         }
         let mut session = db.read().await.unwrap();
-        let error = server_list(&mut session, false).await.unwrap_err().to_string();
+        let error = server_list(&mut session, EVERYTHING, None, None).await.unwrap_err().to_string();
         assert!(error.contains("mcp_servers.auth_type") && error.contains(&stored.record.id.to_string()), "{error}");
+        // The start asks for them by name, and does not begin.
+        let unknown = servers_of_unknown_type(&mut session).await.unwrap();
+        assert_eq!(unknown, [("s".to_owned(), "telepathy".to_owned())]);
     }
 }

@@ -17,7 +17,7 @@ use store::{
     SealedColumn, StoreError,
     chats::ChatRecord,
     credentials::{CredentialKind, CredentialRecord},
-    mcp_servers::StoredServer,
+    mcp_servers::{Reader, StoredServer},
     models::ModelRecord,
     providers::ProviderRecord,
     users::UserRecord,
@@ -109,38 +109,59 @@ pub(crate) fn credential(owner: Uuid, kind: CredentialKind) -> CredentialRecord 
 }
 
 pub(crate) fn server(slug: &str) -> StoredServer {
-    StoredServer {
-        record: ServerRecord {
-            id: id(),
-            display_name: format!("Server {slug}"),
-            slug: slug.to_owned(),
-            description: "what it is for".to_owned(),
-            icon_url: "/icon.svg".to_owned(),
-            transport: Transport::StreamableHttp,
-            url: "https://mcp.example.org/mcp".to_owned(),
-            auth_type: AuthType::None,
-            api_key_header: String::new(),
-            has_api_key: false,
-            has_custom_headers: false,
-            oauth2: Default::default(),
-            has_oauth2_secret: false,
-            user_headers: Vec::new(),
-            tool_allow_list: vec!["get_*".to_owned(), "list_?".to_owned()],
-            tool_deny_list: vec!["delete_*".to_owned()],
-            availability: Availability::DefaultOff,
-            enabled: true,
-            model_intent: true,
-            allowed_group_ids: Vec::new(),
-            created_at: START,
-            updated_at: START,
-            created_by: None,
-            updated_by: None,
-            version: 1,
-            credential_version: 1,
-        },
-        api_key: SealedColumn::default(),
-        custom_headers: SealedColumn::default(),
+    StoredServer::plain(ServerRecord {
+        id: id(),
+        display_name: format!("Server {slug}"),
+        slug: slug.to_owned(),
+        description: "what it is for".to_owned(),
+        icon_url: "/icon.svg".to_owned(),
+        transport: Transport::StreamableHttp,
+        url: "https://mcp.example.org/mcp".to_owned(),
+        auth_type: AuthType::None,
+        api_key_header: String::new(),
+        has_api_key: false,
+        has_custom_headers: false,
+        oauth2: Default::default(),
+        has_oauth2_secret: false,
+        user_headers: Vec::new(),
+        tool_allow_list: vec!["get_*".to_owned(), "list_?".to_owned()],
+        tool_deny_list: vec!["delete_*".to_owned()],
+        availability: Availability::DefaultOff,
+        enabled: true,
+        model_intent: true,
+        allowed_group_ids: Vec::new(),
+        created_at: START,
+        updated_at: START,
+        created_by: None,
+        updated_by: None,
+        version: 1,
+        credential_version: 1,
+    })
+}
+
+/// Every server.
+pub(crate) const EVERYTHING: Reader = Reader { user_id: Uuid::nil(), disabled: true, every_group: true };
+
+/// A group with these members.
+pub(crate) async fn insert_group(db: &TestDb, name: &str, members: &[Uuid]) -> Uuid {
+    let group = id();
+    let literal = |id: Uuid| if db.is_postgres() { format!("'{id}'") } else { format!("x'{}'", id.simple()) };
+    db.raw(&format!(
+        "INSERT INTO groups (id, name, source, created_at, updated_at) VALUES ({}, '{name}', 'admin', 1, 1)",
+        literal(group)
+    ))
+    .await
+    .unwrap();
+    for member in members {
+        db.raw(&format!(
+            "INSERT INTO group_members (group_id, user_id, created_at) VALUES ({}, {}, 1)",
+            literal(group),
+            literal(*member)
+        ))
+        .await
+        .unwrap();
     }
+    group
 }
 
 pub(crate) fn sealed(ciphertext: &[u8], key_id: &str) -> SealedColumn {

@@ -69,7 +69,12 @@ fn servers() -> Vec<Row> {
         row(GET, "/api/experimental/mcp/export?format=xml", "", readers(400)),
         row(POST, "/api/experimental/mcp/import", "{}", admins(400)),
         row(POST, "/api/experimental/mcp/import", r#"{"document": "{\"mcpServers\": {}}"}"#, admins(200)),
-        row(POST, "/api/experimental/mcp/import", r#"{"document": "{\"mcpServers\": {}}", "apply": true}"#, admins(400)),
+        row(
+            POST,
+            "/api/experimental/mcp/import",
+            r#"{"document": "{\"mcpServers\": {}}", "apply": true}"#,
+            admins(400),
+        ),
         row(
             POST,
             "/api/experimental/mcp/import",
@@ -102,6 +107,37 @@ fn servers() -> Vec<Row> {
         row(POST, "/api/experimental/mcp/servers/{id=disabled}/check", "", unredacted(200)).once(),
         row(POST, "/api/experimental/mcp/servers/{id=unknown}/check", "", signed_in(404)),
         row(POST, "/api/experimental/mcp/servers/{id=malformed}/check", "", signed_in(400)),
+        row(GET, "/api/experimental/mcp/servers/{id=open}/explain", "", signed_in(200)),
+        row(GET, "/api/experimental/mcp/servers/{id=grouped}/explain", "", inside(200)),
+        row(GET, "/api/experimental/mcp/servers/{id=disabled}/explain", "", unredacted(200)),
+        row(GET, "/api/experimental/mcp/servers/{id=unknown}/explain", "", signed_in(404)),
+        row(GET, "/api/experimental/mcp/servers/{id=malformed}/explain", "", signed_in(400)),
+        // "owner, admin, auditor with `user_id`": for members another user is unknown.
+        row(
+            GET,
+            "/api/experimental/mcp/servers/{id=open}/explain?user_id={user=stranger}",
+            "",
+            unredacted(200),
+        ),
+        row(
+            GET,
+            "/api/experimental/mcp/servers/{id=open}/explain?user_id={user=unknown}",
+            "",
+            signed_in(404),
+        ),
+        row(
+            GET,
+            "/api/experimental/mcp/servers/{id=open}/explain?chat_id={chat=own_chat}",
+            "",
+            signed_in(200),
+        ),
+        row(
+            GET,
+            "/api/experimental/mcp/servers/{id=open}/explain?chat_id={chat=foreign_chat}",
+            "",
+            signed_in(404),
+        ),
+        row(GET, "/api/experimental/mcp/servers/{id=open}/explain?plan_mode=true", "", signed_in(400)),
     ]
 }
 

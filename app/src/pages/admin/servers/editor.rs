@@ -1,26 +1,42 @@
 //! The editor of one server, new or registered.
 
+mod access;
+mod authentication;
 mod bar;
+mod conflict;
+mod connections;
 mod form;
 mod headers;
 mod known_tools;
 mod report;
+#[cfg(test)]
+mod sample;
 mod save;
 mod sections;
+#[cfg(all(test, feature = "ssr"))]
+mod tests;
+mod user_headers;
+mod why;
+mod wipes;
 
 use crate::{
     components::{Badge, Glyph, Icon, Notice, PageTitle, ServerTile, Switch, Tone, loaded},
     context::viewer_is_admin,
     server_fns::servers::server_get,
 };
+use access::AccessSection;
 use api::{Uuid, servers::McpServer};
+use authentication::AuthenticationSection;
 use bar::ActionBar;
+use conflict::ConflictNotice;
+use connections::ConnectionsSection;
 use form::EditorForm;
 use leptos::{prelude::*, task::spawn_local};
 use leptos_router::hooks::use_params_map;
 use report::CheckResult;
 use save::Saver;
-use sections::{AuthenticationSection, BehaviourSection, ConnectionSection, FormError, ToolsSection};
+use sections::{BehaviourSection, ConnectionSection, FormError, ToolsSection};
+use why::WhySection;
 
 /// `GET /admin/servers/new`.
 #[component]
@@ -86,13 +102,17 @@ fn Editor(server: Option<McpServer>) -> impl IntoView {
             })}
             <Problems form/>
             <FormError form/>
+            <ConflictNotice form saver/>
             <fieldset class="editor-body" disabled=read_only>
                 <ConnectionSection form/>
                 <AuthenticationSection form/>
                 <BehaviourSection form/>
                 <ToolsSection form/>
+                <AccessSection form/>
             </fieldset>
+            <ConnectionsSection form/>
             <CheckResult form saver/>
+            {move || form.saved.with(|saved| saved.as_ref().map(|server| server.id)).map(|server| view! { <WhySection server/> })}
             {(!read_only).then(|| view! { <ActionBar form saver/> })}
         </form>
     }
@@ -122,7 +142,7 @@ fn Problems(form: EditorForm) -> impl IntoView {
 #[component]
 fn SectionErrors(form: EditorForm, fields: &'static [&'static str]) -> impl IntoView {
     move || {
-        let count = form.errors_in(fields);
+        let count = form.to_fix_in(fields);
         (count > 0).then(|| {
             let text = if count == 1 { "1 to fix".to_owned() } else { format!("{count} to fix") };
             view! { <Badge tone=Tone::Danger glyph=Glyph::Warn text/> }

@@ -182,6 +182,7 @@ fn ServerRow(server: RwSignal<McpServer>) -> impl IntoView {
         });
     });
     let problems = now.config_problems.as_ref().map_or(0, Vec::len);
+    let groups = now.allowed_group_ids.as_ref().map_or(0, Vec::len);
     view! {
         <tr>
             <td>
@@ -198,7 +199,12 @@ fn ServerRow(server: RwSignal<McpServer>) -> impl IntoView {
                 {auth_label(now.auth_type)}
                 {(problems > 0).then(|| view! { " " <Badge tone=Tone::Warn glyph=Glyph::Warn text="Needs attention"/> })}
             </td>
-            <td data-label="Availability">{availability_label(now.availability)}</td>
+            <td data-label="Availability">
+                <span>
+                    {availability_label(now.availability)}
+                    {access_note(groups).map(|note| view! { <span class="row-note">{note}</span> })}
+                </span>
+            </td>
             <td data-label="Enabled">
                 <Switch
                     label=format!("{} enabled", now.display_name)
@@ -212,6 +218,15 @@ fn ServerRow(server: RwSignal<McpServer>) -> impl IntoView {
     }
 }
 
+/// That not everybody may use the server; nothing where everybody may.
+fn access_note(groups: usize) -> Option<String> {
+    match groups {
+        0 => None,
+        1 => Some("Only 1 group".to_owned()),
+        groups => Some(format!("Only {groups} groups")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -222,5 +237,12 @@ mod tests {
             assert_eq!(Show::parse(show.as_str()), show);
         }
         assert_eq!(Show::parse("<script>"), Show::All);
+    }
+
+    #[test]
+    fn a_limited_server_says_so() {
+        assert_eq!(access_note(0), None);
+        assert_eq!(access_note(1).unwrap(), "Only 1 group");
+        assert_eq!(access_note(2).unwrap(), "Only 2 groups");
     }
 }

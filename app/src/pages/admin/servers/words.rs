@@ -15,7 +15,8 @@ pub(super) fn auth_label(auth_type: AuthType) -> &'static str {
 }
 
 /// The types that this build has, in the order of the dropdown.
-pub(super) const AUTH_TYPES: [AuthType; 3] = [AuthType::None, AuthType::ApiKey, AuthType::CustomHeaders];
+pub(super) const AUTH_TYPES: [AuthType; 5] =
+    [AuthType::None, AuthType::ApiKey, AuthType::CustomHeaders, AuthType::UserHeader, AuthType::Oauth2];
 
 /// Label of an availability.
 pub(super) fn availability_label(availability: Availability) -> &'static str {

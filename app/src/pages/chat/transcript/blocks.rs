@@ -172,9 +172,8 @@ impl Builder<'_> {
         }
         // Above the answer, below the question. Its place is always counted, or the answer would move when trouble is heard of.
         if message.role == MessageRole::User {
-            let trouble = self.transcript.last_user_message_id() == Some(message.id)
-                && troubled(&self.transcript.servers).next().is_some();
-            self.push(trouble.then(|| Item::Block(Block::Trouble(self.transcript.servers.clone()))));
+            let trouble = troubled(&message.servers).next().is_some();
+            self.push(trouble.then(|| Item::Block(Block::Trouble(message.servers.clone()))));
         }
     }
 

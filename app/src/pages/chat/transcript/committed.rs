@@ -1,7 +1,10 @@
 //! A committed message, its parts shared and its labels computed once.
 
 use super::{Shared, call::committed_label};
-use api::messages::{ChatMessage, MessageRole, Part, TextPart, ToolCallPart, ToolResultPart};
+use api::{
+    check::ServerOutcome,
+    messages::{ChatMessage, MessageRole, Part, TextPart, ToolCallPart, ToolResultPart},
+};
 use std::sync::Arc;
 
 #[derive(Debug)]
@@ -10,6 +13,8 @@ pub(super) struct Committed {
     pub(super) role: MessageRole,
     pub(super) revision: i64,
     pub(super) interrupted: bool,
+    /// Of a user's message: the connect outcomes of the turn it began.
+    pub(super) servers: Shared<Vec<ServerOutcome>>,
     pub(super) parts: Vec<CommittedPart>,
 }
 
@@ -45,6 +50,7 @@ impl Committed {
             role: message.role,
             revision: message.revision,
             interrupted: message.interrupted,
+            servers: Shared::new(message.mcp_status.unwrap_or_default()),
             parts: parts.collect(),
         }
     }

@@ -382,15 +382,10 @@ fn an_unknown_call_is_never_folded_away_and_a_single_call_keeps_its_line() {
 }
 
 #[test]
-fn trouble_and_failure_belong_to_the_last_turn() {
+fn trouble_stays_with_its_turn_and_a_failure_with_the_last() {
     let mut transcript = running(vec![user(1)]);
-    transcript.apply(other(
-        "mcp_status",
-        json!([
-            {"server_id": Uuid::nil(), "slug": "a", "display_name": "A", "outcome": "connected", "tool_count": 3},
-            {"server_id": Uuid::nil(), "slug": "s", "display_name": "Sentry", "outcome": "error", "error": "refused", "tool_count": 0},
-        ]),
-    ));
+    assert!(transcript.apply(other("mcp_status", outcomes("refused"))));
+    assert!(!transcript.apply(other("mcp_status", outcomes("refused"))), "doubled");
     transcript.apply(live_text(1, 1, 0, "half"));
     assert_eq!(shape(&transcript), ["user question 1", "trouble 2", "live half"]);
     transcript.apply(other(
@@ -402,7 +397,48 @@ fn trouble_and_failure_belong_to_the_last_turn() {
     transcript.apply(committed(user(2)));
     transcript.apply(status("running"));
     assert!(transcript.turn_error().is_none());
-    assert_eq!(shape(&transcript), ["user question 1", "user question 2"]);
+    assert_eq!(shape(&transcript), ["user question 1", "trouble 2", "user question 2"]);
+}
+
+fn outcomes(error: &str) -> Value {
+    json!([
+        {"server_id": Uuid::nil(), "slug": "a", "display_name": "A", "outcome": "connected", "error": "", "tool_count": 3},
+        {"server_id": Uuid::nil(), "slug": "s", "display_name": "Sentry", "outcome": "error", "error": error, "tool_count": 0},
+    ])
+}
+
+fn with_outcomes(message: ChatMessage, error: &str) -> ChatMessage {
+    ChatMessage { mcp_status: Some(serde_json::from_value(outcomes(error)).unwrap()), ..message }
+}
+
+/// The same page, read after the turn or followed while it ran: the line above the answer is in both.
+#[test]
+fn a_reloaded_transcript_equals_the_live_one_with_its_line_of_trouble() {
+    let answer = || message(2, "assistant", json!([{"type": "text", "text": "done"}]));
+    let mut live = running(vec![user(1)]);
+    live.apply(other("mcp_status", outcomes("refused")));
+    live.apply(live_text(1, 1, 0, "done"));
+    live.apply(committed(answer()));
+    live.apply(status("waiting"));
+    let reloaded =
+        Transcript::new(&chat("waiting"), vec![with_outcomes(user(1), "refused"), answer()], false);
+    assert_eq!(shape(&reloaded), ["user question 1", "trouble 2", "text done"]);
+    assert_eq!(shape(&live), shape(&reloaded));
+    let keys =
+        |transcript: &Transcript| transcript.blocks().into_iter().map(|(key, _)| key).collect::<Vec<_>>();
+    assert_eq!(keys(&live), keys(&reloaded));
+    // A page that heard nothing while it was hidden takes the line in from what it reads then.
+    let mut hidden = running(vec![user(1)]);
+    let page = api::chats::MessagePage {
+        messages: vec![with_outcomes(user(1), "refused"), answer()],
+        queued_messages: vec![],
+        has_more: false,
+    };
+    hidden.reload(&chat("waiting"), page);
+    assert_eq!(shape(&hidden), shape(&reloaded));
+    // An edit begins another turn: its outcomes are yet to come.
+    hidden.rerun(1, ChatMessage { revision: 2, ..user(1) }, ChatStatus::Running);
+    assert_eq!(shape(&hidden), ["user question 1"]);
 }
 
 #[test]

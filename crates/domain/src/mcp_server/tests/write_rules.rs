@@ -38,7 +38,7 @@ fn create_trims_every_text() {
         url: Some(" https://mcp.example.com/mcp ".into()),
         auth_type: Some(" api_key ".into()),
         api_key_header: Some(" X-Key ".into()),
-        api_key_value: Some(" secret ".into()),
+        api_key_value: Some(" hunter2 ".into()),
         tool_allow_list: Some(vec![" a* ".into(), "  ".into(), String::new()]),
         ..minimal()
     })
@@ -50,10 +50,10 @@ fn create_trims_every_text() {
         ("two\nlines", "https://mcp.example.com/mcp")
     );
     assert_eq!(merged.api_key_header, "X-Key");
-    assert_eq!(draft.api_key, SecretChange::Set("secret".to_owned()));
+    assert_eq!(draft.api_key, SecretChange::Set("hunter2".to_owned()));
     assert_eq!(merged.tool_allow_list, ["a*"]);
     assert!(merged.has_api_key);
-    assert!(!format!("{draft:?}").contains("secret"));
+    assert!(!format!("{draft:?}").contains("hunter2"));
 }
 
 #[test]
@@ -61,7 +61,11 @@ fn an_empty_create_names_every_required_field() {
     let problems = create(ServerWrite::default()).unwrap_err();
     let names: Vec<_> = problems.iter().map(|p| p.field.as_str()).collect();
     assert_eq!(names, ["display_name", "slug", "transport", "url", "auth_type", "availability"]);
-    assert!(problems[4].detail.contains("`none`, `api_key` or `custom_headers`"), "{}", problems[4].detail);
+    assert!(
+        problems[4].detail.contains("`none`, `oauth2`, `api_key`, `custom_headers` or `user_header`"),
+        "{}",
+        problems[4].detail
+    );
     assert!(
         problems[5].detail.contains("`force_on`, `default_on` or `default_off`"),
         "{}",
@@ -113,10 +117,7 @@ fn single_field_rules() {
             "url",
             text(|w, v| w.url = Some(v), &["", "x", "http://mcp.example.com", "https://u:p@x/", "ftp://x/"]),
         ),
-        (
-            "auth_type",
-            text(|w, v| w.auth_type = Some(v), &["", "oauth2", "user_oidc", "user_header", "basic", "None"]),
-        ),
+        ("auth_type", text(|w, v| w.auth_type = Some(v), &["", "user_oidc", "basic", "None"])),
         (
             "api_key_header",
             text(
@@ -167,10 +168,8 @@ fn values_at_the_limit_are_kept() {
 
 #[test]
 fn types_of_later_issues_are_named_as_such() {
-    for later in ["oauth2", "user_oidc", "user_header"] {
-        let problems = create(ServerWrite { auth_type: Some(later.into()), ..minimal() }).unwrap_err();
-        assert!(problems[0].detail.contains("not available in this build"), "{problems:?}");
-    }
+    let problems = create(ServerWrite { auth_type: Some("user_oidc".into()), ..minimal() }).unwrap_err();
+    assert!(problems[0].detail.contains("not available in this build"), "{problems:?}");
     let problems = create(ServerWrite { transport: Some("sse".into()), ..minimal() }).unwrap_err();
     assert!(problems[0].detail.contains("not available in this build"), "{problems:?}");
 }
@@ -180,20 +179,8 @@ fn fields_of_later_issues_take_only_their_default() {
     let text = || Some("x".to_owned());
     let list = || Some(vec!["x".to_owned()]);
     let write = ServerWrite {
-        oauth2_client_id: text(),
-        oauth2_client_secret: text(),
-        oauth2_auth_url: text(),
-        oauth2_token_url: text(),
-        oauth2_revocation_url: text(),
-        oauth2_scopes: text(),
-        oauth2_issuer: text(),
         signing_secret: text(),
         oidc_trusted_origin: text(),
-        user_headers: Some(vec![api::servers::UserHeader {
-            name: "X".into(),
-            description: String::new(),
-            value_prefix: String::new(),
-        }]),
         tool_idempotent_list: list(),
         tool_approval_list: list(),
         tool_change_policy: Some("hold".into()),
@@ -201,27 +188,18 @@ fn fields_of_later_issues_take_only_their_default() {
         use_instructions: Some(true),
         allow_in_plan_mode: Some(true),
         forward_coder_headers: Some(true),
-        allowed_group_ids: Some(vec![Uuid::from_u128(1)]),
         ..minimal()
     };
     let problems = create(write).unwrap_err();
-    assert_eq!(problems.len(), 18);
+    assert_eq!(problems.len(), 9);
     assert!(problems.iter().all(|p| p.detail.contains("not available in this build")), "{problems:?}");
-    assert_eq!(problems[0].field, "oauth2_client_id");
-    assert_eq!(problems[17].field, "allowed_group_ids");
+    assert_eq!(problems[0].field, "signing_secret");
+    assert_eq!(problems[8].field, "forward_coder_headers");
 
     let empty = || Some(String::new());
     let defaults = ServerWrite {
-        oauth2_client_id: empty(),
-        oauth2_client_secret: empty(),
-        oauth2_auth_url: empty(),
-        oauth2_token_url: empty(),
-        oauth2_revocation_url: empty(),
-        oauth2_scopes: empty(),
-        oauth2_issuer: empty(),
         signing_secret: empty(),
         oidc_trusted_origin: empty(),
-        user_headers: Some(vec![]),
         tool_idempotent_list: Some(vec![]),
         tool_approval_list: Some(vec![]),
         tool_change_policy: Some("notify".into()),
@@ -229,7 +207,6 @@ fn fields_of_later_issues_take_only_their_default() {
         use_instructions: Some(false),
         allow_in_plan_mode: Some(false),
         forward_coder_headers: Some(false),
-        allowed_group_ids: Some(vec![]),
         ..minimal()
     };
     create(defaults.clone()).unwrap();
@@ -385,7 +362,7 @@ fn secrets_stay_with_the_origin() {
         );
         assert!(!key.merged.has_api_key && key.credentials_changed);
         assert_eq!(key.merged.api_key_header, "X-Key");
-        assert_eq!(auth_status(&key.merged).0.as_str(), "misconfigured");
+        assert_eq!(auth_status(&key.merged, &Access::default()).0.as_str(), "misconfigured");
 
         let map = moved(&with_headers(), other, ServerWrite::default());
         assert_eq!(
@@ -453,7 +430,7 @@ fn a_server_that_lost_its_secret_can_still_be_edited() {
         ServerWrite { enabled: Some(false), auth_type: Some("api_key".into()), ..ServerWrite::default() };
     assert!(!patch(&lost, edit).unwrap().merged.has_api_key);
     let again = ServerWrite { api_key_value: Some("k".into()), ..ServerWrite::default() };
-    assert!(config_problems(&patch(&lost, again).unwrap().merged).is_empty());
+    assert!(config_problems(&patch(&lost, again).unwrap().merged, &Access::default()).is_empty());
 }
 
 #[test]

@@ -52,11 +52,11 @@ async fn work(db: TestDb, keyring: Arc<Keyring>, stop: Arc<AtomicBool>, turn: Ar
 
 both_engines! {
     async fn rotation_beside_writers_leaves_no_value_on_the_old_key_and_fails_no_read(db: TestDb) {
-        let old = keys(&db, &[OLD]);
+        let (old, before) = joined(&db, &[OLD]).await;
         for n in 0..150 {
             insert(&db, &provider(&old.keyring, &format!("secret {n}"))).await;
         }
-        joined(&db, &[OLD]).await.1.leave().await.unwrap();
+        before.leave().await.unwrap();
         let (server, replica) = joined(&db, &[NEW, OLD]).await;
         let (stop, turn) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let worker = tokio::spawn(work(db.clone(), server.keyring.clone(), stop.clone(), turn));

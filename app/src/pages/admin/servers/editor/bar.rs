@@ -1,7 +1,7 @@
 //! The sticky bar: what saving does, how many fields are refused, and the buttons.
 
 use super::{
-    form::{AUTHENTICATION_FIELDS, BEHAVIOUR_FIELDS, Busy, CONNECTION_FIELDS, EditorForm, TOOLS_FIELDS},
+    form::{ALL_FIELDS, Busy, EditorForm},
     save::Saver,
 };
 use crate::{
@@ -42,10 +42,7 @@ pub(super) fn ActionBar(form: EditorForm, saver: Saver) -> impl IntoView {
 
 /// Refused fields first, then what a save wipes, then what testing does.
 fn note(form: EditorForm) -> AnyView {
-    let refused = [&CONNECTION_FIELDS[..], &AUTHENTICATION_FIELDS, &BEHAVIOUR_FIELDS, &TOOLS_FIELDS]
-        .iter()
-        .map(|fields| form.errors_in(fields))
-        .sum::<usize>();
+    let refused = ALL_FIELDS.iter().map(|fields| form.errors_in(fields)).sum::<usize>();
     if refused > 0 {
         let text = if refused == 1 {
             "1 field needs a change".to_owned()
@@ -56,12 +53,7 @@ fn note(form: EditorForm) -> AnyView {
     }
     let wipes = form.wipes();
     if !wipes.is_empty() {
-        let count = if wipes.len() == 1 {
-            "1 stored secret".to_owned()
-        } else {
-            format!("{} stored secrets", wipes.len())
-        };
-        let text = format!("Saving wipes {count}: {}", wipes.join(" and "));
+        let text = format!("This save removes: {}", wipes.join(", "));
         return view! { <span class="note-warn"><Icon glyph=Glyph::Warn/>{text}</span> }.into_any();
     }
     let text = match (form.saved.with(Option::is_none), form.is_dirty()) {
@@ -85,12 +77,12 @@ fn DeleteDialog(form: EditorForm, saver: Saver, open: RwSignal<bool>) -> impl In
             confirm_label="Delete server"
             busy=Signal::derive(move || form.busy.get() == Busy::Deleting)
             error=failed
-            on_confirm=Callback::new(move |()| spawn_local(saver.delete(failed)))
+            on_confirm=Callback::new(move |()| spawn_local(saver.delete(failed, open)))
         >
             <p>
                 "Chats lose the tools of "
                 <strong dir="auto">{move || name.get()}</strong>
-                " at once, also in running turns. Its stored secrets are deleted. Messages that used it stay."
+                " at once, also in running turns. Its stored secrets and what users entered for it are deleted. Messages that used it stay."
             </p>
         </ConfirmDialog>
     }

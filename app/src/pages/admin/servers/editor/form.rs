@@ -1,23 +1,37 @@
 //! The state of the editor: what is typed, what is stored, what the difference means.
 
-use super::headers::HeaderRows;
-use crate::{
-    components::SecretInput,
-    error::UiError,
-    pages::admin::servers::words::{etag, origin},
-};
+use super::{conflict::Conflict, headers::HeaderRows, user_headers::UserHeaderRows, wipes::removed_by_save};
+use crate::{components::SecretInput, error::UiError, pages::admin::servers::words::etag};
 use api::{
+    Uuid,
     check::CheckReport,
-    servers::{AuthType, Availability, McpServer, ServerWrite, Transport},
+    servers::{AuthType, Availability, McpServer, ServerConnection, ServerWrite, Transport},
 };
 use leptos::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Fields of the form, by section; an error elsewhere is shown above the form.
 pub(super) const CONNECTION_FIELDS: [&str; 5] = ["display_name", "slug", "description", "icon_url", "url"];
-pub(super) const AUTHENTICATION_FIELDS: [&str; 4] =
-    ["auth_type", "api_key_header", "api_key_value", "custom_headers"];
+pub(super) const AUTHENTICATION_FIELDS: [&str; 12] = [
+    "auth_type",
+    "api_key_header",
+    "api_key_value",
+    "custom_headers",
+    "user_headers",
+    "oauth2_client_id",
+    "oauth2_client_secret",
+    "oauth2_auth_url",
+    "oauth2_token_url",
+    "oauth2_revocation_url",
+    "oauth2_scopes",
+    "oauth2_issuer",
+];
 pub(super) const BEHAVIOUR_FIELDS: [&str; 2] = ["availability", "model_intent"];
 pub(super) const TOOLS_FIELDS: [&str; 2] = ["tool_allow_list", "tool_deny_list"];
+pub(super) const ACCESS_FIELDS: [&str; 1] = ["allowed_group_ids"];
+/// Every field that shows its own refusals.
+pub(super) const ALL_FIELDS: [&[&str]; 5] =
+    [&CONNECTION_FIELDS, &AUTHENTICATION_FIELDS, &BEHAVIOUR_FIELDS, &TOOLS_FIELDS, &ACCESS_FIELDS];
 
 /// What the page is waiting for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,17 +58,27 @@ pub(super) struct EditorForm {
     pub(super) api_key_header: RwSignal<String>,
     pub(super) api_key: RwSignal<SecretInput>,
     pub(super) headers: HeaderRows,
+    pub(super) user_headers: UserHeaderRows,
+    pub(super) oauth: OAuthFields,
     pub(super) availability: RwSignal<String>,
     pub(super) model_intent: RwSignal<bool>,
     /// One pattern a line.
     pub(super) allow: RwSignal<String>,
     /// One pattern a line.
     pub(super) deny: RwSignal<String>,
+    /// Groups the server is limited to; none: everybody.
+    pub(super) groups: RwSignal<BTreeSet<Uuid>>,
+    /// What the groups are called; empty until known.
+    pub(super) group_names: RwSignal<BTreeMap<Uuid, String>>,
     pub(super) enabled: RwSignal<bool>,
     /// Why the last save was refused.
     pub(super) error: RwSignal<Option<UiError>>,
     pub(super) busy: RwSignal<Busy>,
     pub(super) report: RwSignal<Option<CheckReport>>,
+    /// Somebody else saved since the form was loaded.
+    pub(super) conflict: RwSignal<Option<Conflict>>,
+    /// Who is connected; None until known.
+    pub(super) connections: RwSignal<Option<Vec<ServerConnection>>>,
     /// What saving would have sent right after loading; the form is dirty when that differs.
     untouched: RwSignal<ServerWrite>,
 }
@@ -73,14 +97,20 @@ impl EditorForm {
             api_key_header: RwSignal::new("Authorization".to_owned()),
             api_key: RwSignal::default(),
             headers: HeaderRows::new(),
+            user_headers: UserHeaderRows::new(),
+            oauth: OAuthFields::default(),
             availability: RwSignal::new(Availability::DefaultOff.as_str().to_owned()),
             model_intent: RwSignal::new(false),
             allow: RwSignal::default(),
             deny: RwSignal::default(),
+            groups: RwSignal::default(),
+            group_names: RwSignal::default(),
             enabled: RwSignal::new(false),
             error: RwSignal::new(None),
             busy: RwSignal::new(Busy::No),
             report: RwSignal::new(None),
+            conflict: RwSignal::new(None),
+            connections: RwSignal::new(None),
             untouched: RwSignal::new(ServerWrite::default()),
         };
         match server {
@@ -102,12 +132,16 @@ impl EditorForm {
         self.api_key_header.set(server.api_key_header.clone().unwrap_or_else(|| "Authorization".to_owned()));
         self.api_key.set(SecretInput::Keep);
         self.headers.clear();
+        self.user_headers.load(&server.user_headers);
+        self.oauth.load(&server);
         self.availability.set(server.availability.as_str().to_owned());
         self.model_intent.set(server.model_intent);
         self.allow.set(server.tool_allow_list.join("\n"));
         self.deny.set(server.tool_deny_list.join("\n"));
+        self.groups.set(server.allowed_group_ids.iter().flatten().copied().collect());
         self.enabled.set(server.enabled);
         self.error.set(None);
+        self.conflict.set(None);
         self.saved.set(Some(server));
         self.untouched.set(self.to_write_untracked());
     }
@@ -131,6 +165,7 @@ impl EditorForm {
             model_intent: Some(self.model_intent.get()),
             tool_allow_list: Some(lines(&self.allow.get())),
             tool_deny_list: Some(lines(&self.deny.get())),
+            allowed_group_ids: Some(self.groups.get().into_iter().collect()),
             ..ServerWrite::default()
         };
         match AuthType::parse(&auth_type) {
@@ -139,6 +174,8 @@ impl EditorForm {
                 write.api_key_value = self.api_key.get().to_wire();
             }
             Some(AuthType::CustomHeaders) => write.custom_headers = self.headers.to_wire(),
+            Some(AuthType::UserHeader) => write.user_headers = Some(self.user_headers.to_wire()),
+            Some(AuthType::Oauth2) => self.oauth.write(&mut write),
             _ => {}
         }
         write.auth_type = Some(auth_type);
@@ -164,24 +201,58 @@ impl EditorForm {
         self.saved.set(Some(server));
     }
 
+    /// Takes over the viewer's own connection, which is no part of what is saved here.
+    pub(super) fn hear(self, server: &McpServer) {
+        self.saved.update(|saved| {
+            if let Some(saved) = saved.as_mut().filter(|saved| saved.id == server.id) {
+                saved.auth_connected = server.auth_connected;
+                saved.auth_status = server.auth_status;
+                saved.auth_status_reason.clone_from(&server.auth_status_reason);
+            }
+        });
+    }
+
     /// `If-Match` of the next save.
     pub(super) fn if_match(self) -> Option<String> {
         self.saved.with_untracked(|saved| saved.as_ref().map(etag))
     }
 
-    /// The message that stands at a field. Entries of maps and lists (`custom_headers.X`, `tool_allow_list[3]`) stand at the whole.
+    /// The message that stands at a field: why it was refused, else what is wrong with what is stored. Entries of maps and lists
+    /// (`custom_headers.X`, `tool_allow_list[3]`) stand at the whole.
     pub(super) fn error_at(self, field: &'static str) -> Signal<Option<String>> {
         Signal::derive(move || {
-            self.error.with(|error| {
-                let found: Vec<String> = error
-                    .iter()
-                    .flat_map(|error| &error.body.validations)
-                    .filter(|v| belongs_to(&v.field, field))
-                    .map(|v| v.detail.clone())
-                    .collect();
-                (!found.is_empty()).then(|| found.join(" "))
-            })
+            let found = self.refusals(|at| belongs_to(at, field));
+            let found = if found.is_empty() { self.problems_at(field) } else { found };
+            (!found.is_empty()).then(|| found.join(" "))
         })
+    }
+
+    /// Details of the refusals whose field `wanted` lets through; tracks.
+    pub(super) fn refusals(self, wanted: impl Fn(&str) -> bool) -> Vec<String> {
+        self.error.with(|error| {
+            let refused = error.iter().flat_map(|error| &error.body.validations);
+            refused.filter(|v| wanted(&v.field)).map(|v| v.detail.clone()).collect()
+        })
+    }
+
+    /// What the server says is wrong with the stored field; nothing once another authentication is chosen.
+    fn problems_at(self, field: &str) -> Vec<String> {
+        self.saved.with(|saved| {
+            let Some(saved) = saved else { return Vec::new() };
+            if self.auth_type.with(|chosen| chosen != saved.auth_type.as_str()) {
+                return Vec::new();
+            }
+            let problems = saved.config_problems.iter().flatten();
+            problems.filter(|p| belongs_to(&p.field, field)).map(|p| p.detail.clone()).collect()
+        })
+    }
+
+    /// How many of these fields show a message.
+    pub(super) fn to_fix_in(self, fields: &[&str]) -> usize {
+        match self.errors_in(fields) {
+            0 => fields.iter().map(|field| self.problems_at(field).len()).sum(),
+            refused => refused,
+        }
     }
 
     /// How many refusals stand at these fields.
@@ -195,15 +266,53 @@ impl EditorForm {
         })
     }
 
-    /// Names of the stored secrets that saving now would wipe (behaviour 6, point 5).
-    pub(super) fn wipes(self) -> Vec<&'static str> {
+    /// What saving now would remove beside what is replaced (behaviour 6, point 5).
+    pub(super) fn wipes(self) -> Vec<String> {
         let write = self.to_write();
-        self.saved.with(|saved| saved.as_ref().map(|saved| wiped_secrets(saved, &write)).unwrap_or_default())
+        self.saved.with(|saved| {
+            let Some(saved) = saved else { return Vec::new() };
+            self.connections.with(|connections| removed_by_save(saved, &write, connections.as_deref()))
+        })
+    }
+}
+
+/// The fields of a manual OAuth setup.
+#[derive(Clone, Copy, Default)]
+pub(super) struct OAuthFields {
+    pub(super) client_id: RwSignal<String>,
+    pub(super) client_secret: RwSignal<SecretInput>,
+    pub(super) auth_url: RwSignal<String>,
+    pub(super) token_url: RwSignal<String>,
+    pub(super) revocation_url: RwSignal<String>,
+    pub(super) scopes: RwSignal<String>,
+    pub(super) issuer: RwSignal<String>,
+}
+
+impl OAuthFields {
+    fn load(self, server: &McpServer) {
+        let text = |field: &Option<String>| field.clone().unwrap_or_default();
+        self.client_id.set(text(&server.oauth2_client_id));
+        self.client_secret.set(SecretInput::Keep);
+        self.auth_url.set(text(&server.oauth2_auth_url));
+        self.token_url.set(text(&server.oauth2_token_url));
+        self.revocation_url.set(text(&server.oauth2_revocation_url));
+        self.scopes.set(text(&server.oauth2_scopes));
+        self.issuer.set(text(&server.oauth2_issuer));
+    }
+
+    fn write(self, write: &mut ServerWrite) {
+        write.oauth2_client_id = Some(self.client_id.get());
+        write.oauth2_client_secret = self.client_secret.get().to_wire();
+        write.oauth2_auth_url = Some(self.auth_url.get());
+        write.oauth2_token_url = Some(self.token_url.get());
+        write.oauth2_revocation_url = Some(self.revocation_url.get());
+        write.oauth2_scopes = Some(self.scopes.get());
+        write.oauth2_issuer = Some(self.issuer.get());
     }
 }
 
 /// Whether a refusal named `at` stands at `field` or inside it.
-fn belongs_to(at: &str, field: &str) -> bool {
+pub(super) fn belongs_to(at: &str, field: &str) -> bool {
     at.strip_prefix(field).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
@@ -212,61 +321,9 @@ pub(super) fn lines(text: &str) -> Vec<String> {
     text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
 }
 
-/// A secret goes when its type is left, or when the origin moves and it is not sent again.
-fn wiped_secrets(saved: &McpServer, write: &ServerWrite) -> Vec<&'static str> {
-    let moved = write.url.as_deref().is_some_and(|url| origin(url) != origin(&saved.url));
-    let kept_type = write.auth_type.as_deref() == Some(saved.auth_type.as_str());
-    let mut gone = Vec::new();
-    if saved.has_api_key && (!kept_type || (moved && write.api_key_value.is_none())) {
-        gone.push("the API key");
-    }
-    if saved.has_custom_headers && (!kept_type || (moved && write.custom_headers.is_none())) {
-        gone.push("the custom headers");
-    }
-    gone
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn stored() -> McpServer {
-        serde_json::from_value(serde_json::json!({
-            "id": "01900000-0000-7000-8000-000000000001", "display_name": "Linear", "slug": "linear", "description": "", "icon_url": "",
-            "transport": "streamable_http", "url": "https://mcp.example.com/mcp", "auth_type": "api_key", "has_oauth2_secret": false,
-            "has_api_key": true, "has_custom_headers": false, "has_signing_secret": false, "user_headers": [],
-            "tool_allow_list": [], "tool_deny_list": [], "tool_idempotent_list": [], "tool_approval_list": [],
-            "tool_change_policy": "notify", "send_trace_context": false, "use_instructions": false,
-            "availability": "default_on", "enabled": false, "model_intent": true, "allow_in_plan_mode": false,
-            "forward_coder_headers": false, "auth_connected": true, "auth_status": "not_required",
-            "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z"
-        }))
-        .unwrap()
-    }
-
-    fn write(url: &str, auth_type: &str, key: Option<&str>) -> ServerWrite {
-        ServerWrite {
-            url: Some(url.into()),
-            auth_type: Some(auth_type.into()),
-            api_key_value: key.map(str::to_owned),
-            ..ServerWrite::default()
-        }
-    }
-
-    #[test]
-    fn what_an_edit_wipes_is_said_before() {
-        let key = vec!["the API key"];
-        for (edit, gone) in [
-            (write("https://mcp.example.com/mcp", "api_key", None), vec![]),
-            (write("https://mcp.example.com/other", "api_key", None), vec![]),
-            (write("https://evil.example.com/mcp", "api_key", None), key.clone()),
-            (write("https://evil.example.com/mcp", "api_key", Some("new")), vec![]),
-            (write("https://mcp.example.com/mcp", "none", None), key.clone()),
-            (write("http://mcp.example.com/mcp", "api_key", None), key),
-        ] {
-            assert_eq!(wiped_secrets(&stored(), &edit), gone, "{edit:?}");
-        }
-    }
 
     #[test]
     fn refusals_of_entries_stand_at_the_whole() {

@@ -91,6 +91,7 @@ pub(super) fn HeadersField(
                         autocomplete="off"
                         spellcheck="false"
                         aria-invalid=move || error.with(Option::is_some).then_some("true")
+                        prop:value=row.name
                         on:input=move |event| rows.edit(row.id, |row| row.name = event_target_value(&event))
                     />
                     <input
@@ -98,6 +99,7 @@ pub(super) fn HeadersField(
                         type="password"
                         aria-label="Header value"
                         autocomplete="new-password"
+                        prop:value=row.value
                         on:input=move |event| rows.edit(row.id, |row| row.value = event_target_value(&event))
                     />
                     <button type="button" class="btn btn-quiet btn-icon" aria-label="Remove header" on:click=move |_| rows.remove(row.id)>

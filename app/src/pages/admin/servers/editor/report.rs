@@ -5,7 +5,10 @@ use super::{
     save::Saver,
 };
 use crate::components::{BusyButton, Glyph, Icon, Notice, Tone};
-use api::check::{CheckReport, ConnectOutcome};
+use api::{
+    check::{CheckReport, ConnectOutcome},
+    servers::AuthStatus,
+};
 use leptos::{html, prelude::*, task::spawn_local};
 
 /// One line of the report.
@@ -36,6 +39,7 @@ pub(super) fn CheckResult(form: EditorForm, saver: Saver) -> impl IntoView {
 #[component]
 fn Report(form: EditorForm, saver: Saver, report: CheckReport) -> impl IntoView {
     let good = report.outcome == ConnectOutcome::Connected;
+    let own_missing = needs_own(&report);
     // The button stands in the bar at the bottom, the report at the end of the form: whoever pressed it wants to see the answer.
     let node = NodeRef::<html::Section>::new();
     Effect::new(move || {
@@ -72,6 +76,9 @@ fn Report(form: EditorForm, saver: Saver, report: CheckReport) -> impl IntoView 
                     let tone = if good { Tone::Warn } else { Tone::Danger };
                     view! { <Notice tone><p dir="auto">{report.error.clone()}</p></Notice> }
                 })}
+                {own_missing.then(|| view! {
+                    <p class="field-hint">"A test uses your own values: enter them under Connections, then test again."</p>
+                })}
                 <Show when=offer>
                     <div class="btn-row">
                         <BusyButton
@@ -87,6 +94,11 @@ fn Report(form: EditorForm, saver: Saver, report: CheckReport) -> impl IntoView 
             </div>
         </section>
     }
+}
+
+/// Whether the test could not begin because the tester has no usable values.
+fn needs_own(report: &CheckReport) -> bool {
+    matches!(report.auth_status, AuthStatus::NotConnected | AuthStatus::NeedsReconnect)
 }
 
 /// Reached → protocol → tools.
@@ -135,7 +147,7 @@ fn count(number: usize, noun: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use api::{check::CheckedTool, servers::AuthStatus};
+    use api::check::CheckedTool;
 
     fn report(outcome: ConnectOutcome) -> CheckReport {
         CheckReport {

@@ -1,11 +1,14 @@
 //! Saving, checking, enabling, deleting: what the buttons of the editor do.
 
-use super::form::{Busy, EditorForm};
+use super::{
+    conflict::Conflict,
+    form::{Busy, EditorForm},
+};
 use crate::{
     browser,
     components::toast::{Toasts, use_toasts},
-    error::UiError,
-    server_fns::servers::{server_check, server_create, server_delete, server_update},
+    error::{UiError, UiErrorKind},
+    server_fns::servers::{server_check, server_create, server_delete, server_now, server_update},
 };
 use api::servers::{McpServer, ServerWrite};
 use leptos::prelude::*;
@@ -54,7 +57,7 @@ impl Saver {
         if let Some(server) = server {
             match server_check(server.id).await {
                 Ok(report) => form.report.set(Some(report)),
-                Err(error) => self.refuse(error),
+                Err(error) => self.refuse(error).await,
             }
         }
         form.busy.set(Busy::No);
@@ -77,20 +80,42 @@ impl Saver {
                     form.load(server);
                 }
             }
-            Err(error) => self.refuse(error),
+            Err(error) => self.refuse(error).await,
         }
         form.busy.set(Busy::No);
     }
 
-    /// Deletes the server and leaves for the list.
-    pub(super) async fn delete(self, failed: RwSignal<Option<UiError>>) {
+    /// The button "Save mine over it": the same as Save, knowing what the other saved.
+    pub(super) async fn save_over(self) {
+        let form = self.form;
+        let Some(conflict) = form.conflict.get_untracked() else { return };
+        form.conflict.set(None);
+        form.saved.set(Some(conflict.theirs));
+        self.save().await;
+    }
+
+    /// The button "Take theirs": what was typed is given up.
+    pub(super) fn take_theirs(self) {
+        if let Some(conflict) = self.form.conflict.get_untracked() {
+            self.form.load(conflict.theirs);
+        }
+    }
+
+    /// Deletes the server and leaves for the list. `open` is the question's dialog: it closes when somebody else changed what it asks
+    /// about.
+    pub(super) async fn delete(self, failed: RwSignal<Option<UiError>>, open: RwSignal<bool>) {
         let form = self.form;
         let Some(server) = form.saved.get_untracked() else { return };
         form.busy.set(Busy::Deleting);
-        match server_delete(server.id).await {
+        match server_delete(server.id, form.if_match()).await {
             Ok(()) => {
                 self.toasts.say(format!("{} is deleted", server.display_name));
                 self.leave.run(());
+            }
+            Err(error) if error.kind == UiErrorKind::Stale => {
+                open.set(false);
+                self.refuse(error).await;
+                form.busy.set(Busy::No);
             }
             Err(error) => {
                 failed.set(Some(error));
@@ -121,23 +146,50 @@ impl Saver {
                 Some(server)
             }
             Err(error) => {
-                self.refuse(error);
+                self.refuse(error).await;
                 None
             }
         }
     }
 
-    /// Shows why, and leads to the first field at fault.
-    fn refuse(self, error: UiError) {
-        self.form.error.set(Some(error));
+    /// Shows why, and leads to the first field at fault. Where somebody else saved meanwhile, it shows what they changed; what is
+    /// typed stays.
+    async fn refuse(self, error: UiError) {
+        let form = self.form;
+        let known = form.saved.get_untracked();
+        let error = match (error.kind, known) {
+            (UiErrorKind::Stale, Some(base)) => match server_now(base.id).await {
+                Ok(now) => {
+                    form.conflict.set(Some(Conflict { base, theirs: now.server, by: now.changed_by }));
+                    browser::focus_soon("#conflict");
+                    return;
+                }
+                Err(error) => error,
+            },
+            _ => error,
+        };
+        form.error.set(Some(deleted_meanwhile(error)));
         browser::focus_soon("[aria-invalid=true], .editor > .notice");
     }
 }
 
+/// "Not found" of a server that was there when the form was loaded, in words.
+fn deleted_meanwhile(mut error: UiError) -> UiError {
+    if error.kind == UiErrorKind::NotFound {
+        error.body.message = "This server was deleted meanwhile. What you typed is still here; to keep it, register it as a new server.".to_owned();
+    }
+    error
+}
+
 fn saved_text(server: &McpServer) -> String {
-    let wiped = server.credentials_cleared.as_ref().map_or(0, |cleared| cleared.fields.len());
-    match wiped {
-        0 => format!("{} is saved", server.display_name),
-        _ => format!("{} is saved. Enter its secret again before it can be used", server.display_name),
+    let name = &server.display_name;
+    let users = server.credentials_cleared.as_ref().map_or(0, |cleared| cleared.user_header_values);
+    if server.config_problems.as_ref().is_some_and(|problems| !problems.is_empty()) {
+        format!("{name} is saved. It is not used until you fix what is marked")
+    } else if users > 0 {
+        let users = if users == 1 { "1 user has".to_owned() } else { format!("{users} users have") };
+        format!("{name} is saved. {users} to enter values again")
+    } else {
+        format!("{name} is saved")
     }
 }

@@ -2,16 +2,15 @@
 
 use super::{
     SectionErrors,
-    form::{AUTHENTICATION_FIELDS, BEHAVIOUR_FIELDS, CONNECTION_FIELDS, EditorForm, TOOLS_FIELDS},
-    headers::HeadersField,
+    form::{ALL_FIELDS, BEHAVIOUR_FIELDS, CONNECTION_FIELDS, EditorForm, TOOLS_FIELDS, belongs_to},
     known_tools::KnownTools,
 };
 use crate::{
-    components::{Checkbox, ErrorNotice, SecretField, SelectField, TextArea, TextField, loaded},
-    pages::admin::servers::words::{AUTH_TYPES, auth_label, availability_label, availability_meaning},
+    components::{Checkbox, ErrorNotice, SelectField, TextArea, TextField, loaded},
+    pages::admin::servers::words::{availability_label, availability_meaning},
     server_fns::servers::egress_allow,
 };
-use api::servers::{AuthType, Availability};
+use api::servers::Availability;
 use domain::mcp_server::slug_from_name;
 use leptos::prelude::*;
 
@@ -22,8 +21,7 @@ pub(super) fn FormError(form: EditorForm) -> impl IntoView {
         let mut error = form.error.get()?;
         let refused = error.body.validations.len();
         error.body.validations.retain(|v| {
-            let known = [&CONNECTION_FIELDS[..], &AUTHENTICATION_FIELDS, &BEHAVIOUR_FIELDS, &TOOLS_FIELDS];
-            !known.iter().any(|fields| fields.iter().any(|field| v.field.starts_with(field)))
+            !ALL_FIELDS.iter().any(|fields| fields.iter().any(|field| belongs_to(&v.field, field)))
         });
         // Where every refusal stands at its field, the bar counts them and nothing is said twice.
         (refused == 0 || !error.body.validations.is_empty()).then(|| view! { <ErrorNotice error/> })
@@ -31,7 +29,7 @@ pub(super) fn FormError(form: EditorForm) -> impl IntoView {
 }
 
 #[component]
-fn Section(
+pub(super) fn Section(
     form: EditorForm,
     title: &'static str,
     purpose: &'static str,
@@ -91,35 +89,6 @@ fn PrivateDestinations() -> impl IntoView {
     })
 }
 
-/// The type, and only its fields.
-#[component]
-pub(super) fn AuthenticationSection(form: EditorForm) -> impl IntoView {
-    let options = Signal::stored(options(AUTH_TYPES.map(|t| (t.as_str(), auth_label(t)))));
-    let chosen = Memo::new(move |_| form.auth_type.with(|text| AuthType::parse(text)));
-    let has_key =
-        Signal::derive(move || form.saved.with(|saved| saved.as_ref().is_some_and(|s| s.has_api_key)));
-    let has_headers =
-        Signal::derive(move || form.saved.with(|saved| saved.as_ref().is_some_and(|s| s.has_custom_headers)));
-    view! {
-        <Section form title="Authentication" purpose="How Patchbay proves itself to this server." fields=&AUTHENTICATION_FIELDS>
-            <SelectField name="auth_type" label="Authentication" value=form.auth_type options error=form.error_at("auth_type")/>
-            {move || match chosen.get() {
-                Some(AuthType::ApiKey) => view! {
-                    <TextField name="api_key_header" label="Header" value=form.api_key_header mono=true error=form.error_at("api_key_header")
-                        hint="The header that carries the key."/>
-                    <SecretField name="api_key_value" label="API key" value=form.api_key stored=has_key removable=false
-                        error=form.error_at("api_key_value")
-                        hint="Sent exactly as entered: write “Bearer …” if the server wants it. To remove it choose another authentication."/>
-                }.into_any(),
-                Some(AuthType::CustomHeaders) => view! {
-                    <HeadersField rows=form.headers stored=has_headers error=form.error_at("custom_headers")/>
-                }.into_any(),
-                _ => view! { <p class="field-hint">"Requests carry no credential."</p> }.into_any(),
-            }}
-        </Section>
-    }
-}
-
 /// Where the server takes part, and what the model says about its calls.
 #[component]
 pub(super) fn BehaviourSection(form: EditorForm) -> impl IntoView {
@@ -152,6 +121,6 @@ pub(super) fn ToolsSection(form: EditorForm) -> impl IntoView {
     }
 }
 
-fn options<const N: usize>(pairs: [(&str, &str); N]) -> Vec<(String, String)> {
+pub(super) fn options<const N: usize>(pairs: [(&str, &str); N]) -> Vec<(String, String)> {
     pairs.map(|(value, label)| (value.to_owned(), label.to_owned())).to_vec()
 }

@@ -1,0 +1,83 @@
+//! How the server is told who asks: the type, and only its fields. What was typed for another type stays until it is saved.
+
+use super::{
+    form::{AUTHENTICATION_FIELDS, EditorForm},
+    headers::HeadersField,
+    sections::{Section, options},
+    user_headers::UserHeadersField,
+};
+use crate::{
+    components::{Notice, SecretField, SelectField, TextField, Tone},
+    pages::admin::servers::words::{AUTH_TYPES, auth_label},
+};
+use api::servers::{AuthType, McpServer};
+use leptos::prelude::*;
+
+/// The type, and only its fields.
+#[component]
+pub(super) fn AuthenticationSection(form: EditorForm) -> impl IntoView {
+    let options = Signal::stored(options(AUTH_TYPES.map(|t| (t.as_str(), auth_label(t)))));
+    let chosen = Memo::new(move |_| form.auth_type.with(|text| AuthType::parse(text)));
+    view! {
+        <Section form title="Authentication" purpose="How Patchbay proves itself to this server." fields=&AUTHENTICATION_FIELDS>
+            <SelectField name="auth_type" label="Authentication" value=form.auth_type options error=form.error_at("auth_type")/>
+            {move || match chosen.get() {
+                Some(AuthType::ApiKey) => view! { <ApiKeyFields form/> }.into_any(),
+                Some(AuthType::CustomHeaders) => view! {
+                    <HeadersField
+                        rows=form.headers
+                        stored=stored(form, |server| server.has_custom_headers)
+                        error=form.error_at("custom_headers")
+                    />
+                }.into_any(),
+                Some(AuthType::UserHeader) => view! { <UserHeadersField form/> }.into_any(),
+                Some(AuthType::Oauth2) => view! { <OAuthFields form/> }.into_any(),
+                _ => view! { <p class="field-hint">"Requests carry no credential."</p> }.into_any(),
+            }}
+        </Section>
+    }
+}
+
+/// Whether the server has a secret stored.
+fn stored(form: EditorForm, has: fn(&McpServer) -> bool) -> Signal<bool> {
+    Signal::derive(move || form.saved.with(|saved| saved.as_ref().is_some_and(has)))
+}
+
+#[component]
+fn ApiKeyFields(form: EditorForm) -> impl IntoView {
+    view! {
+        <TextField name="api_key_header" label="Header" value=form.api_key_header mono=true error=form.error_at("api_key_header")
+            hint="The header that carries the key."/>
+        <SecretField name="api_key_value" label="API key" value=form.api_key removable=false
+            stored=stored(form, |server| server.has_api_key) error=form.error_at("api_key_value")
+            hint="Sent exactly as entered: write “Bearer …” if the server wants it. To remove it choose another authentication."/>
+    }
+}
+
+/// A client that was made at the provider by hand.
+#[component]
+fn OAuthFields(form: EditorForm) -> impl IntoView {
+    let oauth = form.oauth;
+    view! {
+        <Notice tone=Tone::Warn>
+            <p>"Users cannot connect yet in this build; the server is not used until they can. This build also finds no endpoints by itself: client ID, authorization URL and token URL are all needed."</p>
+        </Notice>
+        <TextField name="oauth2_client_id" label="Client ID" value=oauth.client_id mono=true required=true
+            error=form.error_at("oauth2_client_id") hint="Of the client you registered at the provider."/>
+        <SecretField name="oauth2_client_secret" label="Client secret" value=oauth.client_secret
+            stored=stored(form, |server| server.has_oauth2_secret) error=form.error_at("oauth2_client_secret")
+            hint="Empty for a public client."/>
+        <TextField name="oauth2_auth_url" label="Authorization URL" value=oauth.auth_url mono=true required=true kind="url"
+            placeholder="https://auth.example.com/authorize" error=form.error_at("oauth2_auth_url")
+            hint="Where people give their consent."/>
+        <TextField name="oauth2_token_url" label="Token URL" value=oauth.token_url mono=true required=true kind="url"
+            placeholder="https://auth.example.com/token" error=form.error_at("oauth2_token_url")
+            hint="Where Patchbay gets and renews tokens."/>
+        <TextField name="oauth2_revocation_url" label="Revocation URL" value=oauth.revocation_url mono=true kind="url"
+            error=form.error_at("oauth2_revocation_url") hint="Optional: where tokens are given back."/>
+        <TextField name="oauth2_scopes" label="Scopes" value=oauth.scopes mono=true error=form.error_at("oauth2_scopes")
+            hint="Optional: what Patchbay asks for, separated by blanks."/>
+        <TextField name="oauth2_issuer" label="Issuer" value=oauth.issuer mono=true kind="url" error=form.error_at("oauth2_issuer")
+            hint="Optional: the provider's identifier, exactly as it writes it."/>
+    }
+}

@@ -1,0 +1,174 @@
+//! What a save removes, said before it (behaviour 6, point 5): secrets, settings of the type that is left, what users entered.
+
+use crate::pages::admin::servers::words::origin;
+use api::servers::{AuthType, McpServer, ServerConnection, ServerWrite};
+
+/// A list this long is the first page of more (`connection_list`).
+const COUNTED: usize = 1000;
+
+/// In words, in the order of the form. `connections` is None while it is not known who is connected.
+pub(super) fn removed_by_save(
+    saved: &McpServer,
+    write: &ServerWrite,
+    connections: Option<&[ServerConnection]>,
+) -> Vec<String> {
+    let moved = write.url.as_deref().is_some_and(|url| origin(url) != origin(&saved.url));
+    let left = write.auth_type.as_deref() != Some(saved.auth_type.as_str());
+    let mut gone = Vec::new();
+    // A secret goes when its type is left, when the origin moves and it is not sent again, or when it is removed by hand.
+    let mut secret = |stored: bool, bound_moved: bool, sent: Option<bool>, name: &str| {
+        let removed = match sent {
+            Some(filled) => !filled,
+            None => bound_moved,
+        };
+        if stored && (left || removed) {
+            gone.push(name.to_owned());
+        }
+    };
+    let filled = |text: &Option<String>| text.as_ref().map(|text| !text.is_empty());
+    secret(saved.has_api_key, moved, filled(&write.api_key_value), "the API key");
+    secret(
+        saved.has_custom_headers,
+        moved,
+        write.custom_headers.as_ref().map(|_| true),
+        "the custom headers",
+    );
+    secret(
+        saved.has_oauth2_secret,
+        moved || provider_changed(saved, write),
+        filled(&write.oauth2_client_secret),
+        "the client secret",
+    );
+    match saved.auth_type {
+        AuthType::Oauth2 if left => gone.push("the OAuth settings".to_owned()),
+        AuthType::UserHeader if left => gone.push("the list of personal headers".to_owned()),
+        _ => {}
+    }
+    if saved.auth_type == AuthType::UserHeader {
+        let names = names_gone(saved, write);
+        let users = match connections {
+            None => Some("its users".to_owned()),
+            Some([]) => None,
+            Some([_]) => Some("1 user".to_owned()),
+            Some(many) if many.len() >= COUNTED => Some(format!("at least {COUNTED} users")),
+            Some(many) => Some(format!("{} users", many.len())),
+        };
+        match users {
+            Some(users) if moved || left => gone.push(format!("the personal values of {users}")),
+            Some(users) if !names.is_empty() => {
+                gone.push(format!("the personal values of {users} for {}", names.join(", ")));
+            }
+            _ => {}
+        }
+    }
+    gone
+}
+
+/// Whether the client secret would go to another provider, or belong to another client.
+fn provider_changed(saved: &McpServer, write: &ServerWrite) -> bool {
+    [
+        (&saved.oauth2_client_id, &write.oauth2_client_id),
+        (&saved.oauth2_auth_url, &write.oauth2_auth_url),
+        (&saved.oauth2_token_url, &write.oauth2_token_url),
+        (&saved.oauth2_revocation_url, &write.oauth2_revocation_url),
+        (&saved.oauth2_issuer, &write.oauth2_issuer),
+    ]
+    .into_iter()
+    .any(|(stored, sent)| {
+        sent.as_ref().is_some_and(|sent| sent.trim() != stored.as_deref().unwrap_or_default())
+    })
+}
+
+/// Names that the server would no longer ask for.
+fn names_gone(saved: &McpServer, write: &ServerWrite) -> Vec<String> {
+    let Some(sent) = &write.user_headers else { return Vec::new() };
+    let kept = |name: &str| sent.iter().any(|header| header.name.trim().eq_ignore_ascii_case(name));
+    saved.user_headers.iter().map(|header| header.name.clone()).filter(|name| !kept(name)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::sample, *};
+    use api::servers::UserHeader;
+
+    fn edit(url: &str, auth_type: &str) -> ServerWrite {
+        ServerWrite { url: Some(url.into()), auth_type: Some(auth_type.into()), ..ServerWrite::default() }
+    }
+
+    const HERE: &str = "https://mcp.example.com/mcp";
+    const ELSEWHERE: &str = "https://evil.example.com/mcp";
+
+    #[test]
+    fn what_an_edit_wipes_is_said_before() {
+        let saved = sample::server("api_key", serde_json::json!({"has_api_key": true}));
+        let with_key =
+            |url: &str, key: &str| ServerWrite { api_key_value: Some(key.into()), ..edit(url, "api_key") };
+        let key = vec!["the API key".to_owned()];
+        for (edit, gone) in [
+            (edit(HERE, "api_key"), vec![]),
+            (edit("https://mcp.example.com/other", "api_key"), vec![]),
+            (edit(ELSEWHERE, "api_key"), key.clone()),
+            (with_key(ELSEWHERE, "new"), vec![]),
+            (with_key(HERE, ""), key.clone()),
+            (edit(HERE, "none"), key.clone()),
+            (edit("http://mcp.example.com/mcp", "api_key"), key),
+        ] {
+            assert_eq!(removed_by_save(&saved, &edit, Some(&[])), gone, "{edit:?}");
+        }
+    }
+
+    #[test]
+    fn a_client_secret_goes_with_its_provider() {
+        let stored = serde_json::json!({
+            "has_oauth2_secret": true, "oauth2_client_id": "client", "oauth2_auth_url": "https://id.example/a",
+            "oauth2_token_url": "https://id.example/t",
+        });
+        let saved = sample::server("oauth2", stored);
+        let same = ServerWrite {
+            oauth2_client_id: Some(" client ".into()),
+            oauth2_auth_url: Some("https://id.example/a".into()),
+            oauth2_token_url: Some("https://id.example/t".into()),
+            oauth2_revocation_url: Some(String::new()),
+            oauth2_issuer: Some(String::new()),
+            oauth2_scopes: Some("other scopes".into()),
+            ..edit(HERE, "oauth2")
+        };
+        let moved = ServerWrite { oauth2_token_url: Some("https://evil.example/t".into()), ..same.clone() };
+        let sent_again = ServerWrite { oauth2_client_secret: Some("again".into()), ..moved.clone() };
+        let secret = "the client secret".to_owned();
+        assert_eq!(removed_by_save(&saved, &same, Some(&[])), Vec::<String>::new());
+        assert_eq!(removed_by_save(&saved, &moved, Some(&[])), vec![secret.clone()]);
+        assert_eq!(removed_by_save(&saved, &sent_again, Some(&[])), Vec::<String>::new());
+        let left = removed_by_save(&saved, &edit(HERE, "none"), Some(&[]));
+        assert_eq!(left, vec![secret, "the OAuth settings".to_owned()]);
+    }
+
+    #[test]
+    fn users_who_would_lose_values_are_counted() {
+        let header = |name: &str| UserHeader {
+            name: name.into(),
+            description: String::new(),
+            value_prefix: String::new(),
+        };
+        let stored = serde_json::json!({"user_headers": [header("X-Key"), header("X-Team")]});
+        let saved = sample::server("user_header", stored);
+        let kept = ServerWrite {
+            user_headers: Some(vec![header(" x-team"), header("X-KEY"), header("X-New")]),
+            ..edit("https://mcp.example.com/other", "user_header")
+        };
+        let fewer = ServerWrite { user_headers: Some(vec![header("X-Key")]), ..kept.clone() };
+        let two = [sample::connection("ada"), sample::connection("bo")];
+        let none = Vec::<String>::new();
+        assert_eq!(removed_by_save(&saved, &kept, Some(&two)), none);
+        assert_eq!(
+            removed_by_save(&saved, &fewer, Some(&two)),
+            ["the personal values of 2 users for X-Team"]
+        );
+        assert_eq!(removed_by_save(&saved, &fewer, Some(&[])), none);
+        let moved = ServerWrite { url: Some(ELSEWHERE.into()), ..kept };
+        assert_eq!(removed_by_save(&saved, &moved, Some(&two[..1])), ["the personal values of 1 user"]);
+        assert_eq!(removed_by_save(&saved, &moved, None), ["the personal values of its users"]);
+        let left = removed_by_save(&saved, &edit(HERE, "none"), Some(&two));
+        assert_eq!(left, ["the list of personal headers", "the personal values of 2 users"]);
+    }
+}

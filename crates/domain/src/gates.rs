@@ -1,0 +1,276 @@
+//! Whether a tool is offered to a user, and why (behaviour 2, 10, 14 and 16): every gate, asked in one place.
+//!
+//! Turns ask here when they list tools and once more right before a call is sent; "Why this tool?" shows the same answer. Nothing else
+//! decides, so an explanation cannot differ from what happens. Whether a server is *reached* is no gate: that is known only after trying.
+
+mod words;
+
+pub use words::Reader;
+
+use crate::{mcp_server::ServerRecord, tools::ToolFilter};
+use api::{
+    Uuid,
+    explain::{Gate, GateVerdict},
+    servers::{AuthStatus, Availability},
+};
+
+/// Who may use a server, seen from one user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GroupAccess {
+    /// No group limits the server.
+    Everybody,
+    /// Groups limit it, and the user is in one of them.
+    Member,
+    /// Groups limit it, and the user's role opens every server.
+    ByRole,
+    /// Groups limit it, and the user is in none of them.
+    Outside,
+}
+
+/// What a chat says of a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Choice {
+    /// A chat that is yet to be made, without a list of its own: the server's default acts.
+    NewChat,
+    /// On the chat's list.
+    Chosen,
+    NotChosen,
+}
+
+impl Choice {
+    /// The choice of a chat with this list.
+    pub fn of(selected: &[Uuid], server: Uuid) -> Self {
+        if selected.contains(&server) { Self::Chosen } else { Self::NotChosen }
+    }
+}
+
+/// What is known of a user, a chat and a server, however it was loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServerFacts {
+    /// The account may act.
+    pub account_active: bool,
+    pub enabled: bool,
+    pub group: GroupAccess,
+    pub availability: Availability,
+    pub choice: Choice,
+    /// The configuration is complete and its secrets can be read.
+    pub configured: bool,
+    /// Of the user's own connection.
+    pub auth_status: AuthStatus,
+}
+
+impl ServerFacts {
+    /// The facts about a server whose configuration is complete and which nothing keeps from this user.
+    pub fn open(server: &ServerRecord, choice: Choice) -> Self {
+        Self {
+            account_active: true,
+            enabled: server.enabled,
+            group: GroupAccess::Everybody,
+            availability: server.availability,
+            choice,
+            configured: true,
+            auth_status: AuthStatus::NotRequired,
+        }
+    }
+}
+
+/// A tool in question.
+#[derive(Debug, Clone, Copy)]
+pub struct ToolFacts<'a> {
+    pub filter: &'a ToolFilter,
+    /// The original name, exactly as the server gives it.
+    pub name: &'a str,
+}
+
+/// What was found at one gate. Which gate and which verdict it is follows from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finding<'a> {
+    AccountActive,
+    AccountSuspended,
+    Enabled,
+    Disabled,
+    OpenToEverybody,
+    InGroup,
+    OpenByRole,
+    OutsideGroups,
+    Forced,
+    Chosen,
+    NotChosen,
+    DefaultOn,
+    DefaultOff,
+    Configured,
+    Misconfigured,
+    NoConnectionNeeded,
+    /// Nothing can be said of the connection before the server is configured.
+    ConnectionNotAsked,
+    Connected,
+    /// Expired, and renewed by itself at the next use.
+    ConnectionRenews,
+    NotConnected,
+    NeedsReconnect,
+    NeedsPermission,
+    NeedsOidcLogin,
+    UntrustedOrigin,
+    NoAllowList,
+    OnAllowList {
+        /// The first pattern that matches.
+        pattern: &'a str,
+    },
+    NotOnAllowList,
+    NoDenyList,
+    NotDenied,
+    Denied {
+        /// The first pattern that matches.
+        pattern: &'a str,
+    },
+}
+
+impl<'a> Finding<'a> {
+    pub fn gate(&self) -> Gate {
+        match self {
+            Self::AccountActive | Self::AccountSuspended => Gate::Account,
+            Self::Enabled | Self::Disabled => Gate::Enabled,
+            Self::OpenToEverybody | Self::InGroup | Self::OpenByRole | Self::OutsideGroups => Gate::Group,
+            Self::Forced | Self::Chosen | Self::NotChosen | Self::DefaultOn | Self::DefaultOff => {
+                Gate::Selection
+            }
+            Self::Configured | Self::Misconfigured => Gate::Configured,
+            Self::NoConnectionNeeded
+            | Self::ConnectionNotAsked
+            | Self::Connected
+            | Self::ConnectionRenews
+            | Self::NotConnected
+            | Self::NeedsReconnect
+            | Self::NeedsPermission
+            | Self::NeedsOidcLogin
+            | Self::UntrustedOrigin => Gate::Connected,
+            Self::NoAllowList | Self::OnAllowList { .. } | Self::NotOnAllowList => Gate::AllowList,
+            Self::NoDenyList | Self::NotDenied | Self::Denied { .. } => Gate::DenyList,
+        }
+    }
+
+    pub fn verdict(&self) -> GateVerdict {
+        match self {
+            Self::AccountActive
+            | Self::Enabled
+            // Passes also where no group limits the server: "not applicable" would tell members that its list is empty, which is hidden from them.
+            | Self::OpenToEverybody
+            | Self::InGroup
+            | Self::OpenByRole
+            | Self::Forced
+            | Self::Chosen
+            | Self::DefaultOn
+            | Self::Configured
+            | Self::Connected
+            | Self::ConnectionRenews
+            | Self::OnAllowList { .. }
+            | Self::NotDenied => GateVerdict::Pass,
+            Self::NoConnectionNeeded | Self::ConnectionNotAsked | Self::NoAllowList | Self::NoDenyList => {
+                GateVerdict::NotApplicable
+            }
+            Self::AccountSuspended
+            | Self::Disabled
+            | Self::OutsideGroups
+            | Self::NotChosen
+            | Self::DefaultOff
+            | Self::Misconfigured
+            | Self::NotConnected
+            | Self::NeedsReconnect
+            | Self::NeedsPermission
+            | Self::NeedsOidcLogin
+            | Self::UntrustedOrigin
+            | Self::NotOnAllowList
+            | Self::Denied { .. } => GateVerdict::Fail,
+        }
+    }
+
+    /// The pattern that decided, at the gates of the lists.
+    pub fn pattern(&self) -> Option<&'a str> {
+        match self {
+            Self::OnAllowList { pattern } | Self::Denied { pattern } => Some(pattern),
+            _ => None,
+        }
+    }
+}
+
+/// Every gate that was asked, in the order of [`Gate::ALL`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision<'a> {
+    pub findings: Vec<Finding<'a>>,
+}
+
+impl<'a> Decision<'a> {
+    /// The first gate that does not pass.
+    pub fn failed(&self) -> Option<Finding<'a>> {
+        self.findings.iter().find(|finding| finding.verdict() == GateVerdict::Fail).copied()
+    }
+
+    /// Every gate passes, as far as it applies.
+    pub fn offered(&self) -> bool {
+        self.failed().is_none()
+    }
+
+    /// The server belongs to the chat's turns, though it may be of no use in them yet: then people are told what it lacks.
+    pub fn takes_part(&self) -> bool {
+        self.failed().is_none_or(|failed| failed.gate() > Gate::Selection)
+    }
+}
+
+/// Asks every gate; without a tool those of the server only.
+pub fn decide<'a>(facts: &ServerFacts, tool: Option<ToolFacts<'a>>) -> Decision<'a> {
+    let mut findings = vec![
+        if facts.account_active { Finding::AccountActive } else { Finding::AccountSuspended },
+        if facts.enabled { Finding::Enabled } else { Finding::Disabled },
+        match facts.group {
+            GroupAccess::Everybody => Finding::OpenToEverybody,
+            GroupAccess::Member => Finding::InGroup,
+            GroupAccess::ByRole => Finding::OpenByRole,
+            GroupAccess::Outside => Finding::OutsideGroups,
+        },
+        selection(facts),
+        if facts.configured { Finding::Configured } else { Finding::Misconfigured },
+        connection(facts),
+    ];
+    if let Some(tool) = tool {
+        findings.push(match tool.filter.allowing(tool.name) {
+            None => Finding::NoAllowList,
+            Some(Some(pattern)) => Finding::OnAllowList { pattern },
+            Some(None) => Finding::NotOnAllowList,
+        });
+        findings.push(match tool.filter.denying(tool.name) {
+            None => Finding::NoDenyList,
+            Some(Some(pattern)) => Finding::Denied { pattern },
+            Some(None) => Finding::NotDenied,
+        });
+    }
+    Decision { findings }
+}
+
+fn selection(facts: &ServerFacts) -> Finding<'static> {
+    match (facts.availability, facts.choice) {
+        (Availability::ForceOn, _) => Finding::Forced,
+        (Availability::DefaultOn, Choice::NewChat) => Finding::DefaultOn,
+        (Availability::DefaultOff, Choice::NewChat) => Finding::DefaultOff,
+        (_, Choice::Chosen) => Finding::Chosen,
+        (_, Choice::NotChosen) => Finding::NotChosen,
+    }
+}
+
+fn connection(facts: &ServerFacts) -> Finding<'static> {
+    match facts.auth_status {
+        _ if !facts.configured => Finding::ConnectionNotAsked,
+        AuthStatus::NotRequired => Finding::NoConnectionNeeded,
+        AuthStatus::Connected => Finding::Connected,
+        AuthStatus::ExpiredRefreshable => Finding::ConnectionRenews,
+        AuthStatus::NotConnected => Finding::NotConnected,
+        AuthStatus::NeedsReconnect => Finding::NeedsReconnect,
+        AuthStatus::NeedsPermission => Finding::NeedsPermission,
+        AuthStatus::NeedsOidcLogin => Finding::NeedsOidcLogin,
+        AuthStatus::UntrustedOrigin => Finding::UntrustedOrigin,
+        // A status that contradicts the fact beside it: closed.
+        AuthStatus::Misconfigured => Finding::NotConnected,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,190 @@
+//! Every combination of facts, against rules written down a second time.
+
+use super::*;
+use crate::mcp_server::tests::record;
+use std::collections::BTreeSet;
+
+const GROUPS: [GroupAccess; 4] =
+    [GroupAccess::Everybody, GroupAccess::Member, GroupAccess::ByRole, GroupAccess::Outside];
+const CHOICES: [Choice; 3] = [Choice::NewChat, Choice::Chosen, Choice::NotChosen];
+const READERS: [Reader; 4] = [
+    Reader { is_subject: true, unredacted: true },
+    Reader { is_subject: true, unredacted: false },
+    Reader { is_subject: false, unredacted: true },
+    Reader { is_subject: false, unredacted: false },
+];
+
+fn every_fact() -> Vec<ServerFacts> {
+    let mut all = Vec::new();
+    for account_active in [true, false] {
+        for enabled in [true, false] {
+            for group in GROUPS {
+                for &availability in Availability::ALL {
+                    for choice in CHOICES {
+                        for configured in [true, false] {
+                            for &auth_status in AuthStatus::ALL {
+                                all.push(ServerFacts {
+                                    account_active,
+                                    enabled,
+                                    group,
+                                    availability,
+                                    choice,
+                                    configured,
+                                    auth_status,
+                                });
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+    all
+}
+
+/// Lists as they bear on the tool `get_issue`, and whether each lets it pass.
+fn every_filter() -> Vec<(ToolFilter, bool, bool)> {
+    let lists: [(&[&str], Option<bool>); 3] =
+        [(&[], None), (&["x", "get_*", "*"], Some(true)), (&["GET_*", "list_*"], Some(false))];
+    let list = |patterns: &[&str]| patterns.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    let mut all = Vec::new();
+    for (allow, allow_matches) in lists {
+        for (deny, deny_matches) in lists {
+            let filter = ToolFilter::new(&list(allow), &list(deny));
+            all.push((filter, allow_matches != Some(false), deny_matches != Some(true)));
+        }
+    }
+    all
+}
+
+/// The rules of behaviour 2, 10, 14 and 16, gate by gate.
+fn expected(facts: &ServerFacts, allowed: bool, not_denied: bool) -> [(Gate, bool); 8] {
+    let takes_part = match facts.choice {
+        Choice::Chosen => true,
+        Choice::NotChosen => facts.availability == Availability::ForceOn,
+        Choice::NewChat => facts.availability != Availability::DefaultOff,
+    };
+    let connected = matches!(
+        facts.auth_status,
+        AuthStatus::NotRequired | AuthStatus::Connected | AuthStatus::ExpiredRefreshable
+    );
+    [
+        (Gate::Account, facts.account_active),
+        (Gate::Enabled, facts.enabled),
+        (Gate::Group, facts.group != GroupAccess::Outside),
+        (Gate::Selection, takes_part),
+        (Gate::Configured, facts.configured),
+        (Gate::Connected, connected || !facts.configured),
+        (Gate::AllowList, allowed),
+        (Gate::DenyList, not_denied),
+    ]
+}
+
+#[test]
+fn every_combination_is_decided_as_the_rules_say() {
+    let (facts, filters) = (every_fact(), every_filter());
+    assert_eq!((facts.len(), filters.len()), (2 * 2 * 4 * 3 * 3 * 2 * 9, 9));
+    for facts in &facts {
+        for (filter, allowed, not_denied) in &filters {
+            let decision = decide(facts, Some(ToolFacts { filter, name: "get_issue" }));
+            let expected = expected(facts, *allowed, *not_denied);
+            let found: Vec<(Gate, bool)> = decision
+                .findings
+                .iter()
+                .map(|finding| (finding.gate(), finding.verdict() != GateVerdict::Fail))
+                .collect();
+            assert_eq!(found, expected, "{facts:?} {filter:?}");
+            // The whole is its parts: offered when all that applies passes, else the first that fails is named.
+            let first = expected.iter().find(|(_, passes)| !passes).map(|(gate, _)| *gate);
+            assert_eq!(decision.failed().map(|finding| finding.gate()), first, "{facts:?}");
+            assert_eq!(decision.offered(), first.is_none());
+            assert_eq!(decision.takes_part(), expected[..4].iter().all(|(_, passes)| *passes));
+            // A server is judged the same, whichever of its tools is asked about.
+            assert_eq!(decide(facts, None).findings, decision.findings[..6]);
+        }
+    }
+}
+
+#[test]
+fn the_gates_stand_in_the_order_of_the_contract() {
+    let gates: Vec<Gate> = Gate::ALL.to_vec();
+    let mut sorted = gates.clone();
+    sorted.sort();
+    assert_eq!(gates, sorted);
+    let facts = ServerFacts::open(&record(), Choice::Chosen);
+    let filter = ToolFilter::default();
+    let asked = decide(&facts, Some(ToolFacts { filter: &filter, name: "x" })).findings;
+    assert_eq!(asked.iter().map(Finding::gate).collect::<Vec<_>>(), gates);
+}
+
+#[test]
+fn what_does_not_apply_is_said_and_stops_nothing() {
+    let facts = ServerFacts::open(&record(), Choice::Chosen);
+    let filter = ToolFilter::default();
+    let decision = decide(&facts, Some(ToolFacts { filter: &filter, name: "x" }));
+    let not_asked: Vec<Gate> = decision
+        .findings
+        .iter()
+        .filter(|finding| finding.verdict() == GateVerdict::NotApplicable)
+        .map(Finding::gate)
+        .collect();
+    assert_eq!(not_asked, [Gate::Connected, Gate::AllowList, Gate::DenyList]);
+    assert!(decision.offered());
+}
+
+#[test]
+fn the_first_matching_pattern_is_named() {
+    let list = |patterns: &[&str]| patterns.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    let filter = ToolFilter::new(&list(&["list_*", "get_*", "*"]), &list(&["x", "*_secret", "get_s*"]));
+    let facts = ServerFacts::open(&record(), Choice::Chosen);
+    let patterns = |name: &str| {
+        let decision = decide(&facts, Some(ToolFacts { filter: &filter, name }));
+        let pattern = |at: usize| decision.findings[at].pattern().map(str::to_owned);
+        (pattern(6), pattern(7))
+    };
+    assert_eq!(patterns("get_secret"), (Some("get_*".into()), Some("*_secret".into())));
+    assert_eq!(patterns("other"), (Some("*".into()), None));
+}
+
+/// The lists alone decide the same for turns and for the form's preview.
+#[test]
+fn the_preview_of_the_lists_agrees_with_the_gates() {
+    let facts = ServerFacts::open(&record(), Choice::Chosen);
+    for (filter, ..) in every_filter() {
+        for name in ["get_issue", "list_a", "GET_X", "x", ""] {
+            let decision = decide(&facts, Some(ToolFacts { filter: &filter, name }));
+            assert_eq!(decision.offered(), filter.verdict(name).is_allowed(), "{filter:?} {name}");
+        }
+    }
+}
+
+#[test]
+fn every_finding_has_a_sentence_and_members_learn_nothing_hidden() {
+    for facts in every_fact() {
+        for (filter, ..) in every_filter() {
+            let decision = decide(&facts, Some(ToolFacts { filter: &filter, name: "get_issue" }));
+            for reader in READERS {
+                for gate in decision.to_wire(reader) {
+                    assert!(gate.reason.ends_with('.') && gate.reason.len() > 8, "{gate:?}");
+                }
+            }
+        }
+    }
+    let member = Reader { is_subject: true, unredacted: false };
+    let of = |change: &dyn Fn(&mut ServerFacts)| {
+        let mut facts = ServerFacts::open(&record(), Choice::Chosen);
+        change(&mut facts);
+        decide(&facts, None).to_wire(member)
+    };
+    // Whether groups limit the server is hidden, and so is what exactly its configuration lacks.
+    assert_eq!(of(&|_| ()), of(&|facts| facts.group = GroupAccess::Member));
+    let words: BTreeSet<String> = every_fact()
+        .iter()
+        .flat_map(|facts| decide(facts, None).to_wire(member))
+        .filter(|gate| gate.verdict != GateVerdict::Fail || gate.gate != Gate::Group)
+        .map(|gate| gate.reason)
+        .collect();
+    for hidden in ["group", "secret", "origin", "URL"] {
+        assert!(!words.iter().any(|sentence| sentence.contains(hidden)), "{hidden}: {words:?}");
+    }
+}

@@ -1,0 +1,106 @@
+//! "Why this tool?": every gate between a user and a server's tools (behaviour 4). The same gates that turns ask; nothing is dialled.
+
+use crate::{Error, OpContext, Result, Service, standing::Standing};
+use api::{
+    Uuid,
+    explain::{ExplainedTool, Gate, ServerExplanation},
+};
+use domain::{
+    accounts::Action,
+    gates::{self, Choice, Decision, Finding, ServerFacts, ToolFacts, decide},
+    tools::{ToolFilter, exposed_name},
+};
+use mcpclient::Tool;
+use store::{
+    chats,
+    mcp_servers::{self, Reader, StoredServer},
+};
+
+/// Who and what is explained.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ExplainRequest {
+    /// Absent: the caller.
+    pub user_id: Option<Uuid>,
+    /// A chat of that user. Absent: a new chat without a list of its own.
+    pub chat_id: Option<Uuid>,
+}
+
+impl Service {
+    /// Why a user gets the tools of a server, or does not. Everybody may ask for themselves, who sees every server for any user.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]: an unknown or concealed server, a user the caller may not ask about, an unknown user, a chat that is not the user's.
+    pub async fn server_explain(
+        &self,
+        ctx: &OpContext,
+        id: Uuid,
+        request: ExplainRequest,
+    ) -> Result<ServerExplanation> {
+        let caller = ctx.require()?.user.id;
+        let subject = request.user_id.unwrap_or(caller);
+        // Decided before any row is read, so that the answer says nothing of users or servers.
+        if subject != caller && !ctx.may(Action::ServersReadAll) {
+            return Err(Error::NotFound);
+        }
+        let reader = Self::reader(ctx)?;
+        let mut session = self.db().read().await?;
+        mcp_servers::server_get(&mut session, reader, id).await?.ok_or(Error::NotFound)?;
+        let standing = Standing::load(&mut session, subject).await?.ok_or(Error::NotFound)?;
+        let choice = match request.chat_id {
+            Some(chat) => {
+                let chat = chats::chat_get(&mut session, subject, chat).await?.ok_or(Error::NotFound)?;
+                Choice::of(&chat.mcp_server_ids, id)
+            }
+            None => Choice::NewChat,
+        };
+        // With the values of the one who is explained, and whatever keeps them from it is said instead of concealed.
+        let all = Reader::of_everything(subject);
+        let found = mcp_servers::server_get(&mut session, all, id).await?.ok_or(Error::NotFound)?;
+        let groups_alone = Reader { disabled: true, ..standing.reader };
+        let open = mcp_servers::server_get(&mut session, groups_alone, id).await?.is_some();
+        drop(session);
+        let (facts, access) = standing.assess(&self.deps().keyring, &found, open, choice);
+        let known = access.ok().and_then(|target| self.deps().mcp.known_catalogue(&target));
+        let words =
+            gates::Reader { is_subject: subject == caller, unredacted: ctx.may(Action::ServersReadAll) };
+        let decision = decide(&facts, None);
+        Ok(ServerExplanation {
+            server_id: id,
+            user_id: subject,
+            chat_id: request.chat_id,
+            offered: decision.offered(),
+            failed_gate: failed_gate(&decision),
+            gates: decision.to_wire(words),
+            tools_known: known.is_some(),
+            tools: known
+                .map(|known| explain_tools(&found.stored, &facts, &known.tools, words))
+                .unwrap_or_default(),
+        })
+    }
+}
+
+fn failed_gate(decision: &Decision<'_>) -> Option<Gate> {
+    decision.failed().map(|finding| finding.gate())
+}
+
+fn explain_tools(
+    stored: &StoredServer,
+    facts: &ServerFacts,
+    tools: &[Tool],
+    reader: gates::Reader,
+) -> Vec<ExplainedTool> {
+    let filter = ToolFilter::of(&stored.record);
+    let explain = |tool: &Tool| {
+        let decision = decide(facts, Some(ToolFacts { filter: &filter, name: &tool.name }));
+        let own = |finding: &&Finding<'_>| matches!(finding.gate(), Gate::AllowList | Gate::DenyList);
+        ExplainedTool {
+            name: tool.name.clone(),
+            exposed_name: exposed_name(&stored.record.slug, &tool.name),
+            title: tool.title.clone().unwrap_or_default(),
+            offered: decision.offered(),
+            failed_gate: failed_gate(&decision),
+            gates: decision.findings.iter().filter(own).map(|finding| finding.to_wire(reader)).collect(),
+        }
+    };
+    tools.iter().map(explain).collect()
+}
