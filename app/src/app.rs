@@ -11,7 +11,9 @@ use crate::{
             groups::{GroupPage, GroupsPage},
             keys::KeysPage,
             models::ModelsPage,
-            servers::{editor::EditServerPage, editor::NewServerPage, list::ServersPage},
+            servers::{
+                editor::EditServerPage, editor::NewServerPage, import::ImportServersPage, list::ServersPage,
+            },
             settings::SettingsPage,
             users::UsersPage,
         },
@@ -52,6 +54,7 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/account") view=AccountPage ssr=SsrMode::Async/>
                     <Route path=path!("/admin/servers") view=|| view! { <RequireReader><ServersPage/></RequireReader> } ssr=SsrMode::Async/>
                     <Route path=path!("/admin/servers/new") view=|| view! { <RequireAdmin><NewServerPage/></RequireAdmin> } ssr=SsrMode::Async/>
+                    <Route path=path!("/admin/servers/import") view=|| view! { <RequireAdmin><ImportServersPage/></RequireAdmin> } ssr=SsrMode::Async/>
                     <Route path=path!("/admin/servers/:id") view=|| view! { <RequireReader><EditServerPage/></RequireReader> } ssr=SsrMode::Async/>
                     <Route path=path!("/admin/models") view=|| view! { <RequireReader><ModelsPage/></RequireReader> } ssr=SsrMode::Async/>
                     <Route path=path!("/admin/keys") view=|| view! { <RequireReader><KeysPage/></RequireReader> } ssr=SsrMode::Async/>

@@ -17,6 +17,7 @@ use api::{
     models::{Model, ModelCreate, ModelUpdate, Provider, ProviderCreate, ProviderUpdate},
     servers::{McpServer, ServerConnection, ServerWrite, UserHeaderValues},
     settings::{EgressAllow, EgressAllowWrite},
+    transfer::{ImportPlan, ImportRequest},
     users::{
         BuildInfo, PasswordChange, Session, Token, TokenCreate, TokenCreated, User, UserCreate, UserUpdate,
     },
@@ -51,6 +52,8 @@ pub trait Backend: Send + Sync + 'static {
     ) -> UiResult<McpServer>;
     async fn server_delete(&self, id: Uuid, if_match: Option<String>) -> UiResult<()>;
     async fn server_check(&self, id: Uuid) -> UiResult<CheckReport>;
+    /// Shows what a document of servers would do; with `apply` and the hash of that plan, does it.
+    async fn server_import(&self, request: ImportRequest) -> UiResult<ImportPlan>;
     /// Why a user (the viewer, unless another is named) gets the tools of a server; without a chat, in a new one.
     async fn server_explain(
         &self,

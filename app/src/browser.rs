@@ -2,7 +2,7 @@
 
 use crate::theme::{THEME_COOKIE, Theme};
 use leptos::prelude::*;
-use wasm_bindgen::JsCast as _;
+use wasm_bindgen::{JsCast as _, JsValue};
 
 /// A year, in seconds.
 const THEME_COOKIE_AGE: u32 = 31_536_000;
@@ -60,6 +60,36 @@ pub async fn copy_text(text: &str) -> bool {
     present && wasm_bindgen_futures::JsFuture::from(navigator.clipboard().write_text(text)).await.is_ok()
 }
 
+/// The text of the file chosen in `input`; None when none was chosen. The choice is forgotten, so that the same file can be chosen
+/// again after it was changed.
+///
+/// # Errors
+/// A sentence for people.
+pub(crate) async fn chosen_text(
+    input: &web_sys::HtmlInputElement,
+    max: usize,
+) -> Result<Option<String>, String> {
+    let member = |of: &JsValue, name: &str| js_sys::Reflect::get(of, &name.into()).ok();
+    let files = member(input, "files");
+    let Some(file) = files.and_then(|files| member(&files, "0")).filter(JsValue::is_object) else {
+        return Ok(None);
+    };
+    let size = member(&file, "size").and_then(|size| size.as_f64()).unwrap_or(f64::INFINITY);
+    if size > max as f64 {
+        let max = domain::text::human_bytes(max);
+        return Err(format!("The file is larger than {max}. Choose a smaller one, or split it."));
+    }
+    let unreadable = || "The file could not be read. Choose it again.".to_owned();
+    let read = member(&file, "text")
+        .and_then(|text| text.dyn_into::<js_sys::Function>().ok())
+        .and_then(|text| text.call0(&file).ok())
+        .map(js_sys::Promise::from)
+        .ok_or_else(unreadable)?;
+    let text = wasm_bindgen_futures::JsFuture::from(read).await;
+    input.set_value("");
+    text.ok().and_then(|text| text.as_string()).map(Some).ok_or_else(unreadable)
+}
+
 /// Milliseconds since the epoch by this computer's clock; 0 on the server, whose pages must not depend on the moment.
 pub fn now_millis() -> i64 {
     if cfg!(feature = "ssr") { 0 } else { js_sys::Date::now() as i64 }
@@ -102,7 +132,7 @@ pub(crate) fn replace_address(path: &str) {
         && let Ok(history) = window().history()
     {
         // Refused only for addresses of another origin.
-        let _ = history.replace_state_with_url(&wasm_bindgen::JsValue::NULL, "", Some(path));
+        let _ = history.replace_state_with_url(&JsValue::NULL, "", Some(path));
     }
 }
 

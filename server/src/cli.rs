@@ -4,11 +4,13 @@ mod config;
 mod database;
 mod doctor;
 mod keys;
+mod mcp;
 mod migrate;
 
 use crate::config::Settings;
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
+use service::{OpContext, RequestInfo};
 use std::{io::Write as _, net::SocketAddr, path::PathBuf};
 use tokio_util::sync::CancellationToken;
 
@@ -30,6 +32,9 @@ enum Command {
     /// Encryption keys: what there is, and how values move from one to another.
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    /// MCP servers as a document: export them, import them.
+    #[command(subcommand)]
+    Mcp(mcp::McpCommand),
     /// Check configuration, database, keys and addresses: one line each, and what to do.
     Doctor,
     /// Print the effective settings and where each comes from; secrets are not shown.
@@ -68,6 +73,7 @@ impl Cli {
             Some(Command::Serve(args)) => crate::serve(self.settings.load()?, args.demo).await,
             Some(Command::Migrate) => migrate::run(&self.settings.load()?).await,
             Some(Command::Keys(command)) => keys::run(command, &self.settings.load()?).await,
+            Some(Command::Mcp(command)) => mcp::run(command, &self.settings.load()?).await,
             Some(Command::Doctor) => doctor::run(self.settings).await,
             Some(Command::Config) => config::run(self.settings),
             Some(Command::SampleMcp(args)) => sample_mcp(args).await,
@@ -79,6 +85,12 @@ impl Cli {
 fn print_description() -> anyhow::Result<()> {
     let text = crate::http::openapi::published().text.as_bytes();
     std::io::stdout().write_all(text).context("cannot write the description to standard output")
+}
+
+/// Nobody is signed in here; the audit log shows the command instead.
+fn context(command: String) -> OpContext {
+    let request = RequestInfo { actor: "command line", user_agent: command, ..RequestInfo::default() };
+    OpContext { caller: None, request }
 }
 
 async fn sample_mcp(args: SampleArgs) -> anyhow::Result<()> {

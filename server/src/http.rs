@@ -23,6 +23,7 @@ mod router;
 mod servers;
 mod settings;
 mod stream;
+mod transfer;
 mod ui;
 mod users;
 

@@ -5,7 +5,13 @@ use super::answer;
 #[cfg(feature = "ssr")]
 use crate::backend::{UiResult, backend};
 use crate::error::UiError;
-use api::{Page, PageQuery, Uuid, check::CheckReport, explain::ServerExplanation, servers as wire};
+use api::{
+    Page, PageQuery, Uuid,
+    check::CheckReport,
+    explain::ServerExplanation,
+    servers as wire,
+    transfer::{ImportPlan, ImportRequest},
+};
 use leptos::prelude::*;
 use leptos::server_fn::codec::Json;
 use serde::{Deserialize, Serialize};
@@ -110,6 +116,12 @@ pub async fn connection_remove(id: Uuid, user: Option<Uuid>) -> Result<(), UiErr
 #[server(prefix = "/ui/fn", endpoint = "server_check", input = Json)]
 pub async fn server_check(id: Uuid) -> Result<CheckReport, UiError> {
     answer(backend()?.server_check(id).await)
+}
+
+/// Shows what a document of servers would do; with `apply` and the hash of that plan, does it.
+#[server(prefix = "/ui/fn", endpoint = "server_import", input = Json)]
+pub async fn server_import(request: ImportRequest) -> Result<ImportPlan, UiError> {
+    answer(backend()?.server_import(request).await)
 }
 
 /// Why a user (the viewer, unless another is named) gets the tools of a server; without a chat, in a new one.

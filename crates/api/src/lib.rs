@@ -17,6 +17,7 @@ pub mod servers;
 pub mod settings;
 pub mod stream;
 pub mod timestamp;
+pub mod transfer;
 pub mod users;
 
 pub use error::{ErrorBody, Validation};

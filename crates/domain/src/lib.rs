@@ -20,6 +20,7 @@ pub mod redirect;
 pub mod secret;
 pub mod text;
 pub mod tools;
+pub mod transfer;
 pub mod url_rules;
 mod validation;
 

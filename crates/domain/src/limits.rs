@@ -96,3 +96,12 @@ pub const OUTPUT_LIMIT_TOKENS: i64 = 32_000;
 
 /// Bytes of a path to return to after sign-in.
 pub const RETURN_TO_BYTES: usize = 2048;
+
+/// Bytes of a document of servers to import.
+pub const IMPORT_BYTES: usize = 1024 * 1024;
+/// Servers in one document to import.
+pub const IMPORT_SERVERS: usize = 1000;
+/// Levels of lists and objects in a document to import; ours has four.
+pub const IMPORT_DEPTH: usize = 16;
+/// Names of unknown members that one note lists.
+pub const IMPORT_NOTED_NAMES: usize = 16;

@@ -68,7 +68,10 @@ pub(crate) fn entry_of(
         id,
         at,
         actor_id: ctx.caller.as_ref().map(|caller| caller.user.id),
-        actor_name: ctx.caller.as_ref().map(|caller| caller.user.username.clone()).unwrap_or_default(),
+        actor_name: match &ctx.caller {
+            Some(caller) => caller.user.username.clone(),
+            None => ctx.request.actor.to_owned(),
+        },
         credential_id: ctx.caller.as_ref().map(|caller| caller.credential_id),
         address: ctx.request.address.clone(),
         user_agent: ctx.request.user_agent.clone(),

@@ -16,6 +16,8 @@ pub struct Caller {
 /// Facts about the request, for the audit log.
 #[derive(Debug, Clone, Default)]
 pub struct RequestInfo {
+    /// Who acts where nobody is signed in, for the audit log: `command line`. Empty for requests.
+    pub actor: &'static str,
     pub address: String,
     pub user_agent: String,
     pub request_id: String,

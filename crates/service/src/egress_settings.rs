@@ -8,7 +8,7 @@ use api::{
 use domain::{accounts::Action, limits::EGRESS_ALLOW_ENTRIES};
 use egress::AllowList;
 use store::{
-    Session,
+    Db, Session,
     changes::{ChangeKind, change_note},
     settings,
 };
@@ -92,18 +92,7 @@ impl Service {
     pub async fn egress_allow_reload(&self) -> Result<()> {
         // One at a time: of two changes at once, the later one must also be the later one to act.
         let _order = self.0.egress_reload.lock().await;
-        let operator = &self.deps().operator_egress;
-        let mut list = operator.allow.clone();
-        if !operator.locked {
-            let mut session = self.db().read().await?;
-            for entry in stored(&mut session).await? {
-                match AllowList::entry(&entry) {
-                    Ok(entry) => list = list.with(&entry),
-                    // Written by a newer version, or by hand: what cannot be read opens nothing.
-                    Err(error) => tracing::error!(%error, "a stored private destination is not readable"),
-                }
-            }
-        }
+        let list = egress_allow_of(self.db(), &self.deps().operator_egress).await?;
         self.deps().egress.set_allow(list);
         Ok(())
     }
@@ -151,6 +140,25 @@ impl Service {
             None => Ok(entry.to_string()),
         }
     }
+}
+
+/// The operator's list and, unless it is locked, the owners': what a server on this database would dial.
+///
+/// # Errors
+/// [`Error::Unavailable`].
+pub async fn egress_allow_of(db: &Db, operator: &OperatorEgress) -> Result<AllowList> {
+    let mut list = operator.allow.clone();
+    if !operator.locked {
+        let mut session = db.read().await?;
+        for entry in stored(&mut session).await? {
+            match AllowList::entry(&entry) {
+                Ok(entry) => list = list.with(&entry),
+                // Written by a newer version, or by hand: what cannot be read opens nothing.
+                Err(error) => tracing::error!(%error, "a stored private destination is not readable"),
+            }
+        }
+    }
+    Ok(list)
 }
 
 /// What owners set. A row that is no list is an error of ours and opens nothing.

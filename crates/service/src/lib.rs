@@ -29,11 +29,12 @@ mod setup;
 mod sources;
 mod standing;
 mod tokens;
+mod transfer;
 mod users;
 
 pub use change_follower::ChangeFollower;
 pub use context::{Caller, OpContext, RequestInfo};
-pub use egress_settings::OperatorEgress;
+pub use egress_settings::{OperatorEgress, egress_allow_of};
 pub use error::{Error, Result};
 pub use explain::ExplainRequest;
 pub use follow::RenderedEvent;
@@ -47,6 +48,7 @@ pub use refusals::Refusals;
 pub use sessions::{SESSION_ABSOLUTE_SECONDS, TOKEN_BYTES};
 pub use setup::SetupToken;
 pub use sources::Sources;
+pub use transfer::{ExportFormat, ServerTransfer};
 
 use chatd::ChatDaemon;
 use dbcrypt::Keyring;

@@ -5,9 +5,12 @@ mod connections;
 mod pages;
 mod sealing;
 mod user_headers;
+mod writing;
 
 pub(crate) use access::{access_of, access_target};
+pub(crate) use sealing::same_secrets;
 pub use user_headers::Revocation;
+pub(crate) use writing::{ServerWriter, user_values_at_stake};
 
 use crate::{Error, OpContext, Result, Service, audit::Act};
 use api::{
@@ -17,14 +20,14 @@ use api::{
 use domain::{
     UrlPolicy,
     accounts::Action,
-    mcp_server::{self, Access, UserValuesWipe, Viewer, etag, to_wire},
+    mcp_server::{self, Access, Viewer, etag, to_wire},
 };
+use egress::AllowList;
 use std::net::{IpAddr, Ipv4Addr};
 use store::{
-    Db, StoreError, Write,
+    Db, StoreError,
     changes::{ChangeKind, change_note},
     mcp_servers::{self, FoundServer, Reader, StoredServer},
-    user_header_values,
 };
 
 fn slug_conflict(error: StoreError) -> Error {
@@ -33,6 +36,14 @@ fn slug_conflict(error: StoreError) -> Error {
     } else {
         error.into()
     }
+}
+
+/// Plain http only where the operator allows a private destination; an address that is no literal is judged by its name.
+pub(crate) fn url_policy(allow: AllowList) -> UrlPolicy {
+    UrlPolicy::new(move |host, port| {
+        let literal = host.trim_start_matches('[').trim_end_matches(']').parse();
+        allow.contains(host, port, literal.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)))
+    })
 }
 
 impl Service {
@@ -52,12 +63,12 @@ impl Service {
     }
 
     pub(crate) fn url_policy(&self) -> UrlPolicy {
-        // Plain http only where the operator allows a private destination; an address that is no literal is judged by its name.
-        let allow = self.deps().egress.allow();
-        UrlPolicy::new(move |host, port| {
-            let literal = host.trim_start_matches('[').trim_end_matches(']').parse();
-            allow.contains(host, port, literal.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)))
-        })
+        url_policy(self.deps().egress.allow())
+    }
+
+    fn writer(&self) -> ServerWriter<'_> {
+        let deps = self.deps();
+        ServerWriter { keyring: &deps.keyring, clock: &*deps.clock, entropy: &*deps.entropy }
     }
 
     fn shown(&self, ctx: &OpContext, found: &FoundServer) -> McpServer {
@@ -106,21 +117,17 @@ impl Service {
     /// # Errors
     /// [`Error::Forbidden`], [`Error::Invalid`], [`Error::Conflict`] on the slug.
     pub async fn server_create(&self, ctx: &OpContext, request: ServerWrite) -> Result<(McpServer, String)> {
-        let caller = ctx.authorize(Action::ServersWrite)?;
+        ctx.authorize(Action::ServersWrite)?;
         let draft = mcp_server::validate_create(&request, &self.url_policy()).map_err(Error::invalid)?;
-        let id = self.new_id();
-        let mut stored = StoredServer::plain(draft.record(id, self.now(), Some(caller.user.id)));
-        self.seal_into(&mut stored, draft.api_key, draft.custom_headers, draft.oauth2_secret)?;
+        let cleared = draft.cleared.clone();
         let mut write = self.db().write().await?;
-        groups_exist(&mut write, &stored.record.allowed_group_ids).await?;
-        mcp_servers::server_insert(&mut write, &stored).await.map_err(slug_conflict)?;
-        self.audit(&mut write, ctx, Act::on("server.create", "mcp_server", id, &stored.record.slug)).await?;
-        change_note(&mut write, ChangeKind::Servers, &id.to_string()).await?;
+        let stored = self.writer().insert(&mut write, ctx, draft).await?;
+        change_note(&mut write, ChangeKind::Servers, &stored.record.id.to_string()).await?;
         write.commit().await?;
         // The secrets were sealed a moment ago, and nobody can have a value yet.
         let mut wire = to_wire(&stored.record, Self::viewer(ctx), &Access::default());
-        if !draft.cleared.fields.is_empty() {
-            wire.credentials_cleared = Some(draft.cleared);
+        if !cleared.fields.is_empty() {
+            wire.credentials_cleared = Some(cleared);
         }
         Ok((wire, etag(&stored.record)))
     }
@@ -167,47 +174,13 @@ impl Service {
         request: ServerWrite,
         if_match: Option<&str>,
     ) -> Result<(McpServer, String)> {
-        let caller = ctx.authorize(Action::ServersWrite)?;
+        ctx.authorize(Action::ServersWrite)?;
         let mut write = self.db().write().await?;
-        let mut stored = mcp_servers::server_get_for_update(&mut write, id).await?.ok_or(Error::NotFound)?;
+        let stored = mcp_servers::server_get_for_update(&mut write, id).await?.ok_or(Error::NotFound)?;
         check_match(if_match, &etag(&stored.record))?;
-        let mut change =
+        let change =
             mcp_server::merge_update(&stored.record, &request, &self.url_policy()).map_err(Error::invalid)?;
-        let regrouped = change.changed.contains(&"allowed_group_ids");
-        if regrouped {
-            groups_exist(&mut write, &change.merged.allowed_group_ids).await?;
-        }
-        // Secrets go into the log only as what happened to them (behaviour 27).
-        let changed = change
-            .changed
-            .iter()
-            .map(|field| {
-                let before = &stored.record;
-                let word = match *field {
-                    "api_key_value" => change.api_key.audit_word(before.has_api_key),
-                    "custom_headers" => change.custom_headers.audit_word(before.has_custom_headers),
-                    "oauth2_client_secret" => change.oauth2_secret.audit_word(before.has_oauth2_secret),
-                    _ => None,
-                };
-                word.map_or_else(|| (*field).to_owned(), |word| format!("{field} {word}"))
-            })
-            .collect();
-        stored.record = change.record(self.now(), Some(caller.user.id));
-        self.seal_into(&mut stored, change.api_key, change.custom_headers, change.oauth2_secret)?;
-        mcp_servers::server_update(&mut write, &stored).await.map_err(slug_conflict)?;
-        if regrouped {
-            mcp_servers::server_groups_replace(&mut write, id, &stored.record.allowed_group_ids).await?;
-        }
-        change.cleared.user_header_values =
-            self.user_values_wipe(&mut write, id, &change.user_values).await?;
-        let slug = &stored.record.slug;
-        self.audit(&mut write, ctx, Act::on("server.update", "mcp_server", id, slug).fields(changed)).await?;
-        let wiped = change.cleared.user_header_values;
-        if wiped > 0 {
-            let act = Act::on("server.credentials_wiped", "mcp_server", id, slug)
-                .fields(vec![format!("user_header_values {wiped}")]);
-            self.audit(&mut write, ctx, act).await?;
-        }
+        let cleared = self.writer().update(&mut write, ctx, stored, change).await?;
         change_note(&mut write, ChangeKind::Servers, &id.to_string()).await?;
         // As the caller finds it now, with their own values if those are still there.
         let found = mcp_servers::server_get(&mut write, Self::reader(ctx)?, id).await?;
@@ -216,7 +189,7 @@ impl Service {
         // Also on edits that keep the credential: a remembered timeout ends with any edit (behaviour 13).
         self.deps().mcp.close_server(id);
         let mut wire = self.shown(ctx, &found);
-        wire.credentials_cleared = Some(change.cleared);
+        wire.credentials_cleared = Some(cleared);
         Ok((wire, etag(&found.stored.record)))
     }
 
@@ -236,26 +209,6 @@ impl Service {
         self.deps().mcp.close_server(id);
         Ok(())
     }
-
-    /// How many users' values an edit takes away.
-    async fn user_values_wipe(&self, write: &mut Write, id: Uuid, wipe: &UserValuesWipe) -> Result<i64> {
-        let wiped = match wipe {
-            UserValuesWipe::Nothing => 0,
-            UserValuesWipe::All => user_header_values::user_values_delete_all(write, id).await?,
-            UserValuesWipe::Names(gone) => self.user_values_forget(write, id, gone).await?,
-        };
-        Ok(i64::try_from(wiped).unwrap_or(i64::MAX))
-    }
-}
-
-/// Every group that a server is limited to exists, and stays until the end of the transaction.
-async fn groups_exist(write: &mut Write, groups: &[Uuid]) -> Result<()> {
-    let unknown = mcp_servers::groups_unknown(write, groups).await?;
-    if unknown.is_empty() {
-        return Ok(());
-    }
-    let unknown: Vec<String> = unknown.iter().map(Uuid::to_string).collect();
-    Err(Error::invalid_field("allowed_group_ids", format!("There is no group {}.", unknown.join(", "))))
 }
 
 /// `If-Match` per RFC 9110 section 13.1.1: `*` or a list of tags; absent always matches.

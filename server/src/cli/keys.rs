@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use api::keys::KeyStatus;
 use clap::Subcommand;
 use dbcrypt::KeyId;
-use service::{OpContext, RequestInfo, Rotation};
+use service::{OpContext, Rotation};
 use store::Db;
 
 #[derive(Debug, Subcommand)]
@@ -48,10 +48,8 @@ pub(super) async fn run(command: KeysCommand, config: &Config) -> anyhow::Result
     done
 }
 
-/// Nobody is signed in here; the audit log shows the command instead.
 fn context(command: &str) -> OpContext {
-    let request = RequestInfo { user_agent: format!("patchbay keys {command}"), ..RequestInfo::default() };
-    OpContext { caller: None, request }
+    super::context(format!("patchbay keys {command}"))
 }
 
 async fn status(config: &Config, db: &Db, json: bool) -> anyhow::Result<()> {

@@ -46,6 +46,7 @@ fn request_info(state: &AppState, request: &Request) -> RequestInfo {
     let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
     let user_agent = request.headers().get(USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or_default();
     RequestInfo {
+        actor: "",
         address: client_address(peer, request.headers(), &state.trusted_proxies),
         user_agent: user_agent.chars().take(256).collect(),
         request_id: request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default(),
@@ -107,6 +108,11 @@ caller_with!(
     /// Whoever may change servers.
     ServersWriter,
     |ctx| ctx.authorize(Action::ServersWrite).map(|_| ())
+);
+caller_with!(
+    /// Whoever may read every server unredacted.
+    ServersReader,
+    |ctx| ctx.authorize(Action::ServersReadAll).map(|_| ())
 );
 caller_with!(
     /// Whoever may change providers and models.

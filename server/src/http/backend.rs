@@ -14,6 +14,7 @@ use api::{
     models::{Model, ModelCreate, ModelUpdate, Provider, ProviderCreate, ProviderUpdate},
     servers::{McpServer, ServerConnection, ServerWrite, UserHeaderValues},
     settings::{EgressAllow, EgressAllowWrite},
+    transfer::{ImportPlan, ImportRequest},
     users::{
         BuildInfo, PasswordChange, Session, Token, TokenCreate, TokenCreated, User, UserCreate, UserUpdate,
     },
@@ -90,6 +91,10 @@ impl Backend for ServiceBackend {
 
     async fn server_check(&self, id: Uuid) -> UiResult<CheckReport> {
         self.service.server_check(&self.ctx, id).await.map_err(ui_error)
+    }
+
+    async fn server_import(&self, request: ImportRequest) -> UiResult<ImportPlan> {
+        self.service.server_import(&self.ctx, request).await.map_err(ui_error)
     }
 
     async fn server_explain(

@@ -3,7 +3,7 @@
 use super::{
     audit, auth, body::MAX_JSON, chats, connections, cookies::SessionCookie, csrf, error::ApiError, explain,
     forms, groups, headers, health, keys, models, openapi, request_id, servers, settings, stream,
-    stream::StreamCounter, ui, users,
+    stream::StreamCounter, transfer, ui, users,
 };
 use crate::assets;
 use axum::{
@@ -110,6 +110,10 @@ fn servers_api() -> OpenApiRouter<AppState> {
         .merge(connections_api())
 }
 
+fn transfer_api() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(transfer::export)).routes(routes!(transfer::import))
+}
+
 /// Who is connected to a server, and how they connect and disconnect.
 fn connections_api() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
@@ -156,6 +160,7 @@ fn api() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .merge(servers_api())
         .routes(routes!(explain::explain))
+        .merge(transfer_api())
         .merge(chats_api())
         .merge(users_api())
         .merge(models_api())

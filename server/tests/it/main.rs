@@ -31,4 +31,6 @@ mod start;
 mod stream;
 mod support;
 mod tools;
+mod transfer;
+mod transfer_cli;
 mod users;

@@ -63,6 +63,8 @@ async fn stored_secrets_are_in_no_answer_and_in_no_file() {
             SERVERS,
             &format!("{SERVERS}/{keyed_id}"),
             &format!("{SERVERS}/{headed_id}"),
+            "/api/experimental/mcp/export",
+            "/api/experimental/mcp/export?format=json",
             "/api/v2/providers",
             "/api/v2/models",
             "/api/v2/users",

@@ -1,5 +1,6 @@
-//! MCP servers: list and editor.
+//! MCP servers: list, editor and import.
 
 pub mod editor;
+pub mod import;
 pub mod list;
 pub(super) mod words;

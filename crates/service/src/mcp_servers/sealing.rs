@@ -1,14 +1,16 @@
 //! Where the secrets of servers and of their users lie (behaviour 26).
 
 use crate::{
-    Error, Result, Service,
-    secrets::{Place, seal},
+    Error, Result,
+    secrets::{Place, open, seal},
 };
-use api::Uuid;
-use domain::SecretChange;
-use secrecy::SecretString;
+use api::{Uuid, servers::ServerWrite};
+use dbcrypt::Keyring;
+use domain::{SecretChange, header::check_map};
+use secrecy::{ExposeSecret as _, SecretString};
 use std::collections::BTreeMap;
 use store::{SealedColumn, mcp_servers::StoredServer};
+use subtle::ConstantTimeEq as _;
 
 const TABLE: &str = "mcp_servers";
 
@@ -31,47 +33,80 @@ pub(super) fn user_values_place(row: Uuid, owner: Uuid) -> Place {
 
 /// A map from header name to value as one text, sealed.
 pub(super) fn seal_map(
-    service: &Service,
+    keyring: &Keyring,
     place: &Place,
     map: &BTreeMap<String, String>,
 ) -> Result<SealedColumn> {
-    let text = serde_json::to_string(map).map_err(|e| Error::internal("header values", e))?;
-    seal(&service.deps().keyring, place, &SecretString::from(text))
+    seal(keyring, place, &SecretString::from(map_text(map)?))
 }
 
-impl Service {
-    /// Puts what becomes of each secret into the row, and says so in the record.
-    pub(super) fn seal_into(
-        &self,
-        stored: &mut StoredServer,
-        api_key: SecretChange,
-        custom_headers: SecretChange<BTreeMap<String, String>>,
-        oauth2_secret: SecretChange,
-    ) -> Result<()> {
-        let id = stored.record.id;
-        self.seal_text(&mut stored.api_key, &api_key_place(id), api_key)?;
-        self.seal_text(&mut stored.oauth2_client_secret, &oauth2_secret_place(id), oauth2_secret)?;
-        match custom_headers {
-            SecretChange::Keep => {}
-            SecretChange::Clear => stored.custom_headers = SealedColumn::default(),
-            SecretChange::Set(map) => {
-                stored.custom_headers = seal_map(self, &custom_headers_place(id), &map)?
-            }
-        }
-        stored.record.has_api_key = stored.api_key.is_set();
-        stored.record.has_custom_headers = stored.custom_headers.is_set();
-        stored.record.has_oauth2_secret = stored.oauth2_client_secret.is_set();
-        Ok(())
-    }
+fn map_text(map: &BTreeMap<String, String>) -> Result<String> {
+    serde_json::to_string(map).map_err(|e| Error::internal("header values", e))
+}
 
-    fn seal_text(&self, column: &mut SealedColumn, place: &Place, change: SecretChange) -> Result<()> {
-        match change {
-            SecretChange::Keep => {}
-            SecretChange::Clear => *column = SealedColumn::default(),
-            SecretChange::Set(text) => {
-                *column = seal(&self.deps().keyring, place, &SecretString::from(text))?;
-            }
+/// Puts what becomes of each secret into the row, and says so in the record.
+pub(super) fn seal_into(
+    keyring: &Keyring,
+    stored: &mut StoredServer,
+    api_key: SecretChange,
+    custom_headers: SecretChange<BTreeMap<String, String>>,
+    oauth2_secret: SecretChange,
+) -> Result<()> {
+    let id = stored.record.id;
+    seal_text(keyring, &mut stored.api_key, &api_key_place(id), api_key)?;
+    seal_text(keyring, &mut stored.oauth2_client_secret, &oauth2_secret_place(id), oauth2_secret)?;
+    match custom_headers {
+        SecretChange::Keep => {}
+        SecretChange::Clear => stored.custom_headers = SealedColumn::default(),
+        SecretChange::Set(map) => {
+            stored.custom_headers = seal_map(keyring, &custom_headers_place(id), &map)?;
         }
-        Ok(())
     }
+    stored.record.has_api_key = stored.api_key.is_set();
+    stored.record.has_custom_headers = stored.custom_headers.is_set();
+    stored.record.has_oauth2_secret = stored.oauth2_client_secret.is_set();
+    Ok(())
+}
+
+fn seal_text(
+    keyring: &Keyring,
+    column: &mut SealedColumn,
+    place: &Place,
+    change: SecretChange,
+) -> Result<()> {
+    match change {
+        SecretChange::Keep => {}
+        SecretChange::Clear => *column = SealedColumn::default(),
+        SecretChange::Set(text) => *column = seal(keyring, place, &SecretString::from(text))?,
+    }
+    Ok(())
+}
+
+/// The secrets of a write request that equal what is stored. What cannot be opened equals nothing.
+pub(crate) fn same_secrets(
+    keyring: &Keyring,
+    stored: &StoredServer,
+    write: &ServerWrite,
+) -> Vec<&'static str> {
+    let id = stored.record.id;
+    // As they would be stored: trimmed, the map in its order.
+    let headers = write.custom_headers.as_ref().and_then(|map| check_map(map).ok());
+    let headers = headers.and_then(|map| map_text(&map).ok());
+    let line = |text: &Option<String>| text.as_ref().map(|text| text.trim().to_owned());
+    [
+        ("api_key_value", api_key_place(id), &stored.api_key, line(&write.api_key_value)),
+        ("custom_headers", custom_headers_place(id), &stored.custom_headers, headers),
+        (
+            "oauth2_client_secret",
+            oauth2_secret_place(id),
+            &stored.oauth2_client_secret,
+            line(&write.oauth2_client_secret),
+        ),
+    ]
+    .into_iter()
+    .filter_map(|(field, place, column, given)| {
+        let (given, known) = (given?, open(keyring, &place, column).ok()??);
+        bool::from(known.expose_secret().as_bytes().ct_eq(given.as_bytes())).then_some(field)
+    })
+    .collect()
 }

@@ -3,14 +3,15 @@
 use super::sealing::{seal_map, user_values_place};
 use crate::{Error, OpContext, Result, Service, audit::Act, mcp_servers::access::unseal_map};
 use api::{
-    Uuid,
+    Timestamp, Uuid,
     servers::{AuthType, UserHeaderValues},
 };
+use dbcrypt::Keyring;
 use domain::mcp_server::{check_user_values, lower_names};
 use secrecy::ExposeSecret as _;
 use std::collections::BTreeMap;
 use store::{
-    Write, mcp_servers,
+    Session, Write, mcp_servers,
     user_header_values::{self, UserHeaderRecord},
 };
 
@@ -59,7 +60,7 @@ impl Service {
         let values = check_user_values(&record.user_headers, &request.values).map_err(Error::invalid)?;
         let now = self.now();
         let row = self.new_id();
-        let sealed = seal_map(self, &user_values_place(row, reader.user_id), &values)?;
+        let sealed = seal_map(&self.deps().keyring, &user_values_place(row, reader.user_id), &values)?;
         let entry = UserHeaderRecord {
             id: row,
             mcp_server_id: id,
@@ -111,44 +112,64 @@ impl Service {
         self.deps().mcp.close_connection(id, user);
         Ok(())
     }
+}
 
-    /// Takes the values of these names (lower case) from every user of a server; how many users had one.
-    pub(super) async fn user_values_forget(
-        &self,
-        write: &mut Write,
-        server: Uuid,
-        gone: &[String],
-    ) -> Result<u64> {
-        let (mut after, mut touched) = (String::new(), 0);
-        loop {
-            let page = user_header_values::user_values_list(write, server, &after, FORGET_BATCH).await?;
-            let Some((last, _)) = page.last() else { return Ok(touched) };
-            after.clone_from(last);
-            for (_, entry) in page {
-                if entry.names.iter().any(|name| gone.contains(name)) {
-                    self.entry_forget(write, entry, gone).await?;
-                    touched += 1;
-                }
+/// Takes the values of these names (lower case) from every user of a server; how many users had one.
+pub(super) async fn user_values_forget(
+    keyring: &Keyring,
+    now: Timestamp,
+    write: &mut Write,
+    server: Uuid,
+    gone: &[String],
+) -> Result<u64> {
+    let (mut after, mut touched) = (String::new(), 0);
+    loop {
+        let page = user_header_values::user_values_list(write, server, &after, FORGET_BATCH).await?;
+        let Some((last, _)) = page.last() else { return Ok(touched) };
+        after.clone_from(last);
+        for (_, entry) in page {
+            if entry.names.iter().any(|name| gone.contains(name)) {
+                entry_forget(keyring, now, write, entry, gone).await?;
+                touched += 1;
             }
         }
     }
+}
 
-    async fn entry_forget(&self, write: &mut Write, entry: UserHeaderRecord, gone: &[String]) -> Result<()> {
-        let place = user_values_place(entry.id, entry.user_id);
-        let opened = unseal_map(&self.deps().keyring, &place, &entry.values).unwrap_or_default();
-        let kept: BTreeMap<String, String> = opened
-            .into_iter()
-            .filter(|(name, _)| !gone.contains(name))
-            .map(|(name, value)| (name, value.expose_secret().to_owned()))
-            .collect();
-        // Nothing left, or nothing that can be read: the user begins anew.
-        if kept.is_empty() {
-            user_header_values::user_values_delete(write, entry.mcp_server_id, entry.user_id).await?;
-            return Ok(());
+/// How many users of a server have a value of these names (lower case).
+pub(super) async fn user_values_named(session: &mut Session, server: Uuid, names: &[String]) -> Result<i64> {
+    let (mut after, mut found) = (String::new(), 0);
+    loop {
+        let page = user_header_values::user_values_list(session, server, &after, FORGET_BATCH).await?;
+        let Some((last, _)) = page.last() else { return Ok(found) };
+        after.clone_from(last);
+        for (_, entry) in &page {
+            found += i64::from(entry.names.iter().any(|name| names.contains(name)));
         }
-        let values = seal_map(self, &place, &kept)?;
-        let names = kept.into_keys().collect();
-        let entry = UserHeaderRecord { values, names, updated_at: self.now(), ..entry };
-        Ok(user_header_values::user_values_put(write, &entry).await?)
     }
+}
+
+async fn entry_forget(
+    keyring: &Keyring,
+    now: Timestamp,
+    write: &mut Write,
+    entry: UserHeaderRecord,
+    gone: &[String],
+) -> Result<()> {
+    let place = user_values_place(entry.id, entry.user_id);
+    let opened = unseal_map(keyring, &place, &entry.values).unwrap_or_default();
+    let kept: BTreeMap<String, String> = opened
+        .into_iter()
+        .filter(|(name, _)| !gone.contains(name))
+        .map(|(name, value)| (name, value.expose_secret().to_owned()))
+        .collect();
+    // Nothing left, or nothing that can be read: the user begins anew.
+    if kept.is_empty() {
+        user_header_values::user_values_delete(write, entry.mcp_server_id, entry.user_id).await?;
+        return Ok(());
+    }
+    let values = seal_map(keyring, &place, &kept)?;
+    let names = kept.into_keys().collect();
+    let entry = UserHeaderRecord { values, names, updated_at: now, ..entry };
+    Ok(user_header_values::user_values_put(write, &entry).await?)
 }

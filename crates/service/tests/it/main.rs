@@ -8,3 +8,4 @@ mod expiry;
 mod groups;
 mod keys;
 mod sealed;
+mod transfer;

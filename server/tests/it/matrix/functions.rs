@@ -60,6 +60,8 @@ fn servers() -> Vec<Function> {
         once("/ui/fn/server_check", r#"{"id": "<grouped>"}"#, inside(200)),
         once("/ui/fn/server_check", r#"{"id": "<disabled>"}"#, unredacted(200)),
         row("/ui/fn/server_check", r#"{"id": "<unknown>"}"#, signed_in(404)),
+        row("/ui/fn/server_import", r#"{"request": {"document": ""}}"#, admins(400)),
+        row("/ui/fn/server_import", r#"{"request": {"document": "{\"mcpServers\": {}}"}}"#, admins(200)),
         row("/ui/fn/server_explain", r#"{"id": "<open>", "user_id": null, "chat_id": null}"#, signed_in(200)),
         row("/ui/fn/server_explain", r#"{"id": "<grouped>", "user_id": null, "chat_id": null}"#, inside(200)),
         row(

@@ -64,6 +64,23 @@ fn servers() -> Vec<Row> {
     vec![
         row(GET, ALL, "", signed_in(200)),
         row(GET, "/api/experimental/mcp/servers?limit=2", "", signed_in(200)),
+        row(GET, "/api/experimental/mcp/export", "", readers(200)),
+        row(GET, "/api/experimental/mcp/export?format=json", "", readers(200)),
+        row(GET, "/api/experimental/mcp/export?format=xml", "", readers(400)),
+        row(POST, "/api/experimental/mcp/import", "{}", admins(400)),
+        row(POST, "/api/experimental/mcp/import", r#"{"document": "{\"mcpServers\": {}}"}"#, admins(200)),
+        row(
+            POST,
+            "/api/experimental/mcp/import",
+            r#"{"document": "{\"mcpServers\": {}}", "apply": true}"#,
+            admins(400),
+        ),
+        row(
+            POST,
+            "/api/experimental/mcp/import",
+            r#"{"document": "{\"mcpServers\": {}}", "apply": true, "plan_hash": "stale"}"#,
+            admins(412),
+        ),
         row(GET, "/api/experimental/mcp/servers?limit=0", "", signed_in(400)),
         row(GET, "/api/experimental/mcp/servers?after=x", "", signed_in(400)),
         row(POST, ALL, "{}", admins(400)),

@@ -31,7 +31,12 @@ pub fn ServersPage() -> impl IntoView {
     view! {
         <div class="page">
             <PageHead title="Servers" purpose="MCP servers that chats can use.".to_owned()>
-                {viewer_is_admin().then(|| view! { <NewServerLink/> })}
+                // A file of the API, not a page: the browser saves it.
+                <a class="btn" href="/api/experimental/mcp/export" rel="external" download>"Export"</a>
+                {viewer_is_admin().then(|| view! {
+                    <a class="btn" href="/admin/servers/import">"Import"</a>
+                    <NewServerLink/>
+                })}
             </PageHead>
             <SearchForm path=PATH what="servers" placeholder="Search name, slug or URL" query show=show_text/>
             <nav class="segments" aria-label="Filter">
