@@ -1,5 +1,6 @@
 //! The design system: small components on native elements. Looks live in `style/`, words and rules in the UI direction.
 
+pub mod allow_destination;
 pub mod badge;
 pub mod button;
 pub mod clock;
@@ -19,6 +20,7 @@ pub mod switch;
 pub mod task;
 pub mod toast;
 
+pub use allow_destination::AllowDestination;
 pub use badge::{Badge, Tone};
 pub use button::{BusyButton, CopyButton};
 pub use clock::RelativeTime;

@@ -2,7 +2,7 @@
 
 use super::type_label;
 use crate::{
-    components::{FormDialog, SecretField, SecretInput, SelectField, Task, TextField, toast::use_toasts},
+    components::{AllowDestination, FormDialog, SecretField, SecretInput, SelectField, Task, TextField, toast::use_toasts},
     pages::admin::servers::words::origin,
     server_fns::models::{provider_create, provider_update},
 };
@@ -79,6 +79,7 @@ pub(super) fn ProviderForm(
             >
                 <TextField name="provider-base-url" label="Base URL" value=base_url kind="url" mono=true required=true
                     placeholder="https://api.openai.com/v1" error=task.error_at("base_url") hint="Where /chat/completions lies."/>
+                <AllowDestination refusal=task.error_at("base_url")/>
                 <SecretField name="provider-key" label="API key" value=api_key stored=stored error=task.error_at("api_key")
                     hint="Stored encrypted and never shown again. Local model servers often need none."/>
                 <p class="note-warn" role="status">

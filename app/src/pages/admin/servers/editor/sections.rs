@@ -6,7 +6,7 @@ use super::{
     known_tools::KnownTools,
 };
 use crate::{
-    components::{Checkbox, ErrorNotice, SelectField, TextArea, TextField, loaded},
+    components::{AllowDestination, Checkbox, ErrorNotice, SelectField, TextArea, TextField, loaded},
     pages::admin::servers::words::{availability_label, availability_meaning},
     server_fns::servers::egress_allow,
 };
@@ -65,6 +65,7 @@ pub(super) fn ConnectionSection(form: EditorForm) -> impl IntoView {
             <div class="stack-tight">
                 <TextField name="url" label="URL" value=form.url required=true mono=true kind="url" placeholder="https://mcp.example.com/mcp"
                     error=form.error_at("url") hint="The Streamable HTTP endpoint of the server."/>
+                <AllowDestination refusal=form.error_at("url")/>
                 <PrivateDestinations/>
             </div>
             <TextArea name="description" label="Description" value=form.description rows=2 error=form.error_at("description")
