@@ -12,8 +12,8 @@ use api::{
 };
 use leptos::prelude::*;
 
-/// What stands before the entry in every refusal of a private address.
-const SETTING: &str = "PATCHBAY_EGRESS_ALLOW=";
+/// The setting that every refusal of a private address names.
+const SETTING: &str = "PATCHBAY_EGRESS_ALLOW";
 
 /// Below a field: for an owner, a button that allows what the refusal names; for others nothing, the refusal says whom to ask.
 #[component]
@@ -25,14 +25,15 @@ pub fn AllowDestination(
     let toasts = use_toasts();
     let task = Task::new();
     let is_owner = use_viewer().with_untracked(|viewer| viewer.as_ref().is_some_and(User::is_owner));
-    let wanted = Memo::new(move |_| refusal.with(|text| text.as_deref().and_then(entry_of)).filter(|_| is_owner));
+    let wanted =
+        Memo::new(move |_| refusal.with(|text| text.as_deref().and_then(entry_of)).filter(|_| is_owner));
     // Allowed already, and not saved again yet.
     let allowed = RwSignal::new(None::<String>);
     let allow = Callback::new(move |()| {
         let Some(entry) = wanted.get_untracked() else { return };
         task.run(allow_also(entry.clone()), move |_| {
             allowed.set(Some(entry.clone()));
-            toasts.say(format!("{entry} may be dialled now. Save again."));
+            toasts.say(format!("{entry} may be dialled now. Save or test again."));
         });
     });
     move || {
@@ -47,10 +48,15 @@ pub fn AllowDestination(
     }
 }
 
-/// The destination that a refusal says would have to be allowed.
+/// The destination that a refusal says would have to be allowed: `… start with SETTING=X`, or `… add X to SETTING` where something
+/// is allowed already.
 fn entry_of(refusal: &str) -> Option<String> {
-    let rest = &refusal[refusal.find(SETTING)? + SETTING.len()..];
-    let entry = rest.split(char::is_whitespace).next()?.trim_end_matches(['.', ',', ';', '`', ')']);
+    let after = |mark: &str| refusal.split_once(mark)?.1.split(char::is_whitespace).next();
+    let entry = after(&format!("{SETTING}=")).or_else(|| {
+        let entry = after("add ")?;
+        refusal.contains(&format!("add {entry} to {SETTING}")).then_some(entry)
+    });
+    let entry = entry?.trim_end_matches(['.', ',', ';', '`', ')']);
     (!entry.is_empty()).then(|| entry.to_owned())
 }
 
@@ -70,9 +76,23 @@ mod tests {
     #[test]
     fn a_refusal_names_what_would_have_to_be_allowed() {
         for (refusal, entry) in [
-            ("http is refused for 127.0.0.1:8000. Use https, or, to allow it, start with PATCHBAY_EGRESS_ALLOW=127.0.0.1:8000.", Some("127.0.0.1:8000")),
-            ("blocked address (private network); to allow it, start with PATCHBAY_EGRESS_ALLOW=[fd00::1]:443", Some("[fd00::1]:443")),
-            ("to allow it, start with PATCHBAY_EGRESS_ALLOW=model.corp.lan:80 and try again", Some("model.corp.lan:80")),
+            (
+                "http is refused for 127.0.0.1:8000. Use https, or, to allow it, start with PATCHBAY_EGRESS_ALLOW=127.0.0.1:8000.",
+                Some("127.0.0.1:8000"),
+            ),
+            (
+                "blocked address (private network); to allow it, start with PATCHBAY_EGRESS_ALLOW=[fd00::1]:443",
+                Some("[fd00::1]:443"),
+            ),
+            (
+                "to allow it, start with PATCHBAY_EGRESS_ALLOW=model.corp.lan:80 and try again",
+                Some("model.corp.lan:80"),
+            ),
+            (
+                "blocked address (private network); to allow it, add 10.0.0.7:443 to PATCHBAY_EGRESS_ALLOW",
+                Some("10.0.0.7:443"),
+            ),
+            ("Please add water to taste.", None),
             ("Enter a URL.", None),
             ("PATCHBAY_EGRESS_ALLOW=", None),
         ] {

@@ -66,7 +66,7 @@ pub fn order_for_step<T>(servers: &mut [T], stored: &[Uuid], record: impl Fn(&T)
 }
 
 /// In every chat, whatever was chosen.
-fn is_forced(server: &ServerRecord) -> bool {
+pub fn is_forced(server: &ServerRecord) -> bool {
     decide(&ServerFacts::open(server, Choice::NotChosen), None).takes_part()
 }
 

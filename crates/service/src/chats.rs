@@ -15,7 +15,7 @@ use api::{
     servers::{AuthStatus, AuthType},
 };
 use domain::{
-    availability::{Selection, servers_for_new_chat},
+    availability::{Selection, is_forced, servers_for_new_chat},
     chat::title_from_prompt,
     limits::CHAT_SERVERS,
     mcp_server::{ServerRecord, auth_status},
@@ -301,7 +301,8 @@ struct ChatServers {
     statuses: Vec<AuthStatus>,
 }
 
-/// Selected servers that the caller must do something for first.
+/// Servers of the next step that the caller must do something for first: the selected ones and the forced ones, also those forced
+/// since the chat was made.
 fn auth_required(service: &Service, servers: &ChatServers, selected: &[Uuid]) -> Vec<AuthRequired> {
     let needs = |status: AuthStatus| {
         matches!(
@@ -314,7 +315,9 @@ fn auth_required(service: &Service, servers: &ChatServers, selected: &[Uuid]) ->
     };
     let servers = servers.records.iter().zip(&servers.statuses);
     servers
-        .filter(|(record, status)| record.enabled && selected.contains(&record.id) && needs(**status))
+        .filter(|(record, status)| {
+            (is_forced(record) || record.enabled && selected.contains(&record.id)) && needs(**status)
+        })
         .map(|(record, status)| AuthRequired {
             server_id: record.id,
             auth_status: *status,

@@ -27,7 +27,7 @@ pub(crate) struct Page {
 
 /// Stores the own values of a server that asks for personal headers.
 #[utoipa::path(
-    put, path = "/api/experimental/mcp/servers/{id}/user_headers", tag = "servers",
+    put, path = "/api/experimental/mcp/servers/{id}/user_headers", tag = "connections",
     params(("id" = Uuid, Path, description = "The server")),
     request_body = UserHeaderValues,
     responses((status = 204), (status = 404)),
@@ -44,7 +44,7 @@ pub(crate) async fn headers_set(
 
 /// Removes the own values; also of a server that is gone or hidden.
 #[utoipa::path(
-    delete, path = "/api/experimental/mcp/servers/{id}/user_headers", tag = "servers",
+    delete, path = "/api/experimental/mcp/servers/{id}/user_headers", tag = "connections",
     params(("id" = Uuid, Path, description = "The server")),
     responses((status = 204)),
 )]
@@ -59,7 +59,7 @@ pub(crate) async fn headers_remove(
 
 /// Removes the own credential, whatever its kind; also of a server that is gone or hidden.
 #[utoipa::path(
-    delete, path = "/api/experimental/mcp/servers/{id}/oauth2/disconnect", tag = "servers",
+    delete, path = "/api/experimental/mcp/servers/{id}/oauth2/disconnect", tag = "connections",
     params(("id" = Uuid, Path, description = "The server")),
     responses((status = 204, headers(("Patchbay-Token-Revoked" = String, description = "`true`, `false` or `none`: what became of the grant at the provider")))),
 )]
@@ -76,7 +76,7 @@ pub(crate) async fn disconnect(
 
 /// Who is connected, by username.
 #[utoipa::path(
-    get, path = "/api/experimental/mcp/servers/{id}/connections", tag = "servers",
+    get, path = "/api/experimental/mcp/servers/{id}/connections", tag = "connections",
     params(("id" = Uuid, Path, description = "The server"), Page),
     responses((status = 200, body = Vec<ServerConnection>), (status = 403), (status = 404)),
 )]
@@ -92,7 +92,7 @@ pub(crate) async fn list(
 
 /// Removes one user's connection.
 #[utoipa::path(
-    delete, path = "/api/experimental/mcp/servers/{id}/connections/{user}", tag = "servers",
+    delete, path = "/api/experimental/mcp/servers/{id}/connections/{user}", tag = "connections",
     params(("id" = Uuid, Path, description = "The server"), ("user" = Uuid, Path, description = "The user")),
     responses((status = 204), (status = 403), (status = 404)),
 )]
@@ -107,7 +107,7 @@ pub(crate) async fn remove(
 
 /// Removes the connections of all users.
 #[utoipa::path(
-    delete, path = "/api/experimental/mcp/servers/{id}/connections", tag = "servers",
+    delete, path = "/api/experimental/mcp/servers/{id}/connections", tag = "connections",
     params(("id" = Uuid, Path, description = "The server")),
     responses((status = 204), (status = 403), (status = 404)),
 )]

@@ -197,7 +197,10 @@ async fn server_functions_answer_nobody_who_is_not_signed_in() {
 #[tokio::test]
 async fn server_functions_redirect_nobody_to_a_referer() {
     let server = TestServer::start().await;
-    let ask = server.anonymous().request(Method::POST, "/ui/fn/server_list").header("origin", &server.origin);
+    let ask = server
+        .anonymous()
+        .request(Method::POST, "/ui/fn/server_list_personal")
+        .header("origin", &server.origin);
     let answer = ask
         .header("referer", "https://evil.example/")
         .header("accept", "text/html")

@@ -164,7 +164,7 @@ struct Stage {
     server: TestServer,
     fake: FakeMcp,
     id: String,
-    _llm: FakeLlm,
+    llm: FakeLlm,
 }
 
 async fn stage(more: Value) -> Stage {
@@ -175,13 +175,13 @@ async fn stage(more: Value) -> Stage {
     server.scripted_model(&llm, "sk-x").await;
     let body = over(server_body("lab", &fake.url()), over(json!({"enabled": true}), more));
     let id = server.register(&body).await;
-    Stage { server, fake, id, _llm: llm }
+    Stage { server, fake, id, llm }
 }
 
 #[tokio::test]
 async fn the_patterns_that_decided_are_named_and_nothing_is_dialled() {
     let lists = json!({"tool_allow_list": ["r*", "write"], "tool_deny_list": ["wr?te"]});
-    let Stage { server, fake, id, .. } = stage(lists).await;
+    let Stage { server, fake, id, llm: _llm } = stage(lists).await;
     let person = server.user(Role::Member).await;
     let unknown = explain(&person.client, &id, "").await;
     assert_eq!((&unknown["tools_known"], &unknown["tools"]), (&json!(false), &json!([])));
@@ -216,7 +216,7 @@ async fn the_patterns_that_decided_are_named_and_nothing_is_dialled() {
 
 #[tokio::test]
 async fn who_may_ask_about_whom() {
-    let Stage { server, id, .. } = stage(json!({"availability": "default_on"})).await;
+    let Stage { server, fake: _fake, id, llm: _llm } = stage(json!({"availability": "default_on"})).await;
     let (member, other) = (server.user(Role::Member).await, server.user(Role::Member).await);
     let made = chat(&member.client, &json!({"content": text("hi")})).await;
     let chat_id = made["id"].as_str().unwrap();
@@ -264,7 +264,7 @@ async fn who_may_ask_about_whom() {
 
 #[tokio::test]
 async fn a_suspended_account_is_the_first_gate() {
-    let Stage { server, id, .. } = stage(json!({"availability": "force_on"})).await;
+    let Stage { server, fake: _fake, id, llm: _llm } = stage(json!({"availability": "force_on"})).await;
     let member = server.user(Role::Member).await;
     let query = format!("?user_id={}", member.id);
     assert_eq!(explain(server.owner(), &id, &query).await["offered"], true);
@@ -276,7 +276,7 @@ async fn a_suspended_account_is_the_first_gate() {
 
 #[tokio::test]
 async fn members_learn_nothing_hidden_from_an_explanation() {
-    let Stage { server, id, .. } =
+    let Stage { server, fake: _fake, id, llm: _llm } =
         stage(json!({"auth_type": "api_key", "api_key_value": "k", "api_key_header": "X-Hidden"})).await;
     let member = server.user(Role::Member).await;
     let moved = json!({"url": "http://127.0.0.1:9/moved"});

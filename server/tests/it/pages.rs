@@ -6,7 +6,7 @@ use crate::support::{
 };
 use api::users::Role;
 use http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use testkit::{
     fake_llm::{FakeLlm, Reply},
     http::{Answer, Client},
@@ -443,17 +443,24 @@ async fn the_editor_learns_of_a_save_in_between_and_who_made_it() {
     let loaded = server.owner().get(&format!("{SERVERS}/{id}")).await.expect(200);
     let etag = loaded.header("etag").unwrap().to_owned();
     admin.client.patch(&format!("{SERVERS}/{id}"), &json!({"description": "Theirs"})).await.expect(200);
+    // As the page asks: server functions want our own origin.
+    let call = |client: &Client, path: &str, body: Value| {
+        client.request(Method::POST, path).header("origin", &server.origin).json(&body)
+    };
     let write = json!({"id": id, "write": {"description": "Mine"}, "if_match": etag});
-    server.owner().post("/ui/fn/server_update", &write).await.expect(412);
-    server.owner().post("/ui/fn/server_delete", &json!({"id": id, "if_match": etag})).await.expect(412);
-    let now = server.owner().post("/ui/fn/server_now", &json!({"id": id})).await.expect(200).json();
+    call(server.owner(), "/ui/fn/server_update", write).send().await.expect(412);
+    call(server.owner(), "/ui/fn/server_delete", json!({"id": id, "if_match": etag}))
+        .send()
+        .await
+        .expect(412);
+    let now = call(server.owner(), "/ui/fn/server_now", json!({"id": id})).send().await.expect(200).json();
     assert_eq!(now["server"]["description"], "Theirs");
     assert_eq!(now["changed_by"], admin.email.split('@').next().unwrap());
     // Who changed a server is for those who read the configuration.
     let member = server.user(Role::Member).await.client;
-    member.post("/ui/fn/server_now", &json!({"id": id})).await.expect(404);
-    member.post("/ui/fn/connection_list", &json!({"id": id})).await.expect(403);
-    member.post("/ui/fn/connection_remove", &json!({"id": id, "user": null})).await.expect(403);
+    call(&member, "/ui/fn/server_now", json!({"id": id})).send().await.expect(404);
+    call(&member, "/ui/fn/connection_list", json!({"id": id})).send().await.expect(403);
+    call(&member, "/ui/fn/connection_remove", json!({"id": id, "user": null})).send().await.expect(403);
 }
 
 #[tokio::test]

@@ -58,7 +58,10 @@ impl Screen {
             // Kept where a reload finds it: with the message that began the turn.
             "mcp_status" => {
                 let turn = self.messages.values_mut().rev().find(|message| message["role"] == "user");
-                turn.expect("a turn begins with a message")["mcp_status"] = data["mcp_status"].clone();
+                // Who begins after a message of the turn has it from elsewhere.
+                if let Some(turn) = turn {
+                    turn["mcp_status"] = data["mcp_status"].clone();
+                }
             }
             "history_reset" => *self = Self::default(),
             "status" => self.status = data["status"]["status"].clone(),

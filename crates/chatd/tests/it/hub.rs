@@ -74,7 +74,7 @@ async fn a_reader_far_behind_is_cut_and_resumes() {
         names.push(events.next().await.unwrap().1.payload.event_name());
     }
     // It had been shown nothing live, so there is nothing to drop.
-    assert_eq!(names, ["message", "message", "status"]);
+    assert_eq!(names, ["message", "message", "mcp_status", "status"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -113,7 +113,7 @@ async fn an_older_status_never_has_the_last_word() {
     let waiting = world.ended(chat).await;
     assert!(waiting.snapshot_version > running.snapshot_version);
     let mut events = Box::pin(follow(db.db().clone(), world.daemon.hub().clone(), chat, Resume::default()));
-    for name in ["message", "message", "status"] {
+    for name in ["message", "message", "mcp_status", "status"] {
         assert_eq!(events.next().await.unwrap().1.payload.event_name(), name);
     }
     // Somebody was slow to say what he had committed.

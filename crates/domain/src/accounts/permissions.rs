@@ -60,8 +60,8 @@ impl Action {
             Self::GroupsRead => ("group.read", "group"),
             Self::AuditRead => ("audit.read", "audit_log"),
             Self::KeysRead => ("keys.read", "encryption_key"),
-            Self::EgressAllowRead => ("settings.read", "settings"),
-            Self::EgressAllowWrite => ("settings.write", "settings"),
+            Self::EgressAllowRead => ("settings.read", "setting"),
+            Self::EgressAllowWrite => ("settings.write", "setting"),
         }
     }
 }

@@ -8,6 +8,7 @@ use api::{
 };
 use domain::{accounts::Action, mcp_server::auth_status};
 use store::{
+    changes::{ChangeKind, change_note},
     mcp_servers::{self, FoundServer},
     user_header_values,
 };
@@ -65,6 +66,7 @@ impl Service {
             let act =
                 Act::on("connection.removed", "mcp_server", id, &slug).fields(vec![format!("user {user}")]);
             self.audit(&mut write, ctx, act).await?;
+            change_note(&mut write, ChangeKind::Users, &user.to_string()).await?;
             write.commit().await?;
             self.deps().mcp.close_connection(id, user);
         }
@@ -84,6 +86,7 @@ impl Service {
             let act = Act::on("connection.removed", "mcp_server", id, &slug)
                 .fields(vec![format!("user_header_values {removed}")]);
             self.audit(&mut write, ctx, act).await?;
+            change_note(&mut write, ChangeKind::Servers, &id.to_string()).await?;
             write.commit().await?;
             self.deps().mcp.close_server(id);
         }

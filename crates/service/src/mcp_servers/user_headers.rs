@@ -11,7 +11,9 @@ use domain::mcp_server::{check_user_values, lower_names};
 use secrecy::ExposeSecret as _;
 use std::collections::BTreeMap;
 use store::{
-    Session, Write, mcp_servers,
+    Session, Write,
+    changes::{ChangeKind, change_note},
+    mcp_servers,
     user_header_values::{self, UserHeaderRecord},
 };
 
@@ -77,6 +79,7 @@ impl Service {
         let fields = lower_names(&record.user_headers).iter().map(|name| format!("{name} {word}")).collect();
         let act = Act::on("connection.user_headers_set", "mcp_server", id, &record.slug).fields(fields);
         self.audit(&mut write, ctx, act).await?;
+        change_note(&mut write, ChangeKind::Users, &reader.user_id.to_string()).await?;
         write.commit().await?;
         self.deps().mcp.close_connection(id, reader.user_id);
         Ok(())
@@ -108,6 +111,7 @@ impl Service {
         }
         let slug = mcp_servers::server_slug(&mut write, id).await?.unwrap_or_default();
         self.audit(&mut write, ctx, Act::on(action, "mcp_server", id, &slug)).await?;
+        change_note(&mut write, ChangeKind::Users, &user.to_string()).await?;
         write.commit().await?;
         self.deps().mcp.close_connection(id, user);
         Ok(())

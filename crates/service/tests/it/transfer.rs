@@ -56,7 +56,7 @@ both_engines! {
         assert_eq!(written.iter().filter(|action| *action == "server.create").count(), 2);
         assert!(written.iter().any(|action| action == "server.import"));
         assert_eq!(bench.db.texts("SELECT kind FROM changes").await, ["servers"]);
-        let told = bench.db.texts("SELECT changed_fields FROM audit_log WHERE action = 'server.import'").await;
+        let told = bench.db.texts("SELECT CAST(changed_fields AS TEXT) FROM audit_log WHERE action = 'server.import'").await;
         assert!(told[0].contains("create 2") && told[0].contains("refused 1"), "{told:?}");
         assert!(!format!("{done:?} {told:?}").contains("canary"), "no secret in plan and log");
 

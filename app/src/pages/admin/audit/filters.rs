@@ -8,7 +8,7 @@ use api::{
 use leptos::prelude::*;
 
 /// Offered while typing. A dot at the end means everything of an area.
-const ACTIONS: [&str; 13] = [
+const ACTIONS: [&str; 15] = [
     "server.",
     "provider.",
     "model.",
@@ -19,12 +19,25 @@ const ACTIONS: [&str; 13] = [
     "session.",
     "session.login",
     "tool_call.",
-    "key.",
+    "keys.",
+    "connection.",
+    "settings.",
     "access.",
     "audit.",
 ];
-const RESOURCE_TYPES: [&str; 9] =
-    ["mcp_server", "provider", "model", "user", "group", "token", "session", "key", "audit_log"];
+const RESOURCE_TYPES: [&str; 11] = [
+    "mcp_server",
+    "provider",
+    "model",
+    "user",
+    "group",
+    "token",
+    "session",
+    "setting",
+    "encryption_key",
+    "sealed_value",
+    "audit_log",
+];
 
 #[component]
 pub(super) fn Filters(query: AuditQuery) -> impl IntoView {

@@ -2,7 +2,10 @@
 
 use super::type_label;
 use crate::{
-    components::{AllowDestination, FormDialog, SecretField, SecretInput, SelectField, Task, TextField, toast::use_toasts},
+    components::{
+        AllowDestination, FormDialog, SecretField, SecretInput, SelectField, Task, TextField,
+        toast::use_toasts,
+    },
     pages::admin::servers::words::origin,
     server_fns::models::{provider_create, provider_update},
 };

@@ -29,7 +29,7 @@ pub(super) fn AccessSection(form: EditorForm) -> impl IntoView {
                 {loaded(groups, false, move |groups| view! { <GroupList form groups/> })}
                 <p class="field-error" id="f-allowed_group_ids-error" aria-live="polite">{move || error.get()}</p>
                 <p class="field-hint">
-                    "Empty: everybody. Otherwise only members of a chosen group see, connect and use the server, also when it is always on. Owners, admins and auditors still see it here. "
+                    "Empty: everybody. Otherwise the server is there only for members of a chosen group, and for owners and admins, also when it is always on. Auditors still see it here. "
                     <a href="/admin/groups">"Manage groups"</a>
                 </p>
             </fieldset>

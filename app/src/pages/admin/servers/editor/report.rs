@@ -4,7 +4,7 @@ use super::{
     form::{Busy, EditorForm},
     save::Saver,
 };
-use crate::components::{BusyButton, Glyph, Icon, Notice, Tone};
+use crate::components::{AllowDestination, BusyButton, Glyph, Icon, Notice, Tone};
 use api::{
     check::{CheckReport, ConnectOutcome},
     servers::AuthStatus,
@@ -76,6 +76,10 @@ fn Report(form: EditorForm, saver: Saver, report: CheckReport) -> impl IntoView 
                     let tone = if good { Tone::Warn } else { Tone::Danger };
                     view! { <Notice tone><p dir="auto">{report.error.clone()}</p></Notice> }
                 })}
+                {
+                    let refusal = report.error.clone();
+                    view! { <AllowDestination refusal=Signal::stored((!good).then_some(refusal))/> }
+                }
                 {own_missing.then(|| view! {
                     <p class="field-hint">"A test uses your own values: enter them under Connections, then test again."</p>
                 })}
