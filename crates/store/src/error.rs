@@ -36,7 +36,9 @@ impl StoreError {
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         match &error {
-            sqlx::Error::Database(db) if db.is_unique_violation() || db.is_foreign_key_violation() => {
+            sqlx::Error::Database(db)
+                if db.is_unique_violation() || db.is_foreign_key_violation() || is_restricted(&**db) =>
+            {
                 let constraint = db.constraint().map_or_else(|| db.message().to_owned(), str::to_owned);
                 Self::Conflict { constraint }
             }
@@ -55,4 +57,9 @@ impl From<sqlx::Error> for StoreError {
             _ => Self::Statement(error),
         }
     }
+}
+
+/// SQLite reports what ON DELETE RESTRICT refuses under the code of triggers, which only the text tells from one of ours.
+fn is_restricted(error: &dyn sqlx::error::DatabaseError) -> bool {
+    error.code().as_deref() == Some("1811") && error.message() == "FOREIGN KEY constraint failed"
 }

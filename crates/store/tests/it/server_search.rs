@@ -44,7 +44,7 @@ both_engines! {
     }
 
     async fn a_search_goes_on_behind_a_server(db: TestDb) {
-        for (slug, name) in [("s1", "mike"), ("s2", "Alpha x"), ("s3", "Mike"), ("s4", "zulu x")] {
+        for (slug, name) in [("s1", "mike"), ("s2", "Alpha q"), ("s3", "Mike"), ("s4", "zulu q")] {
             insert(&db, slug, name, "https://mcp.example.org/mcp", true).await;
         }
         let reader = Reader::of_everything(id());
@@ -57,8 +57,8 @@ both_engines! {
             after = read!(db, |session| server_cursor(session, reader, last));
             seen.extend(page.into_iter().map(|found| found.stored.record.display_name.to_lowercase()));
         }
-        assert_eq!(seen, ["alpha x", "mike", "mike", "zulu x"]);
-        let wanted = Wanted { q: "x", enabled: None };
+        assert_eq!(seen, ["alpha q", "mike", "mike", "zulu q"]);
+        let wanted = Wanted { q: "q", enabled: None };
         let first = read!(db, |session| server_search(session, reader, wanted, None, 1));
         let cursor = read!(db, |session| server_cursor(session, reader, first[0].stored.record.id));
         let rest = read!(db, |session| server_search(session, reader, wanted, cursor, 10));
