@@ -7,7 +7,7 @@ use crate::{
 use api::{
     Uuid,
     chats::ChatStatus,
-    messages::{ChatMessage, Part},
+    messages::{ChatMessage, MessageRole, Part},
     stream::{StreamEvent, StreamPayload},
 };
 use futures::{Stream, StreamExt};

@@ -64,6 +64,7 @@ fn Report(form: EditorForm, saver: Saver, report: CheckReport) -> impl IntoView 
         })
         .collect_view();
     let offer = move || good && form.saved.with(|saved| saved.as_ref().is_some_and(|server| !server.enabled));
+    let refusal = Signal::stored((!good).then(|| report.error.clone()));
     view! {
         <section class="section report" aria-label="Test result" node_ref=node>
             <div class="section-head">
@@ -76,10 +77,7 @@ fn Report(form: EditorForm, saver: Saver, report: CheckReport) -> impl IntoView 
                     let tone = if good { Tone::Warn } else { Tone::Danger };
                     view! { <Notice tone><p dir="auto">{report.error.clone()}</p></Notice> }
                 })}
-                {
-                    let refusal = report.error.clone();
-                    view! { <AllowDestination refusal=Signal::stored((!good).then_some(refusal))/> }
-                }
+                <AllowDestination refusal/>
                 {own_missing.then(|| view! {
                     <p class="field-hint">"A test uses your own values: enter them under Connections, then test again."</p>
                 })}
