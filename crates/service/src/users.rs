@@ -133,6 +133,10 @@ impl Service {
         let mut session = self.db().read().await?;
         let current = users::user_get(&mut session, id).await?.ok_or(Error::NotFound)?;
         drop(session);
+        // Before the body is judged: whoever may not touch an owner learns that, not what is wrong with a field.
+        if !own && !can_manage_user(&caller.user.roles, &current.user.roles, &current.user.roles) {
+            return Err(refuse_owner_change(ctx));
+        }
         let change = accounts::validate_user_update(&current.user, &request).map_err(Error::invalid)?;
         if own && change.status == UserStatus::Suspended {
             return Err(Error::invalid_field("status", "You cannot suspend your own account."));

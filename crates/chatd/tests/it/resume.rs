@@ -117,6 +117,8 @@ both_engines! {
             for cut in 0..all.len() {
                 let mut screen = Screen::default();
                 screen.take(&first);
+                // The status of the empty chat would end the reading below at the last message, before what follows it.
+                screen.status = None;
                 for (_, event) in &all[..=cut] {
                     screen.take(event);
                 }

@@ -35,6 +35,11 @@ pub(super) const fn inside(status: u16) -> Cells {
     [401, 401, 404, status, status, status, status]
 }
 
+/// Use of a server limited to a group: an auditor reads every server, and uses servers "as a member".
+pub(super) const fn inside_to_use(status: u16) -> Cells {
+    [401, 401, 404, status, 404, status, status]
+}
+
 /// A disabled server: 404 for members.
 pub(super) const fn unredacted(status: u16) -> Cells {
     [401, 401, 404, 404, status, status, status]
@@ -103,7 +108,7 @@ fn servers() -> Vec<Row> {
         row(DELETE, "/api/experimental/mcp/servers/{id=malformed}", "", admins(400)),
         // Ten checks a minute and user; what is not seen costs none.
         row(POST, "/api/experimental/mcp/servers/{id=open}/check", "", signed_in(200)),
-        row(POST, "/api/experimental/mcp/servers/{id=grouped}/check", "", inside(200)),
+        row(POST, "/api/experimental/mcp/servers/{id=grouped}/check", "", inside_to_use(200)),
         row(POST, "/api/experimental/mcp/servers/{id=disabled}/check", "", unredacted(200)).once(),
         row(POST, "/api/experimental/mcp/servers/{id=unknown}/check", "", signed_in(404)),
         row(POST, "/api/experimental/mcp/servers/{id=malformed}/check", "", signed_in(400)),
@@ -147,7 +152,7 @@ fn connections() -> Vec<Row> {
     vec![
         row(PUT, "/api/experimental/mcp/servers/{id=personal}/user_headers", VALUES, signed_in(204)),
         row(PUT, "/api/experimental/mcp/servers/{id=personal}/user_headers", "{}", signed_in(400)),
-        row(PUT, "/api/experimental/mcp/servers/{id=grouped}/user_headers", VALUES, inside(400)),
+        row(PUT, "/api/experimental/mcp/servers/{id=grouped}/user_headers", VALUES, inside_to_use(400)),
         row(PUT, "/api/experimental/mcp/servers/{id=unknown}/user_headers", VALUES, signed_in(404)),
         row(DELETE, "/api/experimental/mcp/servers/{id=personal}/user_headers", "", signed_in(204)),
         row(DELETE, "/api/experimental/mcp/servers/{id=grouped}/user_headers", "", signed_in(204)),
@@ -181,7 +186,7 @@ fn chats() -> Vec<Row> {
         row(POST, ALL, "{}", signed_in(400)),
         row(POST, ALL, SAY, signed_in(201)).once(),
         // Outside the groups the server is "refused in `mcp_server_ids`".
-        row(POST, ALL, SAY_TO_GROUPED, [401, 401, 400, 201, 201, 201, 201]).once(),
+        row(POST, ALL, SAY_TO_GROUPED, [401, 401, 400, 201, 400, 201, 201]).once(),
         row(GET, "/api/experimental/chats/{id=own_chat}", "", signed_in(200)),
         row(GET, "/api/experimental/chats/{id=foreign_chat}", "", signed_in(404)),
         row(GET, "/api/experimental/chats/{id=unknown}", "", signed_in(404)),
