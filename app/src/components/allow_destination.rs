@@ -16,6 +16,8 @@ use leptos::prelude::*;
 const SETTING: &str = "PATCHBAY_EGRESS_ALLOW";
 
 /// Below a field: for an owner, a button that allows what the refusal names; for others nothing, the refusal says whom to ask.
+///
+/// Only for what the validation of a field says: text of a server must never become an offer of ours.
 #[component]
 pub fn AllowDestination(
     /// The message that stands at the field.
@@ -57,7 +59,8 @@ fn entry_of(refusal: &str) -> Option<String> {
         refusal.contains(&format!("add {entry} to {SETTING}")).then_some(entry)
     });
     let entry = entry?.trim_end_matches(['.', ',', ';', '`', ')']);
-    (!entry.is_empty()).then(|| entry.to_owned())
+    // One destination, never a network or every port: those an owner writes by hand, under Settings.
+    (!entry.is_empty() && !entry.contains(['/', '*'])).then(|| entry.to_owned())
 }
 
 /// Adds one entry to what owners allow.
@@ -93,6 +96,7 @@ mod tests {
                 Some("10.0.0.7:443"),
             ),
             ("Please add water to taste.", None),
+            ("start with PATCHBAY_EGRESS_ALLOW=0.0.0.0/0:*", None),
             ("Enter a URL.", None),
             ("PATCHBAY_EGRESS_ALLOW=", None),
         ] {

@@ -183,7 +183,7 @@ pub fn changed_model_fields(before: &ModelDraft, after: &ModelDraft) -> Vec<Stri
         ("enabled", before.enabled != after.enabled),
         ("is_default", before.is_default != after.is_default),
     ];
-    changed.into_iter().filter_map(|(field, changed)| changed.then(|| field.to_owned())).collect()
+    changed.into_iter().filter(|(_, changed)| *changed).map(|(field, _)| field.to_owned()).collect()
 }
 
 fn checked_model(mut draft: ModelDraft, mut problems: Problems) -> Result<ModelDraft, Vec<Validation>> {

@@ -2,10 +2,13 @@
 
 use crate::{Error, OpContext, Result, Service};
 use api::audit::{AuditEntry, AuditPage, AuditQuery};
-use domain::{accounts::Action, audit as rules};
+use domain::{
+    accounts::{Action, can},
+    audit as rules,
+};
 use futures::Stream;
 use std::time::Duration;
-use store::audit;
+use store::{Session, audit, credentials, users};
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
 /// Entries that an export holds in memory at once.
@@ -13,7 +16,7 @@ const EXPORT_PAGE: i64 = 500;
 /// Longest export. What is left can be fetched by asking again with `after`.
 const EXPORT_TIME: Duration = Duration::from_secs(300);
 /// Exports at once; more wait for their turn elsewhere.
-pub(crate) const EXPORTS: usize = 4;
+pub(crate) const EXPORTS: usize = 2;
 
 impl Service {
     /// A page of the log, newest first.
@@ -55,6 +58,7 @@ impl Service {
         drop(session);
         let start = Export {
             service: self.clone(),
+            ctx: ctx.clone(),
             filter: ask.filter,
             after,
             until: Instant::now() + EXPORT_TIME,
@@ -67,6 +71,7 @@ impl Service {
 
 struct Export {
     service: Service,
+    ctx: OpContext,
     filter: rules::AuditFilter,
     after: Option<audit::AuditPlace>,
     until: Instant,
@@ -84,6 +89,12 @@ impl Export {
             return Err(Error::Internal { context: "the export took too long", source: None });
         }
         let mut session = self.service.db().read().await?;
+        // A right that was lost ends the export at its next page (behaviour 2).
+        if !still_reads(&self.service, &self.ctx, &mut session).await? {
+            return Err(Error::Forbidden(
+                "The right to read the audit log was lost during the export.".to_owned(),
+            ));
+        }
         let entries = audit::audit_list(&mut session, &self.filter, self.after, EXPORT_PAGE).await?;
         drop(session);
         self.done = i64::try_from(entries.len()).unwrap_or(i64::MAX) < EXPORT_PAGE;
@@ -97,8 +108,18 @@ impl Export {
     }
 }
 
+/// Whether the credential lives and its user, as stored now, may read the log.
+async fn still_reads(service: &Service, ctx: &OpContext, session: &mut Session) -> Result<bool> {
+    let caller = ctx.require()?;
+    if !credentials::credential_alive(session, caller.credential_id, service.now()).await? {
+        return Ok(false);
+    }
+    let stored = users::user_get(session, caller.user.id).await?;
+    Ok(stored.is_some_and(|stored| can(&stored.user.roles, Action::AuditRead)))
+}
+
 /// Where the page begins. An entry that retention has deleted meanwhile is unknown.
-async fn place(session: &mut store::Session, after: Option<api::Uuid>) -> Result<Option<audit::AuditPlace>> {
+async fn place(session: &mut Session, after: Option<api::Uuid>) -> Result<Option<audit::AuditPlace>> {
     let Some(id) = after else { return Ok(None) };
     let place = audit::audit_place(session, id).await?;
     let unknown = || Error::invalid_field("after", "There is no such entry. Begin again without `after`.");

@@ -53,10 +53,12 @@ impl Service {
     pub async fn egress_allow_put(&self, ctx: &OpContext, request: EgressAllowWrite) -> Result<EgressAllow> {
         ctx.authorize(Action::EgressAllowWrite)?;
         if self.deps().operator_egress.locked {
-            return Err(Error::Forbidden(
+            let (attempted, resource_type) = Action::EgressAllowWrite.audit_words();
+            return Err(ctx.refuse(
+                attempted,
+                resource_type,
                 "The operator keeps this list (PATCHBAY_EGRESS_ALLOW_LOCKED). Ask them to add the destination to \
-                 PATCHBAY_EGRESS_ALLOW."
-                    .to_owned(),
+                 PATCHBAY_EGRESS_ALLOW.",
             ));
         }
         let wanted = self.egress_entries(&request)?;

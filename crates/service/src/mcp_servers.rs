@@ -15,7 +15,7 @@ pub(crate) use writing::{ServerWriter, user_values_at_stake};
 use crate::{Error, OpContext, Result, Service, audit::Act};
 use api::{
     Uuid,
-    servers::{McpServer, ServerWrite},
+    servers::{AuthType, McpServer, ServerWrite},
 };
 use domain::{
     UrlPolicy,
@@ -59,7 +59,8 @@ impl Service {
 
     /// What the caller may use: choose for a chat, check, enter values for. An auditor reads more than that.
     pub(crate) fn user_of_servers(ctx: &OpContext) -> Result<Reader> {
-        Ok(Reader { every_group: ctx.may(Action::ServersWrite), ..Self::reader(ctx)? })
+        let all = ctx.may(Action::ServersWrite);
+        Ok(Reader { every_group: all, disabled: all, ..Self::reader(ctx)? })
     }
 
     pub(crate) fn url_policy(&self) -> UrlPolicy {
@@ -146,6 +147,9 @@ impl Service {
             None => None,
         };
         match taken {
+            // Somebody's own server under that name: its credentials are not for ours.
+            Some(stored)
+                if stored.record.created_by.is_some() || stored.record.auth_type != AuthType::None => {}
             Some(mut stored) => {
                 stored.record.url = record.url;
                 stored.record.credential_version += 1;

@@ -33,6 +33,9 @@ impl StoreError {
     }
 }
 
+/// PostgreSQL waited for a lock as long as `lock_timeout` allows.
+const LOCK_NOT_AVAILABLE: &str = "55P03";
+
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         match &error {
@@ -47,7 +50,7 @@ impl From<sqlx::Error> for StoreError {
                 let code = db.code().unwrap_or_default();
                 let passing =
                     ["53", "57", "40", "08"].iter().any(|class| code.len() == 5 && code.starts_with(class))
-                        || matches!(code.as_ref(), "5" | "10" | "13" | "261" | "517");
+                        || matches!(code.as_ref(), "5" | "10" | "13" | "261" | "517" | LOCK_NOT_AVAILABLE);
                 if passing { Self::Unavailable(error) } else { Self::Statement(error) }
             }
             sqlx::Error::Io(_)

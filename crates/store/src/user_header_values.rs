@@ -97,6 +97,26 @@ pub async fn user_values_delete(write: &mut Write, server: Uuid, user: Uuid) -> 
     Ok(execute!(write, sql, server, user)? > 0)
 }
 
+/// Writes other values over those of the same row and version; false when they are gone or were replaced meanwhile.
+///
+/// # Errors
+/// [`crate::StoreError::Unavailable`].
+pub async fn user_values_replace(write: &mut Write, entry: &UserHeaderRecord) -> Result<bool> {
+    let sql = "UPDATE user_header_values SET header_values = $3, header_values_key_id = $4, names = $5, updated_at = $6 \
+               WHERE id = $1 AND version = $2";
+    let changed = execute!(
+        write,
+        sql,
+        entry.id,
+        entry.version,
+        entry.values.ciphertext.as_deref(),
+        entry.values.key_id.as_deref(),
+        Json(&entry.names),
+        Micros::from(entry.updated_at),
+    )?;
+    Ok(changed > 0)
+}
+
 /// Removes every user's values for a server; how many users had some.
 ///
 /// # Errors

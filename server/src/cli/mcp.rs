@@ -5,10 +5,10 @@ mod words;
 use super::database::{keys_of, open_existing};
 use crate::{config::Config, serve::announce};
 use anyhow::{Context as _, bail};
-use api::transfer::ImportRequest;
+use api::transfer::{ImportPlan, ImportRequest};
 use clap::{Args, Subcommand, ValueEnum};
 use domain::limits::IMPORT_BYTES;
-use service::{ExportFormat, Keys, OperatorEgress, ServerTransfer};
+use service::{ExportFormat, Keys, OperatorEgress, Replica, ServerTransfer};
 use std::{
     io::Read,
     os::unix::fs::OpenOptionsExt as _,
@@ -85,9 +85,9 @@ async fn import(args: ImportArgs, config: &Config) -> anyhow::Result<()> {
     let request = ImportRequest { document: read(&args.file)?, ..ImportRequest::default() };
     let transfer = open(config).await?;
     let done = if args.apply {
-        transfer.apply(&super::context("patchbay mcp import".to_owned()), &request).await
+        apply(&transfer, &request).await
     } else {
-        transfer.preview(&request).await
+        transfer.preview(&request).await.map_err(Into::into)
     };
     transfer.db.close().await;
     let plan = done.with_context(|| format!("cannot import {}", args.file.display()))?;
@@ -97,6 +97,21 @@ async fn import(args: ImportArgs, config: &Config) -> anyhow::Result<()> {
         words::lines(&plan).iter().for_each(|line| announce(line));
     }
     Ok(())
+}
+
+/// Writes as one of the replicas while it lasts: secrets are sealed with the key that all of them can read, and a key that the
+/// database does not know yet becomes known.
+async fn apply(transfer: &ServerTransfer, request: &ImportRequest) -> anyhow::Result<ImportPlan> {
+    let ctx = super::context("patchbay mcp import".to_owned());
+    let (clock, entropy) = (transfer.clock.clone(), transfer.entropy.clone());
+    let id = domain::clock::new_id(&*clock, &*entropy);
+    let keys = Keys { db: transfer.db.clone(), keyring: transfer.keyring.clone(), clock, entropy };
+    let replica = Replica::join(keys, id, &ctx).await?;
+    let done = transfer.apply(&ctx, request).await;
+    let left = replica.leave().await;
+    let plan = done?;
+    left.context("the other replicas notice in 30 s that this command is done")?;
+    Ok(plan)
 }
 
 /// At most one byte more than may be read: the reader of documents says the rest.

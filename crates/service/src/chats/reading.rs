@@ -5,7 +5,7 @@ use crate::{Error, OpContext, Result, Service, mcp_check::outcome_words, render_
 use api::{
     Uuid,
     chats::MessagePage,
-    check::ServerOutcome,
+    check::{ConnectOutcome, ServerOutcome},
     messages::{ChatMessage, MessageRole, Part},
 };
 use store::messages::{self, PageRequest};
@@ -49,7 +49,10 @@ impl Service {
 
 /// Members are told what happened, never where (behaviour 3).
 pub(crate) fn veil_outcomes<'a>(outcomes: impl IntoIterator<Item = &'a mut ServerOutcome>) {
-    for server in outcomes.into_iter().filter(|server| !server.error.is_empty()) {
+    // What was never dialled says why in words of ours, without an address: what the person has to do.
+    let dialled =
+        |server: &&mut ServerOutcome| !server.error.is_empty() && server.outcome != ConnectOutcome::Skipped;
+    for server in outcomes.into_iter().filter(dialled) {
         server.error = outcome_words(server.outcome, &server.display_name);
     }
 }

@@ -28,6 +28,10 @@ impl Service {
         after: &str,
     ) -> Result<Vec<ServerConnection>> {
         ctx.authorize(Action::ServersReadAll)?;
+        // PostgreSQL has no NUL in text.
+        if after.contains('\0') {
+            return Err(Error::invalid_field("after", "Contains a control character. Remove it."));
+        }
         let mut session = self.db().read().await?;
         let found = mcp_servers::server_get(&mut session, Self::reader(ctx)?, id).await?;
         let stored = found.ok_or(Error::NotFound)?.stored;

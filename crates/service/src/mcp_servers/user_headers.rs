@@ -161,13 +161,14 @@ async fn entry_forget(
     gone: &[String],
 ) -> Result<()> {
     let place = user_values_place(entry.id, entry.user_id);
-    let opened = unseal_map(keyring, &place, &entry.values).unwrap_or_default();
+    // What this process cannot open another may, and the user learns of it: only the names that are gone are not looked for any more.
+    let Ok(opened) = unseal_map(keyring, &place, &entry.values) else { return Ok(()) };
     let kept: BTreeMap<String, String> = opened
         .into_iter()
         .filter(|(name, _)| !gone.contains(name))
         .map(|(name, value)| (name, value.expose_secret().to_owned()))
         .collect();
-    // Nothing left, or nothing that can be read: the user begins anew.
+    // Nothing left: the user begins anew.
     if kept.is_empty() {
         user_header_values::user_values_delete(write, entry.mcp_server_id, entry.user_id).await?;
         return Ok(());
@@ -175,5 +176,7 @@ async fn entry_forget(
     let values = seal_map(keyring, &place, &kept)?;
     let names = kept.into_keys().collect();
     let entry = UserHeaderRecord { values, names, updated_at: now, ..entry };
-    Ok(user_header_values::user_values_put(write, &entry).await?)
+    // A row that its user has removed or replaced since is left alone (behaviour 10: never re-created).
+    user_header_values::user_values_replace(write, &entry).await?;
+    Ok(())
 }

@@ -37,7 +37,13 @@ const fn of_server(column: &'static str, key_column: &'static str) -> SealedFiel
 pub const SEALED_COLUMNS: &[SealedField] = &[
     of_server("api_key_value", "api_key_value_key_id"),
     of_server("custom_headers", "custom_headers_key_id"),
-    of_server("oauth2_client_secret", "oauth2_client_secret_key_id"),
+    SealedField {
+        // Else the client would look like one that never had a secret.
+        given_up: Some(
+            "updated_at = $2, version = version + 1, credential_version = credential_version + 1, oauth2_secret_wiped = TRUE",
+        ),
+        ..of_server("oauth2_client_secret", "oauth2_client_secret_key_id")
+    },
     SealedField {
         table: "user_header_values",
         column: "header_values",

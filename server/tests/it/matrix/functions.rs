@@ -2,7 +2,7 @@
 
 use super::{
     asking::{Cells, Function},
-    rest::{admins, everybody, inside, inside_to_use, owners, readers, signed_in, unredacted},
+    rest::{admins, admins_to_use, everybody, inside, inside_to_use, owners, readers, signed_in, unredacted},
 };
 
 fn row(path: &'static str, body: &'static str, cells: Cells) -> Function {
@@ -54,7 +54,7 @@ fn servers() -> Vec<Function> {
         row("/ui/fn/connection_remove", r#"{"id": "<personal>", "user": null}"#, admins(200)),
         row("/ui/fn/connection_remove", r#"{"id": "<unknown>", "user": null}"#, admins(404)),
         once("/ui/fn/server_check", r#"{"id": "<grouped>"}"#, inside_to_use(200)),
-        once("/ui/fn/server_check", r#"{"id": "<disabled>"}"#, unredacted(200)),
+        once("/ui/fn/server_check", r#"{"id": "<disabled>"}"#, admins_to_use(200)),
         row("/ui/fn/server_check", r#"{"id": "<unknown>"}"#, signed_in(404)),
         row("/ui/fn/server_import", r#"{"request": {"document": ""}}"#, admins(400)),
         row("/ui/fn/server_import", r#"{"request": {"document": "{\"mcpServers\": {}}"}}"#, admins(200)),

@@ -45,6 +45,11 @@ pub(super) const fn unredacted(status: u16) -> Cells {
     [401, 401, 404, 404, status, status, status]
 }
 
+/// Use of a disabled server: for those who set servers up.
+pub(super) const fn admins_to_use(status: u16) -> Cells {
+    [401, 401, 404, 404, 404, status, status]
+}
+
 /// "Only an owner changes owners."
 pub(super) const fn owners(status: u16) -> Cells {
     [401, 401, 403, 403, 403, 403, status]
@@ -109,7 +114,7 @@ fn servers() -> Vec<Row> {
         // Ten checks a minute and user; what is not seen costs none.
         row(POST, "/api/experimental/mcp/servers/{id=open}/check", "", signed_in(200)),
         row(POST, "/api/experimental/mcp/servers/{id=grouped}/check", "", inside_to_use(200)),
-        row(POST, "/api/experimental/mcp/servers/{id=disabled}/check", "", unredacted(200)).once(),
+        row(POST, "/api/experimental/mcp/servers/{id=disabled}/check", "", admins_to_use(200)).once(),
         row(POST, "/api/experimental/mcp/servers/{id=unknown}/check", "", signed_in(404)),
         row(POST, "/api/experimental/mcp/servers/{id=malformed}/check", "", signed_in(400)),
         row(GET, "/api/experimental/mcp/servers/{id=open}/explain", "", signed_in(200)),

@@ -4,7 +4,7 @@ use super::{
     form::{Busy, EditorForm},
     save::Saver,
 };
-use crate::components::{AllowDestination, BusyButton, Glyph, Icon, Notice, Tone};
+use crate::components::{BusyButton, Glyph, Icon, Notice, Tone};
 use api::{
     check::{CheckReport, ConnectOutcome},
     servers::AuthStatus,
@@ -64,7 +64,6 @@ fn Report(form: EditorForm, saver: Saver, report: CheckReport) -> impl IntoView 
         })
         .collect_view();
     let offer = move || good && form.saved.with(|saved| saved.as_ref().is_some_and(|server| !server.enabled));
-    let refusal = Signal::stored((!good).then(|| report.error.clone()));
     view! {
         <section class="section report" aria-label="Test result" node_ref=node>
             <div class="section-head">
@@ -77,7 +76,6 @@ fn Report(form: EditorForm, saver: Saver, report: CheckReport) -> impl IntoView 
                     let tone = if good { Tone::Warn } else { Tone::Danger };
                     view! { <Notice tone><p dir="auto">{report.error.clone()}</p></Notice> }
                 })}
-                <AllowDestination refusal/>
                 {own_missing.then(|| view! {
                     <p class="field-hint">"A test uses your own values: enter them under Connections, then test again."</p>
                 })}
