@@ -138,7 +138,7 @@ describe('personal headers', () => {
   step('before saving, the admin reads whose values an edit removes', () => withPage(async ({ page }) => {
     await openEditor(page, OWNER, id);
     const connections = page.getByRole('region', { name: 'Connections' });
-    await connections.getByRole('cell', { name: 'mina' }).waitFor();
+    await connections.getByRole('cell', { name: 'mina', exact: true }).waitFor();
     assert.ok(!(await page.content()).includes(SECRET));
     const note = page.locator('.action-note');
     await page.getByLabel('URL', { exact: true }).fill('https://elsewhere.example.com/mcp');
@@ -172,7 +172,7 @@ describe('personal headers', () => {
     await connections.getByRole('button', { name: 'Disconnect mina' }).click();
     const sure = page.getByRole('dialog', { name: 'Disconnect mina?' });
     await sure.getByRole('button', { name: 'Disconnect', exact: true }).click();
-    await connections.getByRole('cell', { name: 'mina' }).waitFor({ state: 'detached' });
+    await connections.getByRole('cell', { name: 'mina', exact: true }).waitFor({ state: 'detached' });
   }));
 
   step('the account page connects and disconnects', () => withPage(async ({ page }) => {
@@ -280,7 +280,7 @@ describe('the server editor', () => {
     const group = await rest(server, owner, 'POST', '/api/v2/groups', { name: 'support' });
     const { id } = await register({ display_name: 'Limited', slug: 'limited', enabled: true, availability: 'force_on' });
     await openEditor(page, OWNER, id);
-    await page.getByRole('group', { name: 'Groups' }).getByText('Everybody').waitFor();
+    await page.getByRole('group', { name: 'Groups' }).getByText('Everybody', { exact: true }).waitFor();
     await page.getByRole('checkbox', { name: /support/ }).check();
     await page.getByRole('button', { name: 'Save server' }).click();
     await page.getByText('Limited is saved').waitFor();

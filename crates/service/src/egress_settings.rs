@@ -125,7 +125,7 @@ impl Service {
             match self.egress_entry(text) {
                 Ok(entry) if entries.contains(&entry) => {}
                 Ok(entry) => entries.push(entry),
-                Err(detail) => wrong.push(Validation::new(&format!("entries[{at}]"), detail)),
+                Err(detail) => wrong.push(Validation::new(format!("entries[{at}]"), detail)),
             }
         }
         if wrong.is_empty() { Ok(entries) } else { Err(Error::invalid(wrong)) }

@@ -25,7 +25,7 @@ fn server(auth_type: AuthType, status: AuthStatus, reason: &str) -> McpServer {
         "auth_connected": false, "auth_status": status, "auth_status_reason": reason,
         "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z",
     }))
-    .unwrap()
+    .expect("a server as the API answers it")
 }
 
 fn rendered<V: IntoView + 'static>(view: impl FnOnce() -> V) -> String {
