@@ -104,7 +104,7 @@ pub(super) fn ValuesForm(opening: Opening, open: RwSignal<bool>) -> impl IntoVie
             }
         >
             <div class="modal-body stack">
-                <p class="field-hint">"Stored encrypted, for your chats alone. They are sent to this server and never shown again, to nobody."</p>
+                <p class="field-hint">"Stored encrypted, for your chats alone. They are sent to this server and never shown again, to anybody."</p>
                 {rows}
                 {move || {
                     let fields: Vec<&str> = fields.iter().map(String::as_str).collect();

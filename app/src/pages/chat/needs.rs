@@ -34,7 +34,7 @@ pub(super) fn NeedsYou(selection: Selection) -> impl IntoView {
 
 #[component]
 fn NeedLine(id: Uuid, selection: Selection) -> impl IntoView {
-    let Some(first) = selection.find(id) else { return ().into_any() };
+    let Some(first) = selection.find_now(id) else { return ().into_any() };
     let name = first.display_name.clone();
     let words = words(&first);
     let server = Signal::derive(move || selection.find(id).unwrap_or_else(|| first.clone()));

@@ -104,6 +104,11 @@ impl Selection {
         self.servers.with(|servers| servers.iter().find(|server| server.id == id).cloned())
     }
 
+    /// The same as it stands, without tracking.
+    pub(super) fn find_now(self, id: Uuid) -> Option<McpServer> {
+        self.servers.with_untracked(|servers| servers.iter().find(|server| server.id == id).cloned())
+    }
+
     /// All on offer, as last heard of; none once the page is gone.
     pub(super) fn on_offer(self) -> Vec<McpServer> {
         self.servers.try_get_untracked().unwrap_or_default()

@@ -99,7 +99,8 @@ async fn a_stop_reaches_a_chat_that_waits_for_a_place() {
         let began = Instant::now();
         world.stop(waits).await;
         assert_eq!(world.ended(waits).await.status, ChatStatus::Waiting);
-        assert!(began.elapsed() < Duration::from_millis(500), "{:?}", began.elapsed());
+        // By the wake-up, not by the poll of an hour; how fast it is on an idle machine is a figure of a bench.
+        assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
         assert_eq!(world.record(busy).await.status, ChatStatus::Running, "the others go on");
         assert_eq!(world.script.requests().len(), 1, "nothing was run for it");
         // Its next message waits like any other.

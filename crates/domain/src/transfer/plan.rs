@@ -43,6 +43,10 @@ pub fn plan_entry(
     policy: &UrlPolicy,
 ) -> Planned {
     let mut reasons = entry.reasons.clone();
+    // Of a program, or of something that is no object, nothing was read: what each field lacks would only hide the one reason.
+    if !reasons.is_empty() && entry.write == ServerWrite::default() {
+        return refused(entry, current, reasons, Vec::new());
+    }
     let mut write = entry.write.clone();
     match group_ids(entry, groups) {
         Ok(ids) => write.allowed_group_ids = ids,
