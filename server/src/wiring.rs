@@ -133,7 +133,6 @@ pub async fn wire(
         access_url,
         build,
     });
-    service.egress_allow_reload().await.context("cannot read which private destinations owners allow")?;
     let draining = Arc::new(AtomicBool::new(false));
     let mut state =
         AppState::new(service.clone(), config.trusted_proxies.clone(), clock, entropy, draining.clone());
@@ -141,6 +140,8 @@ pub async fn wire(
     let follower = ChangeFollower::start(service.clone(), sources, replica)
         .await
         .context("cannot follow changes of the database")?;
+    // Behind the place where following begins: a change in between is then seen twice, and never missed.
+    service.egress_allow_reload().await.context("cannot read which private destinations owners allow")?;
     let follower = Follower::spawn(follower);
     Ok(Running { service, state, db, chatd, mcp, draining, follower, _lock: lock })
 }

@@ -31,8 +31,7 @@ pub struct ChangeFollower {
     sources: Arc<Sources>,
     replica: Replica,
     last: i64,
-    /// What owners allow to dial has changed and does not act here yet; also at the start, where a change may fall between the first
-    /// reading and the place where following begins.
+    /// What owners allow to dial has changed and does not act here yet.
     settings_due: bool,
     looked: Instant,
     pulsed: Instant,
@@ -51,7 +50,7 @@ impl ChangeFollower {
         let mut session = service.db().read().await?;
         let last = changes::change_last(&mut session).await?;
         let now = Instant::now();
-        Ok(Self { service, sources, replica, last, settings_due: true, looked: now, pulsed: now })
+        Ok(Self { service, sources, replica, last, settings_due: false, looked: now, pulsed: now })
     }
 
     /// Follows until `stop`, then leaves the replicas.

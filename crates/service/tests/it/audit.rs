@@ -257,7 +257,7 @@ both_engines! {
         let (owner, _) = bench.signed_in("owner", Role::Owner).await;
         let all = AuditQuery::default();
         let mut open = Vec::new();
-        for _ in 0..4 {
+        for _ in 0..2 {
             open.push(bench.service.audit_export(&owner, &all).await.unwrap());
         }
         assert!(matches!(bench.service.audit_export(&owner, &all).await, Err(Error::RateLimited { .. })));
