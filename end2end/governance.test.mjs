@@ -165,7 +165,7 @@ describe('personal headers', () => {
     const dialog = page.getByRole('dialog', { name: 'Your values for Tracker' });
     await dialog.getByLabel('X-Token').fill('the-owners-own');
     await dialog.getByRole('button', { name: 'Save values' }).click();
-    await connections.getByRole('cell', { name: 'owner' }).waitFor();
+    await connections.getByRole('cell', { name: 'owner', exact: true }).waitFor();
     await page.getByRole('button', { name: 'Test connection' }).click();
     await until('it works', async () => /The server works/.test(await report.innerText()));
     assert.equal(peer.requests().at(-1).headers['x-token'], 'Bearer the-owners-own');
