@@ -15,7 +15,7 @@ use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 const EXPORT_PAGE: i64 = 500;
 /// Longest export. What is left can be fetched by asking again with `after`.
 const EXPORT_TIME: Duration = Duration::from_secs(300);
-/// Exports at once; more wait for their turn elsewhere.
+/// Exports at once: half of the readers that SQLite has, so that the others are served meanwhile.
 pub(crate) const EXPORTS: usize = 2;
 
 impl Service {
