@@ -105,3 +105,52 @@ pub const IMPORT_SERVERS: usize = 1000;
 pub const IMPORT_DEPTH: usize = 16;
 /// Names of unknown members that one note lists.
 pub const IMPORT_NOTED_NAMES: usize = 16;
+
+/// Fields of one form that a server may ask for.
+pub const ELICITATION_FIELDS: usize = 20;
+/// Bytes of the message a server asks with.
+pub const ELICITATION_MESSAGE_BYTES: usize = 4 * 1024;
+/// Questions to a person in one call.
+pub const ELICITATION_CARDS: usize = 3;
+/// Bytes of the name a server gives to a page to visit.
+pub const ELICITATION_ID_BYTES: usize = 256;
+/// Options of one field.
+pub const ELICITATION_OPTIONS: usize = 200;
+/// Characters shown of the label of a field or option.
+pub const ELICITATION_LABEL_CHARS: usize = 120;
+/// Characters shown of the help beside a field.
+pub const ELICITATION_HELP_CHARS: usize = 500;
+/// Characters of one answer, whatever the server would take.
+pub const ELICITATION_TEXT_CHARS: u64 = 10_000;
+
+/// Levels of a schema that is adapted for a model provider; the catalogue takes 32, and the wrapper of `model_intent` adds two.
+pub const PROVIDER_SCHEMA_DEPTH: usize = 64;
+/// Subschemas of it, also after references were written out.
+pub const PROVIDER_SCHEMA_PARTS: usize = 4000;
+/// Bytes of descriptions and values in it after references were written out.
+pub const PROVIDER_SCHEMA_BYTES: usize = 512 * 1024;
+/// References followed one after the other.
+pub const PROVIDER_SCHEMA_HOPS: usize = 16;
+/// Alternatives at its root, each with its own.
+pub const PROVIDER_ROOT_PARTS: usize = 256;
+/// Notes on what was lost.
+pub const PROVIDER_NOTES: usize = 50;
+/// OpenAI's strict mode: properties in all, nested levels, values of all enumerations.
+pub const STRICT_PROPERTIES: usize = 5000;
+pub const STRICT_LEVELS: usize = 10;
+pub const STRICT_ENUM_VALUES: usize = 1000;
+/// OpenAI's strict mode: characters of all names and values, and of one enumeration with more than 250 values.
+pub const STRICT_CHARS: usize = 120_000;
+pub const STRICT_LARGE_ENUM: usize = 250;
+pub const STRICT_LARGE_ENUM_CHARS: usize = 15_000;
+/// Characters of a description that OpenAI's older servers take.
+pub const OPENAI_DESCRIPTION_CHARS: usize = 1024;
+/// Findings of a lint.
+pub const LINTS: usize = 100;
+
+/// Changes that a difference between two definitions lists.
+pub const DIFF_CHANGES: usize = 100;
+/// Levels of a definition that are compared one by one.
+pub const DIFF_DEPTH: usize = 64;
+/// Characters shown of a text that changed.
+pub const DIFF_TEXT_CHARS: usize = 300;

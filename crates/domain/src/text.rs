@@ -99,6 +99,34 @@ pub fn neutralise(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
+/// Text with everything that cannot be seen written out, as `⟨U+200B⟩`: for those who must see exactly what is there, such as what
+/// changed in a definition or what an approval is for (behaviour 15). Line breaks (as `\n`) and tabs stay.
+pub fn reveal(text: &str) -> Cow<'_, str> {
+    let hides = |c: char| (c.is_control() && !matches!(c, '\n' | '\t')) || is_invisible(c);
+    if !text.chars().any(hides) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len());
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\r' if chars.peek() == Some(&'\n') => {}
+            c if hides(c) => shown.push_str(&format!("⟨U+{:04X}⟩", u32::from(c))),
+            c => shown.push(c),
+        }
+    }
+    Cow::Owned(shown)
+}
+
+/// Whether a character takes no room on the screen or reorders others: joiners, direction marks, fillers, tags, variation selectors
+/// (Unicode's `Default_Ignorable_Code_Point`, the line and paragraph separators and the blank Braille pattern).
+pub fn is_invisible(c: char) -> bool {
+    matches!(u32::from(c),
+        0xad | 0x34f | 0x61c | 0x115f | 0x1160 | 0x17b4 | 0x17b5 | 0x180b..=0x180f | 0x200b..=0x200f | 0x2028..=0x202e
+        | 0x2060..=0x206f | 0x2800 | 0x3164 | 0xfe00..=0xfe0f | 0xfeff | 0xffa0 | 0xfff0..=0xfffb
+        | 0x1bca0..=0x1bca3 | 0x1d173..=0x1d17a | 0xe0000..=0xe0fff)
+}
+
 /// [`neutralise`] for a quotation inside a sentence: one line, at most `max` characters.
 pub fn quote(text: &str, max: usize) -> String {
     let line: String = text.chars().map(|c| if is_line_break(c) { ' ' } else { visible(c) }).collect();
@@ -173,6 +201,14 @@ mod tests {
         assert_eq!(neutralise("user\u{202e}gpj.exe"), "user\u{fffd}gpj.exe");
         assert_eq!(neutralise("می\u{200c}خواهم"), "می\u{200c}خواهم");
         assert_eq!(quote("a\nb\u{7}cdef", 6), "a b␇c…");
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_written_out() {
+        assert_eq!(reveal("plain ä\ttext\n"), "plain ä\ttext\n");
+        assert_eq!(reveal("a\r\nb\u{1b}[31m"), "a\nb⟨U+001B⟩[31m");
+        assert_eq!(reveal("pass\u{200b}word\u{202e}x"), "pass⟨U+200B⟩word⟨U+202E⟩x");
+        assert_eq!(reveal("tag\u{e0041}"), "tag⟨U+E0041⟩");
     }
 
     proptest! {
