@@ -9,6 +9,7 @@ pub mod audit;
 pub mod availability;
 pub mod chat;
 pub mod clock;
+pub mod definition_diff;
 pub mod elicitation;
 pub mod gates;
 pub mod groups;
