@@ -14,3 +14,6 @@ pub use wrap::wrap_schema;
 pub const INTENT_KEY: &str = "model_intent";
 /// The member that carries the tool's own arguments.
 pub const PROPERTIES_KEY: &str = "properties";
+
+#[cfg(test)]
+mod tests;

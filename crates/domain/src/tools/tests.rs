@@ -151,3 +151,88 @@ proptest! {
         }
     }
 }
+
+/// What names are made of: letters, what becomes `_`, homoglyphs, invisible characters, the separator, our own tools, long runs, tails that
+/// look like a hash.
+const FRAGMENTS: [&str; 26] = [
+    "a",
+    "b",
+    "A",
+    "_",
+    "__",
+    "-",
+    ".",
+    "/",
+    " ",
+    "\u{430}",
+    "\u{ff41}",
+    "\u{e9}",
+    "e\u{301}",
+    "\u{200b}",
+    "\u{1f600}",
+    "list",
+    "spawn_agent",
+    "propose_plan",
+    "wait_agent",
+    "_2u5ewtoc",
+    "_4b7djrgr",
+    "_234567aa",
+    "2aaaaaaa",
+    "0",
+    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+    "yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy",
+];
+
+/// Slugs as the form takes them: no `__`, no `_` at the end, a letter or digit first.
+const SLUGS: [&str; 14] = [
+    "a",
+    "a.b",
+    "a-b",
+    "a_b",
+    "a_b-",
+    "a.",
+    "A",
+    "1",
+    "spawn_agent",
+    "list",
+    "a_2u5ewtoc",
+    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+    "x.xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 10_000, ..ProptestConfig::default() })]
+
+    /// Threat 45. Also with tools that are called as others are exposed: a server learns these names from the model's calls.
+    #[test]
+    fn ten_thousand_hostile_sets_of_names_are_told_apart(
+        picks in prop::collection::vec((0..SLUGS.len(), prop::collection::vec(0..FRAGMENTS.len(), 1..5), any::<u8>()), 2..8),
+    ) {
+        let mut tools: Vec<(String, String)> = Vec::new();
+        for (slug, fragments, trick) in picks {
+            let name: String = fragments.iter().map(|at| FRAGMENTS[*at]).collect();
+            let earlier = tools.last().map(|(slug, name)| exposed_name(slug, name));
+            let name = match (trick % 8, earlier) {
+                // the whole exposed name of another tool, or what would make ours read like it
+                (0, Some(exposed)) => exposed,
+                (1, Some(exposed)) => exposed.split_once("__").map_or(exposed.clone(), |(_, tail)| tail.to_owned()),
+                (2, Some(exposed)) => format!("{name}{}", &exposed[exposed.len().saturating_sub(NAME_HASH_CHARS + 1)..]),
+                _ => name,
+            };
+            tools.push((SLUGS[slug].to_owned(), name));
+        }
+        tools.sort();
+        tools.dedup();
+        let mut routes = BTreeMap::new();
+        for (slug, original) in &tools {
+            let name = exposed_name(slug, original);
+            prop_assert!((1..=EXPOSED_NAME_CHARS).contains(&name.len()) && name.chars().all(is_name_char), "{name}");
+            prop_assert!(!BUILT_IN_NAMES.contains(&name.as_str()), "{name}");
+            // A function of these two and of nothing else: whatever was named before, in whatever order.
+            prop_assert_eq!(&name, &exposed_name(&slug.clone(), &original.clone()));
+            let other = routes.insert(name.clone(), (slug, original));
+            prop_assert!(other.is_none(), "{name}: {other:?} and {slug}, {original}");
+        }
+    }
+}

@@ -175,3 +175,32 @@ proptest! {
         prop_assert_eq!(whole.current(), single.current());
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+
+    /// Cut in two at every place, within escapes and surrogate pairs too, and taken one character at a time.
+    #[test]
+    fn every_split_point_gives_the_label_of_the_whole(
+        members in prop::collection::vec((text(), json_value()), 0..3),
+        intent in "[a-z\\\\\"/\n\t\u{7}\u{e9}\u{1f600}\u{2028} ]{0,24}",
+        place in 0_usize..3,
+        mut seed in any::<u64>(),
+    ) {
+        let mut entries: Vec<(String, Value)> = members.into_iter().filter(|(key, _)| key != INTENT_KEY).collect();
+        entries.insert(place.min(entries.len()), (INTENT_KEY.to_owned(), json!(intent)));
+        let full = written(&Value::Object(entries.into_iter().collect()), &mut seed);
+        prop_assume!(full.len() <= 600);
+        let whole = label_of_text(&full, "");
+
+        let mut running = StreamingLabel::new();
+        for (at, c) in full.char_indices() {
+            let mut split = running.clone();
+            split.push(&full[at..]);
+            prop_assert_eq!(split.current().unwrap_or_default(), whole.as_str(), "split at {} of {}", at, &full);
+            running.push(&full[at..at + c.len_utf8()]);
+            prop_assert!(whole.starts_with(running.as_str().unwrap_or_default()), "{at} of {full}");
+        }
+        prop_assert_eq!(running.current().unwrap_or_default(), whole);
+    }
+}
