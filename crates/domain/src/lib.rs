@@ -18,6 +18,7 @@ pub mod intent;
 pub mod limits;
 pub mod mcp_server;
 pub mod models;
+pub mod provider_schema;
 pub mod redirect;
 pub mod secret;
 pub mod text;
