@@ -96,8 +96,18 @@ fn names_hide(change: &Raw<'_>) -> bool {
     change.before.is_none() && change.path.iter().any(|step| hides(step))
 }
 
+/// Emoji and some scripts are written with joiners and a variation selector; one of these right behind a visible character hides nothing.
 fn hides(text: &str) -> bool {
-    text.chars().any(|c| is_invisible(c) || c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
+    let mut before = ' ';
+    text.chars().any(|c| {
+        let last = std::mem::replace(&mut before, c);
+        let joins = match c {
+            '\u{fe0f}' => !last.is_ascii_alphabetic() && !last.is_whitespace() && !is_invisible(last),
+            '\u{200c}' | '\u{200d}' => last == '\u{fe0f}' || !last.is_ascii() && !is_invisible(last),
+            _ => false,
+        };
+        !joins && (is_invisible(c) || c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
+    })
 }
 
 /// Iterative: a definition may be nested as deep as a message.

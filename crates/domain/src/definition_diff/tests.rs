@@ -268,6 +268,29 @@ fn what_cannot_be_seen_is_seen() {
     assert_eq!((change.place.as_str(), change.severity), ("argument `re⟨U+200D⟩po`", Severity::Serious));
     let deep = with("/title", Some(json!("tags \u{e0041}")));
     assert_eq!(one(&definition(), &deep).severity, Severity::Serious);
+    // emoji and Persian are written with them
+    for text in [
+        "\u{26a0}\u{fe0f} Deletes",
+        "1\u{fe0f}\u{20e3}",
+        "\u{1f469}\u{200d}\u{1f4bb}",
+        "\u{2764}\u{fe0f}\u{200d}\u{1f525}",
+        "\u{645}\u{6cc}\u{200c}\u{62e}",
+    ] {
+        assert_eq!(
+            one(&definition(), &with("/title", Some(json!(text)))).severity,
+            Severity::Minor,
+            "{text}"
+        );
+    }
+    for text in
+        ["a\u{fe0f}", "a\u{200d}b", "\u{26a0}\u{fe0f}\u{fe0f}", "\u{26a0}\u{fe00}", "\u{645}\u{200c}\u{200c}"]
+    {
+        assert_eq!(
+            one(&definition(), &with("/title", Some(json!(text)))).severity,
+            Severity::Serious,
+            "{text}"
+        );
+    }
     // they go away again
     assert_eq!(one(&deep, &definition()).severity, Severity::Minor);
 }
