@@ -1,6 +1,7 @@
 //! The request body.
 
 use crate::{GenerationRequest, PromptMessage, PromptToolCall, ToolSpec};
+use domain::provider_schema::{self, adapt};
 use serde_json::{Map, Value, json};
 
 /// What the server at hand takes.
@@ -25,9 +26,10 @@ pub(super) fn build(request: &GenerationRequest, dialect: Dialect) -> String {
         let name = if dialect.completion_tokens { "max_completion_tokens" } else { "max_tokens" };
         body.insert(name.to_owned(), json!(request.max_output_tokens));
     }
+    let tools: Vec<Value> = request.tools.iter().filter_map(tool).collect();
     // `tools: []` is refused by several servers. Parallel calls are every server's default; naming it is refused by some.
-    if !request.tools.is_empty() {
-        body.insert("tools".to_owned(), request.tools.iter().map(tool).collect());
+    if !tools.is_empty() {
+        body.insert("tools".to_owned(), Value::Array(tools));
     }
     Value::Object(body).to_string()
 }
@@ -81,20 +83,19 @@ fn history_arguments(arguments: &str) -> String {
     }
 }
 
-fn tool(spec: &ToolSpec) -> Value {
-    json!({
-        "type": "function",
-        "function": {"name": spec.name, "description": spec.description, "parameters": parameters(&spec.parameters)},
-    })
-}
-
-/// The dialect wants an object schema with `properties`, also for a tool without arguments. All else passes through whole
-/// (behaviour 14).
-fn parameters(schema: &Value) -> Value {
-    let mut schema = schema.as_object().cloned().unwrap_or_default();
-    schema.entry("type").or_insert_with(|| json!("object"));
-    schema.entry("properties").or_insert_with(|| json!({}));
-    Value::Object(schema)
+/// A tool in the words of the dialect (behaviour 14). One that cannot be put into them is left out: with it the server would refuse the
+/// whole conversation. The catalogue bounds schemas more closely and tells the admin of such tools, so this happens to none of its tools.
+fn tool(spec: &ToolSpec) -> Option<Value> {
+    match adapt(&spec.parameters, provider_schema::Dialect::OpenAi) {
+        Ok(adapted) => Some(json!({
+            "type": "function",
+            "function": {"name": spec.name, "description": spec.description, "parameters": adapted.schema},
+        })),
+        Err(refused) => {
+            tracing::warn!(tool = spec.name, path = refused.path, %refused, "a tool is not offered to the model");
+            None
+        }
+    }
 }
 
 #[cfg(test)]
@@ -178,6 +179,26 @@ mod tests {
         assert_eq!(body["tools"][0]["function"]["parameters"], schema);
         assert_eq!(body["tools"][1]["function"]["parameters"], json!({"type": "object", "properties": {}}));
         assert_eq!(body["tools"][2]["function"]["parameters"], json!({"type": "object", "properties": {}}));
+    }
+
+    #[test]
+    fn what_the_dialect_refuses_is_said_otherwise_or_left_out() {
+        let spec = |name: &str, parameters: Value| ToolSpec {
+            name: name.to_owned(),
+            description: "d".to_owned(),
+            parameters: Arc::new(parameters),
+        };
+        let either =
+            json!({"type": "object", "properties": {"a": {"type": "array"}}, "anyOf": [{"required": ["a"]}]});
+        let away = json!({"type": "object", "properties": {"a": {"$ref": "https://example.com/a.json"}}});
+        let body = built(&request(vec![], vec![spec("away", away.clone()), spec("either", either)]), FULL);
+        let offered = body["tools"].as_array().unwrap();
+        assert_eq!(offered.len(), 1);
+        assert_eq!(
+            offered[0]["function"]["parameters"],
+            json!({"type": "object", "properties": {"a": {"type": "array", "items": {}}}, "required": ["a"]})
+        );
+        assert_eq!(built(&request(vec![], vec![spec("away", away)]), FULL).get("tools"), None);
     }
 
     #[test]
