@@ -3,22 +3,23 @@
 use leptos::{prelude::*, text_prop::TextProp};
 use leptos_meta::Title;
 
-/// The document's title, "… · Patchbay". The renderer writes titles unescaped, so the server's half escapes here; in the browser
-/// the title is set as a property and must not be.
+/// The document's title, "… · Patchbay".
 #[component]
 pub fn PageTitle(#[prop(into)] text: Signal<String>) -> impl IntoView {
-    let text = TextProp::from(move || text.with(|text| for_markup(text)));
-    view! { <Title text/> }
+    view! { <Title text=title_prop(text)/> }
 }
 
+/// On the server the text as it is now, never the signal: the head is written when the page is drawn already, outside of its
+/// reactive values. Whatever page the thread drew last is looked into there, so a signal would panic, or bring the title of
+/// somebody else's page. The renderer writes titles unescaped; in the browser they are set as a property.
 #[cfg(feature = "ssr")]
-fn for_markup(text: &str) -> String {
-    escape_markup(text)
+fn title_prop(text: Signal<String>) -> TextProp {
+    text.with_untracked(|text| escape_markup(text)).into()
 }
 
 #[cfg(not(feature = "ssr"))]
-fn for_markup(text: &str) -> String {
-    text.to_owned()
+fn title_prop(text: Signal<String>) -> TextProp {
+    TextProp::from(move || text.get())
 }
 
 /// `&`, `<`, `>` as character references: enough inside elements whose content is text (`title`, `textarea`).
@@ -67,7 +68,21 @@ pub fn Brand() -> impl IntoView {
 
 #[cfg(test)]
 mod tests {
-    use super::escape_markup;
+    use super::*;
+
+    #[cfg(feature = "ssr")]
+    #[test]
+    fn a_title_outlives_the_values_of_its_page() {
+        let owner = Owner::new();
+        let title = owner.with(|| title_prop(Signal::stored("A <b>".to_owned())));
+        owner.cleanup();
+        // Another page on the same thread, with values in the same places.
+        let title = Owner::new().with(|| {
+            let _other = Signal::stored("somebody else's".to_owned());
+            title.get()
+        });
+        assert_eq!(title, "A &lt;b&gt;");
+    }
 
     #[test]
     fn hostile_text_stays_text() {
