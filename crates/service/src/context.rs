@@ -64,7 +64,7 @@ impl OpContext {
         message: &'static str,
     ) -> Error {
         if let Some(caller) = &self.caller {
-            self.request.refusals.note(caller, &self.request, attempted, resource_type);
+            self.request.refusals.note(Some(caller), &self.request, attempted, resource_type, None);
         }
         Error::Forbidden(message.to_owned())
     }

@@ -85,7 +85,7 @@ pub(crate) struct Inner {
     pub(crate) passwords: Passwords,
     pub(crate) checks: mcp_check::CheckLimiter,
     pub(crate) refusals: Refusals,
-    pub(crate) exports: Arc<tokio::sync::Semaphore>,
+    pub(crate) audit_reads: audit_log::AuditReads,
     pub(crate) egress_reload: tokio::sync::Mutex<()>,
 }
 
@@ -97,7 +97,7 @@ impl Service {
             passwords: Passwords::new(),
             checks: mcp_check::CheckLimiter::default(),
             refusals,
-            exports: Arc::new(tokio::sync::Semaphore::new(audit_log::EXPORTS)),
+            audit_reads: audit_log::AuditReads::default(),
             egress_reload: tokio::sync::Mutex::default(),
         }))
     }

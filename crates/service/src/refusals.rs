@@ -1,6 +1,6 @@
 //! Refused attempts go into the audit log as well (behaviour 27), without the refusal waiting for the database and without
 //! anybody being able to flood the log: an account gets [`ENTRIES`] entries in [`WINDOW_SECONDS`], and one more that counts the
-//! rest. What waits to be written is bounded too.
+//! rest; everybody who is not signed in counts as one account. What waits to be written is bounded too.
 
 use crate::{Caller, RequestInfo, Result};
 use api::{Timestamp, Uuid};
@@ -25,8 +25,10 @@ const WAITING: usize = 1024;
 const ACCOUNTS: usize = 10_000;
 /// Entries written in one transaction.
 const BATCH: usize = 100;
-/// Longest noted address of a request, characters.
+/// Longest noted address of a request, and other fact about it, characters.
 const TARGET_CHARS: usize = 200;
+/// The account of those who are not signed in.
+const NOBODY: Uuid = Uuid::nil();
 
 /// Takes note of refused attempts. The default takes none: contexts without a request.
 #[derive(Clone, Default)]
@@ -69,22 +71,24 @@ impl Refusals {
         Self(Some(Arc::new(Inner { db, clock, entropy, state, writer })))
     }
 
-    /// Notes that `caller` was refused `action`. Returns at once; the entry is written soon after.
+    /// Notes that `caller` was refused `action`, with at most one more fact. Returns at once; the entry is written soon after.
     pub(crate) fn note(
         &self,
-        caller: &Caller,
+        caller: Option<&Caller>,
         request: &RequestInfo,
         action: &'static str,
         resource_type: &'static str,
+        fact: Option<String>,
     ) {
         let Some(inner) = &self.0 else { return };
-        let target = cut_chars(&request.target, TARGET_CHARS);
+        let target = (!request.target.is_empty()).then(|| format!("request={}", request.target));
+        let facts = target.into_iter().chain(fact).map(|fact| cut_chars(&fact, TARGET_CHARS).into_owned());
         let entry = AuditEntry {
             id: new_id(&*inner.clock, &*inner.entropy),
             at: inner.clock.now(),
-            actor_id: Some(caller.user.id),
-            actor_name: caller.user.username.clone(),
-            credential_id: Some(caller.credential_id),
+            actor_id: caller.map(|caller| caller.user.id),
+            actor_name: caller.map(|caller| caller.user.username.clone()).unwrap_or_default(),
+            credential_id: caller.map(|caller| caller.credential_id),
             address: request.address.clone(),
             user_agent: request.user_agent.clone(),
             request_id: request.request_id.clone(),
@@ -93,10 +97,10 @@ impl Refusals {
             resource_id: String::new(),
             resource_name: String::new(),
             outcome: "denied",
-            changed_fields: if target.is_empty() { vec![] } else { vec![format!("request={target}")] },
+            changed_fields: facts.collect(),
         };
         let mut state = inner.state();
-        state.admit(caller.user.id, entry);
+        state.admit(caller.map_or(NOBODY, |caller| caller.user.id), entry);
         if state.waiting.is_empty() || state.writing {
             return;
         }

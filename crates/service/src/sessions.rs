@@ -10,7 +10,7 @@ use domain::{accounts::Action, clock::random_token, text::cut_bytes};
 use sha2::{Digest, Sha256};
 use std::time::Duration;
 use store::{
-    credentials::{self, CredentialKind, CredentialRecord},
+    credentials::{self, Authenticated, CredentialKind, CredentialRecord},
     login_attempts, users,
 };
 
@@ -127,19 +127,9 @@ impl Service {
     /// # Errors
     /// [`Error::Unavailable`]: never taken for anonymous.
     pub async fn authenticate(&self, token: &str) -> Result<Option<Caller>> {
-        // 43 characters of base64; anything far longer is noise and not worth hashing.
-        if token.is_empty() || token.len() > 256 {
-            return Ok(None);
-        }
-        let mut session = self.db().read().await?;
-        let found = credentials::credential_by_hash(&mut session, &token_hash(token)).await?;
-        drop(session);
-        let Some(found) = found else { return Ok(None) };
+        let Some(found) = self.credential_live(token).await? else { return Ok(None) };
         let now = self.now();
         let credential = &found.credential;
-        if credential.expires_at <= now || found.user.status != UserStatus::Active {
-            return Ok(None);
-        }
         let last = credential.last_used_at.unwrap_or(credential.created_at);
         if now.millis_since(last) > TOUCH_SECONDS * 1000 {
             let expires_at = match credential.kind {
@@ -157,11 +147,38 @@ impl Service {
                 );
             }
         }
-        Ok(Some(Caller {
-            is_session: credential.kind == CredentialKind::Session,
-            credential_id: credential.id,
-            user: found.user,
-        }))
+        Ok(Some(caller_of(found)))
+    }
+
+    /// The credential that `token` is, if it is alive.
+    async fn credential_live(&self, token: &str) -> Result<Option<Authenticated>> {
+        // 43 characters of base64; anything far longer is noise and not worth hashing.
+        if token.is_empty() || token.len() > 256 {
+            return Ok(None);
+        }
+        let mut session = self.db().read().await?;
+        let found = credentials::credential_by_hash(&mut session, &token_hash(token)).await?;
+        let alive = |found: &Authenticated| {
+            found.credential.expires_at > self.now() && found.user.status == UserStatus::Active
+        };
+        Ok(found.filter(alive))
+    }
+
+    /// Notes a request that was refused because a page of somebody else sent it (threats 63); `token` is that of its cookie. Unlike
+    /// a request of the user it keeps no session alive. Who it was remains open when the database does not answer.
+    pub async fn foreign_request_refused(
+        &self,
+        token: Option<&str>,
+        request: &RequestInfo,
+        origin: Option<&str>,
+    ) {
+        let found = match token {
+            Some(token) => self.credential_live(token).await.unwrap_or_default(),
+            None => None,
+        };
+        let origin = origin.map(|origin| format!("origin={origin}"));
+        let caller = found.map(caller_of);
+        self.refusals().note(caller.as_ref(), request, "access.cross_site", "", origin);
     }
 
     async fn credential_touch(&self, id: Uuid, now: Timestamp, expires_at: Timestamp) -> Result<()> {
@@ -254,6 +271,14 @@ impl Service {
         }
         ctx.authorize(Action::UsersManage)?;
         text.parse().map_err(|_| Error::invalid_field("user", "is not a user id"))
+    }
+}
+
+fn caller_of(found: Authenticated) -> Caller {
+    Caller {
+        is_session: found.credential.kind == CredentialKind::Session,
+        credential_id: found.credential.id,
+        user: found.user,
     }
 }
 

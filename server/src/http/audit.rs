@@ -43,6 +43,7 @@ const NDJSON: &str = "application/x-ndjson";
     responses(
         (status = 200, content((Vec<AuditEntry> = "application/json"), (String = "application/x-ndjson")), headers(("Link" = Option<String>, description = "The next page, `rel=\"next\"`"))),
         (status = 403),
+        (status = 429),
     ),
 )]
 pub(crate) async fn list(

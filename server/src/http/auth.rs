@@ -42,7 +42,7 @@ pub(crate) async fn resolve(State(state): State<AppState>, mut request: Request,
     next.run(request).await
 }
 
-fn request_info(state: &AppState, request: &Request) -> RequestInfo {
+pub(super) fn request_info(state: &AppState, request: &Request) -> RequestInfo {
     let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
     let user_agent = request.headers().get(USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or_default();
     RequestInfo {

@@ -1,7 +1,7 @@
 //! One layer against cross-site requests (behaviour 2, threats 63): every server function and every plain form, and every other
 //! unsafe request that carries the session cookie, must come from our own pages.
 
-use super::{error::ApiError, router::AppState};
+use super::{auth::request_info, error::ApiError, router::AppState};
 use axum::{
     extract::{Request, State},
     middleware::Next,
@@ -18,15 +18,25 @@ pub(crate) async fn check(State(state): State<AppState>, request: Request, next:
     let server_fn = path.starts_with(SERVER_FN_PREFIX);
     // Server functions with GET encoding exist in the library; none of ours may be reached that way.
     if server_fn && *request.method() != Method::POST {
+        note(&state, &request).await;
         return ApiError::new(StatusCode::FORBIDDEN, "Server functions take POST only.").into_response();
     }
     let is_form = !path.starts_with("/api/");
     let needs_proof = unsafe_method && (is_form || state.cookie.read(request.headers()).is_some());
     if needs_proof && !same_origin(request.headers(), &state.origin) {
+        note(&state, &request).await;
         let message = "This request did not come from a page of this Patchbay. Open it at its own address and try again.";
         return ApiError::new(StatusCode::FORBIDDEN, message).into_response();
     }
     next.run(request).await
+}
+
+/// Refused attempts go into the audit log (behaviour 27), under the user whose browser was abused.
+fn note(state: &AppState, request: &Request) -> impl Future<Output = ()> + Send + use<> {
+    let token = state.cookie.read(request.headers());
+    let origin = request.headers().get(ORIGIN).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let (service, info) = (state.service.clone(), request_info(state, request));
+    async move { service.foreign_request_refused(token.as_deref(), &info, origin.as_deref()).await }
 }
 
 /// `Sec-Fetch-Site` decides where the browser sends it; else `Origin` must be ours, byte for byte.

@@ -1,7 +1,9 @@
 //! Cross-site requests (behaviour 2, threats 63).
 
 use crate::support::{CHATS, OWNER_EMAIL, OWNER_PASSWORD, SERVERS, TestServer, cookie};
+use api::users::Role;
 use http::Method;
+use serde_json::json;
 use testkit::http::Client;
 
 const ID: &str = "01930000-0000-7000-8000-000000000000";
@@ -114,6 +116,54 @@ async fn callers_without_the_cookie_need_no_origin() {
         let answer = ask(server.owner(), &method, &path, &headers).await;
         assert!(!answer.body.contains("did not come from a page"), "{method} {path}: {}", answer.body);
     }
+}
+
+/// Behaviour 27: refused attempts are logged, under the user whose browser was abused, with the site that did it and without the
+/// body. [`service`] bounds them.
+#[tokio::test]
+async fn what_a_foreign_page_tried_is_in_the_audit_log() {
+    let server = TestServer::start().await;
+    let ada = server.user(Role::Member).await;
+    let evil = || ("origin", "https://evil.example".to_owned());
+    let as_ada = ("cookie", format!("patchbay_session={}", ada.token));
+    for (method, path, headers) in [
+        (Method::POST, SERVERS, vec![evil(), as_ada.clone()]),
+        (Method::DELETE, "/api/v2/users/me/keys/x?secret=canary", vec![as_ada.clone()]),
+        (Method::GET, "/ui/fn/user_create", vec![as_ada]),
+        (Method::POST, "/login", vec![evil()]),
+    ] {
+        let mut ask =
+            server.anonymous().request(method, path).body("application/json", r#"{"canary": "canary"}"#);
+        for (name, value) in &headers {
+            ask = ask.header(name, value);
+        }
+        ask.send().await.expect(403);
+    }
+    server.running.service.audit_flush().await.unwrap();
+    let log = server.owner().get("/api/v2/audit?action=access.cross_site").await.expect(200);
+    assert!(!log.body.contains("canary"), "{}", log.body);
+    let entries = log.json();
+    let mut seen: Vec<(String, Option<&str>)> = entries
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| {
+            assert_eq!((&entry["outcome"], &entry["address"]), (&json!("denied"), &json!("127.0.0.1")));
+            assert!(entry["request_id"].as_str().is_some_and(|id| id.len() == 16));
+            (entry["changed_fields"].to_string(), entry["actor_id"].as_str())
+        })
+        .collect();
+    seen.sort();
+    let hers = Some(ada.id.as_str());
+    assert_eq!(
+        seen,
+        [
+            (r#"["request=DELETE /api/v2/users/me/keys/x"]"#.to_owned(), hers),
+            (r#"["request=GET /ui/fn/user_create"]"#.to_owned(), hers),
+            (format!(r#"["request=POST {SERVERS}","origin=https://evil.example"]"#), hers),
+            (r#"["request=POST /login","origin=https://evil.example"]"#.to_owned(), None),
+        ]
+    );
 }
 
 /// The forms work before there is a cookie: login CSRF would sign a victim in as somebody else.

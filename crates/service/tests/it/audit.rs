@@ -9,9 +9,9 @@ use api::{
     users::{FirstUserCreate, LoginRequest, PasswordChange, Role, TokenCreate, UserCreate, UserUpdate},
 };
 use futures::StreamExt as _;
-use service::{Error, OpContext, SetupToken};
-use std::time::Duration;
-use testkit::both_engines;
+use service::{Error, OpContext, RequestInfo, SetupToken};
+use std::{sync::LazyLock, time::Duration};
+use testkit::{TestDb, both_engines};
 
 fn text(text: &str) -> Option<String> {
     Some(text.to_owned())
@@ -29,6 +29,9 @@ fn server(slug: &str) -> ServerWrite {
         ..ServerWrite::default()
     }
 }
+
+static INFO: LazyLock<RequestInfo> =
+    LazyLock::new(|| RequestInfo { target: "POST /logout".to_owned(), ..info() });
 
 /// The actions of the log in the order of their writing.
 async fn actions(bench: &Bench) -> Vec<String> {
@@ -264,6 +267,139 @@ both_engines! {
         open.pop();
         let pages: Vec<_> = bench.service.audit_export(&owner, &all).await.unwrap().collect().await;
         let actions: Vec<String> = pages.into_iter().flat_map(Result::unwrap).map(|entry| entry.action).collect();
-        assert_eq!(actions, ["session.login", "user.create"]);
+        let (exports, before): (Vec<_>, Vec<_>) = actions.into_iter().partition(|action| action == "audit.export");
+        assert_eq!((exports.len(), before), (3, vec!["session.login".to_owned(), "user.create".to_owned()]));
     }
+
+    /// Who took which part of the log away. What was refused took nothing.
+    async fn an_export_is_in_the_log_itself(db: TestDb) {
+        let bench = Bench::new(db).await;
+        let (auditor, _) = bench.signed_in("auditor", Role::Auditor).await;
+        let query = AuditQuery {
+            actor: " Ada ".to_owned(), action: "user.".to_owned(), from: "2026-01-01T00:00:00Z".to_owned(), limit: "3".to_owned(),
+            ..AuditQuery::default()
+        };
+        bench.service.audit_list(&auditor, &query).await.unwrap();
+        let wrong = AuditQuery { outcome: "perhaps".to_owned(), ..query.clone() };
+        assert!(matches!(bench.service.audit_export(&auditor, &wrong).await, Err(Error::Invalid { .. })));
+        for asked in [&query, &AuditQuery::default()] {
+            bench.pass(1);
+            drop(bench.service.audit_export(&auditor, asked).await.unwrap());
+        }
+        let exports = "SELECT actor_name || ' ' || resource_type || ' ' || outcome || ' ' || CAST(changed_fields AS TEXT) \
+                       FROM audit_log WHERE action = 'audit.export' ORDER BY id";
+        let exports: Vec<String> = bench.db.texts(exports).await.iter().map(|line| line.replace(", ", ",")).collect();
+        assert_eq!(exports, [
+            r#"auditor audit_log ok ["from=2026-01-01T00:00:00Z","actor=Ada","action=user."]"#,
+            "auditor audit_log ok []",
+        ]);
+    }
+
+    /// Requests from pages of others: under the account whose browser was abused, else under nobody's; bounded like the rest.
+    async fn foreign_requests_are_logged_up_to_a_limit_and_keep_no_session_alive(db: TestDb) {
+        let bench = Bench::new(db).await;
+        let (_, token) = bench.signed_in("ada", Role::Member).await;
+        let refused = |token| bench.service.foreign_request_refused(token, &INFO, Some("https://evil.example"));
+        let token = token.as_str();
+        bench.pass(600);
+        let used = "SELECT COALESCE(MAX(last_used_at), 0) FROM credentials";
+        let before = bench.db.number(used).await;
+        for token in [Some(token), None, Some("not a token")] {
+            for _ in 0..30 {
+                refused(token).await;
+            }
+        }
+        bench.service.audit_flush().await.unwrap();
+        let entries = "SELECT actor_name || '/' || action || '/' || outcome || '/' || CAST(COUNT(*) AS TEXT) FROM audit_log \
+                       WHERE outcome = 'denied' GROUP BY actor_name, action, outcome ORDER BY 1";
+        assert_eq!(bench.db.texts(entries).await, [
+            "/access.cross_site/denied/20", "/access.refused/denied/1", "ada/access.cross_site/denied/20", "ada/access.refused/denied/1",
+        ]);
+        let counts = "SELECT CAST(changed_fields AS TEXT) FROM audit_log WHERE action = 'access.refused' ORDER BY 1";
+        assert_eq!(bench.db.texts(counts).await, ["[\"further_attempts=10\"]", "[\"further_attempts=40\"]"]);
+        let facts = "SELECT DISTINCT CAST(changed_fields AS TEXT) FROM audit_log WHERE action = 'access.cross_site'";
+        let facts: Vec<String> = bench.db.texts(facts).await.iter().map(|line| line.replace(", ", ",")).collect();
+        assert_eq!(facts, ["[\"request=POST /logout\",\"origin=https://evil.example\"]"]);
+        assert_eq!(bench.db.number(used).await, before);
+        refused(Some(token)).await;
+        bench.pass(13 * 3600);
+        refused(Some(token)).await;
+        bench.service.audit_flush().await.unwrap();
+        assert_eq!(bench.db.texts(entries).await[..3], [
+            "/access.cross_site/denied/21", "/access.refused/denied/1", "ada/access.cross_site/denied/21",
+        ], "an ended session is nobody's");
+    }
+}
+
+/// Readers of the log take half of SQLite's readers at most, however many ask, and also those who no longer wait; here on
+/// PostgreSQL, where a lock can hold them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_of_the_log_are_read_two_at_once() {
+    let bench = Bench::new(TestDb::postgres().await).await;
+    let (owner, _) = bench.signed_in("owner", Role::Owner).await;
+    bench.db.raw("INSERT INTO settings (key, value) VALUES ('gate', '')").await.unwrap();
+    let mut gate = bench.db.write().await.unwrap();
+    store::settings::setting_put(&mut gate, "gate", "closed").await.unwrap();
+    let db = bench.db.clone();
+    let holder = tokio::spawn(async move {
+        db.raw(
+            "BEGIN; LOCK TABLE audit_log IN ACCESS EXCLUSIVE MODE; UPDATE settings SET value = '' WHERE key = 'gate'; COMMIT",
+        )
+        .await
+    });
+    let locks = |granted: bool| {
+        let sql = format!(
+            "SELECT COUNT(*) FROM pg_locks WHERE relation = 'audit_log'::regclass AND granted = {granted} \
+             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        );
+        let db = bench.db.clone();
+        async move { db.number(&sql).await }
+    };
+    let wait_for = |what: &'static str, granted: bool, count: i64| {
+        let locks = &locks;
+        async move { testkit::wait::until(what, || async { (locks(granted).await == count).then_some(()) }).await }
+    };
+    wait_for("the log to be locked", true, 1).await;
+    let ask = || {
+        let (service, owner) = (bench.service.clone(), owner.clone());
+        tokio::spawn(async move { service.audit_list(&owner, &AuditQuery::default()).await })
+    };
+    let (gone, mut asked) = (ask(), vec![ask()]);
+    wait_for("two readers", false, 2).await;
+    // One of the two goes away while the engine is still busy for it.
+    gone.abort();
+    asked.extend((0..4).map(|_| ask()));
+    for _ in 0..20 {
+        bench.service.user_list(&owner, &PageQuery::default()).await.unwrap();
+        assert_eq!(locks(false).await, 2);
+    }
+    gate.commit().await.unwrap();
+    holder.await.unwrap().unwrap();
+    for answer in asked {
+        assert_eq!(answer.await.unwrap().unwrap().entries.len(), 2);
+    }
+}
+
+/// What came too late is no part of the answer, and the answer does not look whole; asking again goes on behind it.
+#[tokio::test]
+async fn an_export_ends_when_its_time_is_over() {
+    let bench = Bench::new(TestDb::sqlite().await).await;
+    let (owner, _) = bench.signed_in("owner", Role::Owner).await;
+    for _ in 0..300 {
+        bench.pass(1);
+        let made = bench.service.server_create(&owner, server("linear")).await.unwrap().0;
+        bench.service.server_delete(&owner, made.id, None).await.unwrap();
+    }
+    let mut export = Box::pin(bench.service.audit_export(&owner, &AuditQuery::default()).await.unwrap());
+    let page = export.next().await.unwrap().unwrap();
+    assert_eq!(page.len(), 500);
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(301)).await;
+    tokio::time::resume();
+    assert!(matches!(export.next().await, Some(Err(Error::Internal { .. }))));
+    assert!(export.next().await.is_none());
+    let rest = AuditQuery { after: page[499].id.to_string(), ..AuditQuery::default() };
+    let rest: Vec<_> = bench.service.audit_export(&owner, &rest).await.unwrap().collect().await;
+    let rest: usize = rest.into_iter().map(|page| page.unwrap().len()).sum();
+    assert_eq!(500 + rest, 2 + 2 * 300 + 1, "with the entry of the first export");
 }

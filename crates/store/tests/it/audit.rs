@@ -110,7 +110,20 @@ both_engines! {
             (AuditFilter { action: Some(ActionFilter::Exact("server.create".to_owned())), ..all.clone() }, vec![first.id]),
             (AuditFilter { action: Some(ActionFilter::Exact("server".to_owned())), ..all.clone() }, vec![]),
             (AuditFilter { action: Some(ActionFilter::Prefix("server.".to_owned())), ..all.clone() }, vec![later.id, first.id]),
+            (AuditFilter { action: Some(ActionFilter::Prefix("key.".to_owned())), ..all.clone() }, vec![]),
+            (
+                AuditFilter {
+                    action: Some(ActionFilter::Prefix("server.".to_owned())), to: Some(later.at), ..all.clone()
+                },
+                vec![first.id],
+            ),
             (AuditFilter { resource_type: Some("user".to_owned()), ..all.clone() }, vec![near.id, denied.id]),
+            (
+                AuditFilter {
+                    resource_type: Some("user".to_owned()), resource_id: Some(near.resource_id.clone()), ..all.clone()
+                },
+                vec![near.id],
+            ),
             (AuditFilter { resource_id: Some(first.resource_id.clone()), ..all.clone() }, vec![first.id]),
             (AuditFilter { outcome: Some(wire::AuditOutcome::Denied), ..all.clone() }, vec![denied.id]),
             (
@@ -125,9 +138,22 @@ both_engines! {
     }
 
     async fn pages_meet_without_gap_or_overlap_also_at_equal_times(db: TestDb) {
-        for at in [0, 0, 0, 0, 0, 1, 1, 2, 2, 2] {
-            append(&db, &AuditEntry { at: START.plus_seconds(at), ..entry() }).await;
+        let actions = ["server.create", "server.update", "server.delete"].into_iter().cycle();
+        for (at, action) in [0, 0, 0, 0, 0, 1, 1, 2, 2, 2].into_iter().zip(actions) {
+            append(&db, &AuditEntry { at: START.plus_seconds(at), action, ..entry() }).await;
         }
+        // Of several actions the pages are put together, of all of them they are read.
+        let some = AuditFilter { action: Some(ActionFilter::Prefix("server.".to_owned())), ..AuditFilter::default() };
+        let mut after = None;
+        let mut paged = Vec::new();
+        while let Some(last) = {
+            let page = read!(db, |session| audit_list(session, &some, after, 3));
+            paged.extend(page.iter().map(|entry| entry.id));
+            page.last().map(|last| (last.time, last.id))
+        } {
+            after = Some(last);
+        }
+        assert_eq!(paged, ids(&db, &AuditFilter::default()).await);
         let all = AuditFilter::default();
         let whole = ids(&db, &all).await;
         assert_eq!(whole.len(), 10);
