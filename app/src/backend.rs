@@ -72,7 +72,12 @@ pub trait Backend: Send + Sync + 'static {
     async fn egress_allow(&self) -> UiResult<String>;
     /// The same by who allowed them.
     async fn egress_allow_get(&self) -> UiResult<EgressAllow>;
-    async fn egress_allow_put(&self, write: EgressAllowWrite) -> UiResult<EgressAllow>;
+    /// `if_match`: the ETag of the list that was read; a stale one is refused.
+    async fn egress_allow_put(
+        &self,
+        write: EgressAllowWrite,
+        if_match: Option<String>,
+    ) -> UiResult<EgressAllow>;
 
     async fn provider_list(&self) -> UiResult<Vec<Provider>>;
     async fn provider_create(&self, create: ProviderCreate) -> UiResult<Provider>;

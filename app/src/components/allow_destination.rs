@@ -10,6 +10,7 @@ use api::{
     settings::{EgressAllow, EgressAllowWrite},
     users::User,
 };
+use domain::settings::egress_allow_etag;
 use leptos::prelude::*;
 
 /// The setting that every refusal of a private address names.
@@ -66,10 +67,11 @@ fn entry_of(refusal: &str) -> Option<String> {
 /// Adds one entry to what owners allow.
 async fn allow_also(entry: String) -> Result<EgressAllow, UiError> {
     let mut entries = egress_allow_get().await?.entries;
+    let version = egress_allow_etag(&entries);
     if !entries.contains(&entry) {
         entries.push(entry);
     }
-    egress_allow_put(EgressAllowWrite { entries }).await
+    egress_allow_put(EgressAllowWrite { entries }, Some(version)).await
 }
 
 #[cfg(test)]

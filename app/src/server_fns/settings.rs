@@ -15,8 +15,11 @@ pub async fn egress_allow_get() -> Result<wire::EgressAllow, UiError> {
     answer(backend()?.egress_allow_get().await)
 }
 
-/// Replaces the destinations that owners allow.
+/// Replaces the destinations that owners allow; `if_match` is the ETag of the list that was read.
 #[server(prefix = "/ui/fn", endpoint = "egress_allow_put", input = Json)]
-pub async fn egress_allow_put(write: wire::EgressAllowWrite) -> Result<wire::EgressAllow, UiError> {
-    answer(backend()?.egress_allow_put(write).await)
+pub async fn egress_allow_put(
+    write: wire::EgressAllowWrite,
+    if_match: Option<String>,
+) -> Result<wire::EgressAllow, UiError> {
+    answer(backend()?.egress_allow_put(write, if_match).await)
 }

@@ -21,6 +21,7 @@ pub mod models;
 pub mod provider_schema;
 pub mod redirect;
 pub mod secret;
+pub mod settings;
 pub mod text;
 pub mod tools;
 pub mod transfer;

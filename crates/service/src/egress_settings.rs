@@ -1,11 +1,11 @@
 //! What may be dialled inside the network: the operator's list and, unless the operator forbids it, the owners' (behaviour 11, 30).
 
-use crate::{Error, OpContext, Result, Service, audit::Act};
+use crate::{Error, OpContext, Result, Service, audit::Act, mcp_servers::check_match};
 use api::{
     Validation,
     settings::{EgressAllow, EgressAllowWrite},
 };
-use domain::{accounts::Action, limits::EGRESS_ALLOW_ENTRIES};
+use domain::{accounts::Action, limits::EGRESS_ALLOW_ENTRIES, settings::egress_allow_etag};
 use egress::AllowList;
 use store::{
     Db, Session,
@@ -35,22 +35,27 @@ impl Service {
         Ok(self.deps().egress.allow().to_string())
     }
 
-    /// Who allowed which private destinations.
+    /// Who allowed which private destinations, and the ETag of the owners' list.
     ///
     /// # Errors
     /// [`Error::Forbidden`].
-    pub async fn egress_allow_get(&self, ctx: &OpContext) -> Result<EgressAllow> {
+    pub async fn egress_allow_get(&self, ctx: &OpContext) -> Result<(EgressAllow, String)> {
         ctx.authorize(Action::EgressAllowRead)?;
         let mut session = self.db().read().await?;
         let entries = stored(&mut session).await?;
-        Ok(self.egress_allow_wire(&entries))
+        Ok((self.egress_allow_wire(&entries), egress_allow_etag(&entries)))
     }
 
     /// Replaces what owners allow; acts at once here, and within seconds on other replicas.
     ///
     /// # Errors
-    /// [`Error::Forbidden`], also when the operator keeps the list; [`Error::Invalid`] naming each entry.
-    pub async fn egress_allow_put(&self, ctx: &OpContext, request: EgressAllowWrite) -> Result<EgressAllow> {
+    /// [`Error::Forbidden`], also when the operator keeps the list; [`Error::Invalid`] naming each entry; [`Error::Stale`].
+    pub async fn egress_allow_put(
+        &self,
+        ctx: &OpContext,
+        request: EgressAllowWrite,
+        if_match: Option<&str>,
+    ) -> Result<(EgressAllow, String)> {
         ctx.authorize(Action::EgressAllowWrite)?;
         if self.deps().operator_egress.locked {
             let (attempted, resource_type) = Action::EgressAllowWrite.audit_words();
@@ -63,7 +68,8 @@ impl Service {
         }
         let wanted = self.egress_entries(&request)?;
         let mut write = self.db().write().await?;
-        let before = stored(&mut write).await?;
+        let before = entries_of(&settings::setting_get_for_update(&mut write, KEY, "[]").await?);
+        check_match(if_match, &egress_allow_etag(&before))?;
         let added =
             wanted.iter().filter(|entry| !before.contains(entry)).map(|entry| format!("added {entry}"));
         let removed =
@@ -84,7 +90,7 @@ impl Service {
         }
         write.commit().await?;
         self.egress_allow_reload().await?;
-        Ok(self.egress_allow_wire(&wanted))
+        Ok((self.egress_allow_wire(&wanted), egress_allow_etag(&wanted)))
     }
 
     /// Makes the stored list act: at start, after a change here, and after one that another replica made.
@@ -165,9 +171,12 @@ pub async fn egress_allow_of(db: &Db, operator: &OperatorEgress) -> Result<Allow
 
 /// What owners set. A row that is no list is an error of ours and opens nothing.
 async fn stored(session: &mut Session) -> Result<Vec<String>> {
-    let Some(text) = settings::setting_get(session, KEY).await? else { return Ok(Vec::new()) };
-    Ok(serde_json::from_str(&text).unwrap_or_else(|error| {
+    Ok(settings::setting_get(session, KEY).await?.map_or_else(Vec::new, |text| entries_of(&text)))
+}
+
+fn entries_of(text: &str) -> Vec<String> {
+    serde_json::from_str(text).unwrap_or_else(|error| {
         tracing::error!(%error, "the stored list of private destinations is not readable");
         Vec::new()
-    }))
+    })
 }

@@ -216,7 +216,7 @@ impl Service {
 }
 
 /// `If-Match` per RFC 9110 section 13.1.1: `*` or a list of tags; absent always matches.
-fn check_match(if_match: Option<&str>, current: &str) -> Result<()> {
+pub(crate) fn check_match(if_match: Option<&str>, current: &str) -> Result<()> {
     let Some(given) = if_match else { return Ok(()) };
     let matches = given.split(',').map(str::trim).any(|tag| tag == "*" || tag == current);
     if matches { Ok(()) } else { Err(Error::Stale) }

@@ -12,6 +12,20 @@ pub async fn setting_get(session: &mut Session, key: &str) -> Result<Option<Stri
     Ok(row.map(|(value,)| value))
 }
 
+/// The value of `key`, which nobody else changes before the end of the transaction; `absent` becomes the value of one that is
+/// not there, so that there is a row to lock.
+///
+/// # Errors
+/// [`crate::StoreError::Unavailable`].
+pub async fn setting_get_for_update(write: &mut Write, key: &str, absent: &str) -> Result<String> {
+    let sql = "INSERT INTO settings (key, value) VALUES ($1, $2) ON CONFLICT (key) DO NOTHING";
+    execute!(write, sql, key, absent)?;
+    let lock = if write.is_postgres() { " FOR UPDATE" } else { "" };
+    let sql = sqlx::AssertSqlSafe(format!("SELECT value FROM settings WHERE key = $1{lock}"));
+    let (value,): (String,) = fetch_one!(write, (String,), sql, key)?;
+    Ok(value)
+}
+
 /// Sets `key`.
 ///
 /// # Errors

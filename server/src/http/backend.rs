@@ -132,11 +132,16 @@ impl Backend for ServiceBackend {
     }
 
     async fn egress_allow_get(&self) -> UiResult<EgressAllow> {
-        self.service.egress_allow_get(&self.ctx).await.map_err(ui_error)
+        self.service.egress_allow_get(&self.ctx).await.map(|(allowed, _)| allowed).map_err(ui_error)
     }
 
-    async fn egress_allow_put(&self, write: EgressAllowWrite) -> UiResult<EgressAllow> {
-        self.service.egress_allow_put(&self.ctx, write).await.map_err(ui_error)
+    async fn egress_allow_put(
+        &self,
+        write: EgressAllowWrite,
+        if_match: Option<String>,
+    ) -> UiResult<EgressAllow> {
+        let put = self.service.egress_allow_put(&self.ctx, write, if_match.as_deref()).await;
+        put.map(|(allowed, _)| allowed).map_err(ui_error)
     }
 
     async fn provider_list(&self) -> UiResult<Vec<Provider>> {

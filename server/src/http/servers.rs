@@ -18,7 +18,7 @@ use http::{
     HeaderMap, HeaderValue, StatusCode,
     header::{ETAG, IF_MATCH, LINK},
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
 #[derive(Deserialize, IntoParams)]
@@ -40,15 +40,15 @@ fn parse_limit(text: &str) -> ApiResult<usize> {
     limit.ok_or_else(|| ApiError::invalid("limit", format!("Use 1 to {MAX_PAGE}.")))
 }
 
-fn with_etag(status: StatusCode, server: McpServer, etag: &str) -> Response {
-    let mut response = (status, axum::Json(server)).into_response();
+pub(super) fn with_etag(status: StatusCode, object: impl Serialize, etag: &str) -> Response {
+    let mut response = (status, axum::Json(object)).into_response();
     if let Ok(value) = HeaderValue::from_str(etag) {
         response.headers_mut().insert(ETAG, value);
     }
     response
 }
 
-fn if_match(headers: &HeaderMap) -> Option<String> {
+pub(super) fn if_match(headers: &HeaderMap) -> Option<String> {
     headers.get(IF_MATCH).map(|value| value.to_str().unwrap_or_default().to_owned())
 }
 

@@ -4,6 +4,7 @@
 
 mod audit;
 mod chats;
+mod conditions;
 mod connections;
 mod crash;
 mod csrf;

@@ -5,13 +5,14 @@ use crate::{
         BusyButton, ErrorNotice, Notice, PageHead, Task, TextArea, Tone, loaded, toast::use_toasts,
     },
     context::use_viewer,
-    error::UiError,
+    error::{UiError, UiErrorKind},
     server_fns::settings::{egress_allow_get, egress_allow_put},
 };
 use api::{
     settings::{EgressAllow, EgressAllowWrite},
     users::User,
 };
+use domain::settings::egress_allow_etag;
 use leptos::prelude::*;
 
 /// `GET /admin/settings`.
@@ -83,14 +84,19 @@ fn Entries(title: &'static str, entries: Vec<String>, note: &'static str) -> imp
 fn AllowForm(entries: Vec<String>) -> impl IntoView {
     let toasts = use_toasts();
     let task = Task::new();
+    let version = RwSignal::new(egress_allow_etag(&entries));
     let text = RwSignal::new(entries.join("\n"));
     let submit = move || {
         // Blank lines go along: the server counts lines as the person does, and drops them.
         let entries = text.with_untracked(|text| text.lines().map(str::to_owned).collect());
-        task.run(egress_allow_put(EgressAllowWrite { entries }), move |allowed| {
-            text.set(allowed.entries.join("\n"));
-            toasts.say("Private destinations are saved and act at once");
-        });
+        task.run(
+            egress_allow_put(EgressAllowWrite { entries }, Some(version.get_untracked())),
+            move |allowed| {
+                version.set(egress_allow_etag(&allowed.entries));
+                text.set(allowed.entries.join("\n"));
+                toasts.say("Private destinations are saved and act at once");
+            },
+        );
     };
     let error = Signal::derive(move || task.error.with(|error| error.as_ref().and_then(line_errors)));
     view! {
@@ -105,9 +111,19 @@ fn AllowForm(entries: Vec<String>) -> impl IntoView {
             <TextArea name="egress-allow" label="Allowed by owners" value=text rows=6 mono=true error placeholder="mcp.corp.lan:443"
                 hint="One host:port or network:port a line, * for any port: 10.20.0.0/16:8080, [fd00::/8]:443. Link-local and metadata addresses and Patchbay itself stay closed."/>
             <div><BusyButton label="Save destinations" busy=task.busy class="btn-primary"/></div>
-            {move || task.error.get().filter(|error| line_errors(error).is_none()).map(|error| view! { <ErrorNotice error/> })}
+            {move || task.error.get().filter(|error| line_errors(error).is_none()).map(|error| view! { <ErrorNotice error=with_advice(error)/> })}
         </form>
     }
+}
+
+/// A conflict says what becomes of the lines in the field.
+fn with_advice(mut error: UiError) -> UiError {
+    if error.kind == UiErrorKind::Stale {
+        "Somebody else changed this list after this page read it, so nothing was saved. Copy your lines, reload the page to see \
+         theirs, and make your change again."
+            .clone_into(&mut error.body.message);
+    }
+    error
 }
 
 /// The refused lines, each with its number; `None` when something else was refused.
@@ -130,7 +146,6 @@ fn line_errors(error: &UiError) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::UiErrorKind;
     use api::{ErrorBody, Validation};
 
     fn refused(fields: &[&str]) -> UiError {
@@ -145,5 +160,12 @@ mod tests {
         assert_eq!(line_errors(&refused(&["entries"])).unwrap(), "no.");
         assert_eq!(line_errors(&refused(&[])), None);
         assert_eq!(line_errors(&refused(&["entries[0]", "other"])), None);
+    }
+
+    #[test]
+    fn a_conflict_says_what_to_do_with_the_lines() {
+        assert_eq!(with_advice(refused(&[])).body.message, "refused");
+        let stale = with_advice(UiError { kind: UiErrorKind::Stale, ..refused(&[]) });
+        assert!(stale.body.message.contains("Copy your lines, reload"), "{stale}");
     }
 }

@@ -124,7 +124,7 @@ both_engines! {
         let (owner, _) = bench.signed_in("owner", Role::Owner).await;
         let put = |entries: &[&str]| {
             let write = EgressAllowWrite { entries: entries.iter().map(|entry| (*entry).to_owned()).collect() };
-            bench.service.egress_allow_put(&owner, write)
+            bench.service.egress_allow_put(&owner, write, None)
         };
         put(&["mcp.corp.lan:443", "10.0.0.0/8:*"]).await.unwrap();
         bench.pass(1);
