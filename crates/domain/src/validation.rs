@@ -19,20 +19,30 @@ impl Problems {
         self.0.iter().any(|known| known.field == field)
     }
 
+    /// Whether something was refused in `field` or in a part of it, such as `field[2].name`.
+    pub(crate) fn has_within(&self, field: &str) -> bool {
+        self.0.iter().any(|known| whole(&known.field) == field)
+    }
+
     /// Takes the value, or notes why there is none.
     pub(crate) fn take<T>(&mut self, field: &str, result: Result<T, String>) -> Option<T> {
         result.map_err(|detail| self.refuse(field, detail)).ok()
     }
 
-    /// `Err` with every problem, sorted by the place of its field in `order`; unlisted fields come last.
+    /// `Err` with every problem, sorted by the place of its field in `order`, parts with their whole; unlisted fields come last.
     pub(crate) fn finish(mut self, order: &[&str]) -> Result<(), Vec<Validation>> {
         if self.0.is_empty() {
             return Ok(());
         }
         let place = |field: &str| order.iter().position(|known| *known == field).unwrap_or(order.len());
-        self.0.sort_by_key(|problem| place(&problem.field));
+        self.0.sort_by_key(|problem| place(whole(&problem.field)));
         Err(self.0)
     }
+}
+
+/// The field of the form that `field` is a part of: `user_headers` of `user_headers[2].name`.
+fn whole(field: &str) -> &str {
+    field.split('[').next().unwrap_or(field)
 }
 
 /// A one-line text that must not be empty: trimmed, at most `max` characters, no control characters.

@@ -88,6 +88,9 @@ async fn every_mistake_is_named_in_one_answer() {
     });
     let answer = server.owner().post(SERVERS, &wrong).await.expect(400);
     let mut fields: Vec<String> = wrong.as_object().unwrap().keys().cloned().collect();
+    for field in fields.iter_mut().filter(|field| *field == "user_headers") {
+        field.push_str("[0].name");
+    }
     fields.sort();
     assert_eq!(answer.refused_fields(), fields);
     let body = answer.json();
@@ -147,8 +150,14 @@ async fn each_rule_refuses_its_own_field() {
         ),
         ("auth_type", json!({"auth_type": "user_oidc"})),
         ("user_headers", json!({"auth_type": "user_header"})),
-        ("user_headers", json!({"auth_type": "user_header", "user_headers": [{"name": "X A"}]})),
-        ("user_headers", json!({"auth_type": "user_header", "user_headers": [{"name": "X"}, {"name": "x"}]})),
+        (
+            "user_headers[2].name",
+            json!({"auth_type": "user_header", "user_headers": [{"name": "X"}, {"name": "Y"}, {"name": "X A"}]}),
+        ),
+        (
+            "user_headers[1].name",
+            json!({"auth_type": "user_header", "user_headers": [{"name": "X"}, {"name": "x"}]}),
+        ),
         ("tool_allow_list", json!({"tool_allow_list": vec![""; 100_000]})),
         ("allowed_group_ids", json!({"allowed_group_ids": ["01930000-0000-7000-8000-000000000000"]})),
         ("auth_type", json!({"auth_type": "NONE"})),

@@ -18,43 +18,48 @@ pub fn lower_names(headers: &[UserHeader]) -> Vec<String> {
     headers.iter().map(|header| header.name.to_ascii_lowercase()).collect()
 }
 
-/// The list as it may be stored: names as for custom headers and unique, texts capped.
-pub(super) fn check_list(list: &[UserHeader]) -> Result<Vec<UserHeader>, String> {
+/// The list as it may be stored: names as for custom headers and unique, texts capped. What is wrong with an entry stands under
+/// its own name, such as `user_headers[2].name`.
+pub(super) fn check_list(list: &[UserHeader], problems: &mut Problems) -> Option<Vec<UserHeader>> {
     if list.len() > HEADERS {
-        return Err(format!("Has {} headers; at most {HEADERS} are possible.", list.len()));
+        let detail = format!("Has {} headers; at most {HEADERS} are possible.", list.len());
+        problems.refuse("user_headers", detail);
+        return None;
     }
     let mut seen = BTreeSet::new();
-    let mut problems = Vec::new();
     let mut kept = Vec::with_capacity(list.len());
-    for header in list {
-        match check_entry(header) {
-            Ok(header) if !seen.insert(header.name.to_ascii_lowercase()) => problems.push(format!(
-                "`{}` is given twice; case does not count in header names.",
-                quote(&header.name, 40)
-            )),
-            Ok(header) => kept.push(header),
-            Err(detail) => problems.push(detail),
+    for (at, header) in list.iter().enumerate() {
+        let field = |part: &str| format!("user_headers[{at}].{part}");
+        let name = header::check_name(&header.name).and_then(|name| {
+            if seen.insert(name.to_ascii_lowercase()) {
+                return Ok(name);
+            }
+            Err(format!("`{}` is given twice; case does not count in header names.", quote(&name, 40)))
+        });
+        let name = problems.take(&field("name"), name);
+        let description = optional_lines(&header.description, DESCRIPTION_CHARS);
+        let description = problems.take(&field("description"), description);
+        let value_prefix = problems.take(&field("value_prefix"), check_prefix(&header.value_prefix));
+        if let (Some(name), Some(description), Some(value_prefix)) = (name, description, value_prefix) {
+            kept.push(UserHeader { name, description, value_prefix });
         }
     }
-    if problems.is_empty() { Ok(kept) } else { Err(problems.join(" ")) }
+    (kept.len() == list.len()).then_some(kept)
 }
 
-fn check_entry(header: &UserHeader) -> Result<UserHeader, String> {
-    let name = header::check_name(&header.name)?;
-    let of_entry = |detail: String| format!("`{}`: {detail}", quote(&name, 40));
-    let description = optional_lines(&header.description, DESCRIPTION_CHARS).map_err(of_entry)?;
+fn check_prefix(prefix: &str) -> Result<String, String> {
     // The blank between `Bearer` and the value belongs to the prefix; one before it is never sent.
-    let value_prefix = header.value_prefix.trim_start_matches([' ', '\t']);
-    if value_prefix.len() > VALUE_PREFIX_BYTES {
-        return Err(of_entry(format!(
+    let prefix = prefix.trim_start_matches([' ', '\t']);
+    if prefix.len() > VALUE_PREFIX_BYTES {
+        return Err(format!(
             "The prefix has {} bytes; at most {VALUE_PREFIX_BYTES} are possible.",
-            value_prefix.len()
-        )));
+            prefix.len()
+        ));
     }
-    if value_prefix.chars().any(char::is_control) {
-        return Err(of_entry("The prefix contains a line break or control character. Remove it.".to_owned()));
+    if prefix.chars().any(char::is_control) {
+        return Err("The prefix contains a line break or control character. Remove it.".to_owned());
     }
-    Ok(UserHeader { description, value_prefix: value_prefix.to_owned(), name })
+    Ok(prefix.to_owned())
 }
 
 /// The rules of `user_header`; of every other type: nothing of it stays.
@@ -63,7 +68,7 @@ pub(super) fn resolve(edit: &Edit<'_>, outcome: &mut Outcome, problems: &mut Pro
     if edit.auth_type == AuthType::UserHeader {
         let stored = if edit.type_changed { &[][..] } else { &current.user_headers };
         outcome.user_headers = sent.clone().unwrap_or_else(|| stored.to_vec());
-        if outcome.user_headers.is_empty() && edit.judge && !problems.has("user_headers") {
+        if outcome.user_headers.is_empty() && edit.judge && !problems.has_within("user_headers") {
             problems.refuse("user_headers", "Enter at least one header; `user_header` needs one.");
         }
     } else if sent.as_ref().is_some_and(|list| !list.is_empty()) || !current.user_headers.is_empty() {

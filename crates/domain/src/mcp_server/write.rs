@@ -262,7 +262,7 @@ impl Parsed {
         let user_headers = write
             .user_headers
             .as_ref()
-            .and_then(|list| problems.take("user_headers", user_headers::check_list(list)));
+            .and_then(|list| user_headers::check_list(list, problems));
         let oauth2 = ParsedOAuth2::of(write, problems);
         let allowed_group_ids = write
             .allowed_group_ids

@@ -16,26 +16,46 @@ fn the_list_of_headers_is_checked() {
         value_prefix: value_prefix.into(),
     };
     let long = "x".repeat(4097);
-    for (list, why) in [
-        (vec![], "at least one"),
-        (vec![of("", "", "")], "header name"),
-        (vec![of("X Token", "", "")], "no header name"),
-        (vec![of("X-A\r\nX-B", "", "")], "no header name"),
-        (vec![of("Host", "", "")], "set by Patchbay"),
-        (vec![of("mcp-session-id", "", "")], "set by Patchbay"),
-        (vec![of("X-A", "", ""), of("x-a", "", "")], "twice"),
-        (vec![of("X-A", "", "Bearer\r\n")], "prefix"),
-        (vec![of("X-A", "", "a\0")], "prefix"),
-        (vec![of("X-A", "", &long[..257])], "257 bytes"),
-        (vec![of("X-A", &long, "")], "4097 characters"),
-        (vec![of("X-A", "a\0", "")], "control"),
-        ((0..33).map(|n| of(&format!("X-{n}"), "", "")).collect(), "33 headers"),
+    for (list, field, why) in [
+        (vec![], "user_headers", "at least one"),
+        (vec![of("", "", "")], "user_headers[0].name", "header name"),
+        (vec![of("X Token", "", "")], "user_headers[0].name", "no header name"),
+        (vec![of("X-A\r\nX-B", "", "")], "user_headers[0].name", "no header name"),
+        (vec![of("X-A", "", ""), of("Host", "", "")], "user_headers[1].name", "set by Patchbay"),
+        (vec![of("mcp-session-id", "", "")], "user_headers[0].name", "set by Patchbay"),
+        (vec![of("X-A", "", ""), of("X-B", "", ""), of("x-a", "", "")], "user_headers[2].name", "twice"),
+        (vec![of("X-A", "", "Bearer\r\n")], "user_headers[0].value_prefix", "prefix"),
+        (vec![of("X-A", "", "a\0")], "user_headers[0].value_prefix", "prefix"),
+        (vec![of("X-A", "", ""), of("X-B", "", &long[..257])], "user_headers[1].value_prefix", "257 bytes"),
+        (vec![of("X-A", &long, "")], "user_headers[0].description", "4097 characters"),
+        (vec![of("X-A", "a\0", "")], "user_headers[0].description", "control"),
+        ((0..33).map(|n| of(&format!("X-{n}"), "", "")).collect(), "user_headers", "33 headers"),
     ] {
         let problems = create_with(list.clone()).unwrap_err();
         assert_eq!(problems.len(), 1, "{problems:?}");
-        assert_eq!(problems[0].field, "user_headers");
+        assert_eq!(problems[0].field, field);
         assert!(problems[0].detail.contains(why), "{why}: {}", problems[0].detail);
     }
+    let bad = ServerWrite {
+        auth_type: Some("user_header".into()),
+        user_headers: Some(vec![of("X A", "\0", "\n"), of("X-B", "", ""), of("Host", "", "")]),
+        tool_deny_list: Some(vec!["\0".into()]),
+        slug: Some("no slug".into()),
+        ..minimal()
+    };
+    let all = [
+        "slug",
+        "tool_deny_list",
+        "user_headers[0].name",
+        "user_headers[0].description",
+        "user_headers[0].value_prefix",
+        "user_headers[2].name",
+    ];
+    assert_eq!(fields(validate_create(&bad, &policy())), all, "all at once, in the order of the form");
+    let patch =
+        ServerWrite { user_headers: Some(vec![of("X-A", "", ""), of("", "", "")]), ..ServerWrite::default() };
+    let refused = merge_update(&with_user_headers(), &patch, &policy());
+    assert_eq!(fields(refused), ["user_headers[1].name"]);
     let kept = create_with(vec![of(" X-A ", " Two\nlines ", " Bearer ")]).unwrap().merged.user_headers;
     assert_eq!(kept, [of("X-A", "Two\nlines", "Bearer ")], "the blank after the prefix is part of it");
 }
