@@ -70,12 +70,23 @@ async fn status(config: &Config, db: &Db, json: bool) -> anyhow::Result<()> {
             announce(&format!("    {}.{}: {}", used.table, used.column, used.values));
         }
     }
+    if let Some(sentence) = not_counted(db) {
+        announce(sentence);
+    }
     if keys.iter().any(KeyStatus::is_lost) {
         announce(
             "Values need a key that is not configured here. Configure it, or give them up with `patchbay keys purge`.",
         );
     }
     Ok(())
+}
+
+/// What no count of replicas can know. On SQLite one process serves at a time, so nothing is missing there.
+fn not_counted(db: &Db) -> Option<&'static str> {
+    matches!(db, Db::Postgres(_)).then_some(
+        "Not counted: replicas of a release that does not register itself (schema 0001). One that still runs cannot read what is \
+         encrypted with a new key. If this database was ever used by such a release, make sure that none of its processes runs.",
+    )
 }
 
 fn line_of(key: &KeyStatus) -> String {
@@ -90,6 +101,9 @@ fn line_of(key: &KeyStatus) -> String {
 }
 
 async fn rotate(config: &Config, db: &Db) -> anyhow::Result<()> {
+    if let Some(sentence) = not_counted(db) {
+        announce(sentence);
+    }
     let rotation = Rotation::begin(keys_of(config, db)?, context("rotate")).await?;
     let done = rotation.run().await?;
     for (place, values) in &done.moved {

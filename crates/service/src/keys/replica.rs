@@ -137,6 +137,14 @@ impl Replica {
         unknown: Vec<KeyId>,
     ) -> Result<(), KeyStartError> {
         let keyring = &self.keys.keyring;
+        // A release from before the table `replicas` may run beside this one on PostgreSQL, and nothing here tells.
+        let is_first = encryption_keys::encryption_key_list(write).await?.is_empty();
+        if !is_first && !unknown.is_empty() && matches!(self.keys.db, store::Db::Postgres(_)) {
+            tracing::warn!(
+                "a new encryption key is made known; replicas of a release that does not register itself (schema 0001) are not \
+                 counted and could not read it: make sure that none runs"
+            );
+        }
         for id in unknown {
             let canary = keyring.canary(&id).map_err(|_| KeyStartError::Wrong(id.to_string()))?;
             encryption_keys::encryption_key_insert(write, id.as_str(), &canary, self.keys.now()).await?;
