@@ -61,3 +61,27 @@ impl Passwords {
         Ok(matches && known)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What OWASP asks of argon2id at least: 19 MiB, two passes, one lane; and a salt of its own for each.
+    #[tokio::test]
+    async fn stored_hashes_are_argon2id_with_19_mib_and_a_salt_of_their_own() {
+        let passwords = Passwords::new();
+        let mut hashes = Vec::new();
+        for _ in 0..2 {
+            hashes.push(passwords.hash("a fine long password".to_owned()).await.unwrap());
+        }
+        for hash in &hashes {
+            let rest = hash.strip_prefix("$argon2id$v=19$m=19456,t=2,p=1$").expect(hash);
+            let (salt, digest) = rest.split_once('$').expect(hash);
+            assert!(salt.len() >= 22 && digest.len() >= 43, "16 and 32 bytes in base64: {hash}");
+            assert!(passwords.verify("a fine long password".to_owned(), Some(hash.clone())).await.unwrap());
+            assert!(!passwords.verify("a fine long Password".to_owned(), Some(hash.clone())).await.unwrap());
+        }
+        assert_ne!(hashes[0], hashes[1]);
+        assert!(!passwords.verify("a decoy, never a password".to_owned(), None).await.unwrap());
+    }
+}

@@ -29,18 +29,20 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
                 "Send JSON with Content-Type: application/json.",
             ));
         }
-        let read = Bytes::from_request(request, state);
-        let bytes = match tokio::time::timeout(READ_TIMEOUT, read).await {
-            Ok(Ok(bytes)) => bytes,
-            Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-                return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than 1 MiB."));
-            }
-            Ok(Err(_)) => return Err(ApiError::new(StatusCode::BAD_REQUEST, "The body could not be read.")),
-            Err(_) => {
-                return Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, "The body did not arrive in time."));
-            }
-        };
+        let bytes = read(request, state).await?;
         parse(&bytes).map(Self)
+    }
+}
+
+/// The whole body, capped and in time.
+pub(super) async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, ApiError> {
+    match tokio::time::timeout(READ_TIMEOUT, Bytes::from_request(request, state)).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than 1 MiB."))
+        }
+        Ok(Err(_)) => Err(ApiError::new(StatusCode::BAD_REQUEST, "The body could not be read.")),
+        Err(_) => Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, "The body did not arrive in time.")),
     }
 }
 
@@ -119,6 +121,27 @@ mod tests {
                 "{body:.40}: {:?}",
                 error.body
             );
+        }
+    }
+
+    /// Threats 71: neither silence nor a byte now and then holds a request open for longer.
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_does_not_arrive_is_408() {
+        use futures::{StreamExt as _, stream};
+        use tokio::time::{Duration, Instant, sleep};
+        let trickle = stream::repeat(Bytes::from_static(b" ")).then(async |byte| {
+            sleep(Duration::from_secs(5)).await;
+            Ok::<_, std::io::Error>(byte)
+        });
+        for body in [
+            axum::body::Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>()),
+            axum::body::Body::from_stream(trickle),
+        ] {
+            let begun = Instant::now();
+            let request = Request::builder().header(CONTENT_TYPE, "application/json").body(body).unwrap();
+            let refused = Json::<ServerWrite>::from_request(request, &()).await.err().expect("no body came");
+            assert_eq!(refused.status, StatusCode::REQUEST_TIMEOUT, "{:?}", refused.body);
+            assert_eq!(begun.elapsed(), READ_TIMEOUT);
         }
     }
 

@@ -1,15 +1,18 @@
 //! The glue to Leptos: pages and server functions, each with a [`Backend`] bound to the caller.
 
-use super::{auth::Ctx, backend::ServiceBackend, error::ApiError, headers::page_policy, router::AppState};
+use super::{
+    auth::Ctx, backend::ServiceBackend, body, error::ApiError, headers::page_policy, router::AppState,
+};
 use crate::assets;
 use app::{
     backend::Backend,
     context::PageContext,
     document::{AssetUrls, shell},
-    error::UiErrorKind,
+    error::{UiError, UiErrorKind},
     forms::FormState,
 };
 use axum::{
+    body::Body,
     extract::{Request, State},
     response::{IntoResponse, Redirect, Response},
 };
@@ -17,9 +20,9 @@ use http::{
     HeaderValue, StatusCode,
     header::{CONTENT_SECURITY_POLICY, COOKIE, HOST},
 };
-use leptos::{nonce::use_nonce, prelude::*};
+use leptos::{nonce::use_nonce, prelude::*, server_fn::axum::server_fn_paths};
 use leptos_axum::ResponseOptions;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, PoisonError};
 
 /// What a page should do about a status.
 pub(crate) fn kind_of(status: StatusCode) -> UiErrorKind {
@@ -90,14 +93,46 @@ pub(crate) async fn render(state: AppState, ctx: Ctx, request: Request, form: Fo
 
 /// Server functions: public endpoints like any other; the permission check is inside the use case.
 pub(crate) async fn server_fn(State(state): State<AppState>, ctx: Ctx, request: Request) -> Response {
-    let backend = backend(&state, &ctx);
-    let mut request = request;
+    let (mut parts, body) = request.into_parts();
+    if !server_fn_paths().any(|(path, _)| path == parts.uri.path()) {
+        return refusal(ApiError::new(StatusCode::NOT_FOUND, NOT_UNDERSTOOD));
+    }
+    // Read here: the library would wait for it without end, and call a body that is too large an error of ours.
+    let body = match body::read(Request::from_parts(parts.clone(), body), &state).await {
+        Ok(body) => body,
+        Err(error) => return refusal(error),
+    };
     // The library answers a plain form post with a redirect to any Referer; ours are called by script only.
-    request.headers_mut().remove(http::header::REFERER);
+    parts.headers.remove(http::header::REFERER);
+    let backend = backend(&state, &ctx);
     let clock = state.clock.clone();
+    let options = Arc::new(OnceLock::<ResponseOptions>::new());
+    let noted = options.clone();
     let context = move || {
         provide_context(backend.clone());
         provide_context(clock.clone());
+        if let Some(options) = use_context() {
+            // Called once for each request.
+            let _ = noted.set(options);
+        }
     };
-    leptos_axum::handle_server_fns_with_context(context, request).await.into_response()
+    let request = Request::from_parts(parts, Body::from(body));
+    let response = leptos_axum::handle_server_fns_with_context(context, request).await.into_response();
+    // Every function of ours gives its answer a status; what the library could not read has none, and it calls that 500.
+    let answered = options
+        .get()
+        .is_some_and(|options| options.0.read().unwrap_or_else(PoisonError::into_inner).status.is_some());
+    if response.status() == StatusCode::INTERNAL_SERVER_ERROR && !answered {
+        return refusal(ApiError::new(StatusCode::BAD_REQUEST, NOT_UNDERSTOOD));
+    }
+    response
+}
+
+/// What a page says whose request is none, which happens to people after an upgrade.
+const NOT_UNDERSTOOD: &str = "This request was not understood; the page may be from another version of Patchbay. Reload it and try again.";
+
+/// An error as the browser's half of a server function reads it.
+fn refusal(error: ApiError) -> Response {
+    let (status, body) = (error.status, error.body);
+    (status, axum::Json(UiError { kind: kind_of(status), body })).into_response()
 }

@@ -2,7 +2,15 @@
 
 use crate::support::{SERVERS, TestServer};
 use http::Method;
+use patchbay_server::listen::serve_connections;
 use serde_json::json;
+use std::time::Duration;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
 
 #[tokio::test]
 async fn every_answer_carries_the_security_headers_and_a_request_id() {
@@ -61,6 +69,48 @@ async fn headers_beyond_the_cap_are_refused_and_the_server_goes_on() {
         server.owner().request(Method::GET, SERVERS).header("x-big", &"x".repeat(64 * 1024)).try_send().await;
     assert!(answer.is_err() || matches!(answer.unwrap().status, 400 | 431));
     server.owner().get(SERVERS).await.expect(200);
+}
+
+/// A server with one route, and how long it takes until it ends a connection that says `said` and then one byte `every` few
+/// seconds; with what it answered. The clock is not the wall's.
+async fn held_open(said: &str, every: u64) -> (u64, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let router = axum::Router::new().route("/", axum::routing::post(async |_: bytes::Bytes| "read"));
+    let stop = CancellationToken::new();
+    tokio::spawn(serve_connections(listener, router, stop.clone(), Duration::ZERO));
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(said.as_bytes()).await.unwrap();
+    let (mut reader, mut writer) = stream.into_split();
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(Duration::from_secs(every)).await;
+            if writer.write_all(b"x").await.is_err() {
+                break;
+            }
+        }
+    });
+    let begun = Instant::now();
+    let mut answer = Vec::new();
+    let read = tokio::time::timeout(Duration::from_secs(600), reader.read_to_end(&mut answer)).await;
+    // A reset is an end too.
+    let _ = read.expect("the connection is ended");
+    stop.cancel();
+    (begun.elapsed().as_secs(), String::from_utf8_lossy(&answer).into_owned())
+}
+
+/// Threats 71: headers have 10 s in all, and a body no silence of 30 s.
+#[tokio::test(start_paused = true)]
+async fn slow_requests_are_cut() {
+    let head = "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n";
+    for every in [3, 1000] {
+        let (seconds, answer) = held_open(head, every).await;
+        assert!((10..13).contains(&seconds), "{seconds} s, {answer}");
+        assert!(!answer.contains("200 OK"), "{answer}");
+    }
+    let (seconds, answer) = held_open(&format!("{head}\r\nsome of it"), 1000).await;
+    assert!((30..42).contains(&seconds), "{seconds} s, {answer}");
+    assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
 }
 
 #[tokio::test]

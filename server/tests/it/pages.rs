@@ -228,6 +228,8 @@ async fn every_page_has_a_nonce_of_its_own_and_no_inline_script_without_it() {
         "/admin/groups",
         &format!("/admin/groups/{group}"),
         "/admin/settings",
+        "/admin/keys",
+        "/admin/servers/import",
     ] {
         for _ in 0..2 {
             let page = server.owner().get(path).await.expect(200);
@@ -317,6 +319,9 @@ async fn hostile_text_is_never_markup() {
         "/admin/groups",
         &format!("/admin/groups/{group}"),
         "/admin/settings",
+        "/admin/keys",
+        "/admin/servers/import",
+        "/admin/servers/import?document=%22%3E%3Cscript%3Ealert(1)%3C/script%3E",
         &format!("/chats/{}", made["id"].as_str().unwrap()),
         hostile_path,
         "/setup?token=%22%3E%3Cscript%3Ealert(1)%3C/script%3E",
@@ -387,6 +392,8 @@ async fn pages_of_the_panel_are_for_those_who_may() {
         ("/admin/audit".to_owned(), 403, 200),
         ("/admin/groups".to_owned(), 403, 200),
         ("/admin/settings".to_owned(), 403, 200),
+        ("/admin/keys".to_owned(), 403, 200),
+        ("/admin/servers/import".to_owned(), 403, 403),
         ("/account".to_owned(), 200, 200),
     ] {
         let seen = member.get(&path).await;

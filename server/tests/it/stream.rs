@@ -317,6 +317,19 @@ async fn rendered_streams_and_pages_carry_sanitised_markup_of_the_model_only() {
 #[tokio::test]
 async fn losing_access_closes_the_stream_within_five_seconds() {
     let server = TestServer::start().await;
+    lost_access_ends_streams(&server, &server).await;
+}
+
+/// Behaviour 2: on all replicas.
+#[tokio::test]
+async fn losing_access_closes_the_stream_on_another_replica_within_five_seconds() {
+    let server = TestServer::on_postgres().await;
+    let other = server.beside().await;
+    lost_access_ends_streams(&server, &other).await;
+}
+
+/// Access is taken at `server`; the streams are open at `reading`.
+async fn lost_access_ends_streams(server: &TestServer, reading: &TestServer) {
     let llm = FakeLlm::start().await;
     server.scripted_model(&llm, "sk-x").await;
     let mut streams = Vec::new();
@@ -324,7 +337,7 @@ async fn losing_access_closes_the_stream_within_five_seconds() {
         let person = server.user(Role::Member).await;
         let made = chat(&person.client, &json!({"content": text("hi")})).await;
         let id = made["id"].as_str().unwrap().to_owned();
-        let mut reader = open(&person.client.with(cookie(&person.token)), &id, "", None).await;
+        let mut reader = open(&reading.anonymous().with(cookie(&person.token)), &id, "", None).await;
         reader.until(is_idle).await;
         streams.push((way, person, reader));
     }

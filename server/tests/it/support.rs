@@ -75,6 +75,17 @@ impl TestServer {
         server.owned().await
     }
 
+    /// Another replica: a server of its own on the same PostgreSQL database, with the same keys. Its owner is the same.
+    pub(crate) async fn beside(&self) -> Self {
+        let data = TempDir::new();
+        std::fs::copy(self.data.path().join("encryption.key"), data.path().join("encryption.key")).unwrap();
+        let database = self.database().config().clone();
+        let mut other = Self::over(data, |config| config.database = database, |_| {}).await;
+        let token = other.login(OWNER_EMAIL, OWNER_PASSWORD).await;
+        other.owner = Some(other.anonymous().with(Proof::Bearer(token)));
+        other
+    }
+
     /// The database of a server made by [`Self::on_postgres`].
     pub(crate) fn database(&self) -> &TestDb {
         self.postgres.as_ref().expect("made by `on_postgres`")

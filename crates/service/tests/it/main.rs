@@ -4,6 +4,7 @@
 
 mod audit;
 mod bench;
+mod connections;
 mod expiry;
 mod groups;
 mod keys;
