@@ -2,6 +2,7 @@
 //!
 //! The seed is fixed: a failure comes again, and says the request that caused it.
 
+mod functions;
 mod hostile;
 
 use crate::{
@@ -85,12 +86,18 @@ impl Fuzz {
     }
 }
 
+fn config() -> Config {
+    Config { failure_persistence: None, ..Config::default() }
+}
+
+fn rng() -> TestRng {
+    TestRng::from_seed(RngAlgorithm::ChaCha, &SEED)
+}
+
 async fn nothing_hostile_breaks_it(server: TestServer) {
     let description = Description::of(&server).await;
     let callers = callers(&server).await;
-    let config = Config { failure_persistence: None, ..Config::default() };
-    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &SEED);
-    let mut fuzz = Fuzz { runner: TestRunner::new_with_rng(config, rng), ids: ids(&server).await };
+    let mut fuzz = Fuzz { runner: TestRunner::new_with_rng(config(), rng()), ids: ids(&server).await };
     let mut findings = Vec::new();
     let mut reached = 0;
     for operation in description.operations() {

@@ -17,6 +17,11 @@ use objects::World;
 use serde_json::json;
 use std::collections::BTreeSet;
 
+/// Path and a body of each server function, as the table has them.
+pub(crate) fn function_bodies() -> Vec<(&'static str, &'static str)> {
+    functions::rows().into_iter().map(|row| (row.path, row.body)).collect()
+}
+
 async fn every_cell_holds(server: TestServer) {
     let world = World::new(server).await;
     let mut walk = Walk::new(&world);

@@ -45,6 +45,11 @@ impl Bodies {
         Self { members: members.unwrap_or_default() }
     }
 
+    /// Of these members.
+    pub(super) fn with(members: Vec<String>) -> Self {
+        Self { members }
+    }
+
     /// The next body, as bytes: not all of them are text.
     pub(super) fn next(&self, runner: &mut TestRunner, ids: &[String]) -> Vec<u8> {
         let member = select(self.members.clone());
@@ -61,6 +66,12 @@ impl Bodies {
         let body = prop_oneof![6 => raw, 1 => twice, 2 => no_object()];
         body.new_tree(runner).unwrap().current()
     }
+}
+
+/// One value, by itself.
+pub(super) fn value(runner: &mut TestRunner, ids: &[String]) -> String {
+    let value = prop_oneof![4 => hostile_value(), 1 => plausible_value(ids.to_vec())];
+    value.new_tree(runner).unwrap().current()
 }
 
 /// What a form might send.

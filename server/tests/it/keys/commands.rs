@@ -53,6 +53,7 @@ async fn a_key_is_introduced_rotated_to_and_the_old_one_revoked_beside_a_running
     }
     let text = succeeded(&["keys", "status"], &with(&old)).await;
     assert!(text.contains(&id_of(1)) && text.contains("mcp_servers.api_key_value: 3"), "{text}");
+    assert!(!text.contains("Not counted"), "on SQLite one process serves: {text}");
     // The running server does not know the new key: nobody may write with it.
     let said = refused(&["keys", "rotate"], &with(&both)).await;
     assert!(said.contains("not active yet") && said.contains("restart"), "{said}");
@@ -189,12 +190,13 @@ async fn doctor_says_what_is_right_and_what_to_do() {
 async fn config_shows_what_is_in_force_and_no_secret() {
     let data = TempDir::new();
     let file = data.path().join("patchbay.toml");
-    std::fs::write(&file, "log = \"warn\"\nopenai_api_key = \"sk-canary-1\"\n").unwrap();
+    std::fs::write(&file, "log = \"warn\"\naudit_retention_days = 5\nlisten = \"127.0.0.1:1\"\nopenai_api_key = \"sk-canary-1\"\n").unwrap();
     let settings = [
         ("PATCHBAY_DATA_DIR", data.path().to_str().unwrap()),
         ("PATCHBAY_CONFIG", file.to_str().unwrap()),
         ("PATCHBAY_DATABASE_URL", "postgres://ada:canary-2@db.internal/patchbay"),
         ("PATCHBAY_ENCRYPTION_KEYS", "canary-3"),
+        ("PATCHBAY_AUDIT_RETENTION_DAYS", "7"),
     ];
     let said = succeeded(&["config", "--listen", "127.0.0.1:4000"], &settings).await;
     assert!(!said.contains("canary"), "{said}");
@@ -205,6 +207,9 @@ async fn config_shows_what_is_in_force_and_no_secret() {
     };
     assert!(line("listen").contains("127.0.0.1:4000") && line("listen").ends_with("# --listen"));
     assert!(line("data_dir").ends_with("# PATCHBAY_DATA_DIR"));
+    // The environment goes before the file, and so does a flag.
+    let days = line("audit_retention_days");
+    assert!(days.contains('7') && days.ends_with("# PATCHBAY_AUDIT_RETENTION_DAYS"), "{days}");
     assert!(line("log").contains("warn") && line("log").ends_with("# configuration file"));
     assert!(line("log_format").ends_with("# default"));
     assert!(line("database_url").contains("ada:***@db.internal"));
