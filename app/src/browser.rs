@@ -126,6 +126,14 @@ pub(crate) fn focus_soon(selector: &'static str) {
     set_timeout(move || focus_first(selector), std::time::Duration::from_millis(20));
 }
 
+/// Scrolls as little as is needed to show the element; one that is longer than the window is shown from its beginning.
+pub(crate) fn show_nearest(element: &web_sys::Element) {
+    let options = web_sys::ScrollIntoViewOptions::new();
+    // Fails for nothing that takes properties.
+    let _ = js_sys::Reflect::set(&options, &"block".into(), &"nearest".into());
+    element.scroll_into_view_with_scroll_into_view_options(&options);
+}
+
 /// Changes the address without loading anything, as after the first save of a new object.
 pub(crate) fn replace_address(path: &str) {
     if cfg!(not(feature = "ssr"))

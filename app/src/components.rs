@@ -17,6 +17,7 @@ pub mod paging;
 pub mod secret;
 pub mod server_tile;
 pub mod switch;
+pub mod table;
 pub mod task;
 pub mod toast;
 
@@ -37,6 +38,7 @@ pub use paging::{PageLinks, SearchForm, use_page_query};
 pub use secret::{SecretField, SecretInput};
 pub use server_tile::ServerTile;
 pub use switch::{Checkbox, Switch};
+pub use table::{Column, Table};
 pub use task::{Deed, Task};
 
 #[cfg(all(test, feature = "ssr"))]

@@ -4,13 +4,16 @@ use super::{
     badge::{Badge, Tone},
     icon::{Glyph, Icon},
 };
+use crate::context::use_viewer;
 use api::explain::{ExplainedGate, ExplainedTool, GateVerdict, ServerExplanation};
 use leptos::prelude::*;
 
 /// The whole answer.
 #[component]
 pub fn Explanation(explanation: ServerExplanation) -> impl IntoView {
-    let ServerExplanation { offered, gates, tools_known, tools, .. } = explanation;
+    let ServerExplanation { user_id, offered, gates, tools_known, tools, .. } = explanation;
+    let own =
+        use_viewer().with_untracked(|viewer| viewer.as_ref().is_some_and(|viewer| viewer.id == user_id));
     let gates = gates.into_iter().map(|gate| view! { <GateLine gate/> }).collect_view();
     view! {
         <div class="stack-tight explanation" data-testid="explanation">
@@ -21,14 +24,18 @@ pub fn Explanation(explanation: ServerExplanation) -> impl IntoView {
             {if tools_known {
                 view! { <ToolList tools/> }.into_any()
             } else {
-                view! {
-                    <p class="field-hint">
-                        "The tools are not listed here: nothing is known of them until this user tests the connection or a turn uses the server."
-                    </p>
-                }
-                .into_any()
+                view! { <p class="field-hint">{unknown_tools(own)}</p> }.into_any()
             }}
         </div>
+    }
+}
+
+/// Why no tools are listed, to the one who is explained or to somebody else.
+fn unknown_tools(own: bool) -> &'static str {
+    if own {
+        "The tools are not listed here: nothing is known of them until a turn of yours uses the server."
+    } else {
+        "The tools are not listed here: nothing is known of them until this user tests the connection or a turn uses the server."
     }
 }
 
@@ -89,6 +96,12 @@ mod tests {
 
     fn gate(gate: Gate, verdict: GateVerdict, reason: &str, pattern: Option<&str>) -> ExplainedGate {
         ExplainedGate { gate, verdict, reason: reason.into(), pattern: pattern.map(str::to_owned) }
+    }
+
+    #[test]
+    fn people_are_told_of_themselves_as_you() {
+        assert!(unknown_tools(true).contains("yours") && !unknown_tools(true).contains("this user"));
+        assert!(unknown_tools(false).contains("this user"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Groups of users: a server can be limited to some.
 
+mod delete;
 mod detail;
 mod group_form;
 mod members;
@@ -8,16 +9,17 @@ pub use detail::GroupPage;
 
 use crate::{
     components::{
-        Badge, Deed, DeleteButton, EmptyState, Glyph, Icon, Modal, PageHead, PageLinks, RelativeTime, Tone,
+        Badge, Column, EmptyState, Glyph, Icon, Modal, PageHead, PageLinks, RelativeTime, Table, Tone,
         loaded, use_page_query,
     },
     context::viewer_is_admin,
-    server_fns::groups::{group_delete, group_list},
+    server_fns::groups::group_list,
 };
 use api::{
     Uuid,
     groups::{GroupSource, GroupSummary},
 };
+use delete::DeleteGroup;
 use group_form::GroupForm;
 use leptos::prelude::*;
 
@@ -71,6 +73,15 @@ fn NewGroupButton(edit: Callback<Option<Named>>) -> impl IntoView {
     }
 }
 
+const COLUMNS: [Column; 6] = [
+    Column::Text("Group"),
+    Column::Text("Members from"),
+    Column::Number("Members"),
+    Column::Number("Servers"),
+    Column::Text("Changed"),
+    Column::Unseen("Actions"),
+];
+
 #[component]
 fn GroupTable(
     groups: Vec<GroupSummary>,
@@ -88,21 +99,7 @@ fn GroupTable(
     }
     let rows = groups.into_iter().map(|group| view! { <GroupRow group edit changed/> }).collect_view();
     view! {
-        <div class="table-frame">
-            <table class="table">
-                <thead>
-                    <tr>
-                        <th scope="col">"Group"</th>
-                        <th scope="col">"Members from"</th>
-                        <th scope="col" class="num">"Members"</th>
-                        <th scope="col" class="num">"Servers"</th>
-                        <th scope="col">"Changed"</th>
-                        <th scope="col"><span class="sr-only">"Actions"</span></th>
-                    </tr>
-                </thead>
-                <tbody>{rows}</tbody>
-            </table>
-        </div>
+        <Table columns=&COLUMNS>{rows}</Table>
     }
     .into_any()
 }
@@ -111,7 +108,6 @@ fn GroupTable(
 fn GroupRow(group: GroupSummary, edit: Callback<Option<Named>>, changed: Callback<()>) -> impl IntoView {
     let label = group.label().to_owned();
     let id = group.id;
-    let consequence = consequence(group.member_count, group.server_count);
     let named = Named {
         id,
         name: group.name.clone(),
@@ -134,8 +130,7 @@ fn GroupRow(group: GroupSummary, edit: Callback<Option<Named>>, changed: Callbac
                         <Icon glyph=Glyph::Pencil/>
                         "Rename"
                     </button>
-                    <DeleteButton label="Delete group" name=label.clone() consequence
-                        deed=Deed::new(move || group_delete(id)) done=changed/>
+                    <DeleteGroup id label=label.clone() members=group.member_count servers=group.server_count changed/>
                 })}
             </td>
         </tr>
@@ -148,30 +143,5 @@ fn SourceBadge(source: GroupSource) -> impl IntoView {
     match source {
         GroupSource::Admin => view! { <Badge text="Admins"/> },
         GroupSource::Oidc => view! { <Badge tone=Tone::Info glyph=Glyph::Key text="Identity provider"/> },
-    }
-}
-
-/// What deleting a group means.
-fn consequence(members: i64, servers: i64) -> String {
-    match (members, servers) {
-        (_, 1) => "A server is limited to it and would be open to everybody, so it cannot be deleted yet. Take it off that server first.".to_owned(),
-        (_, 2..) => format!("{servers} servers are limited to it and could be open to everybody, so it cannot be deleted yet. Take it off these servers first."),
-        (0, _) => "It has no members, and no server is limited to it.".to_owned(),
-        (1, _) => "Its member leaves it. No server is limited to it, so nobody loses or gains one.".to_owned(),
-        (members, _) => format!("Its {members} members leave it. No server is limited to it, so nobody loses or gains one."),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::consequence;
-
-    #[test]
-    fn the_question_names_what_would_happen() {
-        assert!(consequence(3, 0).starts_with("Its 3 members leave it."));
-        assert!(consequence(1, 0).starts_with("Its member leaves it."));
-        assert!(consequence(0, 0).starts_with("It has no members"));
-        assert!(consequence(3, 1).contains("open to everybody"));
-        assert!(consequence(0, 2).starts_with("2 servers are limited to it"));
     }
 }

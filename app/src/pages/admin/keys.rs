@@ -1,7 +1,7 @@
 //! Encryption keys: what there is, what needs it, and how the operator changes it.
 
 use crate::{
-    components::{Badge, CodeBlock, Glyph, Notice, PageHead, RelativeTime, Tone, loaded},
+    components::{Badge, CodeBlock, Column, Glyph, Notice, PageHead, RelativeTime, Table, Tone, loaded},
     server_fns::keys::key_list,
 };
 use api::keys::{KeyState, KeyStatus};
@@ -39,24 +39,19 @@ fn Warnings(keys: Vec<KeyStatus>) -> impl IntoView {
     }
 }
 
+const COLUMNS: [Column; 5] = [
+    Column::Text("Key"),
+    Column::Text("State"),
+    Column::Text("Configured here"),
+    Column::Text("Readable by"),
+    Column::Text("Values"),
+];
+
 #[component]
 fn KeyTable(keys: Vec<KeyStatus>) -> impl IntoView {
     let rows = keys.into_iter().map(|key| view! { <KeyRow key_status=key/> }).collect_view();
     view! {
-        <div class="table-frame">
-            <table class="table">
-                <thead>
-                    <tr>
-                        <th scope="col">"Key"</th>
-                        <th scope="col">"State"</th>
-                        <th scope="col">"Configured here"</th>
-                        <th scope="col">"Readable by"</th>
-                        <th scope="col">"Values"</th>
-                    </tr>
-                </thead>
-                <tbody>{rows}</tbody>
-            </table>
-        </div>
+        <Table columns=&COLUMNS>{rows}</Table>
     }
 }
 
@@ -87,11 +82,13 @@ fn KeyRow(key_status: KeyStatus) -> impl IntoView {
                 {key.created_at.map(|at| view! { <span class="row-note">"Known since "<RelativeTime at/></span> })}
             </td>
             <td data-label="State">
-                <span class="badges">
-                    <Badge tone glyph text=word/>
-                    {key.writes.then(|| view! { <Badge tone=Tone::Accent glyph=Glyph::Pencil text="Encrypts new values"/> })}
-                </span>
-                <span class="row-note">{meaning}</span>
+                <div>
+                    <span class="badges">
+                        <Badge tone glyph text=word/>
+                        {key.writes.then(|| view! { <Badge tone=Tone::Accent glyph=Glyph::Pencil text="Encrypts new values"/> })}
+                    </span>
+                    <span class="row-note">{meaning}</span>
+                </div>
             </td>
             <td data-label="Configured here">
                 {if key.configured {
@@ -100,7 +97,7 @@ fn KeyRow(key_status: KeyStatus) -> impl IntoView {
                     view! { <Badge text="No"/> }
                 }}
             </td>
-            <td data-label="Readable by">{format!("{} of {} replicas", key.readable_by, key.replicas)}</td>
+            <td data-label="Readable by">{readers(key.readable_by, key.replicas)}</td>
             <td data-label="Values">
                 <span class="row-title">{values}</span>
                 {usage}
@@ -125,5 +122,33 @@ fn HowToRotate() -> impl IntoView {
                 <CodeBlock text="patchbay keys revoke KEY_ID" label="Command to revoke a key"/>
             </div>
         </section>
+    }
+}
+
+/// Which of the running replicas can read with a key.
+fn readers(readable_by: i64, replicas: i64) -> String {
+    match (readable_by, replicas) {
+        (0, _) => "No replica".to_owned(),
+        (1, 1) => "The one replica".to_owned(),
+        (readable_by, replicas) if readable_by == replicas => format!("All {replicas} replicas"),
+        (readable_by, replicas) => format!("{readable_by} of {replicas} replicas"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::readers;
+
+    #[test]
+    fn readers_are_told_as_people_count() {
+        for (readable_by, replicas, words) in [
+            (1, 1, "The one replica"),
+            (2, 2, "All 2 replicas"),
+            (1, 3, "1 of 3 replicas"),
+            (0, 1, "No replica"),
+            (0, 0, "No replica"),
+        ] {
+            assert_eq!(readers(readable_by, replicas), words);
+        }
     }
 }

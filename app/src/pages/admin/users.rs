@@ -5,8 +5,8 @@ mod user_tokens;
 
 use crate::{
     components::{
-        Badge, Deed, DeleteButton, EmptyState, Glyph, Icon, Modal, PageHead, PageLinks, RelativeTime,
-        SearchForm, Tone, loaded, toast::use_toasts, use_page_query,
+        Badge, Column, Deed, DeleteButton, EmptyState, Glyph, Icon, Modal, PageHead, PageLinks, RelativeTime,
+        SearchForm, Table, Tone, loaded, toast::use_toasts, use_page_query,
     },
     context::use_viewer,
     server_fns::users::{user_delete, user_list, user_update},
@@ -51,6 +51,14 @@ pub fn UsersPage() -> impl IntoView {
     }
 }
 
+const COLUMNS: [Column; 5] = [
+    Column::Text("User"),
+    Column::Text("Roles"),
+    Column::Text("Status"),
+    Column::Text("Created"),
+    Column::Unseen("Actions"),
+];
+
 #[component]
 fn UserTable(users: Vec<User>, edit: Callback<Option<User>>, changed: Callback<()>) -> impl IntoView {
     if users.is_empty() {
@@ -60,20 +68,7 @@ fn UserTable(users: Vec<User>, edit: Callback<Option<User>>, changed: Callback<(
     }
     let rows = users.into_iter().map(|user| view! { <UserRow user edit changed/> }).collect_view();
     view! {
-        <div class="table-frame">
-            <table class="table">
-                <thead>
-                    <tr>
-                        <th scope="col">"User"</th>
-                        <th scope="col">"Roles"</th>
-                        <th scope="col">"Status"</th>
-                        <th scope="col">"Created"</th>
-                        <th scope="col"><span class="sr-only">"Actions"</span></th>
-                    </tr>
-                </thead>
-                <tbody>{rows}</tbody>
-            </table>
-        </div>
+        <Table columns=&COLUMNS>{rows}</Table>
     }
     .into_any()
 }

@@ -1,9 +1,19 @@
 //! The entries of a page. Each opens to all that the log knows of it.
 
 use super::{filters::outcome_word, page_address};
-use crate::components::{Badge, EmptyState, Glyph, Icon, RelativeTime, Tone};
+use crate::components::{Badge, Column, EmptyState, Glyph, Icon, RelativeTime, Table, Tone};
 use api::audit::{AuditEntry, AuditOutcome, AuditPage, AuditQuery};
 use leptos::prelude::*;
+
+const COLUMNS: [Column; 7] = [
+    Column::Text("Time"),
+    Column::Text("Actor"),
+    Column::Text("Action"),
+    Column::Text("Resource"),
+    Column::Text("Outcome"),
+    Column::Text("Address"),
+    Column::Unseen("Details"),
+];
 
 #[component]
 pub(super) fn Entries(page: AuditPage, query: AuditQuery) -> impl IntoView {
@@ -14,22 +24,7 @@ pub(super) fn Entries(page: AuditPage, query: AuditQuery) -> impl IntoView {
     let newest = (!query.after.is_empty()).then(|| page_address(&query, None));
     let older = page.next.map(|next| page_address(&query, Some(next)));
     view! {
-        <div class="table-frame">
-            <table class="table audit">
-                <thead>
-                    <tr>
-                        <th scope="col">"Time"</th>
-                        <th scope="col">"Actor"</th>
-                        <th scope="col">"Action"</th>
-                        <th scope="col">"Resource"</th>
-                        <th scope="col">"Outcome"</th>
-                        <th scope="col">"Address"</th>
-                        <th scope="col"><span class="sr-only">"Details"</span></th>
-                    </tr>
-                </thead>
-                <tbody>{rows}</tbody>
-            </table>
-        </div>
+        <Table columns=&COLUMNS class="audit">{rows}</Table>
         <nav class="pager" aria-label="Pages of the log">
             {newest.map(|href| view! { <a class="btn" href=href><Icon glyph=Glyph::ArrowUp/>"Newest"</a> })}
             {older.map(|href| view! { <a class="btn" rel="next" href=href>"Older"<Icon glyph=Glyph::ChevronRight/></a> })}
@@ -56,11 +51,7 @@ fn NoEntries(query: AuditQuery) -> impl IntoView {
 #[component]
 fn Entry(entry: AuditEntry) -> impl IntoView {
     let actor = actor_words(&entry);
-    let (tone, glyph) = match entry.outcome {
-        AuditOutcome::Ok => (Tone::Ok, Glyph::Check),
-        AuditOutcome::Denied => (Tone::Warn, Glyph::Lock),
-        AuditOutcome::Failed => (Tone::Danger, Glyph::Cross),
-    };
+    let (tone, glyph, word) = outcome(&entry);
     let resource = if entry.resource_name.is_empty() {
         view! { <span class="row-note">{entry.resource_type.clone()}</span> }.into_any()
     } else {
@@ -77,7 +68,7 @@ fn Entry(entry: AuditEntry) -> impl IntoView {
             <td data-label="Actor"><span dir="auto">{actor}</span></td>
             <td data-label="Action" class="mono-cell">{entry.action.clone()}</td>
             <td data-label="Resource"><span class="audit-resource">{resource}</span></td>
-            <td data-label="Outcome"><Badge tone glyph text=outcome_word(entry.outcome)/></td>
+            <td data-label="Outcome"><Badge tone glyph text=word/></td>
             <td data-label="Address" class="mono-cell">{shown(&entry.address)}</td>
             <td class="row-actions">
                 <details class="audit-toggle">
@@ -91,6 +82,19 @@ fn Entry(entry: AuditEntry) -> impl IntoView {
         <tr class="audit-more">
             <td colspan="7"><Facts entry/></td>
         </tr>
+    }
+}
+
+/// Colour, sign and word of what came of it. For calls of tools the log keeps their own outcome among the facts, and it says more:
+/// a call that somebody stopped did not fail.
+fn outcome(entry: &AuditEntry) -> (Tone, Glyph, &'static str) {
+    let of_call = entry.changed_fields.iter().find_map(|fact| fact.strip_prefix("outcome="));
+    match (entry.outcome, of_call) {
+        (AuditOutcome::Ok, _) => (Tone::Ok, Glyph::Check, outcome_word(AuditOutcome::Ok)),
+        (AuditOutcome::Denied, _) => (Tone::Warn, Glyph::Lock, outcome_word(AuditOutcome::Denied)),
+        (AuditOutcome::Failed, Some("cancelled")) => (Tone::Neutral, Glyph::Stop, "Stopped"),
+        (AuditOutcome::Failed, Some("unknown")) => (Tone::Danger, Glyph::Question, "Unknown"),
+        (AuditOutcome::Failed, _) => (Tone::Danger, Glyph::Cross, outcome_word(AuditOutcome::Failed)),
     }
 }
 
@@ -136,4 +140,34 @@ fn actor_words(entry: &AuditEntry) -> String {
 
 fn shown(text: &str) -> String {
     if text.is_empty() { "–".to_owned() } else { text.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(outcome: &str, facts: &[&str]) -> AuditEntry {
+        serde_json::from_value(serde_json::json!({
+            "id": api::Uuid::nil(), "time": "2026-01-01T00:00:00Z", "actor_id": null, "actor_name": "", "credential_id": null,
+            "address": "", "user_agent": "", "request_id": "", "action": "tool_call.ended", "resource_type": "mcp_server",
+            "resource_id": "", "resource_name": "", "outcome": outcome, "changed_fields": facts,
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_call_is_shown_by_its_own_outcome() {
+        for (logged, facts, word, tone) in [
+            ("ok", &["outcome=ok"][..], "Done", Tone::Ok),
+            ("failed", &["chat=c", "outcome=cancelled"], "Stopped", Tone::Neutral),
+            ("failed", &["outcome=error"], "Failed", Tone::Danger),
+            ("failed", &["outcome=unknown"], "Unknown", Tone::Danger),
+            ("denied", &["outcome=denied"], "Denied", Tone::Warn),
+            ("denied", &[], "Denied", Tone::Warn),
+            ("failed", &["name", "outcomes=cancelled"], "Failed", Tone::Danger),
+        ] {
+            let (shown_tone, _, shown_word) = outcome(&entry(logged, facts));
+            assert_eq!((shown_word, shown_tone), (word, tone), "{facts:?}");
+        }
+    }
 }

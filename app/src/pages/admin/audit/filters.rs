@@ -48,7 +48,7 @@ pub(super) fn Filters(query: AuditQuery) -> impl IntoView {
     let options = AuditOutcome::ALL
         .map(|outcome| {
             let value = outcome.as_str();
-            view! { <option value=value selected=chosen(value)>{outcome_word(outcome)}</option> }
+            view! { <option value=value selected=chosen(value)>{filter_word(outcome)}</option> }
         })
         .collect_view();
     view! {
@@ -126,6 +126,14 @@ fn error_of(problems: &[Validation], field: &str) -> Option<String> {
 fn form_time(time: &str) -> String {
     let utc = Timestamp::parse(time).map(|at| at.to_string());
     utc.and_then(|utc| utc.get(..19).map(str::to_owned)).unwrap_or_default()
+}
+
+/// What a filter finds: calls that were stopped and those nobody knows the end of are logged as failed.
+fn filter_word(outcome: AuditOutcome) -> &'static str {
+    match outcome {
+        AuditOutcome::Failed => "Failed, stopped, unknown",
+        other => outcome_word(other),
+    }
 }
 
 /// How an outcome is called.

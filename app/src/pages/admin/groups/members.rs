@@ -2,8 +2,8 @@
 
 use crate::{
     components::{
-        BusyButton, Deed, DeleteButton, ErrorNotice, Glyph, Icon, Notice, Task, TextField, Tone, loaded,
-        toast::use_toasts,
+        BusyButton, Column, Deed, DeleteButton, ErrorNotice, Glyph, Icon, Notice, Table, Task, TextField,
+        Tone, loaded, toast::use_toasts,
     },
     context::viewer_is_admin,
     server_fns::{groups::group_update, users::user_list},
@@ -32,6 +32,8 @@ impl UserSearch {
     }
 }
 
+const COLUMNS: [Column; 3] = [Column::Text("User"), Column::Text("Email"), Column::Unseen("Actions")];
+
 #[component]
 pub(super) fn Members(group: Group, search: UserSearch, changed: Callback<()>) -> impl IntoView {
     let provided = group.source == GroupSource::Oidc;
@@ -57,18 +59,7 @@ pub(super) fn Members(group: Group, search: UserSearch, changed: Callback<()>) -
                 view! { <p class="field-hint">"Nobody is in this group: a server limited to it alone is open to no member."</p> }.into_any()
             } else {
                 view! {
-                    <div class="table-frame">
-                        <table class="table">
-                            <thead>
-                                <tr>
-                                    <th scope="col">"User"</th>
-                                    <th scope="col">"Email"</th>
-                                    <th scope="col"><span class="sr-only">"Actions"</span></th>
-                                </tr>
-                            </thead>
-                            <tbody>{rows}</tbody>
-                        </table>
-                    </div>
+                    <Table columns=&COLUMNS>{rows}</Table>
                 }.into_any()
             }}
         </section>

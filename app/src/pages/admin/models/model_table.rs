@@ -3,13 +3,24 @@
 use super::model_form::ModelForm;
 use crate::{
     components::{
-        Badge, Deed, DeleteButton, EmptyState, Glyph, Icon, Modal, Switch, Tone, toast::use_toasts,
+        Badge, Column, Deed, DeleteButton, EmptyState, Glyph, Icon, Modal, Switch, Table, Tone,
+        toast::use_toasts,
     },
     context::viewer_is_admin,
     server_fns::models::{model_delete, model_update},
 };
 use api::models::{Model, ModelUpdate, Provider};
 use leptos::{prelude::*, task::spawn_local};
+
+const COLUMNS: [Column; 7] = [
+    Column::Text("Model"),
+    Column::Text("Provider"),
+    Column::Number("Context"),
+    Column::Number("Output"),
+    Column::Text("Default"),
+    Column::Text("Enabled"),
+    Column::Unseen("Actions"),
+];
 
 #[component]
 pub(super) fn ModelTable(
@@ -51,22 +62,7 @@ pub(super) fn ModelTable(
             })
             .collect_view();
         view! {
-            <div class="table-frame">
-                <table class="table">
-                    <thead>
-                        <tr>
-                            <th scope="col">"Model"</th>
-                            <th scope="col">"Provider"</th>
-                            <th scope="col" class="num">"Context"</th>
-                            <th scope="col" class="num">"Output"</th>
-                            <th scope="col">"Default"</th>
-                            <th scope="col">"Enabled"</th>
-                            <th scope="col"><span class="sr-only">"Actions"</span></th>
-                        </tr>
-                    </thead>
-                    <tbody>{rows}</tbody>
-                </table>
-            </div>
+            <Table columns=&COLUMNS>{rows}</Table>
         }
         .into_any()
     };

@@ -3,13 +3,22 @@
 use super::{provider_form::ProviderForm, type_label};
 use crate::{
     components::{
-        Badge, Deed, DeleteButton, EmptyState, Glyph, Icon, Modal, Switch, Tone, toast::use_toasts,
+        Badge, Column, Deed, DeleteButton, EmptyState, Glyph, Icon, Modal, Switch, Table, Tone,
+        toast::use_toasts,
     },
     context::viewer_is_admin,
     server_fns::models::{provider_delete, provider_update},
 };
 use api::models::{Model, Provider, ProviderUpdate};
 use leptos::{prelude::*, task::spawn_local};
+
+const COLUMNS: [Column; 5] = [
+    Column::Text("Provider"),
+    Column::Text("Base URL"),
+    Column::Text("API key"),
+    Column::Text("Enabled"),
+    Column::Unseen("Actions"),
+];
 
 #[component]
 pub(super) fn ProviderTable(
@@ -49,20 +58,7 @@ pub(super) fn ProviderTable(
             })
             .collect_view();
         view! {
-            <div class="table-frame">
-                <table class="table">
-                    <thead>
-                        <tr>
-                            <th scope="col">"Provider"</th>
-                            <th scope="col">"Base URL"</th>
-                            <th scope="col">"API key"</th>
-                            <th scope="col">"Enabled"</th>
-                            <th scope="col"><span class="sr-only">"Actions"</span></th>
-                        </tr>
-                    </thead>
-                    <tbody>{rows}</tbody>
-                </table>
-            </div>
+            <Table columns=&COLUMNS>{rows}</Table>
         }
         .into_any()
     };

@@ -3,8 +3,8 @@
 use super::words::{auth_label, availability_label, etag, host};
 use crate::{
     components::{
-        Badge, EmptyState, Glyph, Icon, PageHead, PageLinks, SearchForm, ServerTile, Switch, Tone, loaded,
-        paging::page_href, toast::use_toasts, use_page_query,
+        Badge, Column, EmptyState, Glyph, Icon, PageHead, PageLinks, SearchForm, ServerTile, Switch, Table,
+        Tone, loaded, paging::page_href, toast::use_toasts, use_page_query,
     },
     context::viewer_is_admin,
     server_fns::servers::{server_page, server_update},
@@ -113,6 +113,14 @@ impl Show {
     }
 }
 
+const COLUMNS: [Column; 5] = [
+    Column::Text("Server"),
+    Column::Text("Host"),
+    Column::Text("Authentication"),
+    Column::Text("Availability"),
+    Column::Text("Enabled"),
+];
+
 #[component]
 fn ServerTable(
     servers: Vec<McpServer>,
@@ -135,20 +143,7 @@ fn ServerTable(
     let rows =
         servers.into_iter().map(|server| view! { <ServerRow server=RwSignal::new(server)/> }).collect_view();
     view! {
-        <div class="table-frame">
-            <table class="table">
-                <thead>
-                    <tr>
-                        <th scope="col">"Server"</th>
-                        <th scope="col">"Host"</th>
-                        <th scope="col">"Authentication"</th>
-                        <th scope="col">"Availability"</th>
-                        <th scope="col">"Enabled"</th>
-                    </tr>
-                </thead>
-                <tbody>{rows}</tbody>
-            </table>
-        </div>
+        <Table columns=&COLUMNS>{rows}</Table>
     }
     .into_any()
 }

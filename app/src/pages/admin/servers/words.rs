@@ -27,6 +27,47 @@ pub(super) fn availability_label(availability: Availability) -> &'static str {
     }
 }
 
+/// What the panel calls a field of a server; names that it does not know stay as they are.
+pub(super) fn field_label(field: &str) -> &str {
+    match field {
+        "display_name" => "Display name",
+        "slug" => "Slug",
+        "description" => "Description",
+        "icon_url" => "Icon path",
+        "url" => "URL",
+        "transport" => "Transport",
+        "auth_type" => "Authentication",
+        "api_key_header" => "API key header",
+        "api_key_value" => "API key",
+        "custom_headers" => "Custom headers",
+        "user_headers" => "Personal headers",
+        "oauth2_client_id" => "Client ID",
+        "oauth2_client_secret" => "Client secret",
+        "oauth2_auth_url" => "Authorization URL",
+        "oauth2_token_url" => "Token URL",
+        "oauth2_revocation_url" => "Revocation URL",
+        "oauth2_scopes" => "Scopes",
+        "oauth2_issuer" => "Issuer",
+        "availability" => "Availability",
+        "model_intent" => "Model intent",
+        "tool_allow_list" => "Allowed tools",
+        "tool_deny_list" => "Denied tools",
+        "allowed_group_ids" | "allowed_groups" => "Groups",
+        "enabled" => "Enabled",
+        // Fields of a document that the editor does not have yet.
+        "oidc_trusted_origin" => "Trusted origin",
+        "signing_secret" => "Signing secret",
+        "tool_idempotent_list" => "Idempotent tools",
+        "tool_approval_list" => "Tools to approve",
+        "tool_change_policy" => "Change policy",
+        "send_trace_context" => "Trace context",
+        "use_instructions" => "Server instructions",
+        "allow_in_plan_mode" => "Plan mode",
+        "forward_coder_headers" => "Identity headers",
+        other => other,
+    }
+}
+
 /// What an availability means, in one line.
 pub(super) fn availability_meaning(availability: Availability) -> &'static str {
     match availability {

@@ -2,7 +2,10 @@
 
 use super::form::EditorForm;
 use crate::{
-    components::{Badge, Connect, Deed, DeleteButton, Glyph, RelativeTime, Tone, loaded, toast::use_toasts},
+    components::{
+        Badge, Column, Connect, Deed, DeleteButton, Glyph, RelativeTime, Table, Tone, loaded,
+        toast::use_toasts,
+    },
     context::viewer_is_admin,
     server_fns::servers::{connection_list, connection_remove, server_get},
 };
@@ -67,6 +70,14 @@ fn Connections(form: EditorForm, id: Uuid) -> impl IntoView {
     }
 }
 
+const COLUMNS: [Column; 5] = [
+    Column::Text("User"),
+    Column::Text("Status"),
+    Column::Text("Since"),
+    Column::Text("Last error"),
+    Column::Unseen("Actions"),
+];
+
 #[component]
 pub(super) fn ConnectionTable(
     form: EditorForm,
@@ -95,24 +106,11 @@ pub(super) fn ConnectionTable(
     });
     let users = if count == 1 { "1 user".to_owned() } else { format!("{count} users") };
     view! {
-        <div class="table-frame">
-            <table class="table">
-                <thead>
-                    <tr>
-                        <th scope="col">"User"</th>
-                        <th scope="col">"Status"</th>
-                        <th scope="col">"Since"</th>
-                        <th scope="col">"Last error"</th>
-                        <th scope="col"><span class="sr-only">"Actions"</span></th>
-                    </tr>
-                </thead>
-                <tbody>
-                    <For each=shown key=|row| row.user_id let(connection)>
-                        <ConnectionRow id connection admin removed/>
-                    </For>
-                </tbody>
-            </table>
-        </div>
+        <Table columns=&COLUMNS>
+            <For each=shown key=|row| row.user_id let(connection)>
+                <ConnectionRow id connection admin removed/>
+            </For>
+        </Table>
         <div class="btn-row">
             <Show when=move || !all.get()>
                 <button type="button" class="btn btn-small" on:click=move |_| all.set(true)>{format!("Show all {count}")}</button>

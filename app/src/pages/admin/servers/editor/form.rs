@@ -100,7 +100,8 @@ impl EditorForm {
             user_headers: UserHeaderRows::new(),
             oauth: OAuthFields::default(),
             availability: RwSignal::new(Availability::DefaultOff.as_str().to_owned()),
-            model_intent: RwSignal::new(false),
+            // The API's default is off (behaviour 3); the form proposes what makes calls readable, and says so.
+            model_intent: RwSignal::new(true),
             allow: RwSignal::default(),
             deny: RwSignal::default(),
             groups: RwSignal::default(),

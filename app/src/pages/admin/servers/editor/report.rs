@@ -22,7 +22,7 @@ struct Step {
 enum StepState {
     Done,
     Failed,
-    /// Not tried, because an earlier step failed.
+    /// Not tried, because an earlier step failed or the test could not begin.
     Skipped,
 }
 
@@ -30,7 +30,7 @@ enum StepState {
 #[component]
 pub(super) fn CheckResult(form: EditorForm, saver: Saver) -> impl IntoView {
     view! {
-        <div aria-live="polite">
+        <div class="editor-report" aria-live="polite">
             {move || form.report.get().map(|report| view! { <Report form saver report/> })}
         </div>
     }
@@ -65,7 +65,7 @@ fn Report(form: EditorForm, saver: Saver, report: CheckReport) -> impl IntoView 
         .collect_view();
     let offer = move || good && form.saved.with(|saved| saved.as_ref().is_some_and(|server| !server.enabled));
     view! {
-        <section class="section report" aria-label="Test result" node_ref=node>
+        <section class="section report above-bar" aria-label="Test result" node_ref=node>
             <div class="section-head">
                 <h2>"Test result"</h2>
                 <p>{if good { "The server works with this configuration." } else { "Saved, but the server cannot be used yet." }}</p>
@@ -103,6 +103,19 @@ fn needs_own(report: &CheckReport) -> bool {
 
 /// Reached → protocol → tools.
 fn steps(report: &CheckReport) -> Vec<Step> {
+    if report.outcome == ConnectOutcome::Skipped {
+        let why = if needs_own(report) {
+            "your own values are missing"
+        } else {
+            "the configuration is not complete"
+        };
+        let texts = [
+            format!("Reach the server: not dialled, {why}"),
+            "Agree on a protocol".into(),
+            "List the tools".into(),
+        ];
+        return texts.map(|text| Step { state: StepState::Skipped, text }).into();
+    }
     let reached = report.connect_ms.is_some() || report.protocol_version.is_some();
     let listed = matches!(report.outcome, ConnectOutcome::Connected | ConnectOutcome::NoTools);
     let mut broken = false;
@@ -172,6 +185,19 @@ mod tests {
         );
         let reached = CheckReport { connect_ms: Some(12), ..report(ConnectOutcome::Timeout) };
         assert_eq!(states(&reached), [StepState::Done, StepState::Failed, StepState::Skipped]);
+    }
+
+    #[test]
+    fn a_test_that_dialled_nothing_says_so_and_why() {
+        let mut skipped = report(ConnectOutcome::Skipped);
+        let first = |report: &CheckReport| steps(report).remove(0);
+        assert!(first(&skipped).text.ends_with("not dialled, the configuration is not complete"));
+        skipped.auth_status = AuthStatus::NotConnected;
+        assert!(first(&skipped).text.ends_with("not dialled, your own values are missing"));
+        assert!(steps(&skipped).iter().all(|step| step.state == StepState::Skipped));
+        // The server refused what was sent: it was dialled.
+        let refused = CheckReport { outcome: ConnectOutcome::Error, ..skipped };
+        assert_eq!(first(&refused).state, StepState::Failed);
     }
 
     #[test]

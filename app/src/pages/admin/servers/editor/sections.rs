@@ -103,7 +103,7 @@ pub(super) fn BehaviourSection(form: EditorForm) -> impl IntoView {
                 <p class="field-hint" aria-live="polite">{meaning}</p>
             </div>
             <Checkbox label="Model intent" checked=form.model_intent
-                hint="The model writes one line on what each call is for; chats show it while the tool runs. The server never receives it."/>
+                hint="The model writes one line on what each call is for; chats show it while the tool runs. The server never receives it. Proposed for new servers here; over REST it is off unless set."/>
         </Section>
     }
 }

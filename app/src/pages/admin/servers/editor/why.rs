@@ -1,13 +1,14 @@
 //! "Why can somebody use this?": the gates between one user and this server.
 
 use crate::{
+    browser,
     components::{BusyButton, ErrorNotice, Explanation, Glyph, TextField, loaded},
     context::use_viewer,
     error::UiError,
     server_fns::{servers::server_explain, users::user_list},
 };
 use api::{PageQuery, Uuid, explain::ServerExplanation, users::User};
-use leptos::{prelude::*, task::spawn_local};
+use leptos::{html, prelude::*, task::spawn_local};
 
 /// Users found by a search; more are reached by a longer search.
 const FOUND: i64 = 10;
@@ -79,16 +80,29 @@ pub(super) fn WhySection(server: Uuid) -> impl IntoView {
                 {loaded(found, false, move |found| found.map(|page| view! { <Found users=page.rows more=page.next.is_some() asked/> }))}
                 <div aria-live="polite">
                     {move || asked.answer.get().map(|answer| match answer {
-                        Ok(explanation) => view! {
-                            <h3 class="field-label" dir="auto">{asked.name.get_untracked()}</h3>
-                            <Explanation explanation/>
-                        }
-                        .into_any(),
+                        Ok(explanation) => view! { <Answer name=asked.name.get_untracked() explanation/> }.into_any(),
                         Err(error) => view! { <ErrorNotice error/> }.into_any(),
                     })}
                 </div>
             </div>
         </section>
+    }
+}
+
+/// Comes below what was pressed, and may be longer than what is left of the window.
+#[component]
+fn Answer(name: String, explanation: ServerExplanation) -> impl IntoView {
+    let node = NodeRef::<html::Div>::new();
+    Effect::new(move || {
+        if let Some(answer) = node.get() {
+            browser::show_nearest(&answer);
+        }
+    });
+    view! {
+        <div class="stack-tight above-bar" node_ref=node>
+            <h3 class="field-label" dir="auto">{name}</h3>
+            <Explanation explanation/>
+        </div>
     }
 }
 
@@ -104,12 +118,11 @@ fn Found(users: Vec<User>, more: bool, asked: Asked) -> impl IntoView {
             let text = format!("{} · {}", user.username, user.email);
             let ask = move |_| asked.ask(&user);
             view! {
-                <li>
+                <li class="row row-tight">
+                    <bdi class="min-w-0">{text}</bdi>
                     <button type="button" class="btn btn-small" aria-label=label disabled=move || asked.busy.get() on:click=ask>
                         "Explain"
                     </button>
-                    " "
-                    <bdi>{text}</bdi>
                 </li>
             }
         })

@@ -1,8 +1,11 @@
 //! A plan, entry by entry: what happens, each field before and after, what is wiped, why something is refused.
 
-use crate::components::{Badge, Glyph, Icon, Notice, Tone};
+use crate::{
+    components::{Badge, Glyph, Icon, Notice, Tone},
+    pages::admin::servers::words::{auth_label, availability_label, field_label},
+};
 use api::{
-    servers::CredentialsCleared,
+    servers::{AuthType, Availability, CredentialsCleared, Transport},
     transfer::{FieldChange, ImportAction, ImportEntry, ImportPlan},
 };
 use domain::text::neutralise;
@@ -36,7 +39,7 @@ fn Entry(entry: ImportEntry, applied: bool) -> impl IntoView {
     let reasons = entry
         .reasons
         .into_iter()
-        .map(|reason| view! { <li><code>{shown(&reason.field)}</code>": "{shown(&reason.detail)}</li> })
+        .map(|reason| view! { <li><FieldName field=reason.field/>": "{shown(&reason.detail)}</li> })
         .collect_view();
     let warnings = wiped(&entry.credentials_cleared)
         .into_iter()
@@ -76,21 +79,39 @@ fn outcome(action: ImportAction, applied: bool) -> (&'static str, Tone, Glyph) {
 fn Change(change: FieldChange, is_new: bool) -> impl IntoView {
     let values = match change.secret {
         Some(word) => view! { <span>"Secret, "{shown(&word)}</span> }.into_any(),
-        None if is_new => view! { <ins dir="auto">{value_text(&change.new)}</ins> }.into_any(),
+        None if is_new => view! { <ins dir="auto">{value_text(&change.field, &change.new)}</ins> }.into_any(),
         None => view! {
-            <del dir="auto"><span class="sr-only">"before: "</span>{value_text(&change.old)}</del>
-            <ins dir="auto"><span class="sr-only">"after: "</span>{value_text(&change.new)}</ins>
+            <del dir="auto"><span class="sr-only">"before: "</span>{value_text(&change.field, &change.old)}</del>
+            <ins dir="auto"><span class="sr-only">"after: "</span>{value_text(&change.field, &change.new)}</ins>
         }
         .into_any(),
     };
     view! {
-        <dt><code>{shown(&change.field)}</code></dt>
+        <dt><FieldName field=change.field/></dt>
         <dd>{values}</dd>
     }
 }
 
-/// A value for people: text as it is, lists by commas.
-fn value_text(value: &Value) -> String {
+/// A field as the editor calls it; what the editor has not stays as the document has it.
+#[component]
+fn FieldName(field: String) -> impl IntoView {
+    match field_label(&field) {
+        unknown if unknown == field => view! { <code>{shown(&field)}</code> }.into_any(),
+        label => view! { {label.to_owned()} }.into_any(),
+    }
+}
+
+/// A value for people: choices as the editor calls them, text as it is, lists by commas.
+fn value_text(field: &str, value: &Value) -> String {
+    let choice = value.as_str().and_then(|text| match field {
+        "auth_type" => AuthType::parse(text).map(auth_label),
+        "availability" => Availability::parse(text).map(availability_label),
+        "transport" => Transport::parse(text).map(transport_label),
+        _ => None,
+    });
+    if let Some(label) = choice {
+        return label.to_owned();
+    }
     match value {
         Value::Null => "not set".to_owned(),
         Value::String(text) if text.is_empty() => "empty".to_owned(),
@@ -105,11 +126,19 @@ fn value_text(value: &Value) -> String {
     }
 }
 
+fn transport_label(transport: Transport) -> &'static str {
+    match transport {
+        Transport::StreamableHttp => "Streamable HTTP",
+        Transport::Sse => "HTTP with SSE",
+    }
+}
+
 /// What an update wipes, as sentences.
 fn wiped(cleared: &CredentialsCleared) -> Vec<String> {
     let mut said = Vec::new();
     if !cleared.fields.is_empty() {
-        said.push(format!("Wipes what is stored in {}.", cleared.fields.join(", ")));
+        let fields: Vec<&str> = cleared.fields.iter().map(|field| field_label(field)).collect();
+        said.push(format!("Wipes what is stored in {}.", fields.join(", ")));
     }
     for (count, what) in [
         (cleared.user_tokens, "connections of users"),

@@ -25,6 +25,7 @@ fn a_plan_shows_before_and_after_what_is_wiped_and_why_not() {
                 {"field": "url", "old": "https://old.example", "new": "https://new.example"},
                 {"field": "enabled", "old": true, "new": false},
                 {"field": "tool_deny_list", "old": ["x_*"], "new": []},
+                {"field": "availability", "old": "default_off", "new": "force_on"},
                 {"field": "custom_headers", "old": null, "new": null, "secret": "cleared"}],
              "credentials_cleared": {"fields": ["custom_headers"], "user_tokens": 0, "user_header_values": 3}},
             {"name": "B", "slug": "b", "action": "refused", "reasons": [{"field": "command", "detail": "Starts a program."}]},
@@ -36,9 +37,13 @@ fn a_plan_shows_before_and_after_what_is_wiped_and_why_not() {
         "https://old.example",
         "https://new.example",
         "x_*",
+        "Denied tools",
+        "Off by default",
+        "Always on",
+        "<code>command",
         "Secret, ",
         "cleared",
-        "Wipes what is stored in custom_headers.",
+        "Wipes what is stored in Custom headers.",
         "Removes 3 personal values of users.",
         "Refused",
         "Starts a program.",
@@ -47,6 +52,7 @@ fn a_plan_shows_before_and_after_what_is_wiped_and_why_not() {
     ] {
         assert!(html.contains(part), "{part} in {html}");
     }
+    assert!(!html.contains("tool_deny_list") && !html.contains("custom_headers"), "{html}");
 }
 
 #[test]
