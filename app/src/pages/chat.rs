@@ -16,6 +16,7 @@ mod details;
 mod home;
 mod icons;
 mod list;
+mod live_text;
 mod needs;
 mod notices;
 mod page;

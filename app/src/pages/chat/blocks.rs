@@ -2,10 +2,15 @@
 
 use super::{
     calls::CallFrame,
+    live_text::LiveText,
     notices::ServerTrouble,
     shared::OpenChat,
-    transcript::blocks::{Block, BlockKey, Text},
+    transcript::{
+        Shared,
+        blocks::{Block, BlockKey, Text},
+    },
 };
+use api::messages::TextPart;
 use leptos::prelude::*;
 
 /// Everything said so far.
@@ -66,7 +71,7 @@ fn BlockSlot(blocks: Memo<Vec<(BlockKey, Block)>>, key: BlockKey, chat: OpenChat
                 });
                 view! { <CallFrame frame chat /> }.into_any()
             }
-            Kind::Text => view! { <div class="chat-answer" data-testid="answer">{move || text_of(block).map(|text| view! { <Prose text /> })}</div> }.into_any(),
+            Kind::Text => view! { <div class="chat-answer" data-testid="answer"><Words block /></div> }.into_any(),
             Kind::Reasoning => view! { <Reasoning block /> }.into_any(),
             Kind::User => view! {
                 <div class="chat-user" data-testid="user-message">
@@ -105,18 +110,29 @@ fn text_of(block: Memo<Option<Block>>) -> Option<Text> {
     }
 }
 
-/// The model's words. The one place in the application that takes markup as it is: the server made it from the text and sanitised
-/// it last (behaviour 25, "Do better"); text without it, such as all that is still streaming, stays text.
+/// The model's words, growing or done.
 #[component]
-fn Prose(text: Text) -> impl IntoView {
-    match text {
-        Text::Committed(part) => match part.html.clone() {
-            Some(html) => view! { <div class="prose" dir="auto" inner_html=html></div> }.into_any(),
-            None => view! { <div class="prose prose-plain" dir="auto">{part.text.clone()}</div> }.into_any(),
-        },
-        Text::Live(text) => {
-            view! { <div class="prose prose-plain" dir="auto" aria-busy="true">{text}</div> }.into_any()
+fn Words(block: Memo<Option<Block>>) -> impl IntoView {
+    let text = Memo::new(move |_| text_of(block));
+    let live = Memo::new(move |_| text.with(|text| matches!(text, Some(Text::Live(_)))));
+    move || {
+        if live.get() {
+            return view! { <LiveText text /> }.into_any();
         }
+        match text.get() {
+            Some(Text::Committed(part)) => view! { <Prose part /> }.into_any(),
+            _ => ().into_any(),
+        }
+    }
+}
+
+/// The one place in the application that takes markup as it is: the server made it from the text and sanitised it last
+/// (behaviour 25, "Do better"); text without it stays text.
+#[component]
+fn Prose(part: Shared<TextPart>) -> impl IntoView {
+    match part.html.clone() {
+        Some(html) => view! { <div class="prose" dir="auto" inner_html=html></div> }.into_any(),
+        None => view! { <div class="prose prose-plain" dir="auto">{part.text.clone()}</div> }.into_any(),
     }
 }
 
@@ -126,7 +142,7 @@ fn Reasoning(block: Memo<Option<Block>>) -> impl IntoView {
     view! {
         <details class="chat-reasoning" data-testid="reasoning">
             <summary>{move || if live() { "Thinking" } else { "Thought about it" }}</summary>
-            {move || text_of(block).map(|text| view! { <Prose text /> })}
+            <Words block />
         </details>
     }
 }

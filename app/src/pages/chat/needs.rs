@@ -1,4 +1,4 @@
-//! Before sending: which of the chosen servers will be left out until the person acts.
+//! Before sending: which of the chosen servers will be left out, until the person acts or for good.
 
 use super::picker::Selection;
 use crate::components::{
@@ -19,8 +19,15 @@ const NAMED: usize = 3;
 pub(super) fn NeedsYou(selection: Selection) -> impl IntoView {
     let waiting = Memo::new(move |_| selection.waiting());
     let more = move || waiting.with(|waiting| waiting.len().saturating_sub(NAMED));
+    let lost = selection.lost();
     view! {
-        <ul class="chat-needs" aria-live="polite" hidden=move || waiting.with(Vec::is_empty)>
+        <ul class="chat-needs" aria-live="polite" hidden=move || lost == 0 && waiting.with(Vec::is_empty)>
+            {(lost > 0).then(|| view! {
+                <li class="chat-need" data-testid="lost-servers">
+                    <Icon glyph=Glyph::Lock />
+                    <span class="chat-need-text">{lost_words(lost)}</span>
+                </li>
+            })}
             <For each=move || waiting.get().into_iter().take(NAMED) key=|id| *id let(id)>
                 <NeedLine id selection/>
             </For>
@@ -57,9 +64,33 @@ pub(super) fn is_waiting(server: &McpServer) -> bool {
     }
 }
 
+/// Nothing of what they were called: to the person they do not exist.
+fn lost_words(count: usize) -> String {
+    let (servers, are, them) = match count {
+        1 => ("A server".to_owned(), "is", "it"),
+        count => (format!("{count} servers"), "are", "them"),
+    };
+    format!(
+        "{servers} this chat used {are} not available to you any more; the chat goes on without {them}. An admin can tell why."
+    )
+}
+
 fn words(server: &McpServer) -> &'static str {
     match step(server) {
         Step::Enter { .. } => " needs your own values; the chat goes on without its tools.",
         _ => " cannot be connected in this build; the chat goes on without its tools.",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::lost_words;
+
+    #[test]
+    fn lost_servers_are_counted_and_not_named() {
+        assert!(lost_words(1).starts_with(
+            "A server this chat used is not available to you any more; the chat goes on without it."
+        ));
+        assert!(lost_words(2).starts_with("2 servers this chat used are not available"));
     }
 }

@@ -70,7 +70,9 @@ fn Chat(opened: ChatOpened) -> impl IntoView {
     let link = follow(id, chat);
     let view = Follow::new(move || transcript.track());
     tick_while_calls_run(chat);
-    tell_the_list(status, title, chat);
+    // This page asked the running turn to stop.
+    let stop_asked = StoredValue::new(false);
+    tell_the_list(status, title, chat, stop_asked);
     Effect::new(move |was: Option<bool>| {
         let now = busy.get();
         if was == Some(true) && !now {
@@ -107,6 +109,7 @@ fn Chat(opened: ChatOpened) -> impl IntoView {
         if !busy.get_untracked() || stopping.get_untracked() {
             return;
         }
+        stop_asked.set_value(true);
         spawn_local(async move {
             match chat_interrupt(id).await {
                 // A turn that ended meanwhile has told so on the stream already.
@@ -325,17 +328,47 @@ fn tick_while_calls_run(chat: OpenChat) {
 }
 
 /// Keeps the sidebar in step, and tells a screen reader that the turn is over.
-fn tell_the_list(status: Memo<ChatStatus>, title: Memo<String>, chat: OpenChat) {
+fn tell_the_list(
+    status: Memo<ChatStatus>,
+    title: Memo<String>,
+    chat: OpenChat,
+    stop_asked: StoredValue<bool>,
+) {
     Effect::new(move |last: Option<(ChatStatus, String)>| {
         let now = (status.get(), title.get());
         if let Some(last) = last.filter(|last| *last != now) {
             list_changed();
             if last.0.is_busy() && !now.0.is_busy() {
-                let words =
-                    if now.0 == ChatStatus::Error { "The turn failed" } else { "The answer is complete" };
-                chat.announcement.set(words.to_owned());
+                let stopped = stop_asked.get_value()
+                    || last.0 == ChatStatus::Interrupting
+                    || chat.transcript.with_untracked(Transcript::ends_stopped);
+                chat.announcement.set(ending_words(now.0, stopped).to_owned());
+            }
+            if now.0.is_busy() != last.0.is_busy() {
+                stop_asked.set_value(false);
             }
         }
         now
     });
+}
+
+/// How a turn ended, for those who hear the page.
+fn ending_words(status: ChatStatus, stopped: bool) -> &'static str {
+    match (status, stopped) {
+        (ChatStatus::Error, _) => "The turn failed",
+        (_, true) => "The answer was stopped",
+        (_, false) => "The answer is complete",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stopped_answer_is_not_called_complete() {
+        assert_eq!(ending_words(ChatStatus::Waiting, false), "The answer is complete");
+        assert_eq!(ending_words(ChatStatus::Waiting, true), "The answer was stopped");
+        assert_eq!(ending_words(ChatStatus::Error, true), "The turn failed");
+    }
 }

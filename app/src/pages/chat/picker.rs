@@ -29,6 +29,8 @@ pub(super) struct Selection {
     chosen: RwSignal<BTreeSet<Uuid>>,
     /// Something was chosen, now or in an earlier visit; else the server's own rules decide.
     decided: RwSignal<bool>,
+    /// How many servers the chat chose that are not on offer to the person any more.
+    lost: usize,
     /// For whoever connects or disconnects: takes over the server as it stands now. The page's own, because a dialog may call it
     /// when the row that opened it is gone.
     changed: Callback<McpServer>,
@@ -56,7 +58,9 @@ impl Selection {
     }
 
     fn new(chat: Option<Uuid>, servers: &[McpServer], chosen: &BTreeSet<Uuid>) -> Self {
-        let offered = servers.iter().map(|server| server.id).filter(|id| chosen.contains(id)).collect();
+        let offered: BTreeSet<Uuid> =
+            servers.iter().map(|server| server.id).filter(|id| chosen.contains(id)).collect();
+        let lost = chosen.len() - offered.len();
         let servers = RwSignal::new(servers.to_vec());
         Self {
             chat,
@@ -64,7 +68,13 @@ impl Selection {
             changed: Callback::new(move |server: McpServer| hear(servers, vec![server])),
             chosen: RwSignal::new(offered),
             decided: RwSignal::new(false),
+            lost,
         }
+    }
+
+    /// Servers of this chat that were removed, switched off or closed to the person.
+    pub(super) fn lost(self) -> usize {
+        self.lost
     }
 
     fn is_on(self, server: &McpServer) -> bool {

@@ -14,7 +14,7 @@ use api::{
     Uuid,
     chats::{Chat, ChatStatus, MessagePage, TurnError},
     check::ServerOutcome,
-    messages::{ChatMessage, MessageRole, Part, ToolResultPart},
+    messages::{ChatMessage, MessageRole, Part, ToolOutcome, ToolResultPart},
     stream::{RetryNotice, StatusChange, StreamEvent, StreamPayload, ToolProgress},
 };
 use committed::Committed;
@@ -139,6 +139,13 @@ impl Transcript {
     /// The message a retry runs again.
     pub fn last_user_message_id(&self) -> Option<i64> {
         self.messages.iter().rev().find(|message| message.role == MessageRole::User).map(|message| message.id)
+    }
+
+    /// Whether the last words or the last calls were stopped before they were done.
+    pub fn ends_stopped(&self) -> bool {
+        self.messages.last().is_some_and(|last| {
+            last.interrupted || last.results().any(|result| result.outcome == ToolOutcome::Cancelled)
+        })
     }
 
     /// True while the answer has produced nothing to see since the last committed message.

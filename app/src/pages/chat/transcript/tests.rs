@@ -502,10 +502,26 @@ fn unknown_parts_and_stopped_answers_are_shown_as_such() {
     );
     stopped.interrupted = true;
     let transcript = Transcript::new(&chat("waiting"), vec![user(1), stopped], false);
+    assert!(transcript.ends_stopped());
     assert_eq!(
         shape(&transcript),
         ["user question 1", "thought hm", "text half", "other hologram", "interrupted"]
     );
+}
+
+#[test]
+fn a_turn_ends_stopped_when_its_last_call_was() {
+    let ends = |outcome: &str| {
+        let messages = vec![
+            user(1),
+            message(2, "assistant", json!([call_part("c", "x", 0)])),
+            message(3, "tool", json!([result_part("c", outcome, true, "", 1)])),
+        ];
+        Transcript::new(&chat("waiting"), messages, false).ends_stopped()
+    };
+    assert!(ends("cancelled"));
+    assert!(!ends("error") && !ends("unknown"));
+    assert!(!Transcript::new(&chat("waiting"), vec![], false).ends_stopped());
 }
 
 #[test]
