@@ -113,6 +113,29 @@ describe('the server editor', () => {
     assert.equal((await rest(server, owner, 'GET', SERVERS)).filter((entry) => entry.slug === 'taken').length, 1);
   });
 
+  withPage('the slug follows the name until it is edited, and no field is there that does nothing yet', async ({ page }) => {
+    await logIn(page, server, OWNER, '/admin/servers/new');
+    await alive(page.locator('form.editor'), 'submit');
+    const [name, slug] = [page.getByLabel('Display name'), page.getByLabel('Slug')];
+    await name.fill('Ünïque Tracker 2');
+    const followed = await slug.inputValue();
+    assert.match(followed, /^[a-z0-9][a-z0-9._-]*$/);
+    await name.fill('Another');
+    assert.equal(await slug.inputValue(), 'another');
+    await slug.fill('mine');
+    await name.fill('A third name');
+    assert.equal(await slug.inputValue(), 'mine');
+    const types = await page.getByLabel('Authentication', { exact: true }).locator('option').evaluateAll((all) => all.map((option) => option.value));
+    assert.deepEqual(types, ['none', 'api_key', 'custom_headers', 'user_header', 'oauth2']);
+    for (const type of types) {
+      await page.getByLabel('Authentication', { exact: true }).selectOption(type);
+      const text = await page.locator('form.editor').innerText();
+      for (const later of [/plan mode/i, /approv/i, /idempotent/i, /signing secret/i, /trace context/i, /identity headers/i, /trusted origin/i]) {
+        assert.doesNotMatch(text, later, type);
+      }
+    }
+  });
+
   withPage('keeps secrets write-only, and says which ones a save would wipe', async ({ page }) => {
     await logIn(page, server, OWNER, '/admin/servers/new');
     await alive(page.locator('form.editor'), 'submit');
@@ -190,6 +213,21 @@ describe('doors', () => {
     }
   });
 
+  it('pages that are drawn at the same moment each bear their own title', async () => {
+    const groups = await Promise.all(
+      [1, 2, 3, 4, 5, 6].map((n) => rest(server, owner, 'POST', '/api/v2/groups', { name: `titled-${n}`, display_name: `Group number ${n}` })),
+    );
+    const read = async (group) => {
+      const response = await server.fetch(`/admin/groups/${group.id}`, { headers: { accept: 'text/html', authorization: `Bearer ${owner}` } });
+      return [response.status, (await response.text()).match(/<title>(.*?)<\/title>/)?.[1]];
+    };
+    for (let round = 0; round < 30; round += 1) {
+      const asked = [...groups, ...groups];
+      const pages = await Promise.all(asked.map(read));
+      assert.deepEqual(pages, asked.map((group) => [200, `${group.display_name} · Patchbay`]));
+    }
+  });
+
   withPage('an unknown chat is a plain 404', async ({ page, console }) => {
     console.expect(refusedWith(404));
     await logIn(page, server, MEMBER);
@@ -218,6 +256,30 @@ describe('the composer', () => {
     // Blanks alone are no message.
     await page.getByLabel('Message', { exact: true }).fill('  \n ');
     assert.equal(await page.getByRole('button', { name: 'Send' }).isDisabled(), true);
+  });
+
+  withPage('an answer has its paragraphs, lists and emphasis while it is being written', async ({ page }) => {
+    const text = 'Here is **what matters** now:\n\n- first `item`\n- second *item*\n\n```js\nconst a = 1;\n```\n\nThat is all.';
+    model.scriptText({ when: 'write it nicely', text, chunkSize: 3, delayMs: 30 });
+    await logIn(page, server, MEMBER);
+    await composerAlive(page);
+    await page.evaluate(() => {
+      globalThis.shown = [];
+      const look = () => {
+        const live = document.querySelector('[data-testid=answer] [aria-busy=true]');
+        if (live) globalThis.shown.push([live.innerText, [...live.querySelectorAll('strong, li, pre')].map((element) => element.localName).join(' ')]);
+      };
+      new MutationObserver(look).observe(document.body, { subtree: true, childList: true, characterData: true });
+    });
+    await send(page, 'Please write it nicely');
+    await page.waitForURL(/\/chats\//);
+    await turnOver(page);
+    const shown = await page.evaluate(() => globalThis.shown);
+    assert.ok(shown.length >= 10, `seen growing ${shown.length} times`);
+    assert.deepEqual(shown.filter(([words]) => /\*|`/.test(words)), [], 'no marker is shown');
+    assert.ok(shown.some(([, made]) => made === 'strong li li pre'), JSON.stringify(shown.at(-1)));
+    assert.equal(await page.getByTestId('answer').locator('pre').innerText(), 'const a = 1;\n');
+    assert.equal(await page.getByTestId('answer').locator('[aria-busy]').count(), 0);
   });
 
   withPage('a refused key is explained, the message is kept, and Retry runs it again', async ({ page }) => {

@@ -1,5 +1,5 @@
 // Who may use which tool, through the pages: personal headers from the admin's form to the peer's log, two admins at one
-// server, what a save would remove, and who a server is open to.
+// server, what a save would remove, who a server is open to and why, groups and their members, and import from a file.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
@@ -159,7 +159,8 @@ describe('personal headers', () => {
     await page.getByRole('button', { name: 'Test connection' }).click();
     const report = page.getByRole('region', { name: 'Test result' });
     await report.waitFor();
-    assert.match(await report.innerText(), /A test uses your own values/);
+    assert.match(await report.innerText(), /not dialled, your own values are missing[\s\S]*A test uses your own values/);
+    assert.equal(await report.locator('.step.tone-ok').count(), 0, 'nothing is ticked that was not tried');
     const connections = page.getByRole('region', { name: 'Connections' });
     await connections.getByRole('button', { name: 'Enter values for Tracker' }).click();
     const dialog = page.getByRole('dialog', { name: 'Your values for Tracker' });
@@ -300,5 +301,98 @@ describe('the server editor', () => {
       assert.match(await row.innerText(), /Always on/);
       assert.equal(await row.getByRole('switch').isDisabled(), true);
     });
+  }));
+});
+
+describe('groups', () => {
+  it('members join and leave at once', () => withPage(async ({ page }) => {
+    const group = await rest(server, owner, 'POST', '/api/v2/groups', { name: 'crew', display_name: 'The crew' });
+    await logIn(page, server, OWNER, `/admin/groups/${group.id}`);
+    await page.getByText('Nobody is in this group').waitFor();
+    const search = page.getByLabel('Add members');
+    await alive(page.locator('form.inline-form'), 'submit');
+    await search.fill('mina');
+    await search.press('Enter');
+    await page.getByRole('button', { name: 'Add mina' }).click();
+    await page.getByRole('heading', { name: 'Members (1)' }).waitFor();
+    await page.getByRole('list', { name: 'Users found' }).getByText('Member', { exact: true }).waitFor();
+    const ids = async () => (await rest(server, owner, 'GET', `/api/v2/groups/${group.id}`)).members.map((member) => member.id);
+    assert.deepEqual(await ids(), [mina.id]);
+    await page.getByRole('button', { name: 'Remove member mina' }).click();
+    await page.getByRole('dialog', { name: 'Remove mina?' }).getByRole('button', { name: 'Remove member' }).click();
+    await page.getByRole('heading', { name: 'Members (0)' }).waitFor();
+    assert.deepEqual(await ids(), []);
+  }));
+
+  it('one that limits a server says which, and is deleted when none is left', () => withPage(async ({ page }) => {
+    const group = await rest(server, owner, 'POST', '/api/v2/groups', { name: 'keepers', display_name: 'Keepers' });
+    const { id } = await register({ display_name: 'Kept', slug: 'kept', allowed_group_ids: [group.id] });
+    await logIn(page, server, OWNER, '/admin/groups');
+    const remove = page.getByRole('button', { name: 'Delete group Keepers' });
+    await alive(remove, 'click');
+    await remove.click();
+    const dialog = page.getByRole('dialog', { name: 'Delete Keepers?' });
+    const link = dialog.getByRole('link', { name: 'Kept' });
+    await link.waitFor();
+    assert.match(await dialog.innerText(), /cannot be deleted yet/);
+    assert.equal(await dialog.getByRole('button', { name: 'Delete group' }).isDisabled(), true);
+    await link.click();
+    await page.waitForURL(`${server.url}/admin/servers/${id}`);
+    await rest(server, owner, 'PATCH', `${SERVERS}/${id}`, { allowed_group_ids: [] });
+    await page.goto(`${server.url}/admin/groups`);
+    await alive(remove, 'click');
+    await remove.click();
+    await dialog.getByRole('button', { name: 'Delete group' }).click();
+    await page.getByRole('row', { name: /Keepers/ }).waitFor({ state: 'detached' });
+  }));
+});
+
+describe('explanations', () => {
+  it('tick and cross what decides, beside the name that was asked about', () => withPage(async ({ page }) => {
+    const group = await rest(server, owner, 'POST', '/api/v2/groups', { name: 'insiders' });
+    const { id } = await register({ display_name: 'Explained', slug: 'explained', enabled: true, availability: 'default_on', allowed_group_ids: [group.id] });
+    await openEditor(page, OWNER, id);
+    const section = page.getByRole('region', { name: 'Why can somebody use this?' });
+    await section.getByLabel('User').fill('mina');
+    await section.getByLabel('User').press('Enter');
+    const explain = section.getByRole('button', { name: 'Explain for mina' });
+    await explain.waitFor();
+    const [name, press] = await Promise.all([section.getByText(`mina · ${MEMBER.email}`).boundingBox(), explain.boundingBox()]);
+    assert.ok(press.x >= name.x + name.width, 'the button stands behind the name');
+    await explain.click();
+    const explanation = section.getByTestId('explanation');
+    await explanation.waitFor();
+    assert.match(await explanation.innerText(), /The next turn does not use this server\.[\s\S]*this user is in none of them/);
+    assert.equal(await explanation.locator('.step.tone-danger').count(), 1, 'one cross');
+    assert.ok((await explanation.locator('.step.tone-ok').count()) >= 2, 'and ticks');
+    // It came into view, and not under the bar.
+    const bar = page.locator('.action-bar');
+    await until('the verdict is above the bar', async () => {
+      const [verdict, edge] = await Promise.all([section.locator('.explanation-verdict').boundingBox(), bar.boundingBox()]);
+      return verdict.y >= 0 && verdict.y + verdict.height <= edge.y;
+    });
+    await section.getByRole('button', { name: 'Explain for me' }).click();
+    await until('the owner is explained', async () => /The next turn uses this server\.[\s\S]*your role opens every server/.test(await explanation.innerText()));
+  }));
+});
+
+describe('an import', () => {
+  it('reads a chosen file, shows it in the words of the editor, and does what it showed', () => withPage(async ({ page }) => {
+    const text = ['patchbay: 1', 'servers:', '  - slug: from-file', '    display_name: From a file', '    transport: streamable_http',
+      '    url: https://mcp.example.com/file', '    auth_type: none', '    availability: default_on', '    tool_deny_list: ["delete_*"]', ''].join('\n');
+    await logIn(page, server, OWNER, '/admin/servers/import');
+    const file = page.getByLabel('File');
+    await alive(file, 'change');
+    await file.setInputFiles({ name: 'servers.yaml', mimeType: 'application/yaml', buffer: Buffer.from(text) });
+    await until('the document holds the file', async () => (await page.getByLabel('Document').inputValue()) === text);
+    await page.getByRole('button', { name: 'Preview' }).click();
+    await page.getByRole('heading', { name: 'Plan' }).waitFor();
+    const plan = await page.locator('.import-plan').innerText();
+    assert.match(plan, /Create\s+from-file[\s\S]*Display name\s+From a file[\s\S]*Denied tools\s+delete_\*[\s\S]*Availability\s+On by default/);
+    assert.doesNotMatch(plan, /[a-z]_[a-z]+\n/, 'no names of the wire');
+    await page.getByRole('button', { name: 'Create 1 server' }).click();
+    await page.getByRole('heading', { name: 'What was done' }).waitFor();
+    const made = (await rest(server, owner, 'GET', SERVERS)).find((entry) => entry.slug === 'from-file');
+    assert.deepEqual([made.availability, made.tool_deny_list], ['default_on', ['delete_*']]);
   }));
 });

@@ -89,7 +89,7 @@ describe('the main job', () => {
     await page.getByLabel('Display name').fill('Everything');
     assert.equal(await page.getByLabel('Slug').inputValue(), 'everything', 'the slug follows the name');
     await page.getByLabel('URL', { exact: true }).fill(peer.url);
-    await page.getByRole('checkbox', { name: /^Model intent/ }).check();
+    assert.equal(await page.getByRole('checkbox', { name: /^Model intent/ }).isChecked(), true, 'proposed for a new server');
     await page.getByRole('button', { name: 'Test connection' }).click();
     const report = page.getByRole('region', { name: 'Test result' });
     await report.waitFor();

@@ -79,6 +79,8 @@ describe('the quick start', () => {
     await until('the call is shown as stopped', async () => (await call.getAttribute('data-state')) === 'unknown');
     assert.match(await call.getByTestId('tool-remark').innerText(), /stopped[\s\S]*may or may not have happened/i);
     assert.equal(await stop.count(), 0);
+    const told = page.locator('article.chat > [role=status]');
+    await until('readers hear that it was stopped', async () => (await told.textContent()) === 'The answer was stopped');
     const before = await transcriptText(page);
     await page.reload();
     await composerAlive(page);
@@ -125,6 +127,13 @@ describe('the quick start', () => {
     assert.equal(await report.getByRole('button', { name: 'Enable server' }).count(), 0, 'it is on already');
     await report.scrollIntoViewIfNeeded();
     await screenshot(page, 'server-editor');
+    console.assertQuiet();
+  });
+
+  step('the log shows the stopped call as what it is', async () => {
+    await page.goto(`${server.url}/admin/audit?action=tool_call.ended`);
+    const outcomes = await page.locator('td[data-label=Outcome]').allInnerTexts();
+    assert.deepEqual(outcomes.map((text) => text.trim()), ['Unknown', 'Done']);
     console.assertQuiet();
   });
 

@@ -51,6 +51,19 @@ describe('a fresh start', () => {
     await context.close();
   });
 
+  it('draws the description of the API with the viewer it carries', async () => {
+    const { context, page, console } = await openPage(browser);
+    const elsewhere = [];
+    page.on('request', (request) => new URL(request.url()).origin === server.url || elsewhere.push(request.url()));
+    await page.goto(`${server.url}/api/docs`);
+    await page.locator('.opblock').first().waitFor();
+    assert.ok((await page.locator('.opblock').count()) > 40, 'every operation');
+    await page.getByText('/api/experimental/mcp/servers', { exact: true }).first().waitFor();
+    assert.deepEqual(elsewhere.filter((url) => !url.startsWith('data:')), []);
+    console.assertQuiet();
+    await context.close();
+  });
+
   it('ends in order and refuses a second server on the same data', async () => {
     await assert.rejects(startServer({ dataDir: server.dataDir }), /ended before it said/);
     assert.deepEqual(await server.stop(), { code: 0, signal: null });
