@@ -259,10 +259,8 @@ impl Parsed {
             .custom_headers
             .as_ref()
             .and_then(|map| problems.take("custom_headers", header::check_map(map)));
-        let user_headers = write
-            .user_headers
-            .as_ref()
-            .and_then(|list| user_headers::check_list(list, problems));
+        let user_headers =
+            write.user_headers.as_ref().and_then(|list| user_headers::check_list(list, problems));
         let oauth2 = ParsedOAuth2::of(write, problems);
         let allowed_group_ids = write
             .allowed_group_ids
