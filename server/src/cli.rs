@@ -32,7 +32,7 @@ enum Command {
     /// Encryption keys: what there is, and how values move from one to another.
     #[command(subcommand)]
     Keys(keys::KeysCommand),
-    /// MCP servers as a document: export them, import them.
+    /// MCP servers: export and import them as a document, probe one.
     #[command(subcommand)]
     Mcp(mcp::McpCommand),
     /// Check configuration, database, keys and addresses: one line each, and what to do.

@@ -12,7 +12,7 @@ use chatd::{ChatDaemon, ChatdConfig};
 use domain::clock::{Clock, Entropy};
 use egress::{Egress, EgressConfig};
 use mcpclient::{ClientConfig, McpClients};
-use service::{ChangeFollower, Deps, Keys, OpContext, OperatorEgress, Replica, Service, Sources};
+use service::{ChangeFollower, Deps, FactKeeper, Keys, OpContext, OperatorEgress, Replica, Service, Sources};
 use std::{
     fs::File,
     net::SocketAddr,
@@ -99,7 +99,14 @@ pub async fn wire(
         user_agent: format!("patchbay/{}", env!("CARGO_PKG_VERSION")),
     })
     .context("cannot set up outbound connections")?;
-    let mcp = McpClients::new(egress.clone(), ClientConfig { version: env!("CARGO_PKG_VERSION").to_owned() });
+    let mcp = McpClients::new(
+        egress.clone(),
+        ClientConfig {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            clock: clock.clone(),
+            observer: Some(Arc::new(FactKeeper::new(db.clone(), clock.clone()))),
+        },
+    );
     let sources = Arc::new(Sources::new(db.clone(), keyring.clone(), egress.clone(), pacing.0));
     let chatd = ChatDaemon::start(chatd::Deps {
         db: db.clone(),

@@ -45,6 +45,15 @@ pub struct CheckReport {
     pub server_version: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protocol_version: Option<String>,
+    /// How it is spoken to: `stateless`, `streamable` (with `initialize`), or `sse` (the transport of 2024-11-05).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wire: Option<String>,
+    /// What was asked to find that out, and what came back; admins and auditors only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<String>,
+    /// The server's own text on how to use it; admins and auditors only. Untrusted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instructions: Option<String>,
     /// Milliseconds until the handshake was done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connect_ms: Option<i64>,
@@ -73,4 +82,7 @@ pub struct CheckedTool {
     /// Problems of the definition; empty when it is usable as it is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<String>,
+    /// Which model providers would refuse the tool, or be told less than its schema says; admins and auditors only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lint: Vec<String>,
 }

@@ -126,6 +126,9 @@ pub struct McpServer {
     pub auth_status_reason: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config_problems: Option<Vec<ConfigProblem>>,
+    /// What the server was found to speak; absent until it was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detected: Option<Detected>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     /// Creator and last editor: admins and auditors only.
@@ -157,6 +160,20 @@ pub struct UserHeader {
 pub struct ConfigProblem {
     pub field: String,
     pub detail: String,
+}
+
+/// What a server was found to speak (protocol 2.1). Admins and auditors only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Detected {
+    /// `stateless`, `streamable` (with a handshake) or `sse` (the transport of 2024-11-05).
+    pub wire: String,
+    pub protocol_version: String,
+    /// Self-reported; may be empty.
+    pub server_name: String,
+    /// Self-reported; may be empty.
+    pub server_version: String,
+    pub detected_at: Timestamp,
 }
 
 /// What an edit wiped.
@@ -223,6 +240,7 @@ pub struct ServerWrite {
     pub oauth2_scopes: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub oauth2_issuer: Option<String>,
+    /// Write-only; at least 16 bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signing_secret: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

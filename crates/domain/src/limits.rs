@@ -154,3 +154,6 @@ pub const DIFF_CHANGES: usize = 100;
 pub const DIFF_DEPTH: usize = 64;
 /// Characters shown of a text that changed.
 pub const DIFF_TEXT_CHARS: usize = 300;
+
+/// Bytes of a signing secret, at least (behaviour 12).
+pub const SIGNING_SECRET_BYTES: usize = 16;

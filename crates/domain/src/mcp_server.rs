@@ -12,9 +12,9 @@ mod write;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use credentials::UserValuesWipe;
+pub use credentials::{UserValuesWipe, poses_as_identity};
 pub use oauth2::OAuth2Settings;
-pub use status::{Access, OwnCredential, auth_connected, auth_status, config_problems};
+pub use status::{Access, OwnCredential, Spoken, auth_connected, auth_status, config_problems, remarks};
 pub use user_headers::{check_user_values, lower_names};
 pub use wire::{Viewer, etag, etag_of_answer, to_wire};
 pub use write::{ServerChange, ServerDraft, merge_update, validate_create};
@@ -57,6 +57,14 @@ pub struct ServerRecord {
     pub availability: Availability,
     pub enabled: bool,
     pub model_intent: bool,
+    /// Who asks is told to the server in headers (behaviour 12).
+    pub forward_coder_headers: bool,
+    /// With it those headers are signed.
+    pub has_signing_secret: bool,
+    /// Calls carry a W3C `traceparent`.
+    pub send_trace_context: bool,
+    /// The server's own `instructions` go into the prompt, marked as coming from it.
+    pub use_instructions: bool,
     /// Ascending; empty opens the server to everybody.
     pub allowed_group_ids: Vec<Uuid>,
     pub created_at: Timestamp,

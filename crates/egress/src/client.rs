@@ -115,12 +115,19 @@ impl Egress {
     /// See [`EgressError`]; ask [`EgressError::surely_not_sent`] before repeating a request with an effect.
     pub async fn send(&self, request: Request) -> Result<Response, EgressError> {
         let started = Instant::now();
-        let Request { method, mut url, headers, body, limits, redirects } = request;
+        let Request { method, mut url, headers, mut hop_headers, body, limits, redirects } = request;
         let mut headers = without_framing(headers);
         let deadlines = Deadlines::new(started, &limits);
         let mut hops = 0u8;
         loop {
-            let outgoing = Outgoing { method: &method, url: &url, headers: &headers, body: &body };
+            let stamped = hop_headers.as_ref().map(|made| {
+                let mut stamped = without_framing(made.headers(&method, &url, &body));
+                // On a conflict the request's own headers win (behaviour 12).
+                stamped.extend(headers.clone());
+                stamped
+            });
+            let headers_of_hop = stamped.as_ref().unwrap_or(&headers);
+            let outgoing = Outgoing { method: &method, url: &url, headers: headers_of_hop, body: &body };
             let outcome = self.send_once(outgoing, &limits, deadlines).await;
             let (response, target) = outcome.map_err(|error| after(hops, error))?;
             tracing::debug!(
@@ -139,6 +146,7 @@ impl Egress {
                 Some(hop) => {
                     if hop.foreign {
                         headers = harmless_headers(&headers);
+                        hop_headers = None;
                     }
                     url = hop.url;
                     hops = hops.saturating_add(1);

@@ -33,7 +33,7 @@ pub use client::{Egress, EgressConfig};
 pub use error::{EgressError, Phase};
 pub use limits::Limits;
 pub use policy::Refusal;
-pub use request::{Redirects, Request};
+pub use request::{HopHeaders, Redirects, Request};
 pub use resolve::{Lookup, SystemLookup};
 pub use response::Response;
 pub use target::Target;

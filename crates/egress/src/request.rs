@@ -1,6 +1,6 @@
 //! What a caller asks for.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use http::{
@@ -26,6 +26,13 @@ pub enum Redirects {
     Checked(u8),
 }
 
+/// Headers that depend on where a request goes, such as a signature over its target. Asked anew for every hop, never for one
+/// to another origin. A header that the request has already wins.
+pub trait HopHeaders: Send + Sync {
+    /// What goes along to this URL.
+    fn headers(&self, method: &Method, url: &Url, body: &[u8]) -> HeaderMap;
+}
+
 /// One request.
 #[derive(Clone)]
 pub struct Request {
@@ -35,6 +42,8 @@ pub struct Request {
     pub url: Url,
     /// Headers; those that frame the message or name the peer are ours and are left out.
     pub headers: HeaderMap,
+    /// Headers made for each hop.
+    pub hop_headers: Option<Arc<dyn HopHeaders>>,
     /// The whole body.
     pub body: Bytes,
     /// Deadlines and the cap of the answer.
@@ -60,6 +69,7 @@ impl Request {
             method,
             url,
             headers: HeaderMap::new(),
+            hop_headers: None,
             body,
             limits: Limits::default(),
             redirects: Redirects::None,

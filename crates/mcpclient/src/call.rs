@@ -1,29 +1,29 @@
 //! One tool call on an open connection: sent at most once, ended in exactly one way (behaviour 15).
 
+use std::sync::Arc;
+
 use api::messages::ResultContent;
-use rmcp::{
-    model::{
-        CallToolRequest, CallToolRequestParams, ClientRequest, GetExtensions, MetaObject, RequestMetaObject,
-    },
-    service::{PeerRequestOptions, RequestHandle, RoleClient},
-};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 use tokio::{
     sync::mpsc,
-    time::{Instant, sleep_until, timeout},
+    time::{Duration, Instant, sleep, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    error::{McpError, McpErrorKind, seconds},
-    exchange::{Exchange, Failure, State},
-    initialize::Session,
-    limits::{CONTROL, Timeouts},
+    catalogue::Tool,
+    error::{McpError, McpErrorKind, RpcError, seconds},
+    exchange::{Exchange, Failure},
+    identity::Stamp,
+    limits::{REQUEST_STATE, ROUNDS, Timeouts},
+    param_header,
+    protocol::{code, meta, method},
     result,
+    session::{Asking, Session},
+    wire::Answer,
 };
 
-/// Key of `_meta` with the model's call id, for servers which deduplicate (behaviour 15).
-const CALL_ID_KEY: &str = "com.coder/tool_call_id";
 const MAYBE: &str = "The tool may or may not have run: check before you call it again.";
 
 /// What to call.
@@ -37,6 +37,8 @@ pub struct ToolCall {
     pub tool_call_id: String,
     /// [`crate::Tool::hash`] of the definition the model saw. A server that has changed it since gets no call.
     pub definition_hash: Option<String>,
+    /// `traceparent` (W3C Trace Context), for servers whose admin wants traces to go on there.
+    pub traceparent: Option<String>,
     /// Cancels the call.
     pub cancel: CancellationToken,
     /// Where progress goes, at most four times a second. A full channel loses reports, never the call.
@@ -84,152 +86,224 @@ pub enum CallOutcome {
 }
 
 impl CallOutcome {
-    pub(crate) fn not_executed(error: &McpError) -> Self {
-        Self::NotExecuted { message: error.call_message().to_owned() }
+    pub(crate) fn not_executed(error: &McpError, host: &str) -> Self {
+        Self::NotExecuted { message: error.call_message(host) }
     }
 }
 
-/// An outcome, or the one case in which the same call may go out once more.
+/// An outcome, or a case in which the same call may go out once more.
 pub(crate) enum Attempt {
     Ended(CallOutcome),
-    /// The server refused it because its session is over (protocol.md L5).
-    SessionEnded,
+    /// The server refused it because its session is over (protocol.md L5), or because it is of another era (E5).
+    Refused(McpErrorKind),
+    /// The server refused it because its headers do not fit the definition it has now (protocol.md X5).
+    HeadersRefused,
     /// Ended, and the connection is of no more use: the credential was refused, or its session seems to be over.
     EndedForGood(CallOutcome),
 }
 
-/// Sends the call and waits.
-pub(crate) async fn call(session: &Session, call: &ToolCall, timeouts: Timeouts) -> Attempt {
+/// Sends the call and waits. `tool` is its definition, where it is known.
+pub(crate) async fn call(
+    session: &Session,
+    call: &ToolCall,
+    tool: Option<&Tool>,
+    stamp: Option<Arc<Stamp>>,
+    timeouts: Timeouts,
+) -> Attempt {
     let total = Instant::now() + timeouts.call_total;
-    let exchange = Exchange::new(total, call.progress.clone());
-    let params = CallToolRequestParams::new(call.tool.clone()).with_arguments(call.arguments.clone());
-    let mut request = ClientRequest::CallToolRequest(CallToolRequest::new(params));
-    request.extensions_mut().insert(exchange.clone());
-    let mut meta = MetaObject::default();
-    meta.insert(CALL_ID_KEY.to_owned(), Value::String(call.tool_call_id.clone()));
-    let options = PeerRequestOptions::no_options().with_meta(RequestMetaObject(meta));
-
-    let handle = tokio::select! {
-        biased;
-        () = call.cancel.cancelled() => None,
-        handle = session.peer.send_request_with_option(request, options) => handle.ok(),
+    let mirrored = match tool.map(|tool| param_header::of_call(&tool.mirrored, &call.arguments)).transpose() {
+        Ok(headers) => headers.unwrap_or_default(),
+        Err(message) => return Attempt::Ended(CallOutcome::NotExecuted { message }),
     };
-    let mut in_flight = InFlight { handle };
-    let stop = match &mut in_flight.handle {
-        Some(handle) => wait(handle, &exchange, &call.cancel, total, timeouts).await,
-        None => None,
-    };
-    if stop.is_none() {
-        in_flight.handle = None;
-    }
-    // Decided by what is known now: an answer that arrived together with the stop is an answer.
-    let withdrawn = exchange.withdraw();
-    match exchange.finish() {
-        State::Answered(Ok(value)) => {
-            in_flight.handle = None;
-            Attempt::Ended(result::outcome(value, session.channel.host(), session.channel.secrets()))
+    let mut exchange = Exchange::new(total, call.progress.clone());
+    let mut state: Option<String> = None;
+    for round in 0..ROUNDS {
+        let asking = Asking {
+            method: method::TOOLS_CALL,
+            params: params(call, state.as_deref()),
+            headers: trace_headers(call),
+            mirrored: mirrored.clone(),
+            stamp: stamp.clone(),
+            reports_progress: true,
+        };
+        let answer = match send(session, call, asking, &exchange, total, timeouts).await {
+            Ok(answer) => answer,
+            Err(attempt) => return attempt,
+        };
+        match next_round(&answer) {
+            None => return Attempt::Ended(ended(session, tool, answer)),
+            Some(Round::Later(next)) => state = Some(next),
+            Some(Round::Impossible(why)) => return Attempt::Ended(result::failed(why.to_owned())),
         }
-        State::Answered(Err(error)) => {
-            in_flight.handle = None;
+        // The server has let the request go and wants it again (protocol.md M2, M4).
+        let wait = timeouts.round_wait.saturating_mul(1 << round.min(6));
+        if Instant::now() + wait >= total {
+            break;
+        }
+        tokio::select! {
+            biased;
+            () = call.cancel.cancelled() => return Attempt::Ended(CallOutcome::Cancelled { sure: false }),
+            () = sleep(wait) => {}
+        }
+        exchange = exchange.again();
+    }
+    Attempt::Ended(result::failed(
+        "The server asked again and again to be called later, and gave no result.".to_owned(),
+    ))
+}
+
+fn trace_headers(call: &ToolCall) -> HeaderMap {
+    let value = call.traceparent.as_deref().and_then(|text| HeaderValue::from_str(text).ok());
+    value.map(|value| (HeaderName::from_static("traceparent"), value)).into_iter().collect()
+}
+
+fn params(call: &ToolCall, state: Option<&str>) -> Map<String, Value> {
+    let mut meta = Map::new();
+    meta.insert(meta::CALL_ID.to_owned(), Value::String(call.tool_call_id.clone()));
+    if let Some(traceparent) = &call.traceparent {
+        meta.insert(meta::TRACEPARENT.to_owned(), Value::String(traceparent.clone()));
+    }
+    let mut params = Map::new();
+    params.insert("name".to_owned(), Value::String(call.tool.clone()));
+    params.insert("arguments".to_owned(), Value::Object(call.arguments.clone()));
+    params.insert("_meta".to_owned(), Value::Object(meta));
+    if let Some(state) = state {
+        // Byte for byte, and only where one was sent (protocol.md M3).
+        params.insert("requestState".to_owned(), Value::String(state.to_owned()));
+    }
+    params
+}
+
+enum Round {
+    /// Again, with this state.
+    Later(String),
+    Impossible(&'static str),
+}
+
+/// Whether a result asks for another round (protocol.md 5).
+fn next_round(answer: &Answer) -> Option<Round> {
+    let Ok(Value::Object(result)) = answer else { return None };
+    if result.get("resultType").and_then(Value::as_str) != Some("input_required") {
+        return None;
+    }
+    let asks =
+        result.get("inputRequests").is_some_and(|asked| asked.as_object().is_none_or(|map| !map.is_empty()));
+    Some(match result.get("requestState") {
+        // Nothing was declared that a server may ask for (protocol.md M6).
+        _ if asks => Round::Impossible("The server asked for something that Patchbay does not offer."),
+        Some(Value::String(state)) if state.len() <= REQUEST_STATE => Round::Later(state.clone()),
+        Some(Value::String(_)) => {
+            Round::Impossible("The server wants more kept between two rounds than is accepted.")
+        }
+        _ => Round::Impossible("The server asked for another round without saying which."),
+    })
+}
+
+fn ended(session: &Session, tool: Option<&Tool>, answer: Answer) -> CallOutcome {
+    match answer {
+        Ok(value) => {
+            let output = tool.and_then(|tool| tool.output.as_deref());
+            result::outcome(value, session.channel.secrets(), output)
+        }
+        Err(error) => {
             tracing::info!(
                 host = session.channel.host(),
                 code = error.code,
                 said = %domain::text::quote(&error.message, 300),
                 "the MCP server answered a call with an error"
             );
-            Attempt::Ended(if error.surely_not_executed() {
+            if error.surely_not_executed() {
                 CallOutcome::NotExecuted { message: error.fixed_text() }
             } else {
                 CallOutcome::Unknown { message: format!("{} {MAYBE}", error.fixed_text()) }
-            })
-        }
-        State::Failed(failure) => failed(failure),
-        State::Queued | State::Withdrawn | State::Sent => {
-            let host = session.channel.host();
-            Attempt::Ended(match stop {
-                Some(Stop::Cancelled) => CallOutcome::Cancelled { sure: withdrawn },
-                Some(Stop::Late(limit)) if withdrawn => {
-                    CallOutcome::not_executed(&McpError::late(host, "take the call", limit))
-                }
-                Some(Stop::Late(limit)) => CallOutcome::Unknown {
-                    message: format!("No answer from {host} in {}. {MAYBE}", seconds(limit)),
-                },
-                None if call.cancel.is_cancelled() => CallOutcome::Cancelled { sure: withdrawn },
-                None if withdrawn => CallOutcome::not_executed(&McpError::closed()),
-                None => CallOutcome::Unknown {
-                    message: format!("The connection to {host} was closed before the answer came. {MAYBE}"),
-                },
-            })
-        }
-    }
-}
-
-fn failed(Failure { error, surely_not_executed }: Failure) -> Attempt {
-    if !surely_not_executed {
-        if error.kind() == McpErrorKind::TooLarge {
-            return Attempt::Ended(result::too_large(None));
-        }
-        let outcome = CallOutcome::Unknown { message: format!("{}. {MAYBE}", sentence(&error)) };
-        return match error.kind() {
-            McpErrorKind::SessionEnded => Attempt::EndedForGood(outcome),
-            _ => Attempt::Ended(outcome),
-        };
-    }
-    match error.kind() {
-        McpErrorKind::SessionEnded => Attempt::SessionEnded,
-        McpErrorKind::Unauthorized => Attempt::EndedForGood(CallOutcome::not_executed(&error)),
-        _ => Attempt::Ended(CallOutcome::not_executed(&error)),
-    }
-}
-
-/// Without its full stop, to be followed by another sentence.
-fn sentence(error: &McpError) -> &str {
-    error.call_message().trim_end_matches('.')
-}
-
-enum Stop {
-    Cancelled,
-    Late(std::time::Duration),
-}
-
-/// Waits for the end of the request; `None` when it came by itself.
-async fn wait(
-    handle: &mut RequestHandle<RoleClient>,
-    exchange: &Exchange,
-    cancel: &CancellationToken,
-    total: Instant,
-    timeouts: Timeouts,
-) -> Option<Stop> {
-    loop {
-        let idle = exchange.last_sign() + timeouts.call_idle;
-        tokio::select! {
-            biased;
-            _ = &mut handle.rx => return None,
-            () = cancel.cancelled() => return Some(Stop::Cancelled),
-            () = sleep_until(total.min(idle)) => {
-                if Instant::now() >= total {
-                    return Some(Stop::Late(timeouts.call_total));
-                }
-                // Progress may have moved the idle deadline in the meantime (protocol.md C5).
-                if exchange.last_sign() + timeouts.call_idle <= Instant::now() {
-                    return Some(Stop::Late(timeouts.call_idle));
-                }
             }
         }
     }
 }
 
-/// Tells the server to stop when the call is left early, whatever the way (protocol.md C2).
-struct InFlight {
-    handle: Option<RequestHandle<RoleClient>>,
+/// One request of the call. Dropping the future, too, tells the server to stop (protocol.md C1, C2).
+async fn send(
+    session: &Session,
+    call: &ToolCall,
+    asking: Asking,
+    exchange: &Exchange,
+    total: Instant,
+    timeouts: Timeouts,
+) -> Result<Answer, Attempt> {
+    let _in_flight = InFlight { session, exchange };
+    let host = session.channel.host();
+    let mut asked = std::pin::pin!(session.ask(asking, exchange));
+    let stop = loop {
+        let idle = exchange.last_sign() + timeouts.call_idle;
+        tokio::select! {
+            biased;
+            // First: an answer that arrived together with the stop is an answer.
+            answer = &mut asked => return match answer {
+                Ok(Err(RpcError { code: code::HEADER_MISMATCH, .. })) => Err(Attempt::HeadersRefused),
+                Ok(answer) => Ok(answer),
+                Err(failure) => Err(failed(host, failure, call)),
+            },
+            () = call.cancel.cancelled() => break Stop::Cancelled,
+            () = sleep_until(total.min(idle)) => {
+                if Instant::now() >= total {
+                    break Stop::Late(timeouts.call_total);
+                }
+                // Progress may have moved the idle deadline in the meantime (protocol.md C5).
+                if exchange.last_sign() + timeouts.call_idle <= Instant::now() {
+                    break Stop::Late(timeouts.call_idle);
+                }
+            }
+        }
+    };
+    let withdrawn = exchange.withdraw();
+    Err(Attempt::Ended(match stop {
+        Stop::Cancelled => CallOutcome::Cancelled { sure: withdrawn },
+        Stop::Late(limit) if withdrawn => {
+            CallOutcome::not_executed(&McpError::late(host, "take the call", limit), host)
+        }
+        Stop::Late(limit) => CallOutcome::Unknown {
+            message: format!("No answer from the server in {}. {MAYBE}", seconds(limit)),
+        },
+    }))
 }
 
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        let Some(handle) = self.handle.take() else { return };
-        // The stop is immediate for the caller; the server learns of it beside.
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(timeout(CONTROL, handle.cancel(Some("the call was stopped".to_owned()))));
+enum Stop {
+    Cancelled,
+    Late(Duration),
+}
+
+fn failed(host: &str, Failure { error, surely_not_executed }: Failure, call: &ToolCall) -> Attempt {
+    if !surely_not_executed {
+        if error.kind() == McpErrorKind::TooLarge {
+            return Attempt::Ended(result::too_large(None));
         }
+        if error.kind() == McpErrorKind::Closed && call.cancel.is_cancelled() {
+            return Attempt::Ended(CallOutcome::Cancelled { sure: false });
+        }
+        // Without its full stop, to be followed by another sentence.
+        let said = error.call_message(host);
+        let outcome = CallOutcome::Unknown { message: format!("{}. {MAYBE}", said.trim_end_matches('.')) };
+        return match error.kind() {
+            McpErrorKind::SessionEnded | McpErrorKind::EraChanged => Attempt::EndedForGood(outcome),
+            _ => Attempt::Ended(outcome),
+        };
+    }
+    match error.kind() {
+        kind @ (McpErrorKind::SessionEnded | McpErrorKind::EraChanged) => Attempt::Refused(kind),
+        McpErrorKind::Unauthorized => Attempt::EndedForGood(CallOutcome::not_executed(&error, host)),
+        _ => Attempt::Ended(CallOutcome::not_executed(&error, host)),
+    }
+}
+
+/// Tells the server to stop when the call is left early, whatever the way. What has ended is left alone. Declared before
+/// the request's future, it is dropped after it: closing the stream comes first.
+struct InFlight<'a> {
+    session: &'a Session,
+    exchange: &'a Exchange,
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.session.cancel(self.exchange);
     }
 }

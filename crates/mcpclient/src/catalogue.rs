@@ -5,19 +5,22 @@ use std::{collections::HashSet, fmt::Write as _, sync::Arc};
 use domain::text::{cut_bytes, has_control, quote};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
+use tokio::time::Duration;
 
 use crate::{
-    initialize::ServerIdentity,
     limits::{DEFINITION, DESCRIPTION, PROBLEMS, TITLE, TOOL_NAME},
+    param_header::{self, ParamHeader},
+    protocol::Revision,
     redact::Secrets,
     schema::{self, Checker},
+    session::ServerIdentity,
 };
 
 /// The tools of one server, as it lists them to one user.
 #[derive(Debug, Clone)]
 pub struct Catalogue {
     /// In the server's order.
-    pub tools: Vec<Tool>,
+    pub tools: Vec<Arc<Tool>>,
     /// Definitions that were left out, and lists that were cut short.
     pub problems: Vec<ToolProblem>,
     /// Self-reported, one line; empty when the server gives none.
@@ -25,14 +28,16 @@ pub struct Catalogue {
     /// Self-reported, one line.
     pub server_version: String,
     /// The negotiated revision.
-    pub protocol_version: String,
+    pub revision: Revision,
+    /// How long the server lets its list be kept, within bounds; missing where it says nothing.
+    pub fresh_for: Option<Duration>,
     /// Untrusted text for admins (protocol.md T14), at most 8 KiB.
     pub instructions: Option<String>,
 }
 
 impl Catalogue {
     /// The tool with this original name.
-    pub fn tool(&self, name: &str) -> Option<&Tool> {
+    pub fn tool(&self, name: &str) -> Option<&Arc<Tool>> {
         self.tools.iter().find(|tool| tool.name == name)
     }
 }
@@ -75,7 +80,13 @@ pub struct Tool {
     /// Hex SHA-256 over name, title, description, schemas and annotations: a changed definition has another hash
     /// (behaviour 13).
     pub hash: String,
+    /// As it came, for reports and reviews.
+    pub definition: Arc<Value>,
+    /// Arguments that a stateless server wants repeated in headers (protocol.md 4).
+    pub(crate) mirrored: Vec<ParamHeader>,
     checker: Arc<Checker>,
+    /// Checks structured content, where the tool declares its form.
+    pub(crate) output: Option<Arc<Checker>>,
 }
 
 impl Tool {
@@ -101,6 +112,10 @@ impl Tool {
             return Err("its inputSchema is not a schema of an object".into());
         }
         schema::inspect(input_schema)?;
+        let mirrored = param_header::of_schema(input_schema)?;
+        // A form that cannot be checked is no reason to lose the tool (protocol.md T11).
+        let output = object.get("outputSchema").filter(|schema| schema::inspect(schema).is_ok());
+        let output = output.map(|schema| Arc::new(Checker::new(Arc::new(schema.clone()))));
         if object.get("execution").and_then(|execution| execution.get("taskSupport")).and_then(Value::as_str)
             == Some("required")
         {
@@ -124,7 +139,10 @@ impl Tool {
                 open_world: claim("openWorldHint"),
             },
             hash: definition_hash(object),
+            mirrored,
+            definition: Arc::new(definition.clone()),
             checker: Arc::new(Checker::new(Arc::clone(&input_schema))),
+            output,
             input_schema,
         })
     }
@@ -184,7 +202,7 @@ fn canonical(value: &Value, out: &mut String) {
 #[derive(Debug, Default)]
 pub(crate) struct Builder {
     secrets: Secrets,
-    tools: Vec<Tool>,
+    tools: Vec<Arc<Tool>>,
     names: HashSet<String>,
     problems: Vec<ToolProblem>,
     more_problems: usize,
@@ -213,7 +231,7 @@ impl Builder {
             Ok(tool) => {
                 self.bytes += definition.to_string().len();
                 self.names.insert(tool.name.clone());
-                self.tools.push(tool);
+                self.tools.push(Arc::new(tool));
             }
             Err(detail) => {
                 let name = definition.get("name").and_then(Value::as_str);
@@ -259,7 +277,7 @@ impl Builder {
         self.bytes
     }
 
-    pub(crate) fn finish(mut self, server: &ServerIdentity) -> Catalogue {
+    pub(crate) fn finish(mut self, server: &ServerIdentity, fresh_for: Option<Duration>) -> Catalogue {
         if self.more_problems > 0 {
             let detail = format!("{} more problems are not listed", self.more_problems);
             self.problems.push(ToolProblem { name: String::new(), detail });
@@ -269,7 +287,8 @@ impl Builder {
             problems: self.problems,
             server_name: server.name.clone(),
             server_version: server.version.clone(),
-            protocol_version: server.protocol_version.clone(),
+            revision: server.revision,
+            fresh_for,
             instructions: server.instructions.clone(),
         }
     }

@@ -7,7 +7,9 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use crate::{catalogue::Catalogue, error::McpError, initialize::Session, limits::Timeouts, listing};
+use crate::{
+    catalogue::Catalogue, error::McpError, identity::Stamp, limits::Timeouts, listing, session::Session,
+};
 
 /// Belongs to one user, server and credential version.
 pub(crate) struct Connection {
@@ -30,6 +32,7 @@ impl Connection {
     /// The catalogue, listed anew when it is old or the server said that it changed.
     pub(crate) async fn catalogue(
         &self,
+        stamp: Option<&Arc<Stamp>>,
         timeouts: Timeouts,
         deadline: Instant,
     ) -> Result<Arc<Catalogue>, McpError> {
@@ -38,7 +41,7 @@ impl Connection {
         let mut listed = locked.map_err(|_| self.late(deadline))?;
         if let Some(known) = listed.as_ref() {
             let age = known.at.elapsed();
-            let stale = age >= timeouts.catalogue_fresh
+            let stale = age >= known.catalogue.fresh_for.unwrap_or(timeouts.catalogue_fresh)
                 || (self.session.channel.tools_changed() && age >= timeouts.list_debounce);
             if !stale {
                 return Ok(Arc::clone(&known.catalogue));
@@ -46,9 +49,14 @@ impl Connection {
         }
         // Asked before listing: a change that is announced during it makes the new list stale too.
         self.session.channel.take_tools_changed();
-        let catalogue = Arc::new(listing::list(&self.session, deadline).await?);
+        let catalogue = Arc::new(listing::list(&self.session, stamp, deadline).await?);
         *listed = Some(Listed { catalogue: Arc::clone(&catalogue), at: Instant::now() });
         Ok(catalogue)
+    }
+
+    /// The next question for the catalogue lists anew.
+    pub(crate) async fn forget_catalogue(&self) {
+        *self.listed.lock().await = None;
     }
 
     fn late(&self, deadline: Instant) -> McpError {

@@ -1,22 +1,16 @@
-//! What is known about one request: whether it left, what came back.
+//! What is known about one request on its way: whether it has left, and when the server last showed that it works on it.
 //!
-//! rmcp answers a broken stream with a JSON-RPC error of its own making, so its result cannot tell "the server said no"
-//! from "nobody knows". The exchange can: it rides in the request's extensions down to our HTTP client, which is the only
-//! writer of it. It also takes the raw answer, before any typed parsing loses what it does not know.
+//! The caller of a request and the wire below share it, so that a caller who stops waiting knows for certain whether
+//! anything has left.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use serde_json::Value;
 use tokio::{
     sync::mpsc,
     time::{Duration, Instant},
 };
 
-use crate::{
-    call::Progress,
-    error::{McpError, RpcError},
-    limits::PROGRESS_INTERVAL,
-};
+use crate::{call::Progress, error::McpError, limits::PROGRESS_INTERVAL};
 
 /// Shared between the caller of a request and the wire below it.
 #[derive(Clone, Debug)]
@@ -30,23 +24,22 @@ pub(crate) struct Exchange {
 #[derive(Debug)]
 struct Inner {
     state: State,
+    id: Option<i64>,
     last_sign: Instant,
     last_progress: Option<f64>,
     last_report: Option<Instant>,
 }
 
-#[derive(Debug)]
-pub(crate) enum State {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
     /// Not a byte has left.
     Queued,
     /// Taken back before a byte left.
     Withdrawn,
-    /// Handed to the network; nothing came back yet.
+    /// Handed to the network.
     Sent,
-    /// Ended without an answer.
-    Failed(Failure),
-    /// The server's answer.
-    Answered(Result<Value, RpcError>),
+    /// Answered or failed.
+    Ended,
 }
 
 /// A request that ended without an answer.
@@ -59,15 +52,21 @@ pub(crate) struct Failure {
 
 impl Exchange {
     pub(crate) fn new(deadline: Instant, progress: Option<mpsc::Sender<Progress>>) -> Self {
-        let inner =
-            Inner { state: State::Queued, last_sign: Instant::now(), last_progress: None, last_report: None };
+        let inner = Inner {
+            state: State::Queued,
+            id: None,
+            last_sign: Instant::now(),
+            last_progress: None,
+            last_report: None,
+        };
         Self { inner: Arc::new(Mutex::new(inner)), progress, deadline }
     }
 
-    /// Takes what is known out of the exchange (an answer can have megabytes). Whatever comes later is ignored, and what
-    /// has not left by now never will.
-    pub(crate) fn finish(&self) -> State {
-        std::mem::replace(&mut self.lock().state, State::Withdrawn)
+    /// For the next round of the same call: not sent yet, same deadline, same listener.
+    pub(crate) fn again(&self) -> Self {
+        let next = Self::new(self.deadline, self.progress.clone());
+        next.lock().last_progress = self.lock().last_progress;
+        next
     }
 
     /// Time left until the deadline.
@@ -83,16 +82,27 @@ impl Exchange {
     /// Takes the request back; true when nothing of it has left and nothing will.
     pub(crate) fn withdraw(&self) -> bool {
         let mut inner = self.lock();
-        if matches!(inner.state, State::Queued) {
+        if inner.state == State::Queued {
             inner.state = State::Withdrawn;
         }
-        matches!(inner.state, State::Withdrawn)
+        inner.state == State::Withdrawn
+    }
+
+    /// The id the request goes out with.
+    pub(crate) fn name(&self, id: i64) {
+        self.lock().id = Some(id);
+    }
+
+    /// The id of the request, while its answer is missing.
+    pub(crate) fn open_id(&self) -> Option<i64> {
+        let inner = self.lock();
+        inner.id.filter(|_| inner.state == State::Sent)
     }
 
     /// Called right before the request is handed to the network; false when it was withdrawn or was sent before.
     pub(crate) fn begin(&self) -> bool {
         let mut inner = self.lock();
-        let first = matches!(inner.state, State::Queued);
+        let first = inner.state == State::Queued;
         if first {
             inner.state = State::Sent;
             inner.last_sign = Instant::now();
@@ -100,24 +110,17 @@ impl Exchange {
         first
     }
 
-    /// The first answer counts, later ones and everything after a failure do not.
-    pub(crate) fn answer(&self, answer: Result<Value, RpcError>) {
+    /// There is an answer, or there will be none.
+    pub(crate) fn end(&self) {
         let mut inner = self.lock();
-        if matches!(inner.state, State::Sent) {
-            inner.state = State::Answered(answer);
-        }
-    }
-
-    pub(crate) fn fail(&self, error: McpError, surely_not_executed: bool) {
-        let mut inner = self.lock();
-        if matches!(inner.state, State::Queued | State::Sent) {
-            inner.state = State::Failed(Failure { error, surely_not_executed });
+        if inner.state == State::Sent {
+            inner.state = State::Ended;
         }
     }
 
     /// Whether the answer is still missing.
     pub(crate) fn is_open(&self) -> bool {
-        matches!(self.lock().state, State::Sent)
+        self.lock().state == State::Sent
     }
 
     /// A progress notification that belongs to this request (protocol.md C5, C6): it counts as a sign of life when the
@@ -126,7 +129,7 @@ impl Exchange {
         let mut inner = self.lock();
         let grew =
             report.progress.is_finite() && inner.last_progress.is_none_or(|last| report.progress > last);
-        if !grew || !matches!(inner.state, State::Sent) {
+        if !grew || inner.state != State::Sent {
             return;
         }
         let now = Instant::now();
@@ -149,8 +152,6 @@ impl Exchange {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn exchange() -> Exchange {
@@ -162,20 +163,21 @@ mod tests {
         let exchange = exchange();
         assert!(exchange.withdraw());
         assert!(!exchange.begin());
-        exchange.answer(Ok(json!({})));
-        assert!(matches!(exchange.finish(), State::Withdrawn));
+        assert!(!exchange.is_open());
     }
 
     #[test]
-    fn sent_cannot_be_withdrawn_and_only_the_first_end_counts() {
+    fn what_has_left_cannot_be_withdrawn_and_leaves_once() {
         let exchange = exchange();
+        exchange.name(7);
+        assert_eq!(exchange.open_id(), None, "nothing to cancel yet");
         assert!(exchange.begin());
         assert!(!exchange.begin(), "a request leaves once");
         assert!(!exchange.withdraw());
-        exchange.answer(Ok(json!({"a": 1})));
-        exchange.answer(Ok(json!({"a": 2})));
-        exchange.fail(McpError::closed(), true);
-        assert!(matches!(exchange.finish(), State::Answered(Ok(value)) if value == json!({"a": 1})));
+        assert_eq!(exchange.open_id(), Some(7));
+        exchange.end();
+        assert_eq!(exchange.open_id(), None);
+        assert!(exchange.again().begin(), "the next round is a request of its own");
     }
 
     #[tokio::test(start_paused = true)]

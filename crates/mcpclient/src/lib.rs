@@ -5,33 +5,39 @@
 //! [`CallOutcome`], and only [`CallOutcome::NotExecuted`] may be sent again.
 //!
 //! How it is cut:
-//! - `wire` speaks streamable HTTP over `egress` underneath rmcp: it decodes every message itself, holds the session id and
-//!   writes the raw answer of each request into an [`exchange`], so that what a server said and what a library made up are
-//!   never confused;
-//! - `initialize` opens a connection in the initialize-based revisions. Another era is another module beside it;
-//! - `listing`, `call` and `result` use an open connection; `pool` decides when there is one.
+//! - `wire` speaks HTTP through `egress`: it decodes every message by value, bounded, and never confuses what a server said
+//!   with what became of the connection;
+//! - `session` opens a connection in whichever era the server is of: stateless, initialize-based, or the two-endpoint
+//!   transport of 2024-11-05; it finds out which by asking;
+//! - `listing`, `call` and `result` use an open session; `pool` decides when there is one.
 //!
-//! rmcp logs what servers write, at INFO and above, and reports each failed handshake as an ERROR of its own. This crate
-//! logs what matters itself, so a subscriber should switch the target `rmcp` off.
+//! The protocol is spoken by this crate itself, not by an SDK (docs/decisions/0009-own-mcp-client.md).
 
 mod call;
 mod catalogue;
 mod connection;
 mod error;
 mod exchange;
-mod initialize;
+mod header_value;
+mod identity;
 pub mod limits;
 mod listing;
+mod param_header;
 mod pool;
+mod protocol;
 mod redact;
 mod result;
 mod schema;
+mod session;
 mod target;
 mod wire;
 
 pub use call::{CallOutcome, Progress, ToolCall};
 pub use catalogue::{Annotations, Catalogue, Tool, ToolProblem};
 pub use error::{McpError, McpErrorKind};
+pub use identity::{Forwarding, Identity};
 pub use limits::Timeouts;
-pub use pool::{CheckResult, ClientConfig, McpClients};
-pub use target::Target;
+pub use pool::{CheckResult, ClientConfig, Found, McpClients, Observer};
+pub use protocol::Revision;
+pub use session::{Trail, Wire};
+pub use target::{Target, Transport};

@@ -33,6 +33,30 @@ pub const TIMEOUT_MEMORY: Duration = Duration::from_secs(60);
 /// Least time between two new sessions that a server forces upon one connection.
 pub const REINIT_INTERVAL: Duration = Duration::from_secs(10);
 
+/// A stream that stands without a byte (threats 5, Streams).
+pub const STANDING_IDLE: Duration = Duration::from_secs(300);
+/// Least time between two questions to a server which era it is of (protocol.md E5).
+pub const DETECT_INTERVAL: Duration = Duration::from_secs(60);
+/// Least and greatest time for which a list counts as fresh, whatever the server says (threats 5, Lists).
+pub const TTL_FLOOR: Duration = Duration::from_secs(5);
+/// For a list that depends on nobody.
+pub const TTL_PUBLIC: Duration = Duration::from_secs(24 * 3600);
+/// For a list of one user.
+pub const TTL_PRIVATE: Duration = Duration::from_secs(3600);
+/// First wait before a call is repeated that the server asked to repeat later; doubled each time (protocol.md M2).
+pub const ROUND_WAIT: Duration = Duration::from_secs(1);
+/// Rounds of one call.
+pub const ROUNDS: u32 = 10;
+/// Bytes of the state a server gives a round.
+pub const REQUEST_STATE: usize = 64 * 1024;
+
+/// Bytes of the address for messages in the two-endpoint transport.
+pub const ENDPOINT: usize = 2048;
+/// Bytes of one header that mirrors an argument (protocol.md X6).
+pub const MIRRORED: usize = 4 * 1024;
+/// Bytes of all of them in one request.
+pub const MIRRORED_ALL: usize = 8 * 1024;
+
 /// Bytes of one JSON body.
 pub const JSON_BODY: u64 = 12 * 1024 * 1024;
 /// Bytes of one server-sent event.
@@ -139,6 +163,10 @@ pub struct Timeouts {
     pub timeout_memory: Duration,
     /// [`REINIT_INTERVAL`].
     pub reinit_interval: Duration,
+    /// [`DETECT_INTERVAL`].
+    pub detect_interval: Duration,
+    /// [`ROUND_WAIT`].
+    pub round_wait: Duration,
 }
 
 impl Default for Timeouts {
@@ -155,6 +183,8 @@ impl Default for Timeouts {
             list_debounce: LIST_DEBOUNCE,
             timeout_memory: TIMEOUT_MEMORY,
             reinit_interval: REINIT_INTERVAL,
+            detect_interval: DETECT_INTERVAL,
+            round_wait: ROUND_WAIT,
         }
     }
 }

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use domain::clock::Clock;
 use egress::Egress;
 use futures::future::join_all;
 use tokio::{
@@ -16,25 +17,62 @@ use tokio::{
     time::{Instant, sleep, timeout, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
+use url::Url;
 use uuid::Uuid;
 
 use crate::{
     call::{self, Attempt, CallOutcome, ToolCall},
-    catalogue::Catalogue,
+    catalogue::{Catalogue, Tool},
     connection::Connection,
     error::{McpError, McpErrorKind, seconds},
-    initialize,
+    identity::Stamp,
     limits::{ARGUMENTS, CALLS_PER_SERVER, PARALLEL_DIALS, PARALLEL_DIALS_PER_SERVER, Timeouts},
     listing,
+    protocol::Revision,
+    session::{self, Session, Trail, Wire, headers_altered},
     target::Target,
+    wire::Channel,
 };
 use slot::{Key, Slot};
 
 /// What the client says about itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct ClientConfig {
     /// Build version; the name is always `patchbay`.
     pub version: String,
+    /// For the time in signatures.
+    pub clock: Arc<dyn Clock>,
+    /// Is told what servers speak, where somebody keeps it.
+    pub observer: Option<Arc<dyn Observer>>,
+}
+
+/// Who keeps what was found out about servers. Called in passing: it must not wait.
+pub trait Observer: Send + Sync {
+    /// A server was asked what it speaks, and answered.
+    fn found(&self, found: Found);
+}
+
+/// What a server speaks, and how it calls itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The server's row.
+    pub server_id: Uuid,
+    /// Where it was asked.
+    pub url: Url,
+    /// How it is spoken to.
+    pub wire: Wire,
+    /// The revision.
+    pub revision: Revision,
+    /// Self-reported, one line.
+    pub server_name: String,
+    /// Self-reported, one line.
+    pub server_version: String,
+}
+
+impl fmt::Debug for ClientConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientConfig").field("version", &self.version).finish_non_exhaustive()
+    }
 }
 
 /// All connections to MCP servers of this process. Clones share them.
@@ -50,8 +88,17 @@ struct Inner {
     slots: Mutex<HashMap<Key, Arc<Slot>>>,
     servers: Mutex<HashMap<Uuid, Arc<ServerPermits>>>,
     timed_out: Mutex<HashMap<(Uuid, Uuid), Instant>>,
+    wires: Mutex<HashMap<Uuid, KnownWire>>,
     dials: Semaphore,
     stopped: CancellationToken,
+}
+
+/// What a server was found to speak. A property of the server, not of a user (protocol.md E4).
+struct KnownWire {
+    url: Url,
+    /// `None` after it turned out to be wrong.
+    wire: Option<Wire>,
+    asked: Option<Instant>,
 }
 
 /// What all users of a server share.
@@ -75,6 +122,10 @@ pub struct CheckResult {
     pub connect_ms: i64,
     /// Milliseconds of the listing.
     pub list_ms: i64,
+    /// How the server is spoken to.
+    pub wire: Wire,
+    /// What was asked to find that out, and what came back.
+    pub trail: Trail,
 }
 
 impl McpClients {
@@ -92,6 +143,7 @@ impl McpClients {
             slots: Mutex::default(),
             servers: Mutex::default(),
             timed_out: Mutex::default(),
+            wires: Mutex::default(),
             dials: Semaphore::new(PARALLEL_DIALS),
             stopped: CancellationToken::new(),
         });
@@ -112,10 +164,15 @@ impl McpClients {
             let mut retried = false;
             loop {
                 let connection = self.inner.connected(&slot, target, deadline).await?;
-                match connection.catalogue(self.inner.timeouts, deadline).await {
-                    // A session can end between two turns; listing has no effect, so it is simply done again.
-                    Err(error) if error.kind() == McpErrorKind::SessionEnded && !retried => {
+                match connection
+                    .catalogue(self.inner.stamp(target).as_ref(), self.inner.timeouts, deadline)
+                    .await
+                {
+                    // A session can end between two turns, and a server can be replaced by one of another era; listing
+                    // has no effect, so it is simply done again.
+                    Err(error) if is_renewable(error.kind()) && !retried => {
                         retried = true;
+                        self.inner.forget_wire_after(target, error.kind());
                         slot.retire(&connection).await;
                     }
                     Err(error) if error.is_unauthorized() => {
@@ -155,7 +212,7 @@ impl McpClients {
         match self.try_call(target, &call).await {
             Ok(outcome) => outcome,
             Err(_) if call.cancel.is_cancelled() => CallOutcome::Cancelled { sure: true },
-            Err(error) => CallOutcome::not_executed(&error),
+            Err(error) => CallOutcome::not_executed(&error, &target.host()),
         }
     }
 
@@ -186,14 +243,15 @@ impl McpClients {
                 ))
             })?,
         };
-        let mut renewed = false;
+        let stamp = inner.stamp(target);
+        let (mut renewed, mut relisted) = (false, false);
         loop {
             let deadline = Instant::now() + inner.timeouts.connect;
             let prepared = async {
                 let connection = inner.connected(&slot, target, deadline).await?;
-                match self.seen_definition(&connection, call, deadline).await {
-                    Ok(()) => Ok(Ok(connection)),
-                    Err(error) if error.kind() == McpErrorKind::SessionEnded => Ok(Err(connection)),
+                match self.seen_definition(&connection, stamp.as_ref(), call, deadline).await {
+                    Ok(tool) => Ok(Ok((connection, tool))),
+                    Err(error) if is_renewable(error.kind()) => Ok(Err((connection, error.kind()))),
                     Err(error) => Err(error),
                 }
             };
@@ -204,9 +262,11 @@ impl McpClients {
                     Err(McpError::late(&target.host(), "open a connection", inner.timeouts.connect))
                 })?,
             };
-            let ended = match prepared {
-                Ok(connection) => {
-                    let attempt = call::call(&connection.session, call, inner.timeouts).await;
+            let (ended, why) = match prepared {
+                Ok((connection, tool)) => {
+                    let attempt =
+                        call::call(&connection.session, call, tool.as_deref(), stamp.clone(), inner.timeouts)
+                            .await;
                     slot.touch();
                     match attempt {
                         Attempt::Ended(outcome) => return Ok(outcome),
@@ -214,16 +274,23 @@ impl McpClients {
                             slot.retire(&connection).await;
                             return Ok(outcome);
                         }
-                        Attempt::SessionEnded => connection,
+                        Attempt::HeadersRefused if !relisted => {
+                            relisted = true;
+                            connection.forget_catalogue().await;
+                            continue;
+                        }
+                        Attempt::HeadersRefused => return Err(headers_altered(&target.host())),
+                        Attempt::Refused(why) => (connection, why),
                     }
                 }
-                Err(connection) => connection,
+                Err(ended) => ended,
             };
             // The server refused the call as a whole: it goes out once more on a new session (protocol.md L5).
             slot.retire(&ended).await;
+            inner.forget_wire_after(target, why);
             if renewed || !slot.may_renew(inner.timeouts.reinit_interval) {
                 return Err(McpError::new(
-                    McpErrorKind::SessionEnded,
+                    why,
                     format!("{} ends its sessions as soon as they are opened", target.host()),
                 ));
             }
@@ -231,23 +298,31 @@ impl McpClients {
         }
     }
 
-    /// A call uses the definition that the model saw, or fails (behaviour 13, protocol.md T6).
+    /// A call uses the definition that the model saw, or fails (behaviour 13, protocol.md T6). Stateless servers are
+    /// called by their definition in any case: it says which headers go along (protocol.md X7).
     async fn seen_definition(
         &self,
         connection: &Connection,
+        stamp: Option<&Arc<Stamp>>,
         call: &ToolCall,
         deadline: Instant,
-    ) -> Result<(), McpError> {
-        let Some(seen) = &call.definition_hash else { return Ok(()) };
-        let catalogue = connection.catalogue(self.inner.timeouts, deadline).await?;
+    ) -> Result<Option<Arc<Tool>>, McpError> {
+        if call.definition_hash.is_none() && !connection.session.channel.is_stateless() {
+            return Ok(None);
+        }
+        let catalogue = connection.catalogue(stamp, self.inner.timeouts, deadline).await?;
         let host = connection.session.channel.host();
-        match catalogue.tool(&call.tool) {
-            Some(tool) if tool.hash == *seen => Ok(()),
-            Some(_) => Err(McpError::protocol(format!(
+        match (catalogue.tool(&call.tool), &call.definition_hash) {
+            (Some(tool), Some(seen)) if tool.hash != *seen => Err(McpError::protocol(format!(
                 "{host} has changed the definition of this tool since it was offered. Nothing was sent; the new \
                  definition is offered in the next step"
             ))),
-            None => Err(McpError::protocol(format!("{host} no longer offers this tool. Nothing was sent"))),
+            (Some(tool), _) => Ok(Some(Arc::clone(tool))),
+            (None, Some(_)) => {
+                Err(McpError::protocol(format!("{host} no longer offers this tool. Nothing was sent")))
+            }
+            // A name that nobody offered is for the server to refuse.
+            (None, None) => Ok(None),
         }
     }
 
@@ -263,13 +338,14 @@ impl McpClients {
             let _dial = inner.dial(&server, target, deadline).await?;
             inner.refuse_if_stopped()?;
             let started = Instant::now();
-            let session =
-                initialize::open(inner.egress.clone(), target, &inner.config.version, inner.timeouts).await?;
+            let mut trail = Trail::default();
+            let session = inner.ask_and_open(target, &mut trail).await?;
             let connect_ms = millis(started.elapsed());
             let started = Instant::now();
-            let catalogue = listing::list(&session, deadline).await?;
+            let catalogue = listing::list(&session, inner.stamp(target).as_ref(), deadline).await?;
+            let list_ms = millis(started.elapsed());
             // Dropping the session ends it beside; the admin need not wait for that.
-            Ok(CheckResult { catalogue, connect_ms, list_ms: millis(started.elapsed()) })
+            Ok(CheckResult { catalogue, connect_ms, list_ms, wire: session.wire(), trail })
         };
         let checked = timeout_at(deadline, work)
             .await
@@ -285,6 +361,7 @@ impl McpClients {
     /// are running end on the connection they have, which is closed after them.
     pub fn close_server(&self, server_id: Uuid) {
         self.inner.lock_slots().retain(|key, _| key.server_id != server_id);
+        lock(&self.inner.wires).remove(&server_id);
         lock(&self.inner.timed_out).retain(|(_, server), _| *server != server_id);
     }
 
@@ -303,6 +380,7 @@ impl McpClients {
     /// After a change of nobody knows which servers. As [`Self::close_server`].
     pub fn close_all(&self) {
         self.inner.lock_slots().clear();
+        lock(&self.inner.wires).clear();
         lock(&self.inner.timed_out).clear();
     }
 
@@ -355,7 +433,7 @@ impl Inner {
         self.refuse_if_stopped()?;
         let server = self.server_permits(target.server_id);
         let _dial = self.dial(&server, target, deadline).await?;
-        let opening = initialize::open(self.egress.clone(), target, &self.config.version, self.timeouts);
+        let opening = self.open(target);
         let session = tokio::select! {
             biased;
             () = self.stopped.cancelled() => return Err(McpError::closed()),
@@ -365,12 +443,78 @@ impl Inner {
         };
         tracing::debug!(
             slug = target.slug,
-            version = session.identity.protocol_version,
+            revision = session.identity.revision.as_str(),
             "connected to an MCP server"
         );
         let connection = Arc::new(Connection::new(session, fingerprint));
         *current = Some(Arc::clone(&connection));
         Ok(connection)
+    }
+
+    /// Opens a session as the server was found to speak; asks it where nothing is known, or where that turned out to be
+    /// wrong, at most once a minute (protocol.md E5).
+    async fn open(&self, target: &Target) -> Result<Session, McpError> {
+        if let Some(known) = self.known_wire(target) {
+            let channel = Channel::new(self.egress.clone(), target, self.timeouts, self.stamp(target))?;
+            let version = &self.config.version;
+            match session::open(&channel, target, version, Some(known), &mut Trail::default()).await {
+                Err(error) if error.kind() == McpErrorKind::EraChanged && self.may_ask(target) => {
+                    tracing::info!(slug = target.slug, "the MCP server speaks another revision than it did");
+                }
+                other => return other,
+            }
+        }
+        self.ask_and_open(target, &mut Trail::default()).await
+    }
+
+    /// Opens a session after finding out what the server speaks.
+    async fn ask_and_open(&self, target: &Target, trail: &mut Trail) -> Result<Session, McpError> {
+        let channel = Channel::new(self.egress.clone(), target, self.timeouts, self.stamp(target))?;
+        let opened = session::open(&channel, target, &self.config.version, None, trail).await;
+        tracing::debug!(slug = target.slug, trail = ?trail.0, "asked an MCP server what it speaks");
+        let wire = opened.as_ref().ok().map(Session::wire);
+        let known = KnownWire { url: target.url.clone(), wire, asked: Some(Instant::now()) };
+        lock(&self.wires).insert(target.server_id, known);
+        if let (Ok(session), Some(observer)) = (&opened, &self.config.observer) {
+            let identity = &session.identity;
+            observer.found(Found {
+                server_id: target.server_id,
+                url: target.url.clone(),
+                wire: session.wire(),
+                revision: identity.revision,
+                server_name: identity.name.clone(),
+                server_version: identity.version.clone(),
+            });
+        }
+        opened
+    }
+
+    fn stamp(&self, target: &Target) -> Option<Arc<Stamp>> {
+        let forwarding = target.forwarding.clone()?;
+        Some(Arc::new(Stamp { forwarding, clock: Arc::clone(&self.config.clock) }))
+    }
+
+    fn known_wire(&self, target: &Target) -> Option<Wire> {
+        match lock(&self.wires).get(&target.server_id) {
+            Some(known) if known.url == target.url => known.wire,
+            _ => target.wire,
+        }
+    }
+
+    /// After the server refused something in a way that means that it is of another era.
+    fn forget_wire_after(&self, target: &Target, why: McpErrorKind) {
+        if why == McpErrorKind::EraChanged {
+            let mut wires = lock(&self.wires);
+            let asked = wires.get(&target.server_id).and_then(|known| known.asked);
+            let known = KnownWire { url: target.url.clone(), wire: None, asked };
+            wires.insert(target.server_id, known);
+        }
+    }
+
+    fn may_ask(&self, target: &Target) -> bool {
+        let wires = lock(&self.wires);
+        let known = wires.get(&target.server_id).filter(|known| known.url == target.url);
+        known.and_then(|known| known.asked).is_none_or(|at| at.elapsed() >= self.timeouts.detect_interval)
     }
 
     /// Waits for the right to open a connection, that of the server first: who waits for a slow server holds nothing that
@@ -449,6 +593,11 @@ impl Inner {
         let memory = self.timeouts.timeout_memory;
         lock(&self.timed_out).retain(|_, at| at.elapsed() < memory);
     }
+}
+
+/// What a new session can mend.
+fn is_renewable(kind: McpErrorKind) -> bool {
+    matches!(kind, McpErrorKind::SessionEnded | McpErrorKind::EraChanged)
 }
 
 fn busy(target: &Target) -> McpError {

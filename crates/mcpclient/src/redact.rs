@@ -127,7 +127,10 @@ pub(crate) mod tests {
             user_id: Uuid::nil(),
             slug: "s".into(),
             url: "https://mcp.example.com/mcp".parse().unwrap(),
+            transport: crate::target::Transport::StreamableHttp,
+            wire: None,
             headers,
+            forwarding: None,
             credential_version: 1,
         })
     }

@@ -8,16 +8,18 @@ use crate::{
     call::CallOutcome,
     limits::{MEDIA, MEDIA_PARTS, PARTS, RESULT, STRUCTURED},
     redact::Secrets,
+    schema::Checker,
 };
 
-/// Maps a result that came back, in the server's order, without the secrets of its target.
-pub(crate) fn outcome(mut result: Value, host: &str, secrets: &Secrets) -> CallOutcome {
+/// Maps a result that came back, in the server's order, without the secrets of its target. `output` checks structured
+/// content, where the tool declares its form: what does not fit is noted, not hidden (protocol.md T11).
+pub(crate) fn outcome(mut result: Value, secrets: &Secrets, output: Option<&Checker>) -> CallOutcome {
     secrets.clean_value(&mut result);
     let Value::Object(mut result) = result else {
         return CallOutcome::Unknown {
-            message: format!(
-                "{host} answered the call with something that is no result. The tool has probably run."
-            ),
+            message:
+                "The server answered the call with something that is no result. The tool has probably run."
+                    .into(),
         };
     };
     let total_bytes = size_of(&result);
@@ -29,7 +31,7 @@ pub(crate) fn outcome(mut result: Value, host: &str, secrets: &Secrets) -> CallO
     if let Some(kind) = result.get("resultType").and_then(Value::as_str)
         && kind != "complete"
     {
-        // Only the stateless revision has others; here it is no result to build upon.
+        // Rounds are dealt with before; anything else is no result to build upon (protocol.md H12).
         is_error = true;
         parts.note(format!(
             "The server answered with a result of the type \"{}\", which is not supported.",
@@ -49,10 +51,26 @@ pub(crate) fn outcome(mut result: Value, host: &str, secrets: &Secrets) -> CallO
         None | Some(Value::Null) => {}
         Some(_) => parts.content.push(ResultContent::Unknown { kind: "content that is no list".into() }),
     }
-    if let Some(value) = result.remove("structuredContent") {
-        parts.structured(value);
+    match (result.remove("structuredContent"), output.filter(|_| !is_error)) {
+        (Some(value), output) => {
+            let unfit = output.and_then(|output| output.check(&value).err());
+            parts.structured(value);
+            if let Some(why) = unfit {
+                parts.note(format!(
+                    "The structured content does not match the schema that the tool declares: {why}."
+                ));
+            }
+        }
+        (None, Some(_)) => parts.note("The tool declares structured content and sent none.".to_owned()),
+        (None, None) => {}
     }
     CallOutcome::Done { content: parts.content, is_error, total_bytes }
+}
+
+/// A call that ended with no result to build upon.
+pub(crate) fn failed(text: String) -> CallOutcome {
+    let total_bytes = text.len() as u64;
+    CallOutcome::Done { content: vec![ResultContent::Text { text }], is_error: true, total_bytes }
 }
 
 /// The tool ran and its result cannot be kept.
@@ -220,7 +238,7 @@ mod tests {
     use super::*;
 
     fn done(result: Value) -> (Vec<ResultContent>, bool) {
-        match outcome(result, "mcp.example.com", &Secrets::default()) {
+        match outcome(result, &Secrets::default(), None) {
             CallOutcome::Done { content, is_error, .. } => (content, is_error),
             other => panic!("{other:?}"),
         }
@@ -286,6 +304,28 @@ mod tests {
     }
 
     #[test]
+    fn structured_content_is_checked_against_the_declared_schema() {
+        let schema = json!({"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}});
+        let checker = Checker::new(std::sync::Arc::new(schema));
+        let parts = |result: Value| match outcome(result, &Secrets::default(), Some(&checker)) {
+            CallOutcome::Done { content, is_error: false, .. } => content,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(parts(json!({"structuredContent": {"n": 1}})).len(), 1);
+        let unfit = parts(json!({"structuredContent": {"n": "x"}}));
+        assert_eq!(unfit[0], ResultContent::Structured { value: json!({"n": "x"}) }, "noted, not hidden");
+        let ResultContent::Text { text } = &unfit[1] else { panic!("{unfit:?}") };
+        assert!(text.contains("does not match") && text.contains("/n"), "{text}");
+        let none = parts(json!({"content": []}));
+        assert!(
+            matches!(&none[..], [ResultContent::Text { text }] if text.contains("sent none")),
+            "{none:?}"
+        );
+        let failed = outcome(json!({"isError": true}), &Secrets::default(), Some(&checker));
+        assert!(matches!(failed, CallOutcome::Done { content, is_error: true, .. } if content.is_empty()));
+    }
+
+    #[test]
     fn caps_leave_notes() {
         let images: Vec<_> =
             (0..12).map(|_| json!({"type": "image", "mimeType": "image/png", "data": "aGk="})).collect();
@@ -310,8 +350,8 @@ mod tests {
     fn a_result_over_the_cap_ran_and_is_an_error() {
         let outcome = outcome(
             json!({"content": [{"type": "text", "text": "x".repeat(11 * 1024 * 1024)}]}),
-            "h",
             &Secrets::default(),
+            None,
         );
         let CallOutcome::Done { content, is_error: true, total_bytes } = outcome else { panic!() };
         assert!(total_bytes > RESULT);

@@ -8,7 +8,17 @@ use sha2::{Digest, Sha256};
 use url::Url;
 use uuid::Uuid;
 
-use crate::error::McpError;
+use crate::{error::McpError, identity::Forwarding, session::Wire};
+
+/// The transport of a server's configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Transport {
+    /// One address. Which era it is of is found out (protocol.md 2).
+    #[default]
+    StreamableHttp,
+    /// The two-endpoint transport of 2024-11-05, and nothing else.
+    Sse,
+}
 
 /// Everything a connection needs. User, server and credential version are the key of the pool: nothing is shared
 /// between two users, or between two versions of a credential (protocol.md L4).
@@ -22,8 +32,15 @@ pub struct Target {
     pub slug: String,
     /// The MCP endpoint.
     pub url: Url,
+    /// As the admin set it.
+    pub transport: Transport,
+    /// What the server was found to speak, from where that is kept; asked anew where it is missing or wrong.
+    pub wire: Option<Wire>,
     /// Sent with every request, the first included.
     pub headers: Vec<(HeaderName, SecretString)>,
+    /// What the server is told of who asks, if its admin wants that. Of one request: the connection may serve other chats
+    /// of the same user.
+    pub forwarding: Option<Forwarding>,
     /// Rises whenever the credential changes.
     pub credential_version: i64,
 }
@@ -56,6 +73,7 @@ impl Target {
             hash.update(bytes);
         };
         part(self.url.as_str().as_bytes());
+        part(&[u8::from(self.transport == Transport::Sse)]);
         for (name, value) in &self.headers {
             part(name.as_str().as_bytes());
             part(value.expose_secret().as_bytes());

@@ -1,4 +1,4 @@
-//! Streamable HTTP over `egress`, underneath rmcp (protocol.md 11).
+//! MCP over HTTP: one request at a time through `egress`, and what comes back for it.
 
 mod channel;
 mod flood;
@@ -7,4 +7,7 @@ mod refusal;
 mod sse;
 mod stream;
 
-pub(crate) use channel::Channel;
+pub(crate) use channel::{Answer, Ask, Channel, Post, Told, refused, session_ended, unsure};
+pub(crate) use message::{Message, parse, progress_for, same_id};
+pub(crate) use refusal::{Form, of_form, of_status};
+pub(crate) use sse::{Decoder, Event};

@@ -11,6 +11,7 @@ use domain::{
     tools::{ToolFilter, exposed_name},
 };
 use mcpclient::Tool;
+use std::sync::Arc;
 use store::{
     chats,
     mcp_servers::{self, Reader, StoredServer},
@@ -86,7 +87,7 @@ fn failed_gate(decision: &Decision<'_>) -> Option<Gate> {
 fn explain_tools(
     stored: &StoredServer,
     facts: &ServerFacts,
-    tools: &[Tool],
+    tools: &[Arc<Tool>],
     reader: gates::Reader,
 ) -> Vec<ExplainedTool> {
     let filter = ToolFilter::of(&stored.record);
@@ -102,5 +103,5 @@ fn explain_tools(
             gates: decision.findings.iter().filter(own).map(|finding| finding.to_wire(reader)).collect(),
         }
     };
-    tools.iter().map(explain).collect()
+    tools.iter().map(|tool| explain(tool)).collect()
 }

@@ -24,6 +24,7 @@ mod passwords;
 mod providers;
 mod refusals;
 mod secrets;
+mod server_facts;
 mod sessions;
 mod setup;
 mod sources;
@@ -45,6 +46,7 @@ pub use keys::{
 pub use markdown::render_markdown;
 pub use mcp_servers::{AuthTypesError, Revocation, auth_types_verify};
 pub use refusals::Refusals;
+pub use server_facts::FactKeeper;
 pub use sessions::{SESSION_ABSOLUTE_SECONDS, TOKEN_BYTES};
 pub use setup::SetupToken;
 pub use sources::Sources;

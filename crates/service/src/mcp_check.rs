@@ -10,6 +10,7 @@ use api::{
 };
 use domain::{
     mcp_server::auth_status,
+    provider_schema::{Severity, lint},
     tools::{ToolFilter, exposed_name},
 };
 use std::{
@@ -20,6 +21,8 @@ use std::{
 
 /// Checks per user in a window (behaviour 4).
 const CHECKS: usize = 10;
+/// Findings shown of one tool.
+const LINTS: usize = 8;
 const WINDOW: Duration = Duration::from_secs(60);
 
 /// Counts checks per user. Per process: a second replica doubles the limit, which is harmless here.
@@ -61,6 +64,9 @@ impl Service {
             server_name: None,
             server_version: None,
             protocol_version: None,
+            wire: None,
+            evidence: Vec::new(),
+            instructions: None,
             connect_ms: None,
             list_ms: None,
             tools: Vec::new(),
@@ -103,6 +109,7 @@ impl Service {
                     allowed,
                     reason,
                     problems: Vec::new(),
+                    lint: if unredacted { lints_of(tool, &stored.record.slug) } else { Vec::new() },
                 });
             }
         }
@@ -116,6 +123,7 @@ impl Service {
                     allowed: false,
                     reason: "The definition cannot be used.".to_owned(),
                     problems: vec![problem.detail.clone()],
+                    lint: Vec::new(),
                 });
             }
         }
@@ -128,11 +136,28 @@ impl Service {
         };
         report.server_name = Some(catalogue.server_name.clone());
         report.server_version = Some(catalogue.server_version.clone());
-        report.protocol_version = Some(catalogue.protocol_version.clone());
+        report.protocol_version = Some(catalogue.revision.to_string());
+        report.wire = Some(result.wire.as_str().to_owned());
+        if unredacted {
+            report.evidence.clone_from(&result.trail.0);
+            report.instructions.clone_from(&catalogue.instructions);
+        }
         report.connect_ms = Some(result.connect_ms);
         report.list_ms = Some(result.list_ms);
         Ok(report)
     }
+}
+
+/// What model providers would make of the tool: who would refuse it, who would tell a model less than it says (behaviour 14).
+fn lints_of(tool: &mcpclient::Tool, slug: &str) -> Vec<String> {
+    let name = exposed_name(slug, &tool.name);
+    let found = lint(&name, &tool.description, &tool.input_schema);
+    found
+        .into_iter()
+        .filter(|lint| lint.severity > Severity::Hint)
+        .take(LINTS)
+        .map(|lint| lint.text)
+        .collect()
 }
 
 /// What a member is told of an outcome: nothing of where the server is.

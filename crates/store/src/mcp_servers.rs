@@ -1,8 +1,10 @@
 //! MCP servers (behaviour 3): the row, and how it is written. [`mod@read`] says who finds it.
 
+mod facts;
 mod groups;
 mod read;
 
+pub use facts::{ServerFacts, server_facts_put, server_url};
 pub use groups::{groups_unknown, server_groups_replace};
 pub use read::{
     Candidates, Cursor, FoundServer, Reader, Wanted, server_candidates, server_cursor, server_get,
@@ -25,6 +27,7 @@ pub struct StoredServer {
     /// The whole map as one JSON text, sealed.
     pub custom_headers: SealedColumn,
     pub oauth2_client_secret: SealedColumn,
+    pub signing_secret: SealedColumn,
 }
 
 impl StoredServer {
@@ -35,6 +38,7 @@ impl StoredServer {
             api_key: SealedColumn::default(),
             custom_headers: SealedColumn::default(),
             oauth2_client_secret: SealedColumn::default(),
+            signing_secret: SealedColumn::default(),
         }
     }
 }
@@ -70,6 +74,11 @@ struct ServerRow {
     availability: String,
     enabled: bool,
     model_intent: bool,
+    forward_coder_headers: bool,
+    signing_secret: Option<Vec<u8>>,
+    signing_secret_key_id: Option<String>,
+    send_trace_context: bool,
+    use_instructions: bool,
     created_at: Micros,
     updated_at: Micros,
     created_by: Option<Uuid>,
@@ -79,7 +88,7 @@ struct ServerRow {
 }
 
 /// In the order in which they are written.
-const COLUMNS: [&str; 35] = [
+const COLUMNS: [&str; 40] = [
     "id",
     "display_name",
     "slug",
@@ -109,6 +118,11 @@ const COLUMNS: [&str; 35] = [
     "availability",
     "enabled",
     "model_intent",
+    "forward_coder_headers",
+    "signing_secret",
+    "signing_secret_key_id",
+    "send_trace_context",
+    "use_instructions",
     "updated_at",
     "updated_by",
     "version",
@@ -169,6 +183,10 @@ impl ServerRow {
                 availability,
                 enabled: row.enabled,
                 model_intent: row.model_intent,
+                forward_coder_headers: row.forward_coder_headers,
+                has_signing_secret: row.signing_secret.is_some(),
+                send_trace_context: row.send_trace_context,
+                use_instructions: row.use_instructions,
                 allowed_group_ids: groups,
                 created_at: row.created_at.into(),
                 updated_at: row.updated_at.into(),
@@ -185,6 +203,10 @@ impl ServerRow {
             oauth2_client_secret: SealedColumn {
                 ciphertext: row.oauth2_client_secret,
                 key_id: row.oauth2_client_secret_key_id,
+            },
+            signing_secret: SealedColumn {
+                ciphertext: row.signing_secret,
+                key_id: row.signing_secret_key_id,
             },
         })
     }
@@ -226,6 +248,11 @@ macro_rules! write_row {
             record.availability.as_str(),
             record.enabled,
             record.model_intent,
+            record.forward_coder_headers,
+            stored.signing_secret.ciphertext.as_deref(),
+            stored.signing_secret.key_id.as_deref(),
+            record.send_trace_context,
+            record.use_instructions,
             Micros::from(record.updated_at),
             record.updated_by,
             record.version,

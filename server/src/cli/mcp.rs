@@ -1,5 +1,6 @@
-//! `patchbay mcp export|import`: servers as a document, on the configured database, also beside a running server.
+//! `patchbay mcp export|import`: servers as a document, on the configured database, also beside a running server. `probe` needs none.
 
+mod probe;
 mod words;
 
 use super::database::{keys_of, open_existing};
@@ -22,6 +23,8 @@ pub(super) enum McpCommand {
     Export(ExportArgs),
     /// Show what a document of servers would change; with --apply, change it.
     Import(ImportArgs),
+    /// Ask an MCP server what it speaks and offers, without registering it; with --call, call a tool.
+    Probe(probe::ProbeArgs),
 }
 
 #[derive(Debug, Args)]
@@ -59,6 +62,7 @@ pub(super) async fn run(command: McpCommand, config: &Config) -> anyhow::Result<
     match command {
         McpCommand::Export(args) => export(args, config).await,
         McpCommand::Import(args) => import(args, config).await,
+        McpCommand::Probe(args) => probe::run(args, config).await,
     }
 }
 

@@ -18,6 +18,7 @@ mod matrix;
 mod models;
 mod openapi;
 mod pages;
+mod probe_cli;
 mod process;
 mod provider_faults;
 mod secrets;

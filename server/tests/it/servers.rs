@@ -131,7 +131,7 @@ async fn each_rule_refuses_its_own_field() {
         ("icon_url", json!({"icon_url": "data:image/png;base64,AA"})),
         ("transport", json!({"transport": ""})),
         ("transport", json!({"transport": "stdio"})),
-        ("transport", json!({"transport": "sse"})),
+        ("transport", json!({"transport": "http"})),
         ("url", json!({"url": ""})),
         ("url", json!({"url": "mcp.example.org"})),
         ("url", json!({"url": "/mcp"})),
@@ -236,15 +236,11 @@ async fn what_is_just_allowed_is_taken_and_text_is_trimmed() {
 async fn later_fields_are_refused_by_name_and_their_defaults_accepted() {
     let server = TestServer::start().await;
     let fields = [
-        ("signing_secret", json!("0123456789abcdef"), json!("")),
         ("oidc_trusted_origin", json!("https://mcp.example.org"), json!("")),
         ("tool_idempotent_list", json!(["*"]), json!([])),
         ("tool_approval_list", json!(["*"]), json!([])),
         ("tool_change_policy", json!("hold"), json!("notify")),
-        ("send_trace_context", json!(true), json!(false)),
-        ("use_instructions", json!(true), json!(false)),
         ("allow_in_plan_mode", json!(true), json!(false)),
-        ("forward_coder_headers", json!(true), json!(false)),
     ];
     let mut defaults = server_body("with-defaults", URL);
     for (field, other, default) in &fields {
@@ -262,6 +258,44 @@ async fn later_fields_are_refused_by_name_and_their_defaults_accepted() {
         );
         server.owner().patch(&path, &json!({ *field: default })).await.expect(200);
     }
+}
+
+/// What a server learns of a chat (behaviour 12), stored, shown, wiped with its origin; the secret comes back nowhere.
+#[tokio::test]
+async fn forwarding_is_set_shown_and_wiped_with_the_origin() {
+    let server = TestServer::start().await;
+    let fields = json!({"forward_coder_headers": true, "signing_secret": "canary-signing-0123456789", "send_trace_context": true,
+        "use_instructions": true, "transport": "sse"});
+    let made = server.owner().post(SERVERS, &over(server_body("linear", URL), fields)).await.expect(201);
+    let path = format!("{SERVERS}/{}", id_of(&made));
+    let got = server.owner().get(&path).await.expect(200);
+    let shown = got.json();
+    for field in ["forward_coder_headers", "has_signing_secret", "send_trace_context", "use_instructions"] {
+        assert_eq!(shown[field], true, "{field}");
+    }
+    assert_eq!(shown["transport"], "sse");
+    assert!(!got.body.contains("canary"), "{}", got.body);
+    let short = server.owner().patch(&path, &json!({"signing_secret": "short"})).await.expect(400);
+    assert_eq!(short.refused_fields(), ["signing_secret"]);
+
+    let custom = json!({"auth_type": "custom_headers", "custom_headers": {"X-Coder-Owner-Id": "me"}});
+    let refused = server.owner().patch(&path, &custom).await.expect(400);
+    assert_eq!(refused.refused_fields(), ["custom_headers"]);
+    // The names of stored headers are sealed, and judged all the same.
+    server.owner().patch(&path, &json!({"forward_coder_headers": false})).await.expect(200);
+    server.owner().patch(&path, &custom).await.expect(200);
+    let refused = server.owner().patch(&path, &json!({"forward_coder_headers": true})).await.expect(400);
+    assert_eq!(refused.refused_fields(), ["custom_headers"]);
+
+    let moved = server
+        .owner()
+        .patch(&path, &json!({"url": "https://elsewhere.example.org/mcp"}))
+        .await
+        .expect(200)
+        .json();
+    assert_eq!(moved["has_signing_secret"], false);
+    let cleared = moved["credentials_cleared"]["fields"].to_string();
+    assert!(cleared.contains("signing_secret"), "{cleared}");
 }
 
 #[tokio::test]

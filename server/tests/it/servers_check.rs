@@ -52,6 +52,32 @@ async fn a_good_server_is_shown_with_its_tools_and_verdicts() {
     assert!(!names.contains(&"delete_issue") && names.contains(&"get_issue"), "{names:?}");
 }
 
+/// What a server speaks is found out by asking it, kept, shown to those who administer it, and forgotten when it moves.
+#[tokio::test]
+async fn what_a_server_speaks_is_kept_and_shown() {
+    let fake = FakeMcp::start(vec![FakeTool::of_text("echo", "Echoes")]).await;
+    let server = TestServer::start().await;
+    let id = server.register(&over(server_body("fake", &fake.url()), json!({"enabled": true}))).await;
+    let path = format!("{SERVERS}/{id}");
+    let detected = async |client: &Client| client.get(&path).await.expect(200).json()["detected"].clone();
+    assert_eq!(detected(server.owner()).await, Value::Null);
+    let report = check(server.owner(), &id).await;
+    assert_eq!(report["wire"], "streamable");
+    assert!(report["evidence"].as_array().is_some_and(|lines| lines.len() == 2), "{report}");
+    let found = testkit::wait::until("what was found out", || async {
+        Some(detected(server.owner()).await).filter(|found| !found.is_null())
+    })
+    .await;
+    assert_eq!((&found["wire"], &found["protocol_version"]), (&json!("streamable"), &json!("2025-06-18")));
+    assert_eq!(found["server_name"], "fake-mcp");
+    let member = server.user(Role::Member).await.client;
+    assert_eq!(detected(&member).await, Value::Null);
+    let told = check(&member, &id).await;
+    assert!(told.get("evidence").is_none() && told.get("instructions").is_none(), "{told}");
+    server.owner().patch(&path, &json!({"url": format!("{}?other", fake.url())})).await.expect(200);
+    assert_eq!(detected(server.owner()).await, Value::Null, "found somewhere else");
+}
+
 #[tokio::test]
 async fn each_way_of_being_no_mcp_server_has_its_own_words() {
     let (html, plain, missing) = (NotMcp::html().await, NotMcp::json().await, NotMcp::status(404).await);

@@ -58,7 +58,7 @@ const OWNED: [(&[&str], &[&str]); 9] = [
     (&["axum", "axum-extra"], &["server", "samplemcp", "testkit"]),
     (&["sqlx"], &["store", "testkit"]),
     (&["reqwest"], &["egress", "testkit"]),
-    (&["rmcp"], &["mcpclient", "samplemcp", "testkit"]),
+    (&["rmcp"], &["samplemcp", "testkit"]),
     (&["aes-gcm"], &["dbcrypt", "testkit"]),
     // `api` derives schemas behind its feature `openapi`; only the server makes a description of them.
     (&["utoipa"], &["api", "server"]),

@@ -24,6 +24,7 @@ use domain::{
 use futures::StreamExt;
 use mcpclient::{CallOutcome, Progress, Target, ToolCall};
 use secrecy::ExposeSecret;
+use sha2::{Digest, Sha256};
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
@@ -47,6 +48,7 @@ impl Runner {
             shared: Arc::clone(&self.shared),
             lease: Arc::clone(&self.lease),
             publisher: self.publisher.clone(),
+            chat: self.chat.id,
             owner: self.chat.owner_id,
             selected: self.chat.mcp_server_ids.clone(),
             cancel: CancellationToken::new(),
@@ -166,6 +168,7 @@ struct CallContext {
     shared: Arc<Shared>,
     lease: Arc<Lease>,
     publisher: Publisher,
+    chat: Uuid,
     owner: Uuid,
     /// The servers of the chat.
     selected: Vec<Uuid>,
@@ -184,7 +187,7 @@ impl CallContext {
         };
         let clock = &self.shared.deps.clock;
         let target = match self.permit(sendable).await {
-            Ok(target) => target,
+            Ok(target) => in_chat(target, self.chat),
             Err((outcome, text)) => return Ok(own_result(call, outcome, text, clock.now())),
         };
         if self.cancel.is_cancelled() {
@@ -250,6 +253,12 @@ impl CallContext {
             arguments: sendable.arguments.clone(),
             tool_call_id: call.tool_call_id.clone(),
             definition_hash: Some(sendable.offered.tool().hash.clone()),
+            traceparent: sendable
+                .offered
+                .server
+                .record
+                .send_trace_context
+                .then(|| traceparent(self.chat, &call.tool_call_id)),
             cancel: self.cancel.clone(),
             progress: Some(sender),
         };
@@ -262,6 +271,22 @@ impl CallContext {
             }
         }
     }
+}
+
+/// Says in which chat a request is made, where the server is told who asks (behaviour 12).
+pub(super) fn in_chat(mut target: Target, chat: Uuid) -> Target {
+    if let Some(forwarding) = &mut target.forwarding {
+        forwarding.identity.chat = Some(chat);
+    }
+    target
+}
+
+/// W3C Trace Context, 3.2: a trace per chat, a span per call. Both are ids the server learns anyway or cannot use; no span of ours
+/// is behind them, so that nothing of this deployment is told.
+fn traceparent(chat: Uuid, tool_call_id: &str) -> String {
+    let span: String =
+        Sha256::digest(tool_call_id.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    format!("00-{}-{span}-00", chat.simple())
 }
 
 fn progress_of(tool_call_id: &str, report: Progress) -> ToolProgress {

@@ -28,6 +28,8 @@ pub(super) struct Toolbox {
     pub(super) specs: Vec<ToolSpec>,
     /// One line per server that cannot be used, for the model.
     pub(super) notes: Vec<String>,
+    /// What servers say about their use, where their admins let it through: name and text.
+    pub(super) instructions: Vec<(String, String)>,
 }
 
 /// A tool as offered.
@@ -86,7 +88,7 @@ impl Toolbox {
     fn build(listed: Vec<Listed>) -> (Self, Vec<ServerOutcome>) {
         let mut offered: Vec<Arc<Offered>> = Vec::new();
         let mut outcomes = Vec::with_capacity(listed.len());
-        let mut notes = Vec::new();
+        let (mut notes, mut instructions) = (Vec::new(), Vec::new());
         for (server, catalogue) in listed {
             let before = offered.len();
             let (mut outcome, mut error) = match &catalogue {
@@ -94,6 +96,12 @@ impl Toolbox {
                 Err((outcome, error)) => (*outcome, error.clone()),
             };
             if let Ok(catalogue) = catalogue {
+                if server.record.use_instructions
+                    && let Some(text) = &catalogue.instructions
+                {
+                    let name = quote(&server.record.display_name, limits::NAME_IN_PROMPT);
+                    instructions.push((name, neutralise(text).into_owned()));
+                }
                 let filter = ToolFilter::of(&server.record);
                 for (index, tool) in catalogue.tools.iter().enumerate() {
                     let asked = ToolFacts { filter: &filter, name: &tool.name };
@@ -145,6 +153,7 @@ impl Toolbox {
             ));
         }
         toolbox.notes = notes;
+        toolbox.instructions = instructions;
         (toolbox, outcomes)
     }
 }
@@ -215,7 +224,8 @@ impl Runner {
         };
         let budget = self.shared.deps.config.servers;
         let deadline = std::time::Instant::now() + budget;
-        let listing = self.shared.deps.mcp.catalogue(target, deadline.into());
+        let target = super::dispatch::in_chat(target.clone(), self.chat.id);
+        let listing = self.shared.deps.mcp.catalogue(&target, deadline.into());
         let listed = match tokio::time::timeout(budget, listing).await {
             Ok(Ok(catalogue)) => Ok(catalogue),
             Ok(Err(error)) => {

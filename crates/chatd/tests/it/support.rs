@@ -269,6 +269,10 @@ pub(crate) fn record(id: u128, slug: &str) -> ServerRecord {
         availability: Availability::DefaultOn,
         enabled: true,
         model_intent: false,
+        forward_coder_headers: false,
+        has_signing_secret: false,
+        send_trace_context: false,
+        use_instructions: false,
         allowed_group_ids: Vec::new(),
         created_at: Timestamp(1),
         updated_at: Timestamp(1),
@@ -285,6 +289,9 @@ pub(crate) fn step_server(record: ServerRecord, url: &str) -> StepServer {
         user_id: OWNER,
         slug: record.slug.clone(),
         url: url.parse().expect("a fake's URL"),
+        transport: mcpclient::Transport::StreamableHttp,
+        wire: None,
+        forwarding: None,
         headers: Vec::new(),
         credential_version: record.credential_version,
     };
@@ -354,7 +361,14 @@ impl World {
         let entropy = Arc::new(Counting(AtomicU64::new(number << 44)));
         let daemon = ChatDaemon::start(Deps {
             db: db.clone(),
-            mcp: McpClients::new(egress, ClientConfig { version: "0.0.0".to_owned() }),
+            mcp: McpClients::new(
+                egress,
+                ClientConfig {
+                    observer: None,
+                    version: "0.0.0".to_owned(),
+                    clock: Arc::new(domain::clock::ManualClock::default()),
+                },
+            ),
             models: Arc::new(OneModel(Arc::clone(&script))),
             servers: Arc::clone(&servers) as Arc<dyn ServerSource>,
             clock: Arc::clone(&clock) as Arc<dyn Clock>,

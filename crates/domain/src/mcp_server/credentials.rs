@@ -25,6 +25,7 @@ pub(super) struct Outcome {
     pub(super) oauth2_secret: SecretChange,
     pub(super) user_headers: Vec<UserHeader>,
     pub(super) user_values: UserValuesWipe,
+    pub(super) signing_secret: SecretChange,
     /// Wiped or dropped without having been asked for.
     pub(super) cleared: Vec<String>,
 }
@@ -62,7 +63,45 @@ pub(super) fn resolve_credentials(
     resolve_custom_headers(&edit, &mut outcome, problems);
     oauth2::resolve(&edit, &mut outcome, problems);
     user_headers::resolve(&edit, &mut outcome, problems);
+    resolve_signing_secret(&edit, &mut outcome);
+    refuse_posing_headers(&edit, &outcome, problems);
     outcome
+}
+
+/// Belongs to no type, but to an origin as every secret does (behaviour 6, point 5).
+fn resolve_signing_secret(edit: &Edit<'_>, outcome: &mut Outcome) {
+    outcome.signing_secret = match &edit.parsed.signing_secret {
+        Some(secret) if secret.is_empty() => SecretChange::Clear,
+        Some(secret) => SecretChange::Set(secret.clone()),
+        None if edit.origin_moved && edit.current.has_signing_secret => {
+            outcome.cleared.push("signing_secret".to_owned());
+            SecretChange::Clear
+        }
+        None => SecretChange::Keep,
+    };
+}
+
+/// While identities are forwarded no header of the configuration may look like one (behaviour 12). The names of stored custom
+/// headers are sealed: whoever opens them asks [`poses_as_identity`].
+fn refuse_posing_headers(edit: &Edit<'_>, outcome: &Outcome, problems: &mut Problems) {
+    if !edit.parsed.forward_coder_headers.unwrap_or(edit.current.forward_coder_headers) {
+        return;
+    }
+    let mut refuse = |field: &str, name: &str| {
+        if poses_as_identity(name) {
+            problems.refuse(field, format!("`{name}` may not be set here while identities are forwarded: headers that begin with X-Coder- are Patchbay's then."));
+        }
+    };
+    refuse("api_key_header", &outcome.api_key_header);
+    if let SecretChange::Set(map) = &outcome.custom_headers {
+        map.keys().for_each(|name| refuse("custom_headers", name));
+    }
+    outcome.user_headers.iter().for_each(|asked| refuse("user_headers", &asked.name));
+}
+
+/// Whether a header looks like one of those that say who asks.
+pub fn poses_as_identity(name: &str) -> bool {
+    name.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("x-coder-"))
 }
 
 fn resolve_api_key(edit: &Edit<'_>, outcome: &mut Outcome, problems: &mut Problems) {

@@ -1,7 +1,11 @@
 //! The rules of single fields (behaviour 3).
 
 use crate::{
-    limits::{DESCRIPTION_CHARS, PATTERN_CHARS, PATTERN_LINES, PATTERNS, SERVER_GROUPS, SLUG_CHARS},
+    header,
+    limits::{
+        DESCRIPTION_CHARS, PATTERN_CHARS, PATTERN_LINES, PATTERNS, SERVER_GROUPS, SIGNING_SECRET_BYTES,
+        SLUG_CHARS,
+    },
     text::{has_control, quote},
     validation::{at_most, listed},
 };
@@ -45,11 +49,8 @@ pub(super) fn icon_url(text: &str) -> Result<String, String> {
 }
 
 pub(super) fn transport(text: &str) -> Result<Transport, String> {
-    match Transport::parse(text.trim()) {
-        Some(Transport::StreamableHttp) => Ok(Transport::StreamableHttp),
-        Some(Transport::Sse) => Err(format!("`sse` is {NOT_AVAILABLE}. Use `streamable_http`.")),
-        None => Err(one_of("a transport", text, &["streamable_http"])),
-    }
+    let allowed: Vec<&str> = Transport::ALL.iter().map(|t| t.as_str()).collect();
+    Transport::parse(text.trim()).ok_or_else(|| one_of("a transport", text, &allowed))
 }
 
 /// The authentication types of this build.
@@ -63,6 +64,18 @@ pub(super) fn auth_type(text: &str) -> Result<AuthType, String> {
         Some(later) => Err(format!("`{}` is {NOT_AVAILABLE}. Use {}.", later.as_str(), listed(&allowed))),
         None => Err(one_of("an authentication type", text, &allowed)),
     }
+}
+
+/// Empty clears. Shorter ones can be guessed by whoever sees one signed request (behaviour 12).
+pub(super) fn signing_secret(text: &str) -> Result<String, String> {
+    let secret = header::check_value(text)?;
+    if !secret.is_empty() && secret.len() < SIGNING_SECRET_BYTES {
+        return Err(format!(
+            "Has {} bytes; a signing secret needs at least {SIGNING_SECRET_BYTES}.",
+            secret.len()
+        ));
+    }
+    Ok(secret)
 }
 
 pub(super) fn availability(text: &str) -> Result<Availability, String> {

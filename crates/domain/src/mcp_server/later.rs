@@ -6,14 +6,8 @@ use api::servers::ServerWrite;
 
 /// Notes every field that is anything but its default.
 pub(super) fn refuse_later_fields(write: &ServerWrite, problems: &mut Problems) {
-    let texts =
-        [("signing_secret", &write.signing_secret), ("oidc_trusted_origin", &write.oidc_trusted_origin)];
-    let flags = [
-        ("send_trace_context", write.send_trace_context),
-        ("use_instructions", write.use_instructions),
-        ("allow_in_plan_mode", write.allow_in_plan_mode),
-        ("forward_coder_headers", write.forward_coder_headers),
-    ];
+    let texts = [("oidc_trusted_origin", &write.oidc_trusted_origin)];
+    let flags = [("allow_in_plan_mode", write.allow_in_plan_mode)];
     let lists = [
         ("tool_idempotent_list", write.tool_idempotent_list.as_ref().is_some_and(|list| !list.is_empty())),
         ("tool_approval_list", write.tool_approval_list.as_ref().is_some_and(|list| !list.is_empty())),

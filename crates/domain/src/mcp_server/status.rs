@@ -2,7 +2,10 @@
 //! `check` and turns all ask it.
 
 use super::{ServerRecord, user_headers::lower_names};
-use api::servers::{AuthStatus, AuthType, ConfigProblem};
+use api::{
+    Timestamp,
+    servers::{AuthStatus, AuthType, ConfigProblem, Transport},
+};
 
 /// What is known of the secrets behind a server when one person asks. Whoever has the keys fills it in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -10,6 +13,37 @@ pub struct Access {
     /// A stored secret of the server itself cannot be opened any more: the field's name.
     pub unreadable: Option<&'static str>,
     pub own: OwnCredential,
+    /// What the server was found to speak.
+    pub spoken: Option<Spoken>,
+}
+
+/// What a server was found to speak, by asking it (protocol.md 2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spoken {
+    /// `stateless`, `streamable` or `sse`.
+    pub wire: String,
+    /// The revision of MCP.
+    pub revision: String,
+    /// Self-reported.
+    pub server_name: String,
+    /// Self-reported.
+    pub server_version: String,
+    pub found_at: Timestamp,
+}
+
+/// What an admin should know of a server that works: it costs nobody the use of it.
+pub fn remarks(server: &ServerRecord, access: &Access) -> Vec<ConfigProblem> {
+    let old = server.transport == Transport::StreamableHttp
+        && access.spoken.as_ref().is_some_and(|spoken| spoken.wire == "sse");
+    let remark = || {
+        ConfigProblem {
+        field: "transport".to_owned(),
+        detail: "The server answers over the HTTP+SSE transport of 2024 only, which is used. Ask its vendor for Streamable HTTP, or set \
+                 the transport to `sse` to save the questions."
+            .to_owned(),
+    }
+    };
+    old.then(remark).into_iter().collect()
 }
 
 /// What the person has stored for the server.

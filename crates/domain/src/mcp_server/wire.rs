@@ -1,7 +1,10 @@
 //! Who sees what of a server (behaviour 1 and 3).
 
-use super::{Access, ServerRecord, auth_connected, auth_status, config_problems};
-use api::{Timestamp, Uuid, servers::McpServer};
+use super::{Access, ServerRecord, auth_connected, auth_status, config_problems, remarks};
+use api::{
+    Timestamp, Uuid,
+    servers::{Detected, McpServer},
+};
 
 /// How much the reader may see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +31,7 @@ pub fn to_wire(server: &ServerRecord, viewer: Viewer, access: &Access) -> McpSer
         has_oauth2_secret: server.has_oauth2_secret,
         has_api_key: server.has_api_key,
         has_custom_headers: server.has_custom_headers,
-        has_signing_secret: false,
+        has_signing_secret: server.has_signing_secret,
         oauth2_client_id: given(&oauth2.client_id),
         oauth2_auth_url: given(&oauth2.auth_url),
         oauth2_token_url: given(&oauth2.token_url),
@@ -43,18 +46,29 @@ pub fn to_wire(server: &ServerRecord, viewer: Viewer, access: &Access) -> McpSer
         tool_idempotent_list: Vec::new(),
         tool_approval_list: Vec::new(),
         tool_change_policy: "notify".to_owned(),
-        send_trace_context: false,
-        use_instructions: false,
+        send_trace_context: server.send_trace_context,
+        use_instructions: server.use_instructions,
         availability: server.availability,
         enabled: server.enabled,
         model_intent: server.model_intent,
         allow_in_plan_mode: false,
-        forward_coder_headers: false,
+        forward_coder_headers: server.forward_coder_headers,
         allowed_group_ids: viewer.unredacted.then(|| server.allowed_group_ids.clone()),
         auth_connected: auth_connected(server.auth_type, status),
         auth_status: status,
         auth_status_reason: reason.to_owned(),
-        config_problems: viewer.unredacted.then(|| config_problems(server, access)),
+        config_problems: viewer.unredacted.then(|| {
+            let mut problems = config_problems(server, access);
+            problems.extend(remarks(server, access));
+            problems
+        }),
+        detected: access.spoken.clone().filter(|_| viewer.unredacted).map(|spoken| Detected {
+            wire: spoken.wire,
+            protocol_version: spoken.revision,
+            server_name: spoken.server_name,
+            server_version: spoken.server_version,
+            detected_at: spoken.found_at,
+        }),
         created_at: server.created_at,
         updated_at: server.updated_at,
         created_by: server.created_by.filter(|_| viewer.unredacted),

@@ -31,6 +31,8 @@ pub struct ServerDraft {
     pub custom_headers: SecretChange<BTreeMap<String, String>>,
     /// `Set` or `Clear` (there is none).
     pub oauth2_secret: SecretChange,
+    /// `Set` or `Clear` (there is none).
+    pub signing_secret: SecretChange,
     /// Fields of other authentication types that came with the request and were dropped.
     pub cleared: CredentialsCleared,
 }
@@ -59,6 +61,7 @@ pub struct ServerChange {
     pub api_key: SecretChange,
     pub custom_headers: SecretChange<BTreeMap<String, String>>,
     pub oauth2_secret: SecretChange,
+    pub signing_secret: SecretChange,
     /// What becomes of the values that users entered.
     pub user_values: UserValuesWipe,
     /// What the edit wipes or drops beyond what it says (behaviour 6, point 5 and 6). The counts are the store's to fill.
@@ -118,6 +121,7 @@ pub fn validate_create(write: &ServerWrite, policy: &UrlPolicy) -> Result<Server
         api_key: outcome.api_key.or_clear(),
         custom_headers: outcome.custom_headers.or_clear(),
         oauth2_secret: outcome.oauth2_secret.or_clear(),
+        signing_secret: outcome.signing_secret.or_clear(),
         cleared: CredentialsCleared { fields: outcome.cleared, ..Default::default() },
     })
 }
@@ -143,6 +147,7 @@ pub fn merge_update(
         api_key: outcome.api_key,
         custom_headers: outcome.custom_headers,
         oauth2_secret: outcome.oauth2_secret,
+        signing_secret: outcome.signing_secret,
         user_values: outcome.user_values,
         cleared: CredentialsCleared { fields: outcome.cleared, ..Default::default() },
         credentials_changed,
@@ -203,6 +208,9 @@ const CONNECTION_FIELDS: &[&str] = &[
     "oauth2_scopes",
     "oauth2_issuer",
     "user_headers",
+    // Not the connection, but a session that began without them would go on without them.
+    "signing_secret",
+    "forward_coder_headers",
 ];
 
 /// The fields that were sent and are valid by themselves.
@@ -225,6 +233,11 @@ pub(super) struct Parsed {
     pub(super) availability: Option<Availability>,
     pub(super) enabled: Option<bool>,
     pub(super) model_intent: Option<bool>,
+    pub(super) forward_coder_headers: Option<bool>,
+    /// Empty: to be cleared.
+    pub(super) signing_secret: Option<String>,
+    pub(super) send_trace_context: Option<bool>,
+    pub(super) use_instructions: Option<bool>,
     pub(super) allowed_group_ids: Option<Vec<Uuid>>,
 }
 
@@ -247,6 +260,7 @@ impl Parsed {
             name => header::check_name(name),
         });
         let api_key_value = line("api_key_value", &write.api_key_value, &header::check_value);
+        let signing_secret = line("signing_secret", &write.signing_secret, &fields::signing_secret);
         let transport =
             write.transport.as_ref().and_then(|text| problems.take("transport", fields::transport(text)));
         let auth_type =
@@ -290,6 +304,10 @@ impl Parsed {
             availability,
             enabled: write.enabled,
             model_intent: write.model_intent,
+            forward_coder_headers: write.forward_coder_headers,
+            signing_secret,
+            send_trace_context: write.send_trace_context,
+            use_instructions: write.use_instructions,
             allowed_group_ids,
         }
     }
@@ -316,6 +334,10 @@ fn merge(current: &ServerRecord, parsed: Parsed, outcome: &Outcome) -> ServerRec
         availability: parsed.availability.unwrap_or(base.availability),
         enabled: parsed.enabled.unwrap_or(base.enabled),
         model_intent: parsed.model_intent.unwrap_or(base.model_intent),
+        forward_coder_headers: parsed.forward_coder_headers.unwrap_or(base.forward_coder_headers),
+        has_signing_secret: outcome.signing_secret.leaves_value(base.has_signing_secret),
+        send_trace_context: parsed.send_trace_context.unwrap_or(base.send_trace_context),
+        use_instructions: parsed.use_instructions.unwrap_or(base.use_instructions),
         allowed_group_ids: parsed.allowed_group_ids.unwrap_or(base.allowed_group_ids),
         ..base
     }
@@ -340,6 +362,10 @@ fn changed_fields(before: &ServerRecord, after: &ServerRecord, outcome: &Outcome
         ("availability", before.availability != after.availability),
         ("enabled", before.enabled != after.enabled),
         ("model_intent", before.model_intent != after.model_intent),
+        ("signing_secret", outcome.signing_secret.is_change()),
+        ("send_trace_context", before.send_trace_context != after.send_trace_context),
+        ("use_instructions", before.use_instructions != after.use_instructions),
+        ("forward_coder_headers", before.forward_coder_headers != after.forward_coder_headers),
         ("oauth2_client_secret", outcome.oauth2_secret.is_change()),
         ("user_headers", before.user_headers != after.user_headers),
         ("allowed_group_ids", before.allowed_group_ids != after.allowed_group_ids),
@@ -372,6 +398,10 @@ fn blank_record() -> ServerRecord {
         availability: Availability::DefaultOff,
         enabled: false,
         model_intent: false,
+        forward_coder_headers: false,
+        has_signing_secret: false,
+        send_trace_context: false,
+        use_instructions: false,
         allowed_group_ids: Vec::new(),
         created_at: Timestamp(0),
         updated_at: Timestamp(0),

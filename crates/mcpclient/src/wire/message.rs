@@ -1,6 +1,6 @@
-//! JSON-RPC messages, decoded in front of rmcp: its typed parsing drops what it does not know, silently.
+//! JSON-RPC messages, decoded by value: typed parsing would drop what it does not know, silently.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::{
     call::Progress,
@@ -97,7 +97,10 @@ fn one(value: Value, secrets: &Secrets) -> Result<Message, MessageError> {
                 Some(Value::String(message)) => cut_chars(&secrets.clean(&message), 4096).into_owned(),
                 _ => String::new(),
             };
-            Ok(Message::Answer { id, answer: Err(RpcError { code, message, fault: false }) })
+            Ok(Message::Answer {
+                id,
+                answer: Err(RpcError { code, message, data: error.remove("data"), status: None }),
+            })
         }
         _ => Err(MessageError::NotJsonRpc),
     }
@@ -131,11 +134,6 @@ pub(crate) fn progress_for(
             .and_then(Value::as_str)
             .map(|text| quote(&secrets.clean(text), PROGRESS_TEXT)),
     })
-}
-
-/// The smallest answer rmcp accepts: it ends rmcp's wait, the true answer is in the exchange.
-pub(crate) fn stub_answer(id: &Value) -> Value {
-    json!({"jsonrpc": "2.0", "id": id, "result": {}})
 }
 
 fn deeper_than(value: &Value, max: usize) -> bool {
@@ -181,6 +179,8 @@ fn escape_unit(text: &str) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn parsed(text: &str) -> Result<Message, MessageError> {
@@ -197,7 +197,7 @@ mod tests {
             parsed(r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"no"}}"#),
             Ok(Message::Answer {
                 id: None,
-                answer: Err(RpcError { code: -32600, message: "no".into(), fault: false })
+                answer: Err(RpcError { message: "no".into(), ..RpcError::of(-32600) })
             })
         );
         assert_eq!(

@@ -60,7 +60,7 @@ pub(crate) fn of_status(host: &str, status: StatusCode, form: Form) -> McpError 
         }
         _ => (McpErrorKind::Refused, format!("{host} refuses the MCP request (HTTP {code}).")),
     };
-    McpError::new(kind, text)
+    McpError::new(kind, text).with_status(status)
 }
 
 /// A successful answer of the wrong form.

@@ -64,10 +64,17 @@ async fn read_json(channel: &Channel, body: &Bytes, ask: &Ask) -> Result<Answer,
             }
         })?;
     // A whole body without an id can only mean this request.
-    let answer = messages.into_iter().filter_map(|message| take(channel, message, ask, true)).next();
-    answer.ok_or_else(|| {
-        unsure(McpError::protocol(format!("{} answered with something else than the answer", channel.host())))
-    })
+    for message in messages {
+        match take(channel, message, ask, true) {
+            Taken::Answer(answer) => return Ok(answer),
+            Taken::Broken => return Err(unsure(asks(channel))),
+            Taken::Nothing => {}
+        }
+    }
+    Err(unsure(McpError::protocol(format!(
+        "{} answered with something else than the answer",
+        channel.host()
+    ))))
 }
 
 async fn read_refusal(
@@ -77,7 +84,7 @@ async fn read_refusal(
     ask: &Ask,
 ) -> Result<Answer, Failure> {
     let status = response.status;
-    let session = channel.has_session() && ask.exchange.is_some();
+    let session = channel.has_session();
     if status == StatusCode::NOT_FOUND && session {
         return Err(refused(session_ended(channel.host())));
     }
@@ -92,7 +99,7 @@ async fn read_refusal(
         if status == StatusCode::BAD_REQUEST && session && (-32099..=-32000).contains(&error.code) {
             return Err(unsure(session_ended(channel.host())));
         }
-        error.fault = status.is_server_error();
+        error.status = Some(status);
         return Ok(Err(error));
     }
     let error = refusal::of_status(channel.host(), status, form);
@@ -122,9 +129,13 @@ async fn read_events(channel: &Channel, response: Response, ask: &Ask) -> Result
                         .await
                         .map_err(|error| unsure(broken(channel, error)))?;
                     for message in messages {
-                        if let Some(answer) = take(channel, message, ask, false) {
-                            tokio::spawn(timeout(TAIL, drain(body)));
-                            return Ok(answer);
+                        match take(channel, message, ask, false) {
+                            Taken::Answer(answer) => {
+                                tokio::spawn(timeout(TAIL, drain(body)));
+                                return Ok(answer);
+                            }
+                            Taken::Broken => return Err(unsure(asks(channel))),
+                            Taken::Nothing => {}
                         }
                     }
                 }
@@ -151,9 +162,12 @@ async fn resume(
     resumes: &mut usize,
     broken_by: McpError,
 ) -> Result<BoxStream<'static, Result<Bytes, EgressError>>, Failure> {
-    let (Some(exchange), Some(last_id)) = (&ask.exchange, decoder.last_id().map(str::to_owned)) else {
+    let Some(last_id) = decoder.last_id().map(str::to_owned) else { return Err(unsure(broken_by)) };
+    if channel.is_stateless() {
+        // Nothing is resumed there: a broken stream has lost its request (protocol.md H11).
         return Err(unsure(broken_by));
-    };
+    }
+    let exchange = &ask.exchange;
     while *resumes < RESUMES && exchange.is_open() {
         *resumes += 1;
         let wait = decoder.retry().map_or(RETRY_DEFAULT, Duration::from_millis).max(RETRY_FLOOR);
@@ -161,7 +175,7 @@ async fn resume(
             break;
         }
         sleep(wait).await;
-        match channel.resume(&last_id, exchange).await {
+        match channel.get_events(Some(&last_id), channel.limits_of(exchange)).await {
             Ok(response)
                 if response.status.is_success() && Form::of(&response.headers) == Form::EventStream =>
             {
@@ -178,16 +192,25 @@ async fn resume(
     Err(unsure(broken_by))
 }
 
-/// Deals with one message; gives back the answer if it is the one.
-fn take(channel: &Channel, message: Message, ask: &Ask, alone: bool) -> Option<Answer> {
+/// What one message means for a request.
+enum Taken {
+    Nothing,
+    Answer(Answer),
+    /// The server does what its revision forbids.
+    Broken,
+}
+
+/// Deals with one message.
+fn take(channel: &Channel, message: Message, ask: &Ask, alone: bool) -> Taken {
     match message {
         Message::Answer { id, answer } => {
-            let ours = id.as_ref().map_or(alone, |id| message::same_id(&ask.id, id));
-            if !ours {
-                tracing::debug!(host = channel.host(), "dropped an answer to no request of this stream");
+            if id.as_ref().map_or(alone, |id| message::same_id(&ask.id, id)) {
+                return Taken::Answer(answer);
             }
-            return ours.then_some(answer);
+            tracing::debug!(host = channel.host(), "dropped an answer to no request of this stream");
         }
+        // Nobody could answer a stateless server, so it must not ask (protocol.md H10).
+        Message::Request { .. } if channel.is_stateless() => return Taken::Broken,
         _ if !channel.admits_message() => {}
         Message::Request { id, method } => channel.reply(&id, &method),
         Message::Notification { method, params } => match method.as_str() {
@@ -197,14 +220,14 @@ fn take(channel: &Channel, message: Message, ask: &Ask, alone: bool) -> Option<A
             _ => {}
         },
     }
-    None
+    Taken::Nothing
 }
 
 fn note_progress(channel: &Channel, ask: &Ask, params: &serde_json::Map<String, Value>) {
-    if let (Some(token), Some(exchange)) = (&ask.progress_token, &ask.exchange)
+    if let Some(token) = &ask.progress_token
         && let Some(report) = message::progress_for(token, params, channel.secrets())
     {
-        exchange.progress(report);
+        ask.exchange.progress(report);
     }
 }
 
@@ -222,6 +245,13 @@ fn too_large(channel: &Channel) -> McpError {
         McpErrorKind::TooLarge,
         format!("{} sent a message larger than is accepted", channel.host()),
     )
+}
+
+fn asks(channel: &Channel) -> McpError {
+    McpError::protocol(format!(
+        "{} broke the protocol: it sent a request where only answers may come",
+        channel.host()
+    ))
 }
 
 fn noisy(channel: &Channel) -> McpError {

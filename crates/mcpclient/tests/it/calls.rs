@@ -55,7 +55,17 @@ async fn a_call_carries_its_id_its_headers_and_nothing_else() {
 async fn stored_headers_cannot_pose_as_ours() {
     let fake = fake::honest().await;
     let mut target = fake.target();
-    for name in ["mcp-session-id", "mcp-protocol-version", "content-type", "accept", "last-event-id"] {
+    let names = [
+        "mcp-session-id",
+        "mcp-protocol-version",
+        "mcp-method",
+        "mcp-name",
+        "mcp-param-region",
+        "content-type",
+        "accept",
+        "last-event-id",
+    ];
+    for name in names {
         target.headers.push((name.parse().unwrap(), "forged".into()));
     }
     fake::clients().call(&target, fake::echo("x")).await;

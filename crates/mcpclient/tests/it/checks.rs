@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use patchbay_mcpclient::{McpErrorKind, Timeouts};
+use patchbay_mcpclient::{McpErrorKind, Revision, Timeouts};
 use serde_json::json;
 use testkit::axum::{http::StatusCode, response::IntoResponse};
 
@@ -105,12 +105,12 @@ async fn a_key_echoed_by_the_handshake_is_not_shown() {
 async fn an_unknown_revision_is_refused_and_its_session_ended() {
     let fake = fake::start(|seen| async move {
         (seen.method() == "initialize")
-            .then(|| ([("mcp-session-id", "old")], seen.result(fake::hello("2024-11-05"))).into_response())
+            .then(|| ([("mcp-session-id", "old")], seen.result(fake::hello("2023-01-01"))).into_response())
     })
     .await;
     let (kind, text) = kind_of(&fake).await;
     assert_eq!(kind, McpErrorKind::Protocol);
-    assert!(text.contains("2024-11-05") && text.contains("2025-11-25"), "{text}");
+    assert!(text.contains("2023-01-01") && text.contains("2025-11-25"), "{text}");
     fake::until("the session is ended", || fake.deletes() == ["old"]).await;
 }
 
@@ -134,7 +134,7 @@ async fn a_server_without_tools_is_not_asked_for_them() {
     .await;
     let found = fake::clients().check(&fake.target()).await.unwrap();
     assert!(found.catalogue.tools.is_empty());
-    assert_eq!(found.catalogue.protocol_version, "2025-06-18");
+    assert_eq!(found.catalogue.revision, Revision::V2025_06_18);
     assert_eq!(fake.count("tools/list"), 0);
 }
 

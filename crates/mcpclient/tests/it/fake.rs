@@ -17,11 +17,11 @@ use testkit::axum::{
     Router,
     body::{Body, Bytes},
     extract::State,
-    http::{HeaderMap, Method, StatusCode},
+    http::{HeaderMap, Method, StatusCode, Uri},
     response::{IntoResponse, Response},
 };
 
-use patchbay_mcpclient::{ClientConfig, McpClients, Target, Timeouts, ToolCall};
+use patchbay_mcpclient::{ClientConfig, McpClients, Target, Timeouts, ToolCall, Transport, Wire};
 use secrecy::SecretString;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
@@ -32,7 +32,10 @@ use uuid::Uuid;
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
     pub(crate) http: Method,
+    /// Path and query.
+    pub(crate) target: String,
     pub(crate) headers: HeaderMap,
+    pub(crate) raw: Bytes,
     pub(crate) body: Value,
 }
 
@@ -98,9 +101,16 @@ where
     Fake { addr, shared }
 }
 
-async fn answer(State(shared): State<Shared>, http: Method, headers: HeaderMap, body: Bytes) -> Response {
-    let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-    let seen = Seen { http, headers, body };
+async fn answer(
+    State(shared): State<Shared>,
+    http: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    raw: Bytes,
+) -> Response {
+    let body = serde_json::from_slice(&raw).unwrap_or(Value::Null);
+    let target = uri.path_and_query().map(ToString::to_string).unwrap_or_default();
+    let seen = Seen { http, target, headers, raw, body };
     shared.seen.lock().unwrap().push(seen.clone());
     if let Some(response) = (shared.script)(seen.clone()).await {
         return response;
@@ -112,6 +122,8 @@ async fn answer(State(shared): State<Shared>, http: Method, headers: HeaderMap, 
             response.headers_mut().insert("mcp-session-id", format!("session-{number}").parse().unwrap());
             response
         }
+        // As the older SDKs do with whatever comes before `initialize`.
+        ("POST", "server/discover") => seen.error(StatusCode::BAD_REQUEST, -32000),
         ("POST", "tools/list") => seen.result(json!({"tools": [tool("echo")]})),
         ("POST", "tools/call") => {
             let text = seen.body["params"]["arguments"]["text"].as_str().unwrap_or("nothing").to_owned();
@@ -190,7 +202,11 @@ pub(crate) fn target(url: &str) -> Target {
         user_id: Uuid::from_u128(2),
         slug: "fake".into(),
         url: url.parse().unwrap(),
+        transport: Transport::StreamableHttp,
+        // Known, so that a test sees the requests it is about; `eras` has those that find it out.
+        wire: Some(Wire::Streamable),
         headers: vec![("authorization".parse().unwrap(), SecretString::from("Bearer hunter2"))],
+        forwarding: None,
         credential_version: 1,
     }
 }
@@ -212,7 +228,11 @@ pub(crate) fn clients_allowing(allow: &str, timeouts: Timeouts) -> McpClients {
     };
     McpClients::with_timeouts(
         Egress::new(config).unwrap(),
-        ClientConfig { version: "9.8.7".into() },
+        ClientConfig {
+            version: "9.8.7".into(),
+            clock: Arc::new(domain::clock::ManualClock::default()),
+            observer: None,
+        },
         timeouts,
     )
 }
@@ -232,6 +252,7 @@ pub(crate) fn call(tool: &str, arguments: Value) -> ToolCall {
         arguments,
         tool_call_id: "call_7".into(),
         definition_hash: None,
+        traceparent: None,
         cancel: CancellationToken::new(),
         progress: None,
     }

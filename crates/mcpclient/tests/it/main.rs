@@ -5,7 +5,9 @@
 mod calls;
 mod catalogues;
 mod checks;
+mod eras;
 mod fake;
+mod forwarding;
 mod sample;
 mod sessions;
 mod streams;

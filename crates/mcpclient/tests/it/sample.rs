@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use api::messages::ResultContent;
-use patchbay_mcpclient::{CallOutcome, Target};
+use patchbay_mcpclient::{CallOutcome, Revision, Target};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -30,7 +30,8 @@ async fn start(name: &str) -> Sample {
     );
     tokio::spawn(async move { serving.await.unwrap() });
     let addr = told.await.unwrap();
-    let target = fake::target(&format!("http://{addr}{}", testkit::samplemcp::PATH));
+    let mut target = fake::target(&format!("http://{addr}{}", testkit::samplemcp::PATH));
+    target.wire = None;
     Sample { target, dir, _stop: stop.drop_guard() }
 }
 
@@ -46,7 +47,7 @@ async fn lists_and_calls() {
     let clients = fake::clients();
     let catalogue = clients.catalogue(&sample.target, fake::in_(10)).await.unwrap();
     assert_eq!(catalogue.server_name, "patchbay-sample");
-    assert_eq!(catalogue.protocol_version, "2025-11-25");
+    assert_eq!(catalogue.revision, Revision::V2026_07_28);
     assert!(catalogue.problems.is_empty(), "{:?}", catalogue.problems);
     assert_eq!(catalogue.tools.len(), 3);
 

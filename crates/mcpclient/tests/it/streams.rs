@@ -192,5 +192,5 @@ async fn initialize_and_lists_may_come_as_streams() {
     .await;
     let catalogue = fake::clients().catalogue(&fake.target(), fake::in_(5)).await.unwrap();
     assert_eq!(catalogue.tools[0].name, "streamed");
-    assert_eq!(catalogue.protocol_version, "2025-03-26");
+    assert_eq!(catalogue.revision.as_str(), "2025-03-26");
 }

@@ -1,18 +1,20 @@
 //! What one person can do with a server now: the secrets opened, the state told, the target made. Lists, `check` and turns come
 //! here, so what they say of a server is the same fact (behaviour 10).
 
-use super::sealing::{api_key_place, custom_headers_place, oauth2_secret_place, user_values_place};
+use super::sealing::{
+    api_key_place, custom_headers_place, oauth2_secret_place, signing_secret_place, user_values_place,
+};
 use crate::secrets::{self, Place};
 use api::{
     Uuid,
     check::ConnectOutcome,
-    servers::{AuthStatus, AuthType},
+    servers::{AuthStatus, AuthType, Transport},
 };
 use chatd::Unusable;
 use dbcrypt::Keyring;
-use domain::mcp_server::{Access, OwnCredential, auth_status, config_problems};
+use domain::mcp_server::{Access, OwnCredential, Spoken, auth_status, config_problems};
 use http::HeaderName;
-use mcpclient::Target;
+use mcpclient::{Forwarding, Identity, Target, Wire};
 use secrecy::{ExposeSecret as _, SecretString};
 use std::collections::BTreeMap;
 use store::{
@@ -28,12 +30,23 @@ struct Opened {
     custom_headers: Vec<(String, SecretString)>,
     /// By the names in lower case.
     own: BTreeMap<String, SecretString>,
+    signing_secret: Option<SecretString>,
 }
 
 /// Opens what the server's type needs. What cannot be opened is a state, not an error: it costs this server only.
 fn open(keyring: &Keyring, found: &FoundServer) -> Opened {
-    let StoredServer { record, api_key, custom_headers, oauth2_client_secret } = &found.stored;
+    let StoredServer { record, api_key, custom_headers, oauth2_client_secret, signing_secret } =
+        &found.stored;
     let mut opened = Opened::default();
+    // A receiver that expects signatures would take unsigned headers for forged ones.
+    match unseal(keyring, &signing_secret_place(record.id), signing_secret) {
+        Ok(secret) => opened.signing_secret = secret,
+        Err(Unreadable) if record.forward_coder_headers => {
+            opened.access.unreadable = Some("signing_secret");
+            return opened;
+        }
+        Err(Unreadable) => {}
+    }
     match record.auth_type {
         AuthType::ApiKey => match unseal(keyring, &api_key_place(record.id), api_key) {
             Ok(key) => opened.api_key = key,
@@ -101,7 +114,14 @@ pub(super) fn unseal_map(
 
 /// What is known of the server's secrets and of the reader's own.
 pub(crate) fn access_of(keyring: &Keyring, found: &FoundServer) -> Access {
-    open(keyring, found).access
+    let facts = found.facts.as_ref().map(|facts| Spoken {
+        wire: facts.wire.clone(),
+        revision: facts.revision.clone(),
+        server_name: facts.server_name.clone(),
+        server_version: facts.server_version.clone(),
+        found_at: facts.found_at,
+    });
+    Access { spoken: facts, ..open(keyring, found).access }
 }
 
 fn unusable(message: impl Into<String>) -> Unusable {
@@ -143,6 +163,15 @@ pub(crate) fn access_target(keyring: &Keyring, user: Uuid, found: &FoundServer) 
         user_id: user,
         slug: record.slug.clone(),
         url,
+        transport: match record.transport {
+            Transport::StreamableHttp => mcpclient::Transport::StreamableHttp,
+            Transport::Sse => mcpclient::Transport::Sse,
+        },
+        wire: found.facts.as_ref().and_then(|facts| Wire::parse(&facts.wire)),
+        forwarding: record.forward_coder_headers.then(|| Forwarding {
+            identity: Identity { owner: user, chat: None, subchat: None, workspace: None },
+            signing_secret: opened.signing_secret.clone(),
+        }),
         headers,
         credential_version: record.credential_version.saturating_add(own_version),
     })

@@ -39,7 +39,7 @@ impl Service {
         drop(session);
         let connection = |(username, values): (String, user_header_values::UserHeaderRecord)| {
             let (user_id, since) = (values.user_id, values.updated_at);
-            let found = FoundServer { stored: stored.clone(), values: Some(values) };
+            let found = FoundServer { stored: stored.clone(), values: Some(values), facts: None };
             let (status, reason) = auth_status(&stored.record, &access_of(&self.deps().keyring, &found));
             let last_error = if status == AuthStatus::NeedsReconnect {
                 "The stored values cannot be read any more; the user must enter them again."

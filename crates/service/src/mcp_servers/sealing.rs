@@ -26,6 +26,10 @@ pub(super) fn oauth2_secret_place(row: Uuid) -> Place {
     Place { table: TABLE, column: "oauth2_client_secret", row, owner: None }
 }
 
+pub(super) fn signing_secret_place(row: Uuid) -> Place {
+    Place { table: TABLE, column: "signing_secret", row, owner: None }
+}
+
 /// A user's own values: bound to the user as well, so that nobody's can be used as somebody else's.
 pub(super) fn user_values_place(row: Uuid, owner: Uuid) -> Place {
     Place { table: "user_header_values", column: "header_values", row, owner: Some(owner) }
@@ -51,10 +55,12 @@ pub(super) fn seal_into(
     api_key: SecretChange,
     custom_headers: SecretChange<BTreeMap<String, String>>,
     oauth2_secret: SecretChange,
+    signing_secret: SecretChange,
 ) -> Result<()> {
     let id = stored.record.id;
     seal_text(keyring, &mut stored.api_key, &api_key_place(id), api_key)?;
     seal_text(keyring, &mut stored.oauth2_client_secret, &oauth2_secret_place(id), oauth2_secret)?;
+    seal_text(keyring, &mut stored.signing_secret, &signing_secret_place(id), signing_secret)?;
     match custom_headers {
         SecretChange::Keep => {}
         SecretChange::Clear => stored.custom_headers = SealedColumn::default(),
@@ -65,6 +71,7 @@ pub(super) fn seal_into(
     stored.record.has_api_key = stored.api_key.is_set();
     stored.record.has_custom_headers = stored.custom_headers.is_set();
     stored.record.has_oauth2_secret = stored.oauth2_client_secret.is_set();
+    stored.record.has_signing_secret = stored.signing_secret.is_set();
     Ok(())
 }
 
@@ -102,6 +109,7 @@ pub(crate) fn same_secrets(
             &stored.oauth2_client_secret,
             line(&write.oauth2_client_secret),
         ),
+        ("signing_secret", signing_secret_place(id), &stored.signing_secret, line(&write.signing_secret)),
     ]
     .into_iter()
     .filter_map(|(field, place, column, given)| {

@@ -1,7 +1,8 @@
 //! The two writes of a server and all that belongs into their transaction. REST and the panel make one of them, an import many.
 
 use super::{
-    sealing::seal_into,
+    access::unseal_map,
+    sealing::{custom_headers_place, seal_into},
     user_headers::{user_values_forget, user_values_named},
 };
 use crate::{
@@ -11,8 +12,9 @@ use crate::{
 use api::{Uuid, servers::CredentialsCleared};
 use dbcrypt::Keyring;
 use domain::{
+    SecretChange,
     clock::{Clock, Entropy, new_id},
-    mcp_server::{ServerChange, ServerDraft, UserValuesWipe},
+    mcp_server::{ServerChange, ServerDraft, UserValuesWipe, poses_as_identity},
 };
 use store::{
     Session, Write,
@@ -41,7 +43,14 @@ impl ServerWriter<'_> {
     ) -> Result<StoredServer> {
         let id = new_id(self.clock, self.entropy);
         let mut stored = StoredServer::plain(draft.record(id, self.clock.now(), author(ctx)));
-        seal_into(self.keyring, &mut stored, draft.api_key, draft.custom_headers, draft.oauth2_secret)?;
+        seal_into(
+            self.keyring,
+            &mut stored,
+            draft.api_key,
+            draft.custom_headers,
+            draft.oauth2_secret,
+            draft.signing_secret,
+        )?;
         groups_exist(write, &stored.record.allowed_group_ids).await?;
         mcp_servers::server_insert(write, &stored).await.map_err(super::slug_conflict)?;
         self.log(write, ctx, Act::on("server.create", "mcp_server", id, &stored.record.slug)).await?;
@@ -66,7 +75,17 @@ impl ServerWriter<'_> {
         }
         let changed = audit_words(&stored, &change);
         stored.record = change.record(self.clock.now(), author(ctx));
-        seal_into(self.keyring, &mut stored, change.api_key, change.custom_headers, change.oauth2_secret)?;
+        if change.custom_headers == SecretChange::Keep && stored.record.forward_coder_headers {
+            self.refuse_posing_headers(&stored)?;
+        }
+        seal_into(
+            self.keyring,
+            &mut stored,
+            change.api_key,
+            change.custom_headers,
+            change.oauth2_secret,
+            change.signing_secret,
+        )?;
         mcp_servers::server_update(write, &stored).await.map_err(super::slug_conflict)?;
         if regrouped {
             mcp_servers::server_groups_replace(write, id, &stored.record.allowed_group_ids).await?;
@@ -80,6 +99,23 @@ impl ServerWriter<'_> {
             self.log(write, ctx, act).await?;
         }
         Ok(CredentialsCleared { user_header_values: wiped, ..change.cleared })
+    }
+
+    /// The names of stored custom headers are sealed, so the rule of behaviour 12 is applied where they can be opened. What
+    /// cannot be opened cannot be sent either.
+    fn refuse_posing_headers(&self, stored: &StoredServer) -> Result<()> {
+        let place = custom_headers_place(stored.record.id);
+        let Ok(headers) = unseal_map(self.keyring, &place, &stored.custom_headers) else { return Ok(()) };
+        match headers.keys().find(|name| poses_as_identity(name)) {
+            Some(name) => Err(Error::invalid_field(
+                "custom_headers",
+                format!(
+                    "`{name}` is stored here and may not be while identities are forwarded: headers that begin with X-Coder- \
+                     are Patchbay's then. Enter the custom headers again without it."
+                ),
+            )),
+            None => Ok(()),
+        }
     }
 
     /// Appends an audit entry.
@@ -126,6 +162,7 @@ fn audit_words(stored: &StoredServer, change: &ServerChange) -> Vec<String> {
             "api_key_value" => change.api_key.audit_word(before.has_api_key),
             "custom_headers" => change.custom_headers.audit_word(before.has_custom_headers),
             "oauth2_client_secret" => change.oauth2_secret.audit_word(before.has_oauth2_secret),
+            "signing_secret" => change.signing_secret.audit_word(before.has_signing_secret),
             _ => None,
         };
         word.map_or_else(|| (*field).to_owned(), |word| format!("{field} {word}"))

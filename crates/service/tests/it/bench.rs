@@ -69,7 +69,14 @@ impl Bench {
             user_agent: "patchbay-test".to_owned(),
         })
         .unwrap();
-        let mcp = McpClients::new(egress.clone(), ClientConfig { version: "0".to_owned() });
+        let mcp = McpClients::new(
+            egress.clone(),
+            ClientConfig {
+                observer: None,
+                version: "0".to_owned(),
+                clock: Arc::clone(&clock) as Arc<dyn domain::clock::Clock>,
+            },
+        );
         let sources =
             Arc::new(Sources::new(db.db().clone(), keyring.clone(), egress.clone(), Duration::ZERO));
         let chatd = ChatDaemon::start(chatd::Deps {

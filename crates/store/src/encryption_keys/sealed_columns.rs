@@ -37,6 +37,7 @@ const fn of_server(column: &'static str, key_column: &'static str) -> SealedFiel
 pub const SEALED_COLUMNS: &[SealedField] = &[
     of_server("api_key_value", "api_key_value_key_id"),
     of_server("custom_headers", "custom_headers_key_id"),
+    of_server("signing_secret", "signing_secret_key_id"),
     SealedField {
         // Else the client would look like one that never had a secret.
         given_up: Some(

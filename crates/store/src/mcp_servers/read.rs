@@ -1,6 +1,6 @@
 //! Who finds which server: the one place that knows (behaviour 2). Whatever a reader must not see is not in the answer.
 
-use super::{ServerRow, StoredServer, groups, selected};
+use super::{ServerFacts, ServerRow, StoredServer, facts::FactsRow, groups, selected};
 use crate::{
     Result, Session,
     search::contains_pattern,
@@ -37,6 +37,8 @@ impl Reader {
 pub struct FoundServer {
     pub stored: StoredServer,
     pub values: Option<UserHeaderRecord>,
+    /// What it was found to speak, where it is now.
+    pub facts: Option<ServerFacts>,
 }
 
 /// A place in the list: behind the server of this name (lower case) and id.
@@ -60,12 +62,14 @@ struct FoundRow {
     limited: bool,
     #[sqlx(flatten)]
     values: ValuesRow,
+    #[sqlx(flatten)]
+    facts: FactsRow,
 }
 
 impl FoundRow {
     fn found(self, reader: Reader, groups: Vec<Uuid>) -> Result<FoundServer> {
         let values = self.values.record(self.server.id, reader.user_id);
-        Ok(FoundServer { stored: self.server.stored(groups)?, values })
+        Ok(FoundServer { stored: self.server.stored(groups)?, values, facts: self.facts.facts() })
     }
 }
 
@@ -78,10 +82,13 @@ const OPEN: &str = "($2 OR s.enabled) AND ($3 \
 /// `SELECT … WHERE` what a reader finds `AND` …
 fn select(and: &str) -> String {
     format!(
-        "SELECT {}, EXISTS (SELECT 1 FROM mcp_server_groups g WHERE g.mcp_server_id = s.id) AS limited, {} FROM mcp_servers s \
-         LEFT JOIN user_header_values v ON v.mcp_server_id = s.id AND v.user_id = $1 WHERE {OPEN} AND {and}",
+        "SELECT {}, EXISTS (SELECT 1 FROM mcp_server_groups g WHERE g.mcp_server_id = s.id) AS limited, {}, {} FROM mcp_servers s \
+         LEFT JOIN user_header_values v ON v.mcp_server_id = s.id AND v.user_id = $1 \
+         LEFT JOIN mcp_server_facts f ON f.mcp_server_id = s.id AND f.url = s.url AND f.transport = s.transport \
+         WHERE {OPEN} AND {and}",
         selected(),
         ValuesRow::SELECTED,
+        FactsRow::SELECTED,
     )
 }
 

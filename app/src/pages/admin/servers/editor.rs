@@ -6,6 +6,7 @@ mod bar;
 mod conflict;
 mod connections;
 mod form;
+mod forwarding;
 mod headers;
 mod known_tools;
 mod report;
@@ -31,6 +32,7 @@ use bar::ActionBar;
 use conflict::ConflictNotice;
 use connections::ConnectionsSection;
 use form::EditorForm;
+use forwarding::ForwardingSection;
 use leptos::{prelude::*, task::spawn_local};
 use leptos_router::hooks::use_params_map;
 use report::CheckResult;
@@ -108,6 +110,7 @@ fn Editor(server: Option<McpServer>) -> impl IntoView {
                 <AuthenticationSection form/>
                 <BehaviourSection form/>
                 <ToolsSection form/>
+                <ForwardingSection form/>
                 <AccessSection form/>
             </fieldset>
             <ConnectionsSection form/>

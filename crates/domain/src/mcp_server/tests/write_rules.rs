@@ -112,7 +112,7 @@ fn single_field_rules() {
                 ],
             ),
         ),
-        ("transport", text(|w, v| w.transport = Some(v), &["", "sse", "stdio", "Streamable_HTTP"])),
+        ("transport", text(|w, v| w.transport = Some(v), &["", "http", "stdio", "Streamable_HTTP"])),
         (
             "url",
             text(|w, v| w.url = Some(v), &["", "x", "http://mcp.example.com", "https://u:p@x/", "ftp://x/"]),
@@ -170,8 +170,6 @@ fn values_at_the_limit_are_kept() {
 fn types_of_later_issues_are_named_as_such() {
     let problems = create(ServerWrite { auth_type: Some("user_oidc".into()), ..minimal() }).unwrap_err();
     assert!(problems[0].detail.contains("not available in this build"), "{problems:?}");
-    let problems = create(ServerWrite { transport: Some("sse".into()), ..minimal() }).unwrap_err();
-    assert!(problems[0].detail.contains("not available in this build"), "{problems:?}");
 }
 
 #[test]
@@ -179,34 +177,26 @@ fn fields_of_later_issues_take_only_their_default() {
     let text = || Some("x".to_owned());
     let list = || Some(vec!["x".to_owned()]);
     let write = ServerWrite {
-        signing_secret: text(),
         oidc_trusted_origin: text(),
         tool_idempotent_list: list(),
         tool_approval_list: list(),
         tool_change_policy: Some("hold".into()),
-        send_trace_context: Some(true),
-        use_instructions: Some(true),
         allow_in_plan_mode: Some(true),
-        forward_coder_headers: Some(true),
         ..minimal()
     };
     let problems = create(write).unwrap_err();
-    assert_eq!(problems.len(), 9);
+    assert_eq!(problems.len(), 5);
     assert!(problems.iter().all(|p| p.detail.contains("not available in this build")), "{problems:?}");
-    assert_eq!(problems[0].field, "signing_secret");
-    assert_eq!(problems[8].field, "forward_coder_headers");
+    assert_eq!(problems[0].field, "oidc_trusted_origin");
+    assert_eq!(problems[4].field, "allow_in_plan_mode");
 
     let empty = || Some(String::new());
     let defaults = ServerWrite {
-        signing_secret: empty(),
         oidc_trusted_origin: empty(),
         tool_idempotent_list: Some(vec![]),
         tool_approval_list: Some(vec![]),
         tool_change_policy: Some("notify".into()),
-        send_trace_context: Some(false),
-        use_instructions: Some(false),
         allow_in_plan_mode: Some(false),
-        forward_coder_headers: Some(false),
         ..minimal()
     };
     create(defaults.clone()).unwrap();
@@ -216,6 +206,58 @@ fn fields_of_later_issues_take_only_their_default() {
             .len(),
         1
     );
+}
+
+#[test]
+fn a_signing_secret_belongs_to_its_origin_and_is_long_enough() {
+    let secret = "0123456789abcdef";
+    let with = |text: &str| ServerWrite { signing_secret: Some(text.to_owned()), ..ServerWrite::default() };
+    let created = create(ServerWrite {
+        forward_coder_headers: Some(true),
+        ..ServerWrite { signing_secret: Some(secret.into()), ..minimal() }
+    })
+    .unwrap();
+    assert_eq!(created.signing_secret, SecretChange::Set(secret.into()));
+    assert!(created.merged.has_signing_secret && created.merged.forward_coder_headers);
+    let stored = ServerRecord { has_signing_secret: true, ..record() };
+    for short in ["x", "0123456789abcde"] {
+        let problems = patch(&stored, with(short)).unwrap_err();
+        assert_eq!(problems[0].field, "signing_secret");
+        assert!(problems[0].detail.contains("at least 16"), "{problems:?}");
+    }
+    assert_eq!(patch(&stored, with("")).unwrap().signing_secret, SecretChange::Clear);
+    let kept =
+        patch(&stored, ServerWrite { description: Some("x".into()), ..ServerWrite::default() }).unwrap();
+    assert_eq!(kept.signing_secret, SecretChange::Keep);
+    let elsewhere = Some("https://elsewhere.example/mcp".to_owned());
+    let moved = patch(&stored, ServerWrite { url: elsewhere.clone(), ..ServerWrite::default() }).unwrap();
+    assert_eq!(moved.signing_secret, SecretChange::Clear);
+    assert!(moved.cleared.fields.contains(&"signing_secret".to_owned()) && !moved.merged.has_signing_secret);
+    let resent = patch(&stored, ServerWrite { url: elsewhere, ..with(secret) }).unwrap();
+    assert_eq!(resent.signing_secret, SecretChange::Set(secret.into()));
+    assert!(!resent.cleared.fields.contains(&"signing_secret".to_owned()));
+}
+
+/// While identities are forwarded nobody may claim to be somebody else by a configured header (behaviour 12).
+#[test]
+fn configured_headers_do_not_pose_as_identities() {
+    let custom = |name: &str, forward: bool| ServerWrite {
+        auth_type: Some("custom_headers".into()),
+        custom_headers: Some(headers(&[(name, "1")])),
+        forward_coder_headers: Some(forward),
+        ..minimal()
+    };
+    assert_eq!(create(custom("x-CODER-Owner-Id", true)).unwrap_err()[0].field, "custom_headers");
+    create(custom("X-Coder-Owner-Id", false)).unwrap();
+    create(custom("X-Code", true)).unwrap();
+    let key = ServerWrite {
+        auth_type: Some("api_key".into()),
+        api_key_header: Some("X-Coder-Key".into()),
+        api_key_value: Some("k".into()),
+        forward_coder_headers: Some(true),
+        ..minimal()
+    };
+    assert_eq!(create(key).unwrap_err()[0].field, "api_key_header");
 }
 
 /// The cross-field matrix of behaviour 5: type, header, key, custom headers, and which field is refused.

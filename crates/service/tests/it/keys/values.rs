@@ -169,6 +169,9 @@ both_engines! {
             user_id: user,
             slug: "s".to_owned(),
             url: fake.url().parse().unwrap(),
+            transport: mcpclient::Transport::StreamableHttp,
+            wire: None,
+            forwarding: None,
             headers: Vec::new(),
             credential_version: 1,
         };

@@ -39,7 +39,7 @@ pub(super) fn AuthenticationSection(form: EditorForm) -> impl IntoView {
 }
 
 /// Whether the server has a secret stored.
-fn stored(form: EditorForm, has: fn(&McpServer) -> bool) -> Signal<bool> {
+pub(super) fn stored(form: EditorForm, has: fn(&McpServer) -> bool) -> Signal<bool> {
     Signal::derive(move || form.saved.with(|saved| saved.as_ref().is_some_and(has)))
 }
 

@@ -11,7 +11,8 @@ use leptos::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Fields of the form, by section; an error elsewhere is shown above the form.
-pub(super) const CONNECTION_FIELDS: [&str; 5] = ["display_name", "slug", "description", "icon_url", "url"];
+pub(super) const CONNECTION_FIELDS: [&str; 6] =
+    ["display_name", "slug", "description", "icon_url", "transport", "url"];
 pub(super) const AUTHENTICATION_FIELDS: [&str; 12] = [
     "auth_type",
     "api_key_header",
@@ -28,10 +29,18 @@ pub(super) const AUTHENTICATION_FIELDS: [&str; 12] = [
 ];
 pub(super) const BEHAVIOUR_FIELDS: [&str; 2] = ["availability", "model_intent"];
 pub(super) const TOOLS_FIELDS: [&str; 2] = ["tool_allow_list", "tool_deny_list"];
+pub(super) const FORWARDING_FIELDS: [&str; 4] =
+    ["forward_coder_headers", "signing_secret", "send_trace_context", "use_instructions"];
 pub(super) const ACCESS_FIELDS: [&str; 1] = ["allowed_group_ids"];
 /// Every field that shows its own refusals.
-pub(super) const ALL_FIELDS: [&[&str]; 5] =
-    [&CONNECTION_FIELDS, &AUTHENTICATION_FIELDS, &BEHAVIOUR_FIELDS, &TOOLS_FIELDS, &ACCESS_FIELDS];
+pub(super) const ALL_FIELDS: [&[&str]; 6] = [
+    &CONNECTION_FIELDS,
+    &AUTHENTICATION_FIELDS,
+    &BEHAVIOUR_FIELDS,
+    &TOOLS_FIELDS,
+    &FORWARDING_FIELDS,
+    &ACCESS_FIELDS,
+];
 
 /// What the page is waiting for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +62,7 @@ pub(super) struct EditorForm {
     pub(super) slug_edited: RwSignal<bool>,
     pub(super) description: RwSignal<String>,
     pub(super) icon_url: RwSignal<String>,
+    pub(super) transport: RwSignal<String>,
     pub(super) url: RwSignal<String>,
     pub(super) auth_type: RwSignal<String>,
     pub(super) api_key_header: RwSignal<String>,
@@ -62,6 +72,10 @@ pub(super) struct EditorForm {
     pub(super) oauth: OAuthFields,
     pub(super) availability: RwSignal<String>,
     pub(super) model_intent: RwSignal<bool>,
+    pub(super) forward_coder_headers: RwSignal<bool>,
+    pub(super) signing_secret: RwSignal<SecretInput>,
+    pub(super) send_trace_context: RwSignal<bool>,
+    pub(super) use_instructions: RwSignal<bool>,
     /// One pattern a line.
     pub(super) allow: RwSignal<String>,
     /// One pattern a line.
@@ -92,6 +106,7 @@ impl EditorForm {
             slug_edited: RwSignal::new(false),
             description: RwSignal::default(),
             icon_url: RwSignal::default(),
+            transport: RwSignal::new(Transport::StreamableHttp.as_str().to_owned()),
             url: RwSignal::default(),
             auth_type: RwSignal::new(AuthType::None.as_str().to_owned()),
             api_key_header: RwSignal::new("Authorization".to_owned()),
@@ -102,6 +117,10 @@ impl EditorForm {
             availability: RwSignal::new(Availability::DefaultOff.as_str().to_owned()),
             // The API's default is off (behaviour 3); the form proposes what makes calls readable, and says so.
             model_intent: RwSignal::new(true),
+            forward_coder_headers: RwSignal::new(false),
+            signing_secret: RwSignal::default(),
+            send_trace_context: RwSignal::new(false),
+            use_instructions: RwSignal::new(false),
             allow: RwSignal::default(),
             deny: RwSignal::default(),
             groups: RwSignal::default(),
@@ -128,6 +147,7 @@ impl EditorForm {
         self.slug_edited.set(true);
         self.description.set(server.description.clone());
         self.icon_url.set(server.icon_url.clone());
+        self.transport.set(server.transport.clone());
         self.url.set(server.url.clone());
         self.auth_type.set(server.auth_type.as_str().to_owned());
         self.api_key_header.set(server.api_key_header.clone().unwrap_or_else(|| "Authorization".to_owned()));
@@ -137,6 +157,10 @@ impl EditorForm {
         self.oauth.load(&server);
         self.availability.set(server.availability.as_str().to_owned());
         self.model_intent.set(server.model_intent);
+        self.forward_coder_headers.set(server.forward_coder_headers);
+        self.signing_secret.set(SecretInput::Keep);
+        self.send_trace_context.set(server.send_trace_context);
+        self.use_instructions.set(server.use_instructions);
         self.allow.set(server.tool_allow_list.join("\n"));
         self.deny.set(server.tool_deny_list.join("\n"));
         self.groups.set(server.allowed_group_ids.iter().flatten().copied().collect());
@@ -159,11 +183,15 @@ impl EditorForm {
             slug: Some(self.slug.get()),
             description: Some(self.description.get()),
             icon_url: Some(self.icon_url.get()),
-            transport: Some(Transport::StreamableHttp.as_str().to_owned()),
+            transport: Some(self.transport.get()),
             url: Some(self.url.get()),
             availability: Some(self.availability.get()),
             enabled: Some(self.enabled.get()),
             model_intent: Some(self.model_intent.get()),
+            forward_coder_headers: Some(self.forward_coder_headers.get()),
+            signing_secret: self.signing_secret.get().to_wire(),
+            send_trace_context: Some(self.send_trace_context.get()),
+            use_instructions: Some(self.use_instructions.get()),
             tool_allow_list: Some(lines(&self.allow.get())),
             tool_deny_list: Some(lines(&self.deny.get())),
             allowed_group_ids: Some(self.groups.get().into_iter().collect()),

@@ -50,6 +50,7 @@ fn ToolRow(tool: CheckedTool, filter: Memo<(Vec<String>, Vec<String>)>) -> impl 
                 {(!tool.title.is_empty()).then(|| view! { <span class="tool-title" dir="auto">{tool.title}</span> })}
                 {(!tool.description.is_empty()).then(|| view! { <p class="tool-about" dir="auto">{tool.description}</p> })}
                 {(!problems.is_empty()).then(|| view! { <p class="note-warn" dir="auto">{problems}</p> })}
+                {tool.lint.into_iter().map(|finding| view! { <p class="field-hint" dir="auto">{finding}</p> }).collect_view()}
             </div>
             {move || match verdict() {
                 _ if broken => view! { <Badge tone=Tone::Warn glyph=Glyph::Warn text="Not usable"/> },

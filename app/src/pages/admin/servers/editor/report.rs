@@ -72,6 +72,7 @@ fn Report(form: EditorForm, saver: Saver, report: CheckReport) -> impl IntoView 
             </div>
             <div class="section-body stack">
                 <ol class="steps">{lines}</ol>
+                <Details report=report.clone()/>
                 {(!report.error.is_empty()).then(|| {
                     let tone = if good { Tone::Warn } else { Tone::Danger };
                     view! { <Notice tone><p dir="auto">{report.error.clone()}</p></Notice> }
@@ -138,7 +139,11 @@ fn steps(report: &CheckReport) -> Vec<Step> {
         step(reached, format!("Reached in {} ms", report.connect_ms.unwrap_or_default()), "Reach the server"),
         step(
             report.protocol_version.is_some(),
-            format!("Protocol {}{server}", report.protocol_version.as_deref().unwrap_or_default()),
+            format!(
+                "Speaks {}{}{server}",
+                report.protocol_version.as_deref().unwrap_or_default(),
+                era(report)
+            ),
             "Agree on a protocol",
         ),
         step(
@@ -151,6 +156,34 @@ fn steps(report: &CheckReport) -> Vec<Step> {
             "List the tools",
         ),
     ]
+}
+
+/// What the revision means for the admin.
+fn era(report: &CheckReport) -> &'static str {
+    match report.wire.as_deref() {
+        Some("stateless") => " (stateless)",
+        Some("streamable") => " (with a handshake)",
+        Some("sse") => " over the old HTTP+SSE transport: ask the vendor for Streamable HTTP",
+        _ => "",
+    }
+}
+
+/// How the revision was found, and what the server says about itself: to be read before its instructions are let through.
+#[component]
+fn Details(report: CheckReport) -> impl IntoView {
+    let evidence = (!report.evidence.is_empty()).then(|| {
+        let lines = report.evidence.into_iter().map(|line| view! { <li class="font-mono">{line}</li> }).collect_view();
+        view! { <details class="fold"><summary>"How this was found out"</summary><ul class="notice-list">{lines}</ul></details> }
+    });
+    let instructions = report.instructions.filter(|text| !text.trim().is_empty()).map(|text| {
+        view! {
+            <details class="fold">
+                <summary>"Instructions of the server"</summary>
+                <pre class="code" dir="auto">{domain::text::neutralise(&text).into_owned()}</pre>
+            </details>
+        }
+    });
+    view! { {evidence}{instructions} }
 }
 
 fn count(number: usize, noun: &str) -> String {
@@ -170,6 +203,9 @@ mod tests {
             server_name: None,
             server_version: None,
             protocol_version: None,
+            wire: None,
+            evidence: Vec::new(),
+            instructions: None,
             connect_ms: None,
             list_ms: None,
             tools: Vec::new(),
@@ -210,9 +246,11 @@ mod tests {
             allowed,
             reason: String::new(),
             problems: Vec::new(),
+            lint: Vec::new(),
         };
         let good = CheckReport {
             protocol_version: Some("2025-11-25".into()),
+            wire: Some("streamable".into()),
             server_name: Some("everything".into()),
             server_version: Some("2.0".into()),
             connect_ms: Some(41),
@@ -225,7 +263,7 @@ mod tests {
             texts,
             [
                 "Reached in 41 ms",
-                "Protocol 2025-11-25 · everything 2.0",
+                "Speaks 2025-11-25 (with a handshake) · everything 2.0",
                 "2 tools, 1 allowed, listed in 88 ms"
             ]
         );

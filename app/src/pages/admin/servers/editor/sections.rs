@@ -6,11 +6,13 @@ use super::{
     known_tools::KnownTools,
 };
 use crate::{
-    components::{AllowDestination, Checkbox, ErrorNotice, SelectField, TextArea, TextField, loaded},
+    components::{
+        AllowDestination, Checkbox, ErrorNotice, RelativeTime, SelectField, TextArea, TextField, loaded,
+    },
     pages::admin::servers::words::{availability_label, availability_meaning},
     server_fns::servers::egress_allow,
 };
-use api::servers::Availability;
+use api::servers::{Availability, Transport};
 use domain::mcp_server::slug_from_name;
 use leptos::prelude::*;
 
@@ -56,6 +58,18 @@ pub(super) fn ConnectionSection(form: EditorForm) -> impl IntoView {
         }
     });
     let slug_typed = Callback::new(move |()| form.slug_edited.set(true));
+    let transports = Signal::stored(options([
+        (Transport::StreamableHttp.as_str(), "Streamable HTTP"),
+        (Transport::Sse.as_str(), "HTTP+SSE (old)"),
+    ]));
+    let transport_meaning = move || {
+        form.transport.with(|text| match Transport::parse(text) {
+            Some(Transport::Sse) => {
+                "Two addresses, as servers of 2024 have them. Ask the vendor for Streamable HTTP."
+            }
+            _ => "Which revision of MCP the server speaks is found out by asking it.",
+        })
+    };
     view! {
         <Section form title="Connection" purpose="What the server is called and where it answers." fields=&CONNECTION_FIELDS>
             <TextField name="display_name" label="Display name" value=form.display_name required=true on_typed=follow_name
@@ -64,15 +78,37 @@ pub(super) fn ConnectionSection(form: EditorForm) -> impl IntoView {
                 hint="Begins the name of each tool as the model sees it. Letters, digits, dot, dash, underscore."/>
             <div class="stack-tight">
                 <TextField name="url" label="URL" value=form.url required=true mono=true kind="url" placeholder="https://mcp.example.com/mcp"
-                    error=form.error_at("url") hint="The Streamable HTTP endpoint of the server."/>
+                    error=form.error_at("url") hint="The MCP endpoint of the server."/>
                 <AllowDestination refusal=form.error_at("url")/>
+                <Spoken form/>
                 <PrivateDestinations/>
+            </div>
+            <div class="stack-tight">
+                <SelectField name="transport" label="Transport" value=form.transport options=transports error=form.error_at("transport")/>
+                <p class="field-hint" aria-live="polite">{transport_meaning}</p>
             </div>
             <TextArea name="description" label="Description" value=form.description rows=2 error=form.error_at("description")
                 hint="People see it when they choose servers for a chat."/>
             <TextField name="icon_url" label="Icon path" value=form.icon_url mono=true placeholder="/icons/linear.svg" error=form.error_at("icon_url")
                 hint="A path on this deployment; without one the first letter is shown."/>
         </Section>
+    }
+}
+
+/// What the stored server was found to speak, and when.
+#[component]
+fn Spoken(form: EditorForm) -> impl IntoView {
+    move || {
+        let detected = form.saved.with(|saved| saved.as_ref().and_then(|server| server.detected.clone()))?;
+        let how = match detected.wire.as_str() {
+            "stateless" => "stateless",
+            "sse" => "over HTTP+SSE",
+            _ => "with a handshake",
+        };
+        let text = format!("Speaks MCP {} ({how}), found out ", detected.protocol_version);
+        Some(
+            view! { <p class="field-hint" data-testid="detected">{text}<RelativeTime at=detected.detected_at/>"."</p> },
+        )
     }
 }
 
