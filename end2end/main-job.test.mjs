@@ -95,7 +95,7 @@ describe('the main job', () => {
     await report.waitFor();
     const text = await report.innerText();
     assert.match(text, /Reached in \d+ ms/);
-    assert.match(text, /Protocol 20\d\d-\d\d-\d\d · \S*everything\S* \S+/);
+    assert.match(text, /Speaks 20\d\d-\d\d-\d\d \(with a handshake\) · \S*everything\S* \S+/);
     const [, tools, allowed] = text.match(/(\d+) tools, (\d+) allowed, listed in \d+ ms/) ?? assert.fail(text);
     assert.ok(Number(allowed) >= 8, text);
     const rows = await page.locator('.tool-row').allInnerTexts();

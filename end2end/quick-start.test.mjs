@@ -123,7 +123,7 @@ describe('the quick start', () => {
     await page.getByRole('button', { name: 'Test connection' }).click();
     const report = page.getByRole('region', { name: 'Test result' });
     await report.waitFor();
-    assert.match(await report.innerText(), /Reached in \d+ ms[\s\S]*Protocol 20[\s\S]*3 tools, 3 allowed/);
+    assert.match(await report.innerText(), /Reached in \d+ ms[\s\S]*Speaks 20[\s\S]*3 tools, 3 allowed/);
     assert.equal(await report.getByRole('button', { name: 'Enable server' }).count(), 0, 'it is on already');
     await report.scrollIntoViewIfNeeded();
     await screenshot(page, 'server-editor');
