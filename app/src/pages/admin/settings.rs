@@ -1,5 +1,7 @@
 //! Settings of the deployment.
 
+mod spelling;
+
 use crate::{
     components::{
         BusyButton, ErrorNotice, Notice, PageHead, Task, TextArea, Tone, loaded, toast::use_toasts,
@@ -14,6 +16,7 @@ use api::{
 };
 use domain::settings::egress_allow_etag;
 use leptos::prelude::*;
+use spelling::refuse_urls;
 
 /// `GET /admin/settings`.
 #[component]
@@ -88,7 +91,11 @@ fn AllowForm(entries: Vec<String>) -> impl IntoView {
     let text = RwSignal::new(entries.join("\n"));
     let submit = move || {
         // Blank lines go along: the server counts lines as the person does, and drops them.
-        let entries = text.with_untracked(|text| text.lines().map(str::to_owned).collect());
+        let entries: Vec<String> = text.with_untracked(|text| text.lines().map(str::to_owned).collect());
+        if let Some(refused) = refuse_urls(&entries) {
+            task.error.set(Some(refused));
+            return;
+        }
         task.run(
             egress_allow_put(EgressAllowWrite { entries }, Some(version.get_untracked())),
             move |allowed| {
