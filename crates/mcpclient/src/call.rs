@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use api::messages::ResultContent;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::{Map, Value};
 use tokio::{
     sync::mpsc,
@@ -102,6 +102,26 @@ pub(crate) enum Attempt {
     EndedForGood(CallOutcome),
 }
 
+impl Attempt {
+    /// An earlier round has reached the tool, so nothing is sure any more, and nothing starts from the beginning.
+    fn after_a_round(self) -> Self {
+        let unsure = |outcome| match outcome {
+            CallOutcome::NotExecuted { message } => {
+                CallOutcome::Unknown { message: format!("{message} {MAYBE}") }
+            }
+            CallOutcome::Cancelled { .. } => CallOutcome::Cancelled { sure: false },
+            other => other,
+        };
+        match self {
+            Self::Ended(outcome) => Self::Ended(unsure(outcome)),
+            Self::EndedForGood(outcome) => Self::EndedForGood(unsure(outcome)),
+            Self::Refused(_) | Self::HeadersRefused => Self::EndedForGood(CallOutcome::Unknown {
+                message: format!("The server refused to go on with the call. {MAYBE}"),
+            }),
+        }
+    }
+}
+
 /// Sends the call and waits. `tool` is its definition, where it is known.
 pub(crate) async fn call(
     session: &Session,
@@ -126,14 +146,21 @@ pub(crate) async fn call(
             stamp: stamp.clone(),
             reports_progress: true,
         };
-        let answer = match send(session, call, asking, &exchange, total, timeouts).await {
-            Ok(answer) => answer,
-            Err(attempt) => return attempt,
+        let attempt = match send(session, call, asking, &exchange, total, timeouts).await {
+            Ok(answer) => match next_round(session, &answer) {
+                Some(Round::Later(next)) => {
+                    state = Some(next);
+                    None
+                }
+                Some(Round::Impossible(why)) => Some(Attempt::Ended(result::failed(why.to_owned()))),
+                None => Some(Attempt::Ended(ended(session, tool, answer))),
+            },
+            Err(attempt) => Some(attempt),
         };
-        match next_round(&answer) {
-            None => return Attempt::Ended(ended(session, tool, answer)),
-            Some(Round::Later(next)) => state = Some(next),
-            Some(Round::Impossible(why)) => return Attempt::Ended(result::failed(why.to_owned())),
+        match attempt {
+            Some(attempt) if round == 0 => return attempt,
+            Some(attempt) => return attempt.after_a_round(),
+            None => {}
         }
         // The server has let the request go and wants it again (protocol.md M2, M4).
         let wait = timeouts.round_wait.saturating_mul(1 << round.min(6));
@@ -180,10 +207,11 @@ enum Round {
     Impossible(&'static str),
 }
 
-/// Whether a result asks for another round (protocol.md 5).
-fn next_round(answer: &Answer) -> Option<Round> {
+/// Whether a result asks for another round (protocol.md 5). Only stateless servers have rounds.
+fn next_round(session: &Session, answer: &Answer) -> Option<Round> {
     let Ok(Value::Object(result)) = answer else { return None };
-    if result.get("resultType").and_then(Value::as_str) != Some("input_required") {
+    let asks_again = result.get("resultType").and_then(Value::as_str) == Some("input_required");
+    if !asks_again || !session.channel.is_stateless() {
         return None;
     }
     let asks =
@@ -230,7 +258,7 @@ async fn send(
     total: Instant,
     timeouts: Timeouts,
 ) -> Result<Answer, Attempt> {
-    let _in_flight = InFlight { session, exchange };
+    let _in_flight = InFlight { session, exchange, stamp: asking.stamp.clone() };
     let host = session.channel.host();
     let mut asked = std::pin::pin!(session.ask(asking, exchange));
     let stop = loop {
@@ -239,7 +267,7 @@ async fn send(
             biased;
             // First: an answer that arrived together with the stop is an answer.
             answer = &mut asked => return match answer {
-                Ok(Err(RpcError { code: code::HEADER_MISMATCH, .. })) => Err(Attempt::HeadersRefused),
+                Ok(Err(error)) if headers_refused(session, &error) => Err(Attempt::HeadersRefused),
                 Ok(answer) => Ok(answer),
                 Err(failure) => Err(failed(host, failure, call)),
             },
@@ -265,6 +293,13 @@ async fn send(
             message: format!("No answer from the server in {}. {MAYBE}", seconds(limit)),
         },
     }))
+}
+
+/// The code means this in the stateless revisions only, and only before anything ran (protocol.md 3).
+fn headers_refused(session: &Session, error: &RpcError) -> bool {
+    session.channel.is_stateless()
+        && error.code == code::HEADER_MISMATCH
+        && error.status == Some(StatusCode::BAD_REQUEST)
 }
 
 enum Stop {
@@ -300,10 +335,11 @@ fn failed(host: &str, Failure { error, surely_not_executed }: Failure, call: &To
 struct InFlight<'a> {
     session: &'a Session,
     exchange: &'a Exchange,
+    stamp: Option<Arc<Stamp>>,
 }
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
-        self.session.cancel(self.exchange);
+        self.session.cancel(self.exchange, self.stamp.take());
     }
 }

@@ -202,10 +202,14 @@ impl RpcError {
     /// Whether a request answered this way has surely had no effect: it was not understood (JSON-RPC 2.0, section 5.1).
     /// Any other error can come from a tool that got half-way.
     pub(crate) fn surely_not_executed(&self) -> bool {
-        // With HTTP 5xx something broke, whatever the code says.
-        !self.status.is_some_and(|status| status.is_server_error())
-            && (matches!(self.code, -32700 | -32600 | code::METHOD_NOT_FOUND | code::INVALID_PARAMS)
-                || code::is_stateless(self.code))
+        match self.code {
+            // With HTTP 5xx something broke, whatever the code says.
+            -32700 | -32600 | code::METHOD_NOT_FOUND | code::INVALID_PARAMS => {
+                !self.status.is_some_and(|status| status.is_server_error())
+            }
+            // Refused at the door of a stateless server; anywhere else a tool may use the code as it likes.
+            stateless => code::is_stateless(stateless) && self.status == Some(StatusCode::BAD_REQUEST),
+        }
     }
 
     /// A fixed sentence with the code (protocol.md 3): what a model may read.
@@ -275,7 +279,12 @@ mod tests {
             let status = fault.then_some(StatusCode::BAD_GATEWAY);
             RpcError { status, ..RpcError::of(code) }.surely_not_executed()
         };
-        for code in [-32700, -32600, -32601, -32602, -32020, -32021, -32022] {
+        for code in [-32020, -32021, -32022] {
+            assert!(!sure(code, false) && !sure(code, true), "{code}");
+            let refused = RpcError { status: Some(StatusCode::BAD_REQUEST), ..RpcError::of(code) };
+            assert!(refused.surely_not_executed(), "{code}");
+        }
+        for code in [-32700, -32600, -32601, -32602] {
             assert!(sure(code, false), "{code}");
             assert!(!sure(code, true), "{code} with 5xx");
         }

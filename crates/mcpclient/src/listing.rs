@@ -125,7 +125,7 @@ async fn page_of_tools(
     match timeout_at(deadline, session.ask(asking, &exchange)).await {
         Ok(answer) => answer.map_err(|failure| failure.error),
         Err(_) => {
-            session.cancel(&exchange);
+            session.cancel(&exchange, stamp.cloned());
             Err(McpError::late(session.channel.host(), "list its tools", deadline.duration_since(started)))
         }
     }

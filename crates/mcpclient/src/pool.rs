@@ -1,6 +1,8 @@
 //! The pool: who may use which connection, when one is opened, and when it is closed (behaviour 13).
 
+mod eras;
 mod slot;
+mod slow;
 
 use std::{
     collections::HashMap,
@@ -13,11 +15,10 @@ use domain::clock::Clock;
 use egress::Egress;
 use futures::future::join_all;
 use tokio::{
-    sync::{Semaphore, SemaphorePermit},
+    sync::{Mutex as AsyncMutex, MutexGuard as AsyncMutexGuard, Semaphore, SemaphorePermit},
     time::{Instant, sleep, timeout, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
-use url::Url;
 use uuid::Uuid;
 
 use crate::{
@@ -28,12 +29,14 @@ use crate::{
     identity::Stamp,
     limits::{ARGUMENTS, CALLS_PER_SERVER, PARALLEL_DIALS, PARALLEL_DIALS_PER_SERVER, Timeouts},
     listing,
-    protocol::Revision,
+    observer::{Found, Observer},
     session::{self, Session, Trail, Wire, headers_altered},
     target::Target,
     wire::Channel,
 };
+use eras::{Eras, Opening};
 use slot::{Key, Slot};
+use slow::SlowServers;
 
 /// What the client says about itself.
 #[derive(Clone)]
@@ -44,29 +47,6 @@ pub struct ClientConfig {
     pub clock: Arc<dyn Clock>,
     /// Is told what servers speak, where somebody keeps it.
     pub observer: Option<Arc<dyn Observer>>,
-}
-
-/// Who keeps what was found out about servers. Called in passing: it must not wait.
-pub trait Observer: Send + Sync {
-    /// A server was asked what it speaks, and answered.
-    fn found(&self, found: Found);
-}
-
-/// What a server speaks, and how it calls itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
-    /// The server's row.
-    pub server_id: Uuid,
-    /// Where it was asked.
-    pub url: Url,
-    /// How it is spoken to.
-    pub wire: Wire,
-    /// The revision.
-    pub revision: Revision,
-    /// Self-reported, one line.
-    pub server_name: String,
-    /// Self-reported, one line.
-    pub server_version: String,
 }
 
 impl fmt::Debug for ClientConfig {
@@ -87,24 +67,18 @@ struct Inner {
     timeouts: Timeouts,
     slots: Mutex<HashMap<Key, Arc<Slot>>>,
     servers: Mutex<HashMap<Uuid, Arc<ServerPermits>>>,
-    timed_out: Mutex<HashMap<(Uuid, Uuid), Instant>>,
-    wires: Mutex<HashMap<Uuid, KnownWire>>,
+    slow: SlowServers,
+    eras: Eras,
     dials: Semaphore,
     stopped: CancellationToken,
-}
-
-/// What a server was found to speak. A property of the server, not of a user (protocol.md E4).
-struct KnownWire {
-    url: Url,
-    /// `None` after it turned out to be wrong.
-    wire: Option<Wire>,
-    asked: Option<Instant>,
 }
 
 /// What all users of a server share.
 struct ServerPermits {
     calls: Semaphore,
     dials: Semaphore,
+    /// Held while the server is asked what it speaks: one question at a time (protocol.md 2).
+    asking: AsyncMutex<()>,
 }
 
 /// The right to open a connection.
@@ -142,8 +116,8 @@ impl McpClients {
             timeouts,
             slots: Mutex::default(),
             servers: Mutex::default(),
-            timed_out: Mutex::default(),
-            wires: Mutex::default(),
+            slow: SlowServers::default(),
+            eras: Eras::default(),
             dials: Semaphore::new(PARALLEL_DIALS),
             stopped: CancellationToken::new(),
         });
@@ -157,7 +131,7 @@ impl McpClients {
     /// # Errors
     /// Whatever keeps the server from being used; see [`McpError::kind`].
     pub async fn catalogue(&self, target: &Target, deadline: Instant) -> Result<Arc<Catalogue>, McpError> {
-        self.inner.remembered_timeout(target)?;
+        self.inner.slow.refuse(target, self.inner.timeouts.timeout_memory)?;
         let started = Instant::now();
         let work = async {
             let slot = self.inner.slot(target)?;
@@ -172,10 +146,11 @@ impl McpClients {
                     // has no effect, so it is simply done again.
                     Err(error) if is_renewable(error.kind()) && !retried => {
                         retried = true;
-                        self.inner.forget_wire_after(target, error.kind());
+                        self.inner.doubt_era_after(target, error.kind());
                         slot.retire(&connection).await;
                     }
-                    Err(error) if error.is_unauthorized() => {
+                    // Whatever answers now is not what the connection was opened to.
+                    Err(error) if error.is_unauthorized() || is_another_server(error.kind()) => {
                         slot.retire(&connection).await;
                         return Err(error);
                     }
@@ -191,9 +166,9 @@ impl McpClients {
             ))
         });
         match &listed {
-            Err(error) if error.is_timeout() => self.inner.remember_timeout(target),
+            Err(error) if error.is_timeout() => self.inner.slow.remember(target),
             Ok(catalogue) => {
-                self.inner.forget_timeout(target);
+                self.inner.slow.forget(target);
                 self.inner.remember_catalogue(target, catalogue);
             }
             Err(_) => {}
@@ -287,7 +262,7 @@ impl McpClients {
             };
             // The server refused the call as a whole: it goes out once more on a new session (protocol.md L5).
             slot.retire(&ended).await;
-            inner.forget_wire_after(target, why);
+            inner.doubt_era_after(target, why);
             if renewed || !slot.may_renew(inner.timeouts.reinit_interval) {
                 return Err(McpError::new(
                     why,
@@ -339,6 +314,7 @@ impl McpClients {
             inner.refuse_if_stopped()?;
             let started = Instant::now();
             let mut trail = Trail::default();
+            let _one = inner.question(&server, target, deadline).await?;
             let session = inner.ask_and_open(target, &mut trail).await?;
             let connect_ms = millis(started.elapsed());
             let started = Instant::now();
@@ -351,7 +327,7 @@ impl McpClients {
             .await
             .unwrap_or_else(|_| Err(McpError::late(&target.host(), "answer", inner.timeouts.check)));
         if let Ok(checked) = &checked {
-            inner.forget_timeout(target);
+            inner.slow.forget(target);
             inner.remember_catalogue(target, &Arc::new(checked.catalogue.clone()));
         }
         checked
@@ -361,27 +337,27 @@ impl McpClients {
     /// are running end on the connection they have, which is closed after them.
     pub fn close_server(&self, server_id: Uuid) {
         self.inner.lock_slots().retain(|key, _| key.server_id != server_id);
-        lock(&self.inner.wires).remove(&server_id);
-        lock(&self.inner.timed_out).retain(|(_, server), _| *server != server_id);
+        self.inner.eras.forget(server_id);
+        self.inner.slow.retain(|_, server| server != server_id);
     }
 
     /// After a change of what one user stored for one server. As [`Self::close_server`].
     pub fn close_connection(&self, server_id: Uuid, user_id: Uuid) {
         self.inner.lock_slots().retain(|key, _| (key.server_id, key.user_id) != (server_id, user_id));
-        lock(&self.inner.timed_out).remove(&(user_id, server_id));
+        self.inner.slow.retain(|user, server| (user, server) != (user_id, server_id));
     }
 
     /// After a change of the user or of a credential. As [`Self::close_server`].
     pub fn close_user(&self, user_id: Uuid) {
         self.inner.lock_slots().retain(|key, _| key.user_id != user_id);
-        lock(&self.inner.timed_out).retain(|(user, _), _| *user != user_id);
+        self.inner.slow.retain(|user, _| user != user_id);
     }
 
     /// After a change of nobody knows which servers. As [`Self::close_server`].
     pub fn close_all(&self) {
         self.inner.lock_slots().clear();
-        lock(&self.inner.wires).clear();
-        lock(&self.inner.timed_out).clear();
+        self.inner.eras.clear();
+        self.inner.slow.retain(|_, _| false);
     }
 
     /// Ends every session and waits for it, 5 s at most. Running calls end as [`CallOutcome::Unknown`]; nothing can be
@@ -433,7 +409,7 @@ impl Inner {
         self.refuse_if_stopped()?;
         let server = self.server_permits(target.server_id);
         let _dial = self.dial(&server, target, deadline).await?;
-        let opening = self.open(target);
+        let opening = self.open(&server, target, deadline);
         let session = tokio::select! {
             biased;
             () = self.stopped.cancelled() => return Err(McpError::closed()),
@@ -451,20 +427,51 @@ impl Inner {
         Ok(connection)
     }
 
-    /// Opens a session as the server was found to speak; asks it where nothing is known, or where that turned out to be
-    /// wrong, at most once a minute (protocol.md E5).
-    async fn open(&self, target: &Target) -> Result<Session, McpError> {
-        if let Some(known) = self.known_wire(target) {
-            let channel = Channel::new(self.egress.clone(), target, self.timeouts, self.stamp(target))?;
-            let version = &self.config.version;
-            match session::open(&channel, target, version, Some(known), &mut Trail::default()).await {
-                Err(error) if error.kind() == McpErrorKind::EraChanged && self.may_ask(target) => {
-                    tracing::info!(slug = target.slug, "the MCP server speaks another revision than it did");
+    /// Opens a session as the server was found to speak; asks it where nothing is known or that turned out to be wrong
+    /// (protocol.md 2 and E5).
+    async fn open(
+        &self,
+        server: &ServerPermits,
+        target: &Target,
+        deadline: Instant,
+    ) -> Result<Session, McpError> {
+        if let Opening::Known(wire) = self.opening(target) {
+            match self.open_known(target, wire).await {
+                Err(error) if error.kind() == McpErrorKind::EraChanged => {
+                    self.eras.doubt(target);
+                    if self.opening(target) == Opening::Known(wire) {
+                        // Asked less than a minute ago: it would answer the same.
+                        return Err(error);
+                    }
                 }
                 other => return other,
             }
         }
-        self.ask_and_open(target, &mut Trail::default()).await
+        let _one = self.question(server, target, deadline).await?;
+        // Whoever asked meanwhile has found it out for all.
+        match self.opening(target) {
+            Opening::Known(wire) => self.open_known(target, wire).await,
+            Opening::Ask => self.ask_and_open(target, &mut Trail::default()).await,
+        }
+    }
+
+    fn opening(&self, target: &Target) -> Opening {
+        self.eras.opening(target, self.timeouts.detect_interval)
+    }
+
+    /// The right to ask a server what it speaks.
+    async fn question<'a>(
+        &self,
+        server: &'a ServerPermits,
+        target: &Target,
+        deadline: Instant,
+    ) -> Result<AsyncMutexGuard<'a, ()>, McpError> {
+        timeout_at(deadline, server.asking.lock()).await.map_err(|_| busy(target))
+    }
+
+    async fn open_known(&self, target: &Target, wire: Wire) -> Result<Session, McpError> {
+        let channel = Channel::new(self.egress.clone(), target, self.timeouts, self.stamp(target))?;
+        session::open(&channel, target, &self.config.version, Some(wire), &mut Trail::default()).await
     }
 
     /// Opens a session after finding out what the server speaks.
@@ -472,9 +479,7 @@ impl Inner {
         let channel = Channel::new(self.egress.clone(), target, self.timeouts, self.stamp(target))?;
         let opened = session::open(&channel, target, &self.config.version, None, trail).await;
         tracing::debug!(slug = target.slug, trail = ?trail.0, "asked an MCP server what it speaks");
-        let wire = opened.as_ref().ok().map(Session::wire);
-        let known = KnownWire { url: target.url.clone(), wire, asked: Some(Instant::now()) };
-        lock(&self.wires).insert(target.server_id, known);
+        self.eras.asked(target, opened.as_ref().ok().map(Session::wire));
         if let (Ok(session), Some(observer)) = (&opened, &self.config.observer) {
             let identity = &session.identity;
             observer.found(Found {
@@ -494,27 +499,11 @@ impl Inner {
         Some(Arc::new(Stamp { forwarding, clock: Arc::clone(&self.config.clock) }))
     }
 
-    fn known_wire(&self, target: &Target) -> Option<Wire> {
-        match lock(&self.wires).get(&target.server_id) {
-            Some(known) if known.url == target.url => known.wire,
-            _ => target.wire,
-        }
-    }
-
     /// After the server refused something in a way that means that it is of another era.
-    fn forget_wire_after(&self, target: &Target, why: McpErrorKind) {
+    fn doubt_era_after(&self, target: &Target, why: McpErrorKind) {
         if why == McpErrorKind::EraChanged {
-            let mut wires = lock(&self.wires);
-            let asked = wires.get(&target.server_id).and_then(|known| known.asked);
-            let known = KnownWire { url: target.url.clone(), wire: None, asked };
-            wires.insert(target.server_id, known);
+            self.eras.doubt(target);
         }
-    }
-
-    fn may_ask(&self, target: &Target) -> bool {
-        let wires = lock(&self.wires);
-        let known = wires.get(&target.server_id).filter(|known| known.url == target.url);
-        known.and_then(|known| known.asked).is_none_or(|at| at.elapsed() >= self.timeouts.detect_interval)
     }
 
     /// Waits for the right to open a connection, that of the server first: who waits for a slow server holds nothing that
@@ -543,6 +532,7 @@ impl Inner {
             Arc::new(ServerPermits {
                 calls: Semaphore::new(CALLS_PER_SERVER),
                 dials: Semaphore::new(PARALLEL_DIALS_PER_SERVER),
+                asking: AsyncMutex::default(),
             })
         };
         Arc::clone(servers.entry(server_id).or_insert_with(fresh))
@@ -555,33 +545,6 @@ impl Inner {
         Ok(())
     }
 
-    fn remembered_timeout(&self, target: &Target) -> Result<(), McpError> {
-        let mut timed_out = lock(&self.timed_out);
-        let key = (target.user_id, target.server_id);
-        let Some(at) = timed_out.get(&key).copied() else { return Ok(()) };
-        if at.elapsed() >= self.timeouts.timeout_memory {
-            timed_out.remove(&key);
-            return Ok(());
-        }
-        Err(McpError::new(
-            McpErrorKind::Timeout,
-            format!(
-                "{} did not answer in time {} s ago; it is tried again after {}",
-                target.host(),
-                at.elapsed().as_secs(),
-                seconds(self.timeouts.timeout_memory)
-            ),
-        ))
-    }
-
-    fn remember_timeout(&self, target: &Target) {
-        lock(&self.timed_out).insert((target.user_id, target.server_id), Instant::now());
-    }
-
-    fn forget_timeout(&self, target: &Target) {
-        lock(&self.timed_out).remove(&(target.user_id, target.server_id));
-    }
-
     fn lock_slots(&self) -> MutexGuard<'_, HashMap<Key, Arc<Slot>>> {
         lock(&self.slots)
     }
@@ -590,14 +553,18 @@ impl Inner {
         let idle = self.timeouts.idle_connection;
         self.lock_slots().retain(|_, slot| !slot.is_idle(idle));
         lock(&self.servers).retain(|_, permits| Arc::strong_count(permits) > 1);
-        let memory = self.timeouts.timeout_memory;
-        lock(&self.timed_out).retain(|_, at| at.elapsed() < memory);
+        self.slow.drop_old(self.timeouts.timeout_memory);
     }
 }
 
 /// What a new session can mend.
 fn is_renewable(kind: McpErrorKind) -> bool {
     matches!(kind, McpErrorKind::SessionEnded | McpErrorKind::EraChanged)
+}
+
+/// What answers at the address is no MCP server any more, or not this one.
+fn is_another_server(kind: McpErrorKind) -> bool {
+    matches!(kind, McpErrorKind::Html | McpErrorKind::NotMcp | McpErrorKind::Refused)
 }
 
 fn busy(target: &Target) -> McpError {

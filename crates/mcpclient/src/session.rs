@@ -79,10 +79,7 @@ impl Session {
                 headers.extend(mirrored);
                 client.ask(&self.channel, method, params, headers, &ask).await
             }
-            Link::Initialized => {
-                let body = message(&ask.id, method, params);
-                initialize::post(&self.channel, &ask, body, headers).await?.answer
-            }
+            Link::Initialized => initialize::ask(&self.channel, method, params, headers, &ask).await,
             Link::Sse(stream) => {
                 let body = message(&ask.id, method, params);
                 stream.ask(&self.channel, ask, body, headers).await
@@ -92,24 +89,17 @@ impl Session {
 
     /// Tells the server to stop working on a request whose answer nobody waits for any more (protocol.md C1, C2).
     /// Nothing waits for that; a request that has ended or never left is left alone.
-    pub(crate) fn cancel(&self, exchange: &Exchange) {
+    pub(crate) fn cancel(&self, exchange: &Exchange, stamp: Option<Arc<Stamp>>) {
         let Some(id) = exchange.open_id() else { return };
         exchange.end();
         if matches!(self.link, Link::Stateless(_)) {
             // The stream was closed when the future was dropped, and that is the cancellation.
             return;
         }
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let channel = self.channel.clone();
-            let mut params = Map::new();
-            params.insert("requestId".to_owned(), Value::from(id));
-            params.insert("reason".to_owned(), Value::from("the call was stopped"));
-            runtime.spawn(async move {
-                if let Err(error) = channel.notify(method::CANCELLED, params).await {
-                    tracing::debug!(host = channel.host(), %error, "cancellation not delivered");
-                }
-            });
-        }
+        let mut params = Map::new();
+        params.insert("requestId".to_owned(), Value::from(id));
+        params.insert("reason".to_owned(), Value::from("the call was stopped"));
+        self.channel.notify_beside(method::CANCELLED, params, stamp);
     }
 
     /// Ends the session and waits for it; requests under way end without an answer.

@@ -8,6 +8,6 @@ mod sse;
 mod stream;
 
 pub(crate) use channel::{Answer, Ask, Channel, Post, Told, refused, session_ended, unsure};
-pub(crate) use message::{Message, parse, progress_for, same_id};
+pub(crate) use message::{Message, MessageError, parse, progress_for, same_id};
 pub(crate) use refusal::{Form, of_form, of_status};
 pub(crate) use sse::{Decoder, Event};

@@ -248,17 +248,15 @@ impl CallContext {
 
     async fn send(&self, call: &ToolCallPart, sendable: &Sendable, target: &Target) -> CallOutcome {
         let (sender, mut progress) = mpsc::channel(16);
+        let server = &sendable.offered.server.record;
         let request = ToolCall {
             tool: sendable.offered.tool().name.clone(),
             arguments: sendable.arguments.clone(),
             tool_call_id: call.tool_call_id.clone(),
             definition_hash: Some(sendable.offered.tool().hash.clone()),
-            traceparent: sendable
-                .offered
-                .server
-                .record
+            traceparent: server
                 .send_trace_context
-                .then(|| traceparent(self.chat, &call.tool_call_id)),
+                .then(|| traceparent(self.chat, server.id, &call.tool_call_id)),
             cancel: self.cancel.clone(),
             progress: Some(sender),
         };
@@ -281,12 +279,16 @@ pub(super) fn in_chat(mut target: Target, chat: Uuid) -> Target {
     target
 }
 
-/// W3C Trace Context, 3.2: a trace per chat, a span per call. Both are ids the server learns anyway or cannot use; no span of ours
-/// is behind them, so that nothing of this deployment is told.
-fn traceparent(chat: Uuid, tool_call_id: &str) -> String {
-    let span: String =
-        Sha256::digest(tool_call_id.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    format!("00-{}-{span}-00", chat.simple())
+/// W3C Trace Context, 3.2: one trace per chat and server, a span per call. No span of ours is behind them and no id of ours is in them,
+/// so a server learns nothing but which calls belong together.
+fn traceparent(chat: Uuid, server: Uuid, tool_call_id: &str) -> String {
+    let hex = |parts: [&[u8]; 2], bytes: usize| -> String {
+        let hash = parts.iter().fold(Sha256::new(), |hash, part| hash.chain_update(part)).finalize();
+        hash.iter().take(bytes).map(|byte| format!("{byte:02x}")).collect()
+    };
+    let trace = hex([chat.as_bytes(), server.as_bytes()], 16);
+    let span = hex([chat.as_bytes(), tool_call_id.as_bytes()], 8);
+    format!("00-{trace}-{span}-00")
 }
 
 fn progress_of(tool_call_id: &str, report: Progress) -> ToolProgress {

@@ -95,9 +95,10 @@ pub(crate) async fn open(
             Err(Refusal::Stateless(_) | Refusal::NotHere(_)) => Err(changed()),
             Err(Refusal::Failed(error)) => Err(error),
         },
-        Some(Wire::Sse) => legacy_sse::open(channel, client_version)
-            .await
-            .map_err(|error| if error.status().is_some_and(is_wrong_kind) { changed() } else { error }),
+        Some(Wire::Sse) => legacy_sse::open(channel, client_version).await.map_err(|error| {
+            let none_there = matches!(error.kind(), McpErrorKind::Html | McpErrorKind::NotMcp);
+            if none_there || error.status().is_some_and(is_wrong_kind) { changed() } else { error }
+        }),
     }
 }
 

@@ -8,8 +8,11 @@ use crate::{
     error::McpError,
     exchange::{Exchange, Failure},
     protocol::{CLIENT_NAME, Revision, code, method},
-    session::{GiveUp, Link, ServerIdentity, Session, identity, is_wrong_kind, message, speaks_other},
-    wire::{Ask, Channel, Post, Told},
+    session::{
+        GiveUp, Link, ServerIdentity, Session, identity, is_wrong_kind, message, speaks_other,
+        stateless::era_changed,
+    },
+    wire::{Answer, Ask, Channel, Post, Told, unsure},
 };
 
 /// Why there is no session.
@@ -54,13 +57,31 @@ pub(super) async fn open(channel: &Channel, client_version: &str) -> Result<Sess
     Ok(Session { channel: channel.clone(), identity, link: Link::Initialized })
 }
 
-/// POSTs a request and reads its answer from the response.
-pub(super) async fn post(
+/// Sends a request on an open session. A server that has become stateless since says so (protocol.md E5).
+pub(super) async fn ask(
     channel: &Channel,
-    ask: &Ask,
-    body: Vec<u8>,
+    method: &'static str,
+    params: Map<String, Value>,
     headers: HeaderMap,
-) -> Result<Told, Failure> {
+    ask: &Ask,
+) -> Result<Answer, Failure> {
+    // Parameters that nobody could find fault with, but for the `_meta` of the stateless revisions.
+    let is_plain = method == method::TOOLS_LIST && !params.contains_key("cursor");
+    let body = message(&ask.id, method, params);
+    let Told { status, answer, .. } = post(channel, ask, body, headers).await?;
+    let Ok(Err(error)) = &answer else { return answer };
+    let by_code = status.is_client_error() && code::is_stateless(error.code);
+    let by_method = status == StatusCode::NOT_FOUND && error.code == code::METHOD_NOT_FOUND;
+    let by_params = is_plain && status == StatusCode::BAD_REQUEST && error.code == code::INVALID_PARAMS;
+    if by_code || by_method || by_params {
+        // A tool may use such a code as well: what it was said to may have run.
+        return Err(unsure(era_changed(channel.host())));
+    }
+    answer
+}
+
+/// POSTs a request and reads its answer from the response.
+async fn post(channel: &Channel, ask: &Ask, body: Vec<u8>, headers: HeaderMap) -> Result<Told, Failure> {
     let limits = channel.limits_of(&ask.exchange);
     channel.ask(ask, Post { body: body.into(), headers, limits, stamp: ask.stamp.clone() }).await
 }

@@ -17,12 +17,12 @@ use url::Url;
 use crate::{
     error::{McpError, McpErrorKind},
     exchange::Failure,
-    limits::{ENDPOINT, ERROR_BODY, STANDING_IDLE},
+    limits::{ENDPOINT, ERROR_BODY, SSE_EVENTS, SSE_TOTAL, STANDING_IDLE},
     protocol::method,
     session::{GiveUp, Link, Session, initialize, message},
     wire::{
-        Answer, Ask, Channel, Decoder, Event, Form, Message, Post, of_form, of_status, parse, progress_for,
-        refused, same_id, session_ended, unsure,
+        Answer, Ask, Channel, Decoder, Event, Form, Message, MessageError, Post, of_form, of_status, parse,
+        progress_for, refused, same_id, session_ended, unsure,
     },
 };
 
@@ -70,7 +70,7 @@ pub(super) async fn open(channel: &Channel, client_version: &str) -> Result<Sess
         max_body: u64::MAX,
         ..Limits::default()
     };
-    let response = channel.get_events(None, limits).await.map_err(|failure| failure.error)?;
+    let response = channel.get_events(None, limits, None).await.map_err(|failure| failure.error)?;
     let form = Form::of(&response.headers);
     if !response.status.is_success() {
         return Err(of_status(channel.host(), response.status, form));
@@ -78,7 +78,8 @@ pub(super) async fn open(channel: &Channel, client_version: &str) -> Result<Sess
     if form != Form::EventStream {
         return Err(of_form(channel.host(), form));
     }
-    let mut events = Events { decoder: Decoder::default(), body: response.into_stream().boxed() };
+    let mut events =
+        Events { decoder: Decoder::default(), body: response.into_stream().boxed(), bytes: 0, events: 0 };
     let first = timeout(patience, events.next(channel)).await;
     let first =
         first.map_err(|_| McpError::late(channel.host(), "name its address for messages", patience))??;
@@ -145,53 +146,80 @@ impl Stream {
         }
         lock(&self.pending).insert(id, Waiting { ask, tell });
         let _registered = Registered { pending: &self.pending, id };
-        let post = Post { body: body.into(), headers, limits, stamp };
-        let answer = async {
-            if self.reader.is_finished() {
-                return Err(refused(session_ended(channel.host())));
+        if self.reader.is_finished() {
+            return Err(refused(session_ended(channel.host())));
+        }
+        let post = post(channel, Post { body: body.into(), headers, limits, stamp });
+        let (mut told, mut post) = (std::pin::pin!(told), std::pin::pin!(post));
+        let mut posted = false;
+        let answer = loop {
+            tokio::select! {
+                biased;
+                // First: an answer that is there counts, whatever becomes of the POST.
+                answer = &mut told => {
+                    break answer.unwrap_or_else(|_| Err(unsure(stream_ended(channel.host()))));
+                }
+                () = channel.closed() => break Err(unsure(McpError::closed())),
+                taken = &mut post, if !posted => match taken {
+                    Ok(()) => posted = true,
+                    Err(failure) => break Err(failure),
+                },
             }
-            let response = channel.post(post).await?;
-            let (status, form) = (response.status, Form::of(&response.headers));
-            if status == StatusCode::NOT_FOUND {
-                return Err(refused(session_ended(channel.host())));
-            }
-            if !status.is_success() {
-                let error = of_status(channel.host(), status, form);
-                let at_the_door = status.is_client_error() && status != StatusCode::REQUEST_TIMEOUT;
-                return Err(if at_the_door { refused(error) } else { unsure(error) });
-            }
-            let _ = timeout(channel.timeouts().control, response.prefix(ERROR_BODY)).await;
-            told.await.unwrap_or_else(|_| Err(unsure(stream_ended(channel.host()))))
-        };
-        let answer = tokio::select! {
-            biased;
-            answer = answer => answer,
-            () = channel.closed() => Err(unsure(McpError::closed())),
         };
         exchange.end();
         answer
     }
 }
 
+/// Hands a message over. What the response says beyond its status is of no interest: the answer comes on the stream.
+async fn post(channel: &Channel, post: Post) -> Result<(), Failure> {
+    let response = channel.post(post).await?;
+    let (status, form) = (response.status, Form::of(&response.headers));
+    if status == StatusCode::NOT_FOUND {
+        return Err(refused(session_ended(channel.host())));
+    }
+    if !status.is_success() {
+        let error = of_status(channel.host(), status, form);
+        let at_the_door = status.is_client_error() && status != StatusCode::REQUEST_TIMEOUT;
+        return Err(if at_the_door { refused(error) } else { unsure(error) });
+    }
+    let _ = timeout(channel.timeouts().control, response.prefix(ERROR_BODY)).await;
+    Ok(())
+}
+
 /// The stream, event by event.
 struct Events {
     decoder: Decoder,
     body: BoxStream<'static, Result<Bytes, EgressError>>,
+    /// Since the last answer to a request of ours: what a server sends unasked has an end (threats 5).
+    bytes: u64,
+    events: usize,
 }
 
 impl Events {
     async fn next(&mut self, channel: &Channel) -> Result<Event, McpError> {
         loop {
             if let Some(event) = self.decoder.next() {
+                self.events += 1;
+                if self.events > SSE_EVENTS || self.bytes > SSE_TOTAL {
+                    return Err(McpError::protocol(format!(
+                        "{} sent more messages than are accepted and no answer",
+                        channel.host()
+                    )));
+                }
                 return Ok(event);
             }
             match self.body.next().await {
-                Some(Ok(chunk)) => self.decoder.push(&chunk).map_err(|_| {
-                    McpError::new(
-                        McpErrorKind::TooLarge,
-                        format!("{} sent a message larger than is accepted", channel.host()),
-                    )
-                })?,
+                Some(Ok(chunk)) => {
+                    self.bytes += chunk.len() as u64;
+                    // Not "too large": it need not be the answer to anything, and no tool may have run.
+                    self.decoder.push(&chunk).map_err(|_| {
+                        McpError::protocol(format!(
+                            "{} sent a message larger than is accepted and was cut off",
+                            channel.host()
+                        ))
+                    })?;
+                }
                 Some(Err(error)) => return Err(channel.of_egress(&error).error),
                 None => return Err(stream_ended(channel.host())),
             }
@@ -214,10 +242,14 @@ async fn read(channel: Channel, mut events: Events, pending: Pending) {
             continue;
         }
         match parse(event.data, channel.accepts_batches(), channel.secrets()).await {
-            Ok(messages) => messages.into_iter().for_each(|message| hand_out(&channel, &pending, message)),
-            Err(error) => {
-                tracing::debug!(host = channel.host(), %error, "dropped a message that cannot be read");
+            Ok(messages) => {
+                for message in messages {
+                    if hand_out(&channel, &pending, message) {
+                        (events.bytes, events.events) = (0, 0);
+                    }
+                }
             }
+            Err(error) => drop_unreadable(&channel, &pending, error),
         }
     };
     for (_, waiting) in lock(&pending).drain() {
@@ -226,7 +258,20 @@ async fn read(channel: Channel, mut events: Events, pending: Pending) {
     channel.close();
 }
 
-fn hand_out(channel: &Channel, pending: &Pending, message: Message) {
+/// Whose answer it was is not to be read; where only one is waited for, it was that one.
+fn drop_unreadable(channel: &Channel, pending: &Pending, error: MessageError) {
+    tracing::debug!(host = channel.host(), %error, "dropped a message that cannot be read");
+    let mut pending = lock(pending);
+    if pending.len() == 1
+        && let Some((_, waiting)) = pending.drain().next()
+    {
+        let broken = format!("{} sent a message that cannot be read: {error}", channel.host());
+        let _ = waiting.tell.send(Err(unsure(McpError::protocol(broken))));
+    }
+}
+
+/// True for an answer to a request of ours.
+fn hand_out(channel: &Channel, pending: &Pending, message: Message) -> bool {
     match message {
         Message::Answer { id: Some(id), answer } => {
             let mut pending = lock(pending);
@@ -234,19 +279,21 @@ fn hand_out(channel: &Channel, pending: &Pending, message: Message) {
             match ours.and_then(|id| pending.remove(&id)) {
                 Some(waiting) => {
                     let _ = waiting.tell.send(Ok(answer));
+                    return true;
                 }
                 None => tracing::debug!(host = channel.host(), "dropped an answer to no open request"),
             }
         }
         Message::Answer { id: None, .. } => {}
         _ if !channel.admits_message() => {}
-        Message::Request { id, method } => channel.reply(&id, &method),
+        Message::Request { id, method } => channel.reply(&id, &method, None),
         Message::Notification { method, params } => match method.as_str() {
             "notifications/progress" => note_progress(channel, pending, &params),
             "notifications/tools/list_changed" => channel.note_tools_changed(),
             _ => {}
         },
     }
+    false
 }
 
 fn note_progress(channel: &Channel, pending: &Pending, params: &Map<String, Value>) {

@@ -113,7 +113,9 @@ impl Client {
         let changed = || era_changed(channel.host());
         match answer {
             // Refused as no request of this server's era (protocol.md E5).
-            Ok(Err(error)) if error.code == code::UNSUPPORTED_VERSION => Err(refused(changed())),
+            Ok(Err(error)) if status.is_client_error() && error.code == code::UNSUPPORTED_VERSION => {
+                Err(refused(changed()))
+            }
             Ok(Err(error)) if status == StatusCode::BAD_REQUEST && error.code == -32600 => {
                 Err(refused(changed()))
             }

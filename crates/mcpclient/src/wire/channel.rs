@@ -230,7 +230,7 @@ impl Channel {
         if dropped > 0 {
             tracing::warn!(host = %self.inner.host, dropped, "the MCP server sent more messages than are accepted");
         }
-        let mut request = self.request(Method::DELETE, Bytes::new(), self.control_limits());
+        let mut request = self.request(Method::DELETE, Bytes::new(), self.control_limits(), None);
         request.headers.insert(header::SESSION, session);
         match self.inner.egress.send(request).await {
             Ok(response) => {
@@ -254,7 +254,7 @@ impl Channel {
     }
 
     /// Answers a request of the server: a ping, or no (protocol.md L11). Nothing waits for it.
-    pub(crate) fn reply(&self, id: &Value, method: &str) {
+    pub(crate) fn reply(&self, id: &Value, method: &str, stamp: Option<Arc<Stamp>>) {
         let reply = if method == "ping" {
             json!({"jsonrpc": "2.0", "id": id, "result": {}})
         } else {
@@ -268,7 +268,7 @@ impl Channel {
         let Ok(permit) = Arc::clone(&self.inner.replies).try_acquire_owned() else { return };
         let channel = self.clone();
         tokio::spawn(async move {
-            if let Err(failure) = channel.tell(&reply).await {
+            if let Err(failure) = channel.tell(&reply, stamp).await {
                 tracing::debug!(host = %channel.inner.host, error = %failure.error, "reply not delivered");
             }
             drop(permit);
@@ -277,11 +277,8 @@ impl Channel {
 
     /// Sends a notification and waits until it was taken.
     pub(crate) async fn notify(&self, method: &str, params: Map<String, Value>) -> Result<(), McpError> {
-        let mut message = json!({"jsonrpc": "2.0", "method": method});
-        if !params.is_empty() {
-            message["params"] = Value::Object(params);
-        }
-        let response = self.tell(&message).await.map_err(|failure| failure.error)?;
+        let message = notification(method, params);
+        let response = self.tell(&message, None).await.map_err(|failure| failure.error)?;
         if response.status.is_success() {
             // Read to the end, so that the connection can be used again; there is nothing in it for us.
             let _ = tokio::time::timeout(Duration::from_millis(100), response.prefix(1024)).await;
@@ -291,9 +288,27 @@ impl Channel {
         Err(refusal::of_status(&self.inner.host, response.status, form))
     }
 
-    async fn tell(&self, message: &Value) -> Result<Response, Failure> {
+    /// Sends a notification that nothing waits for, also when the connection is closed meanwhile: a cancellation often is
+    /// the last thing that happens on one. Called from destructors, which also run while a runtime goes down.
+    pub(crate) fn notify_beside(&self, method: &str, params: Map<String, Value>, stamp: Option<Arc<Stamp>>) {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let request = self.posting(self.control_post(&notification(method, params), stamp));
+        let channel = self.clone();
+        runtime.spawn(async move {
+            if let Err(error) = channel.inner.egress.send(request).await {
+                let error = channel.of_egress(&error).error;
+                tracing::debug!(host = %channel.inner.host, %error, "notification not delivered");
+            }
+        });
+    }
+
+    async fn tell(&self, message: &Value, stamp: Option<Arc<Stamp>>) -> Result<Response, Failure> {
+        self.post(self.control_post(message, stamp)).await
+    }
+
+    fn control_post(&self, message: &Value, stamp: Option<Arc<Stamp>>) -> Post {
         let body = Bytes::from(message.to_string());
-        self.post(Post { body, headers: HeaderMap::new(), limits: self.control_limits(), stamp: None }).await
+        Post { body, headers: HeaderMap::new(), limits: self.control_limits(), stamp }
     }
 
     /// Opens a stream of events by GET: the rest of a broken one (protocol.md L8), or one that stands.
@@ -301,8 +316,9 @@ impl Channel {
         &self,
         last_event_id: Option<&str>,
         limits: Limits,
+        stamp: Option<Arc<Stamp>>,
     ) -> Result<Response, Failure> {
-        let mut request = self.request(Method::GET, Bytes::new(), limits);
+        let mut request = self.request(Method::GET, Bytes::new(), limits, stamp);
         // The stream lies at the server's URL, whatever address messages go to.
         request.url = self.inner.url.clone();
         request.headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
@@ -340,7 +356,7 @@ impl Channel {
     }
 
     /// The admin's headers first, ours over them.
-    fn request(&self, method: Method, body: Bytes, limits: Limits) -> Request {
+    fn request(&self, method: Method, body: Bytes, limits: Limits, stamp: Option<Arc<Stamp>>) -> Request {
         let Dialect { revision, session, endpoint } = lock(&self.inner.dialect).clone();
         let mut request = Request::new(method, endpoint.unwrap_or_else(|| self.inner.url.clone()), body);
         request.headers = self.inner.headers.clone();
@@ -350,21 +366,23 @@ impl Channel {
         if let Some(revision) = revision.filter(|revision| revision.has_version_header()) {
             request.headers.insert(header::VERSION, HeaderValue::from_static(revision.as_str()));
         }
-        request.hop_headers = self.inner.stamp.clone().map(|stamp| stamp as Arc<dyn HopHeaders>);
+        let stamp = stamp.or_else(|| self.inner.stamp.clone());
+        request.hop_headers = stamp.map(|stamp| stamp as Arc<dyn HopHeaders>);
         request.limits = limits;
         request.redirects = Redirects::SameOrigin;
         request
     }
 
-    pub(crate) async fn post(&self, post: Post) -> Result<Response, Failure> {
-        let mut request = self.request(Method::POST, post.body, post.limits);
+    fn posting(&self, post: Post) -> Request {
+        let mut request = self.request(Method::POST, post.body, post.limits, post.stamp);
         request.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         request.headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
         request.headers.extend(post.headers);
-        if let Some(stamp) = post.stamp {
-            request.hop_headers = Some(stamp);
-        }
-        self.send(request).await
+        request
+    }
+
+    pub(crate) async fn post(&self, post: Post) -> Result<Response, Failure> {
+        self.send(self.posting(post)).await
     }
 
     async fn send(&self, request: Request) -> Result<Response, Failure> {
@@ -394,6 +412,14 @@ impl Channel {
         ask.exchange.end();
         told
     }
+}
+
+fn notification(method: &str, params: Map<String, Value>) -> Value {
+    let mut message = json!({"jsonrpc": "2.0", "method": method});
+    if !params.is_empty() {
+        message["params"] = Value::Object(params);
+    }
+    message
 }
 
 /// No stored header can pose as one of the protocol's.

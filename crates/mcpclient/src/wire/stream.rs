@@ -175,7 +175,7 @@ async fn resume(
             break;
         }
         sleep(wait).await;
-        match channel.get_events(Some(&last_id), channel.limits_of(exchange)).await {
+        match channel.get_events(Some(&last_id), channel.limits_of(exchange), ask.stamp.clone()).await {
             Ok(response)
                 if response.status.is_success() && Form::of(&response.headers) == Form::EventStream =>
             {
@@ -212,7 +212,7 @@ fn take(channel: &Channel, message: Message, ask: &Ask, alone: bool) -> Taken {
         // Nobody could answer a stateless server, so it must not ask (protocol.md H10).
         Message::Request { .. } if channel.is_stateless() => return Taken::Broken,
         _ if !channel.admits_message() => {}
-        Message::Request { id, method } => channel.reply(&id, &method),
+        Message::Request { id, method } => channel.reply(&id, &method, ask.stamp.clone()),
         Message::Notification { method, params } => match method.as_str() {
             "notifications/progress" => note_progress(channel, ask, &params),
             "notifications/tools/list_changed" => channel.note_tools_changed(),

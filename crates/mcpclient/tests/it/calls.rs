@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use api::messages::ResultContent;
 use patchbay_mcpclient::{CallOutcome, Timeouts};
 use serde_json::{Value, json};
 use testkit::axum::{http::StatusCode, response::IntoResponse};
@@ -10,22 +9,11 @@ use tokio::time::Instant;
 
 use crate::fake::{self, Seen};
 
-fn text_of(outcome: &CallOutcome) -> &str {
-    match outcome {
-        CallOutcome::Done { content, .. } => match &content[0] {
-            ResultContent::Text { text } => text,
-            other => panic!("{other:?}"),
-        },
-        CallOutcome::NotExecuted { message } | CallOutcome::Unknown { message } => message,
-        CallOutcome::Cancelled { .. } => "",
-    }
-}
-
 #[tokio::test]
 async fn a_call_carries_its_id_its_headers_and_nothing_else() {
     let fake = fake::honest().await;
     let outcome = fake::clients().call(&fake.target(), fake::echo("héllo")).await;
-    assert_eq!(text_of(&outcome), "héllo");
+    assert_eq!(fake::text_of(&outcome), "héllo");
     let seen = fake.seen();
     let methods: Vec<_> = seen.iter().map(|seen| seen.method().to_owned()).collect();
     assert_eq!(methods, ["initialize", "notifications/initialized", "tools/call"], "no GET, no list");
@@ -84,7 +72,7 @@ async fn a_tool_that_reports_a_failure_is_done() {
     .await;
     let outcome = fake::clients().call(&fake.target(), fake::echo("x")).await;
     assert!(matches!(outcome, CallOutcome::Done { is_error: true, .. }));
-    assert_eq!(text_of(&outcome), "no such issue");
+    assert_eq!(fake::text_of(&outcome), "no such issue");
 }
 
 #[tokio::test]
@@ -101,9 +89,9 @@ async fn refusals_were_not_executed_and_are_not_repeated() {
         .await;
         let outcome = fake::clients().call(&fake.target(), fake::echo("x")).await;
         assert!(matches!(outcome, CallOutcome::NotExecuted { .. }), "{status}: {outcome:?}");
-        assert!(text_of(&outcome).contains(word), "{outcome:?}");
+        assert!(fake::text_of(&outcome).contains(word), "{outcome:?}");
         assert!(
-            !text_of(&outcome).contains("server words"),
+            !fake::text_of(&outcome).contains("server words"),
             "the server's text is not for the model: {outcome:?}"
         );
         assert_eq!(fake.count("tools/call"), 1);
@@ -132,7 +120,7 @@ async fn what_may_have_run_is_unknown_and_not_repeated() {
         .await;
         let outcome = fake::clients().call(&fake.target(), fake::echo("x")).await;
         assert!(matches!(outcome, CallOutcome::Unknown { .. }), "{what}: {outcome:?}");
-        assert!(text_of(&outcome).contains("may or may not have run"), "{what}: {outcome:?}");
+        assert!(fake::text_of(&outcome).contains("may or may not have run"), "{what}: {outcome:?}");
         assert_eq!(fake.count("tools/call"), 1, "{what}");
     }
 }
@@ -149,7 +137,7 @@ async fn an_error_from_within_is_unknown_and_not_repeated() {
         .await;
         let outcome = fake::clients().call(&fake.target(), fake::echo("x")).await;
         assert!(matches!(outcome, CallOutcome::Unknown { .. }), "{status} {code}: {outcome:?}");
-        let text = text_of(&outcome);
+        let text = fake::text_of(&outcome);
         assert!(text.contains(&code.to_string()) && text.contains("may or may not have run"), "{text}");
         assert!(!text.contains("server words"), "the server's text is not for the model: {text}");
         assert_eq!(fake.count("tools/call"), 1, "{status} {code}");
@@ -165,7 +153,7 @@ async fn words_of_a_failed_handshake_do_not_reach_the_model() {
     .await;
     let outcome = fake::clients().call(&fake.target(), fake::echo("x")).await;
     assert!(matches!(outcome, CallOutcome::NotExecuted { .. }), "{outcome:?}");
-    assert!(!text_of(&outcome).contains("server words"), "{outcome:?}");
+    assert!(!fake::text_of(&outcome).contains("server words"), "{outcome:?}");
     let error = fake::clients().check(&fake.target()).await.unwrap_err();
     assert!(error.public_message().contains("server words"), "{error}");
     assert!(!error.model_message().contains("server words"), "{error}");
@@ -215,7 +203,7 @@ async fn an_echoed_key_comes_back_nowhere() {
     let mut call = fake::echo("x");
     call.progress = Some(tell);
     let outcome = clients.call(&target, call).await;
-    assert_eq!(text_of(&outcome), "[redacted]");
+    assert_eq!(fake::text_of(&outcome), "[redacted]");
     let progress = told.recv().await.unwrap();
     assert_eq!(progress.message.as_deref(), Some("with [redacted]"));
     let all = format!("{catalogue:?} {outcome:?} {progress:?}");
@@ -291,7 +279,7 @@ async fn silence_is_cancelled_and_unknown() {
     let outcome = clients.call(&fake.target(), fake::echo("x")).await;
     assert!(started.elapsed() < Duration::from_secs(2));
     assert!(matches!(outcome, CallOutcome::Unknown { .. }), "{outcome:?}");
-    assert!(text_of(&outcome).contains("300 ms"), "{outcome:?}");
+    assert!(fake::text_of(&outcome).contains("300 ms"), "{outcome:?}");
     fake::until("the server is told", || fake.count("notifications/cancelled") == 1).await;
     let seen = fake.seen();
     let call = seen.iter().find(|seen| seen.method() == "tools/call").unwrap();
@@ -326,13 +314,13 @@ async fn progress_extends_the_idle_limit_and_never_the_total_one() {
     };
     let clients = fake::clients_with(timeouts);
     let outcome = clients.call(&fake.target(), fake::echo("short")).await;
-    assert_eq!(text_of(&outcome), "late", "900 ms, with progress");
+    assert_eq!(fake::text_of(&outcome), "late", "900 ms, with progress");
 
     let started = Instant::now();
     let outcome = clients.call(&fake.target(), fake::echo("long")).await;
     assert!(matches!(outcome, CallOutcome::Unknown { .. }), "{outcome:?}");
     assert!((1900..3000).contains(&started.elapsed().as_millis()), "{:?}", started.elapsed());
-    assert!(text_of(&outcome).contains("2 s"), "{outcome:?}");
+    assert!(fake::text_of(&outcome).contains("2 s"), "{outcome:?}");
 }
 
 #[tokio::test]
@@ -414,13 +402,13 @@ async fn a_changed_definition_gets_no_call() {
     let mut target = fake.target();
     target.server_id = uuid::Uuid::from_u128(77);
     let outcome = clients.call(&target, call.clone()).await;
-    assert!(text_of(&outcome).contains("changed the definition"), "{outcome:?}");
+    assert!(fake::text_of(&outcome).contains("changed the definition"), "{outcome:?}");
     call.tool = "gone".into();
     let outcome = clients.call(&target, call.clone()).await;
-    assert!(text_of(&outcome).contains("no longer offers"), "{outcome:?}");
+    assert!(fake::text_of(&outcome).contains("no longer offers"), "{outcome:?}");
     assert_eq!(fake.count("tools/call"), 0);
     call.tool = "echo".into();
-    assert_eq!(text_of(&clients.call(&honest.target(), call).await), "x");
+    assert_eq!(fake::text_of(&clients.call(&honest.target(), call).await), "x");
 }
 
 #[tokio::test]
@@ -446,7 +434,10 @@ async fn too_large_either_way() {
     for megabytes in [11, 13, 14] {
         let outcome = clients.call(&fake.target(), fake::echo(&"x".repeat(megabytes))).await;
         assert!(matches!(outcome, CallOutcome::Done { is_error: true, .. }), "{megabytes}");
-        assert!(text_of(&outcome).contains("The tool ran, but its result was too large"), "{megabytes}");
+        assert!(
+            fake::text_of(&outcome).contains("The tool ran, but its result was too large"),
+            "{megabytes}"
+        );
     }
     let before = fake.count("tools/call");
     let outcome = clients.call(&fake.target(), fake::echo(&"x".repeat(1_100_000))).await;
@@ -469,7 +460,56 @@ async fn calls_wait_for_their_turn_and_not_for_ever() {
     clients.catalogue(&target, fake::in_(5)).await.unwrap();
     let outcomes = futures::future::join_all((0..10).map(|_| clients.call(&target, fake::echo("x")))).await;
     let done = outcomes.iter().filter(|outcome| matches!(outcome, CallOutcome::Done { .. })).count();
-    let busy = outcomes.iter().filter(|outcome| text_of(outcome).contains("too many calls")).count();
+    let busy = outcomes.iter().filter(|outcome| fake::text_of(outcome).contains("too many calls")).count();
     assert_eq!((done, busy), (8, 2), "{outcomes:?}");
     assert_eq!(fake.count("tools/call"), 8);
+}
+
+/// The codes of the stateless revision mean nothing in the others: a tool that ran may use them.
+#[tokio::test]
+async fn codes_of_another_era_prove_nothing() {
+    for (status, code) in [(200, -32020), (200, -32021), (200, -32022), (400, -32020), (400, -32022)] {
+        let fake = fake::start(move |seen: Seen| async move {
+            (seen.method() == "tools/call").then(|| seen.error(StatusCode::from_u16(status).unwrap(), code))
+        })
+        .await;
+        let outcome = fake::clients().call(&fake.target(), fake::echo("x")).await;
+        assert!(matches!(outcome, CallOutcome::Unknown { .. }), "{status} {code}: {outcome:?}");
+        assert_eq!(fake.count("tools/call"), 1, "{status} {code}");
+    }
+}
+
+/// Nor has any other revision rounds.
+#[tokio::test]
+async fn a_round_that_the_revision_does_not_have_is_no_result() {
+    let fake = fake::start(|seen: Seen| async move {
+        (seen.method() == "tools/call")
+            .then(|| seen.result(json!({"resultType": "input_required", "requestState": "s"})))
+    })
+    .await;
+    let outcome = fake::clients().call(&fake.target(), fake::echo("x")).await;
+    assert!(matches!(outcome, CallOutcome::Done { is_error: true, .. }), "{outcome:?}");
+    assert_eq!(fake.count("tools/call"), 1);
+}
+
+/// The admin edits the server while a call runs, then its user presses Stop: the server still hears of it.
+#[tokio::test]
+async fn a_cancellation_outlives_its_connection() {
+    let fake = fake::start(|seen: Seen| async move {
+        if seen.method() == "tools/call" { fake::silence().await } else { None }
+    })
+    .await;
+    let clients = fake::clients();
+    let call = fake::echo("x");
+    let cancel = call.cancel.clone();
+    let target = fake.target();
+    let running = tokio::spawn({
+        let (clients, target) = (clients.clone(), target.clone());
+        async move { clients.call(&target, call).await }
+    });
+    fake::until("the call arrived", || fake.count("tools/call") == 1).await;
+    clients.close_server(target.server_id);
+    cancel.cancel();
+    assert_eq!(running.await.unwrap(), CallOutcome::Cancelled { sure: false });
+    fake::until("the server is told", || fake.count("notifications/cancelled") == 1).await;
 }

@@ -21,7 +21,10 @@ use testkit::axum::{
     response::{IntoResponse, Response},
 };
 
-use patchbay_mcpclient::{ClientConfig, McpClients, Target, Timeouts, ToolCall, Transport, Wire};
+use api::messages::ResultContent;
+use patchbay_mcpclient::{
+    CallOutcome, ClientConfig, McpClients, Target, Timeouts, ToolCall, Transport, Wire,
+};
 use secrecy::SecretString;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
@@ -194,6 +197,16 @@ impl Fake {
     pub(crate) fn target(&self) -> Target {
         target(&format!("http://{}/mcp", self.addr))
     }
+
+    /// The same, of which nobody knows what it speaks.
+    pub(crate) fn unknown(&self) -> Target {
+        Target { wire: None, ..self.target() }
+    }
+
+    /// What was asked, in order.
+    pub(crate) fn methods(&self) -> Vec<String> {
+        self.seen().iter().map(|seen| format!("{} {}", seen.http, seen.method()).trim().to_owned()).collect()
+    }
 }
 
 pub(crate) fn target(url: &str) -> Target {
@@ -255,6 +268,18 @@ pub(crate) fn call(tool: &str, arguments: Value) -> ToolCall {
         traceparent: None,
         cancel: CancellationToken::new(),
         progress: None,
+    }
+}
+
+/// The first text of an outcome, or its message.
+pub(crate) fn text_of(outcome: &CallOutcome) -> &str {
+    match outcome {
+        CallOutcome::Done { content, .. } => match &content[0] {
+            ResultContent::Text { text } => text,
+            other => panic!("{other:?}"),
+        },
+        CallOutcome::NotExecuted { message } | CallOutcome::Unknown { message } => message,
+        CallOutcome::Cancelled { .. } => "",
     }
 }
 

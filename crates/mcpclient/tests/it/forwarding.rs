@@ -111,3 +111,28 @@ async fn a_trace_goes_along_where_it_is_wanted() {
     assert_eq!(calls[1].header("traceparent"), None);
     assert!(calls[1].body["params"]["_meta"].get("traceparent").is_none());
 }
+
+/// A cancellation belongs to the chat whose call it ends, not to the one that opened the connection.
+#[tokio::test]
+async fn a_cancellation_says_whose_call_it_ends() {
+    let fake = fake::start(|seen: Seen| async move {
+        if seen.method() == "tools/call" { fake::silence().await } else { None }
+    })
+    .await;
+    let clients = fake::clients();
+    clients.catalogue(&asking(fake.target(), 1), fake::in_(5)).await.unwrap();
+    let call = fake::echo("x");
+    let cancel = call.cancel.clone();
+    let running = tokio::spawn({
+        let (clients, target) = (clients.clone(), asking(fake.target(), 2));
+        async move { clients.call(&target, call).await }
+    });
+    fake::until("the call arrived", || fake.count("tools/call") == 1).await;
+    cancel.cancel();
+    running.await.unwrap();
+    fake::until("the server is told", || fake.count("notifications/cancelled") == 1).await;
+    let seen = fake.seen();
+    let told = seen.iter().find(|seen| seen.method() == "notifications/cancelled").unwrap();
+    assert_eq!(told.header("x-coder-chat-id"), Some(Uuid::from_u128(2).to_string().as_str()));
+    assert!(verifies(told));
+}

@@ -189,7 +189,7 @@ impl EditorForm {
             enabled: Some(self.enabled.get()),
             model_intent: Some(self.model_intent.get()),
             forward_coder_headers: Some(self.forward_coder_headers.get()),
-            signing_secret: self.signing_secret.get().to_wire(),
+            signing_secret: self.signing_secret.get().to_wire().filter(|_| self.shows_signing_secret()),
             send_trace_context: Some(self.send_trace_context.get()),
             use_instructions: Some(self.use_instructions.get()),
             tool_allow_list: Some(lines(&self.allow.get())),
@@ -209,6 +209,12 @@ impl EditorForm {
         }
         write.auth_type = Some(auth_type);
         write
+    }
+
+    /// What is not shown is not sent either.
+    pub(super) fn shows_signing_secret(self) -> bool {
+        self.forward_coder_headers.get()
+            || self.saved.with(|saved| saved.as_ref().is_some_and(|server| server.has_signing_secret))
     }
 
     pub(super) fn is_dirty(self) -> bool {

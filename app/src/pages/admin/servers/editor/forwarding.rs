@@ -15,7 +15,7 @@ pub(super) fn ForwardingSection(form: EditorForm) -> impl IntoView {
         <Section form title="Forwarding" purpose="What the server learns of a chat, and what the model learns of the server." fields=&FORWARDING_FIELDS>
             <Checkbox label="Tell the server who asks" checked=form.forward_coder_headers
                 hint="Every request carries X-Coder-Owner-Id and X-Coder-Chat-Id. Turn it on only for servers that may know your users."/>
-            <Show when=move || form.forward_coder_headers.get() || form.saved.with(|saved| saved.as_ref().is_some_and(|server| server.has_signing_secret))>
+            <Show when=move || form.shows_signing_secret()>
                 <SecretField name="signing_secret" label="Signing secret" value=form.signing_secret
                     stored=stored(form, |server| server.has_signing_secret) error=form.error_at("signing_secret")
                     hint="At least 16 bytes, shared with the server. With it these headers are signed; without it they are claims that anybody could make."/>
