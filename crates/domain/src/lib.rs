@@ -15,6 +15,7 @@ pub mod gates;
 pub mod groups;
 pub mod header;
 pub mod intent;
+pub mod json_schema;
 pub mod limits;
 pub mod mcp_server;
 pub mod models;

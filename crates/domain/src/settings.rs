@@ -1,7 +1,7 @@
 //! Settings of the deployment (behaviour 30).
 
+use crate::text::hex;
 use sha2::{Digest as _, Sha256};
-use std::fmt::Write as _;
 
 /// The ETag of what owners allow, quotes included. Made of the list itself: the panel makes it of the answer it shows, and a list
 /// that is as it was read is nobody's conflict.
@@ -11,11 +11,7 @@ pub fn egress_allow_etag(entries: &[String]) -> String {
         hash.update(entry);
         hash.update("\n");
     }
-    hash.finalize().iter().take(16).fold("\"".to_owned(), |mut tag, byte| {
-        // Writing into a string cannot fail.
-        let _ = write!(tag, "{byte:02x}");
-        tag
-    }) + "\""
+    format!("\"{}\"", hex(&hash.finalize()[..16]))
 }
 
 #[cfg(test)]

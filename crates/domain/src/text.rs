@@ -1,6 +1,6 @@
 //! Bounded, displayable text. Everything from servers and models passes here before people see it.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt::Write as _};
 
 /// Stands where text was cut.
 pub const CUT_MARKER: &str = "…";
@@ -69,6 +69,15 @@ pub fn human_bytes(bytes: usize) -> String {
         0 => format!("{} {}", tenths / 10, UNITS[unit]),
         rest => format!("{}.{rest} {}", tenths / 10, UNITS[unit]),
     }
+}
+
+/// Lower-case hexadecimal, two digits a byte.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        // Writing into a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// Whether a one-line text holds a control character or a line break of any kind.

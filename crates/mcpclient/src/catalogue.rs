@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, fmt::Write as _, sync::Arc};
 
-use domain::text::{cut_bytes, has_control, quote};
+use domain::text::{cut_bytes, has_control, hex, quote};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use tokio::time::Duration;
@@ -163,11 +163,7 @@ fn definition_hash(object: &Map<String, Value>) -> String {
     let relevant = json!(keys.map(|key| object.get(key)));
     let mut text = String::new();
     canonical(&relevant, &mut text);
-    let mut hex = String::with_capacity(64);
-    for byte in Sha256::digest(text.as_bytes()) {
-        let _ = write!(hex, "{byte:02x}");
-    }
-    hex
+    hex(&Sha256::digest(text.as_bytes()))
 }
 
 /// JSON with sorted keys: a server that shuffles its keys has not changed its tool. Depth is bounded by the message.

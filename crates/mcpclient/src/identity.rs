@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use domain::clock::Clock;
+use domain::{clock::Clock, text::hex};
 use egress::HopHeaders;
 use hmac::{Hmac, KeyInit, Mac};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -111,10 +111,6 @@ fn signature(
     };
     mac.update(lines.join("\n").as_bytes());
     format!("v1={}", hex(&mac.finalize().into_bytes()))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

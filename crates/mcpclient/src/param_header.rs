@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use domain::json_schema::{DATA, MAP};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 
@@ -58,14 +59,10 @@ impl Found {
             self.add(annotation, object, path, &place)?;
         }
         for (key, sub) in object {
-            // These hold data, not schemas.
-            if matches!(key.as_str(), "default" | "const" | "enum" | "examples" | ANNOTATION) {
+            if DATA.contains(&key.as_str()) || key == ANNOTATION {
                 continue;
             }
-            let named = matches!(
-                key.as_str(),
-                "properties" | "patternProperties" | "$defs" | "definitions" | "dependentSchemas"
-            );
+            let named = MAP.contains(&key.as_str());
             pointer.push(key.clone());
             match sub {
                 Value::Object(map) if named => {

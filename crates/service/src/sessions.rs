@@ -6,7 +6,11 @@ use api::{
     users::{LoginRequest, Session, User, UserStatus},
 };
 use base64::Engine as _;
-use domain::{accounts::Action, clock::random_token, text::cut_bytes};
+use domain::{
+    accounts::Action,
+    clock::random_token,
+    text::{cut_bytes, hex},
+};
 use sha2::{Digest, Sha256};
 use std::time::Duration;
 use store::{
@@ -280,8 +284,4 @@ fn caller_of(found: Authenticated) -> Caller {
         credential_id: found.credential.id,
         user: found.user,
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -17,7 +17,7 @@ const SETUP_TOKEN_HASH: &str = "setup_token_sha256";
 pub struct SetupToken(pub String);
 
 fn hash_hex(token: &str) -> String {
-    Sha256::digest(token.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    domain::text::hex(&Sha256::digest(token.as_bytes()))
 }
 
 impl Service {

@@ -15,7 +15,7 @@ pub(crate) struct RequestId(pub(crate) String);
 pub(crate) async fn assign(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
     let mut bytes = [0_u8; 8];
     state.entropy.fill(&mut bytes);
-    let id: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let id = domain::text::hex(&bytes);
     request.extensions_mut().insert(RequestId(id.clone()));
     let span = tracing::info_span!("request", id, method = %request.method(), path = request.uri().path());
     let mut response = next.run(request).instrument(span).await;

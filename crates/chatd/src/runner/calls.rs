@@ -154,5 +154,5 @@ fn arguments(raw: &RawCall, offered: &Offered) -> Result<Map<String, Value>, Inv
 /// Of the parsed value: two spellings of the same arguments are the same arguments.
 fn hash(arguments: &Map<String, Value>) -> String {
     let text = serde_json::to_string(arguments).unwrap_or_default();
-    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    domain::text::hex(&Sha256::digest(text.as_bytes()))
 }

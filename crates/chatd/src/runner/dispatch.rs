@@ -19,6 +19,7 @@ use api::{
 };
 use domain::{
     gates::{Reader, ToolFacts, decide},
+    text::hex,
     tools::ToolFilter,
 };
 use futures::StreamExt;
@@ -282,12 +283,10 @@ pub(super) fn in_chat(mut target: Target, chat: Uuid) -> Target {
 /// W3C Trace Context, 3.2: one trace per chat and server, a span per call. No span of ours is behind them and no id of ours is in them,
 /// so a server learns nothing but which calls belong together.
 fn traceparent(chat: Uuid, server: Uuid, tool_call_id: &str) -> String {
-    let hex = |parts: [&[u8]; 2], bytes: usize| -> String {
-        let hash = parts.iter().fold(Sha256::new(), |hash, part| hash.chain_update(part)).finalize();
-        hash.iter().take(bytes).map(|byte| format!("{byte:02x}")).collect()
+    let id = |of: &[u8], bytes: usize| {
+        hex(&Sha256::new().chain_update(chat.as_bytes()).chain_update(of).finalize()[..bytes])
     };
-    let trace = hex([chat.as_bytes(), server.as_bytes()], 16);
-    let span = hex([chat.as_bytes(), tool_call_id.as_bytes()], 8);
+    let (trace, span) = (id(server.as_bytes(), 16), id(tool_call_id.as_bytes(), 8));
     format!("00-{trace}-{span}-00")
 }
 

@@ -1,7 +1,10 @@
 //! The schema the model sees when `model_intent` is on.
 
 use super::{INTENT_KEY, PROPERTIES_KEY};
-use crate::limits::SCHEMA_WALK_DEPTH;
+use crate::{
+    json_schema::{DATA, MAP},
+    limits::SCHEMA_WALK_DEPTH,
+};
 use serde_json::{Map, Value, json};
 
 /// Teaches the model; the system prompt does not change (behaviour 14).
@@ -59,12 +62,6 @@ pub fn wrap_schema(schema: &Value) -> Value {
     wrapped
 }
 
-/// Keywords whose value is data, not a schema: a `$ref` in there is none.
-const DATA: [&str; 5] = ["const", "enum", "default", "examples", "example"];
-/// Keywords whose value maps names to schemas: a name there is no keyword.
-const NAMED: [&str; 6] =
-    ["properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependencies"];
-
 fn turn_references(schema: &mut Map<String, Value>, id: Option<&str>, depth: usize) {
     if let Some(Value::String(reference)) = schema.get_mut("$ref")
         && let Some(turned) = turned(reference, id)
@@ -81,7 +78,7 @@ fn turn_references(schema: &mut Map<String, Value>, id: Option<&str>, depth: usi
             continue;
         }
         match value {
-            Value::Object(named) if NAMED.contains(&keyword.as_str()) => {
+            Value::Object(named) if MAP.contains(&keyword.as_str()) => {
                 named.values_mut().for_each(|value| turn_value(value, id, depth + 1));
             }
             other => turn_value(other, id, depth + 1),

@@ -1,6 +1,6 @@
 //! The way back from strict mode.
 
-use super::walk::resolve;
+use super::reduce::written_out;
 use crate::limits::{PROVIDER_SCHEMA_DEPTH, PROVIDER_SCHEMA_HOPS};
 use serde_json::{Map, Value};
 
@@ -11,7 +11,8 @@ pub fn without_added_nulls(arguments: Value, original: &Value) -> Value {
 }
 
 fn cleaned(value: Value, schema: &Value, document: &Value, depth: usize) -> Value {
-    let Some(Value::Object(schema)) = target(schema, document).filter(|_| depth <= PROVIDER_SCHEMA_DEPTH)
+    let Some(Value::Object(schema)) =
+        written_out(schema, document).filter(|_| depth <= PROVIDER_SCHEMA_DEPTH)
     else {
         return value;
     };
@@ -36,18 +37,6 @@ fn cleaned(value: Value, schema: &Value, document: &Value, depth: usize) -> Valu
     }
 }
 
-/// The schema behind a reference.
-fn target<'a>(schema: &'a Value, document: &'a Value) -> Option<&'a Value> {
-    let mut schema = schema;
-    for _ in 0..PROVIDER_SCHEMA_HOPS {
-        match schema.get("$ref").and_then(Value::as_str) {
-            Some(reference) => schema = resolve(document, reference)?,
-            None => return Some(schema),
-        }
-    }
-    None
-}
-
 /// What is said of a member here or in a part of a combinator; the first that says something.
 fn property<'a>(
     schema: &'a Map<String, Value>,
@@ -66,7 +55,7 @@ fn property<'a>(
         .filter_map(|keyword| schema.get(keyword)?.as_array())
         .flatten();
     parts
-        .filter_map(|part| target(part, document)?.as_object())
+        .filter_map(|part| written_out(part, document)?.as_object())
         .find_map(|part| property(part, name, document, depth + 1))
 }
 
@@ -79,7 +68,7 @@ fn is_required(schema: &Map<String, Value>, name: &str) -> bool {
 
 /// In doubt yes: a null too many is refused with a clear text, one too few changes a call.
 fn takes_null(schema: &Value, document: &Value, depth: usize) -> bool {
-    let Some(Value::Object(schema)) = target(schema, document).filter(|_| depth <= PROVIDER_SCHEMA_HOPS)
+    let Some(Value::Object(schema)) = written_out(schema, document).filter(|_| depth <= PROVIDER_SCHEMA_HOPS)
     else {
         return true;
     };

@@ -33,7 +33,7 @@ pub(super) fn merge_all_of(
 }
 
 /// The schema behind a bare reference, or the schema itself.
-fn written_out<'a>(schema: &'a Value, document: &'a Value) -> Option<&'a Value> {
+pub(super) fn written_out<'a>(schema: &'a Value, document: &'a Value) -> Option<&'a Value> {
     let mut schema = schema;
     for _ in 0..PROVIDER_SCHEMA_HOPS {
         match schema.get("$ref").and_then(Value::as_str) {

@@ -2,31 +2,12 @@
 
 use super::Refused;
 use crate::{
+    json_schema::{LIST, MAP, ONE},
     limits::{PROVIDER_SCHEMA_DEPTH, PROVIDER_SCHEMA_PARTS},
     text::quote,
 };
 use serde_json::{Map, Value};
 
-/// Keywords whose value is one subschema.
-const ONE: [&str; 12] = [
-    "additionalItems",
-    "additionalProperties",
-    "contains",
-    "contentSchema",
-    "else",
-    "if",
-    "items",
-    "not",
-    "propertyNames",
-    "then",
-    "unevaluatedItems",
-    "unevaluatedProperties",
-];
-/// Keywords whose value is a list of subschemas. `items` was one before 2020-12.
-const LIST: [&str; 5] = ["allOf", "anyOf", "items", "oneOf", "prefixItems"];
-/// Keywords whose value maps names to subschemas. Values of `dependencies` can be lists of names.
-const MAP: [&str; 6] =
-    ["$defs", "definitions", "dependencies", "dependentSchemas", "patternProperties", "properties"];
 /// The three ways to refer.
 const REFERENCES: [&str; 3] = ["$ref", "$dynamicRef", "$recursiveRef"];
 

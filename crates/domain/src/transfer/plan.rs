@@ -8,7 +8,7 @@ use crate::{
         Access, ServerChange, ServerDraft, ServerRecord, Viewer, config_problems, merge_update, to_wire,
         validate_create,
     },
-    text::quote,
+    text::{hex, quote},
 };
 use api::{
     Uuid, Validation,
@@ -17,7 +17,6 @@ use api::{
 };
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
-use std::fmt::Write as _;
 
 /// What carries an entry out.
 pub enum Step {
@@ -237,8 +236,5 @@ pub fn plan_hash(document: &str, entries: &[ImportEntry], versions: &[Option<Str
     hash.update(Sha256::digest(document));
     // Values of serde are always JSON; an error would only make every plan of this kind stale.
     hash.update(serde_json::to_vec(&(entries, versions)).unwrap_or_default());
-    hash.finalize().iter().fold(String::with_capacity(64), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    hex(&hash.finalize())
 }

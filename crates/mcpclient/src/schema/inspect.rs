@@ -3,28 +3,10 @@
 use serde_json::{Map, Value};
 
 use crate::limits::{ENUM_VALUES, PATTERN, SCHEMA_DEPTH, SUBSCHEMAS};
-use domain::text::quote;
-
-/// Keywords whose value is one subschema.
-pub(super) const ONE: &[&str] = &[
-    "additionalItems",
-    "additionalProperties",
-    "contains",
-    "contentSchema",
-    "else",
-    "if",
-    "items",
-    "not",
-    "propertyNames",
-    "then",
-    "unevaluatedItems",
-    "unevaluatedProperties",
-];
-/// Keywords whose value is a list of subschemas. `items` was one before 2020-12.
-pub(super) const LIST: &[&str] = &["allOf", "anyOf", "items", "oneOf", "prefixItems"];
-/// Keywords whose value maps names to subschemas. Values of `dependencies` can be lists of names.
-pub(super) const MAP: &[&str] =
-    &["$defs", "definitions", "dependencies", "dependentSchemas", "patternProperties", "properties"];
+use domain::{
+    json_schema::{LIST, MAP, ONE},
+    text::quote,
+};
 
 const DIALECTS: &[&str] = &[
     "json-schema.org/draft/2020-12/schema",

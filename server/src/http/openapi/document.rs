@@ -19,8 +19,7 @@ pub struct Document {
 
 static PUBLISHED: LazyLock<Document> = LazyLock::new(|| {
     let text = router::description().to_pretty_json().unwrap_or_default() + "\n";
-    let digest = Sha256::digest(text.as_bytes());
-    let hex: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let hex = domain::text::hex(&Sha256::digest(text.as_bytes())[..16]);
     let etag = HeaderValue::from_str(&format!("\"{hex}\"")).unwrap_or(HeaderValue::from_static("\"\""));
     Document { text, etag }
 });

@@ -23,6 +23,7 @@ mod wipes;
 use crate::{
     components::{Badge, Glyph, Icon, Notice, PageTitle, ServerTile, Switch, Tone, loaded},
     context::viewer_is_admin,
+    pages::admin::servers::words::is_unusable,
     server_fns::servers::server_get,
 };
 use access::AccessSection;
@@ -121,19 +122,22 @@ fn Editor(server: Option<McpServer>) -> impl IntoView {
     }
 }
 
-/// What is wrong with the stored configuration, such as a secret that must be entered again.
+/// What is wrong with the stored configuration, such as a secret that must be entered again, or worth knowing of it.
 #[component]
 fn Problems(form: EditorForm) -> impl IntoView {
     move || {
-        let problems = form
-            .saved
-            .with(|saved| saved.as_ref().and_then(|s| s.config_problems.clone()))
-            .unwrap_or_default();
+        let saved = form.saved.get()?;
+        let (tone, title) = if is_unusable(&saved) {
+            (Tone::Warn, "This server is not used until you fix it")
+        } else {
+            (Tone::Info, "Worth knowing")
+        };
+        let problems = saved.config_problems.unwrap_or_default();
         (!problems.is_empty()).then(|| {
             let lines =
                 problems.into_iter().map(|problem| view! { <li>{problem.detail}</li> }).collect_view();
             view! {
-                <Notice tone=Tone::Warn title="This server is not used until you fix it".to_owned()>
+                <Notice tone title=title.to_owned()>
                     <ul class="notice-list">{lines}</ul>
                 </Notice>
             }

@@ -1,6 +1,6 @@
 //! The list of servers: what is registered, how it is reached, whether it is on.
 
-use super::words::{auth_label, availability_label, etag, host};
+use super::words::{auth_label, availability_label, etag, host, is_unusable};
 use crate::{
     components::{
         Badge, Column, EmptyState, Glyph, Icon, PageHead, PageLinks, SearchForm, ServerTile, Switch, Table,
@@ -176,7 +176,6 @@ fn ServerRow(server: RwSignal<McpServer>) -> impl IntoView {
             busy.set(false);
         });
     });
-    let problems = now.config_problems.as_ref().map_or(0, Vec::len);
     let groups = now.allowed_group_ids.as_ref().map_or(0, Vec::len);
     view! {
         <tr>
@@ -192,7 +191,7 @@ fn ServerRow(server: RwSignal<McpServer>) -> impl IntoView {
             <td data-label="Host" class="mono-cell">{host(&now.url).to_owned()}</td>
             <td data-label="Authentication">
                 {auth_label(now.auth_type)}
-                {(problems > 0).then(|| view! { " " <Badge tone=Tone::Warn glyph=Glyph::Warn text="Needs attention"/> })}
+                {is_unusable(&now).then(|| view! { " " <Badge tone=Tone::Warn glyph=Glyph::Warn text="Needs attention"/> })}
             </td>
             <td data-label="Availability">
                 <span>

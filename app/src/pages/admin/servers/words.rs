@@ -1,6 +1,6 @@
 //! How the panel names contract values, in one place.
 
-use api::servers::{AuthType, Availability, McpServer};
+use api::servers::{AuthStatus, AuthType, Availability, McpServer, Transport};
 
 /// Label of an authentication type.
 pub(super) fn auth_label(auth_type: AuthType) -> &'static str {
@@ -17,6 +17,19 @@ pub(super) fn auth_label(auth_type: AuthType) -> &'static str {
 /// The types that this build has, in the order of the dropdown.
 pub(super) const AUTH_TYPES: [AuthType; 5] =
     [AuthType::None, AuthType::ApiKey, AuthType::CustomHeaders, AuthType::UserHeader, AuthType::Oauth2];
+
+/// Label of a transport.
+pub(super) fn transport_label(transport: Transport) -> &'static str {
+    match transport {
+        Transport::StreamableHttp => "Streamable HTTP",
+        Transport::Sse => "HTTP+SSE (old)",
+    }
+}
+
+/// Whether what is wrong with a server keeps it from being used; otherwise it is only worth knowing.
+pub(super) fn is_unusable(server: &McpServer) -> bool {
+    server.auth_status == AuthStatus::Misconfigured
+}
 
 /// Label of an availability.
 pub(super) fn availability_label(availability: Availability) -> &'static str {
@@ -54,16 +67,16 @@ pub(super) fn field_label(field: &str) -> &str {
         "tool_deny_list" => "Denied tools",
         "allowed_group_ids" | "allowed_groups" => "Groups",
         "enabled" => "Enabled",
+        "forward_coder_headers" => "Tell the server who asks",
+        "signing_secret" => "Signing secret",
+        "send_trace_context" => "Trace context",
+        "use_instructions" => "Use the server's instructions",
         // Fields of a document that the editor does not have yet.
         "oidc_trusted_origin" => "Trusted origin",
-        "signing_secret" => "Signing secret",
         "tool_idempotent_list" => "Idempotent tools",
         "tool_approval_list" => "Tools to approve",
         "tool_change_policy" => "Change policy",
-        "send_trace_context" => "Trace context",
-        "use_instructions" => "Server instructions",
         "allow_in_plan_mode" => "Plan mode",
-        "forward_coder_headers" => "Identity headers",
         other => other,
     }
 }

@@ -6,11 +6,11 @@ use super::{
 };
 use crate::{
     components::{BusyButton, Glyph, Icon},
-    pages::admin::servers::words::{auth_label, availability_label},
+    pages::admin::servers::words::{auth_label, availability_label, transport_label},
 };
 use api::{
     Uuid,
-    servers::{AuthType, Availability, McpServer, ServerWrite},
+    servers::{AuthType, Availability, McpServer, ServerWrite, Transport},
 };
 use leptos::{prelude::*, task::spawn_local};
 use std::collections::BTreeMap;
@@ -137,6 +137,7 @@ fn typed_over(base: &McpServer, mine: &ServerWrite) -> McpServer {
         display_name: text(&mine.display_name, &base.display_name),
         slug: text(&mine.slug, &base.slug),
         url: text(&mine.url, &base.url),
+        transport: text(&mine.transport, &base.transport),
         description: text(&mine.description, &base.description),
         icon_url: text(&mine.icon_url, &base.icon_url),
         auth_type: mine.auth_type.as_deref().and_then(AuthType::parse).unwrap_or(base.auth_type),
@@ -154,6 +155,10 @@ fn typed_over(base: &McpServer, mine: &ServerWrite) -> McpServer {
         availability: mine.availability.as_deref().and_then(Availability::parse).unwrap_or(base.availability),
         enabled: mine.enabled.unwrap_or(base.enabled),
         model_intent: mine.model_intent.unwrap_or(base.model_intent),
+        forward_coder_headers: mine.forward_coder_headers.unwrap_or(base.forward_coder_headers),
+        has_signing_secret: secret(&mine.signing_secret, base.has_signing_secret),
+        send_trace_context: mine.send_trace_context.unwrap_or(base.send_trace_context),
+        use_instructions: mine.use_instructions.unwrap_or(base.use_instructions),
         tool_allow_list: mine.tool_allow_list.clone().unwrap_or_else(|| base.tool_allow_list.clone()),
         tool_deny_list: mine.tool_deny_list.clone().unwrap_or_else(|| base.tool_deny_list.clone()),
         allowed_group_ids: mine.allowed_group_ids.clone().or_else(|| base.allowed_group_ids.clone()),
@@ -182,6 +187,11 @@ fn face(server: &McpServer, group_names: &BTreeMap<Uuid, String>) -> Vec<(&'stat
         ("Display name", server.display_name.clone()),
         ("Slug", server.slug.clone()),
         ("URL", server.url.clone()),
+        (
+            "Transport",
+            Transport::parse(&server.transport)
+                .map_or(server.transport.clone(), |t| transport_label(t).into()),
+        ),
         ("Description", server.description.clone()),
         ("Icon path", server.icon_url.clone()),
         ("Enabled", on(server.enabled)),
@@ -201,6 +211,10 @@ fn face(server: &McpServer, group_names: &BTreeMap<Uuid, String>) -> Vec<(&'stat
         ("Model intent", on(server.model_intent)),
         ("Allowed tools", server.tool_allow_list.join(", ")),
         ("Denied tools", server.tool_deny_list.join(", ")),
+        ("Tell the server who asks", on(server.forward_coder_headers)),
+        ("Signing secret", secret(server.has_signing_secret)),
+        ("Trace context", on(server.send_trace_context)),
+        ("Use the server's instructions", on(server.use_instructions)),
         ("Groups", groups),
     ]
 }
@@ -268,6 +282,11 @@ mod tests {
             ("availability", json!("force_on"), "Availability"),
             ("model_intent", json!(false), "Model intent"),
             ("tool_allow_list", json!(["a"]), "Allowed tools"),
+            ("transport", json!("sse"), "Transport"),
+            ("forward_coder_headers", json!(true), "Tell the server who asks"),
+            ("has_signing_secret", json!(true), "Signing secret"),
+            ("send_trace_context", json!(true), "Trace context"),
+            ("use_instructions", json!(true), "Use the server's instructions"),
             ("allowed_group_ids", json!(["01900000-0000-7000-8000-000000000009"]), "Groups"),
         ] {
             let theirs = sample::server("none", json!({field: value}));

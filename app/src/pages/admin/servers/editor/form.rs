@@ -1,7 +1,11 @@
 //! The state of the editor: what is typed, what is stored, what the difference means.
 
 use super::{conflict::Conflict, headers::HeaderRows, user_headers::UserHeaderRows, wipes::removed_by_save};
-use crate::{components::SecretInput, error::UiError, pages::admin::servers::words::etag};
+use crate::{
+    components::SecretInput,
+    error::UiError,
+    pages::admin::servers::words::{etag, is_unusable},
+};
 use api::{
     Uuid,
     check::CheckReport,
@@ -277,7 +281,8 @@ impl EditorForm {
             if self.auth_type.with(|chosen| chosen != saved.auth_type.as_str()) {
                 return Vec::new();
             }
-            let problems = saved.config_problems.iter().flatten();
+            // What does not keep the server from being used is no error of a field.
+            let problems = saved.config_problems.iter().flatten().filter(|_| is_unusable(saved));
             problems.filter(|p| belongs_to(&p.field, field)).map(|p| p.detail.clone()).collect()
         })
     }

@@ -9,6 +9,7 @@ use api::{
     check::{CheckReport, ConnectOutcome},
     servers::AuthStatus,
 };
+use domain::text::neutralise;
 use leptos::{html, prelude::*, task::spawn_local};
 
 /// One line of the report.
@@ -172,14 +173,18 @@ fn era(report: &CheckReport) -> &'static str {
 #[component]
 fn Details(report: CheckReport) -> impl IntoView {
     let evidence = (!report.evidence.is_empty()).then(|| {
-        let lines = report.evidence.into_iter().map(|line| view! { <li class="font-mono">{line}</li> }).collect_view();
-        view! { <details class="fold"><summary>"How this was found out"</summary><ul class="notice-list">{lines}</ul></details> }
+        view! {
+            <details class="fold">
+                <summary>"How this was found out"</summary>
+                <p class="fold-text font-mono">{report.evidence.join("\n")}</p>
+            </details>
+        }
     });
     let instructions = report.instructions.filter(|text| !text.trim().is_empty()).map(|text| {
         view! {
             <details class="fold">
                 <summary>"Instructions of the server"</summary>
-                <pre class="code" dir="auto">{domain::text::neutralise(&text).into_owned()}</pre>
+                <p class="fold-text" dir="auto">{neutralise(&text).into_owned()}</p>
             </details>
         }
     });

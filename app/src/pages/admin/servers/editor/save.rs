@@ -8,6 +8,7 @@ use crate::{
     browser,
     components::toast::{Toasts, use_toasts},
     error::{UiError, UiErrorKind},
+    pages::admin::servers::words::is_unusable,
     server_fns::servers::{server_check, server_create, server_delete, server_now, server_update},
 };
 use api::servers::{McpServer, ServerWrite};
@@ -184,7 +185,7 @@ fn deleted_meanwhile(mut error: UiError) -> UiError {
 fn saved_text(server: &McpServer) -> String {
     let name = &server.display_name;
     let users = server.credentials_cleared.as_ref().map_or(0, |cleared| cleared.user_header_values);
-    if server.config_problems.as_ref().is_some_and(|problems| !problems.is_empty()) {
+    if is_unusable(server) {
         format!("{name} is saved. It is not used until you fix what is marked")
     } else if users > 0 {
         let users = if users == 1 { "1 user has".to_owned() } else { format!("{users} users have") };

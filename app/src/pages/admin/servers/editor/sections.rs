@@ -9,7 +9,7 @@ use crate::{
     components::{
         AllowDestination, Checkbox, ErrorNotice, RelativeTime, SelectField, TextArea, TextField, loaded,
     },
-    pages::admin::servers::words::{availability_label, availability_meaning},
+    pages::admin::servers::words::{availability_label, availability_meaning, transport_label},
     server_fns::servers::egress_allow,
 };
 use api::servers::{Availability, Transport};
@@ -58,10 +58,8 @@ pub(super) fn ConnectionSection(form: EditorForm) -> impl IntoView {
         }
     });
     let slug_typed = Callback::new(move |()| form.slug_edited.set(true));
-    let transports = Signal::stored(options([
-        (Transport::StreamableHttp.as_str(), "Streamable HTTP"),
-        (Transport::Sse.as_str(), "HTTP+SSE (old)"),
-    ]));
+    let choices = [Transport::StreamableHttp, Transport::Sse];
+    let transports = Signal::stored(options(choices.map(|t| (t.as_str(), transport_label(t)))));
     let transport_meaning = move || {
         form.transport.with(|text| match Transport::parse(text) {
             Some(Transport::Sse) => {

@@ -127,7 +127,7 @@ fn a_refused_entry_is_marked_where_it_stands() {
 fn a_problem_of_the_stored_server_stands_at_its_field_until_the_type_is_left() {
     let problem = json!([{"field": "api_key_value", "detail": "The API key is missing."}]);
     Owner::new().with(|| {
-        let form = EditorForm::new(Some(sample::server("api_key", json!({"config_problems": problem}))));
+        let form = EditorForm::new(Some(sample::server("api_key", json!({"config_problems": problem, "auth_status": "misconfigured"}))));
         let message = form.error_at("api_key_value");
         assert_eq!(message.get_untracked().as_deref(), Some("The API key is missing."));
         assert_eq!(form.to_fix_in(&["api_key_value"]), 1);

@@ -15,13 +15,11 @@ pub(super) fn removed_by_save(
     let moved = write.url.as_deref().is_some_and(|url| origin(url) != origin(&saved.url));
     let left = write.auth_type.as_deref() != Some(saved.auth_type.as_str());
     let mut gone = Vec::new();
-    // A secret goes when its type is left, when the origin moves and it is not sent again, or when it is removed by hand.
+    // When the origin moves and it is not sent again, or when it is removed by hand.
+    let removed = |bound_moved: bool, sent: Option<bool>| sent.map_or(bound_moved, |filled| !filled);
+    // A secret of an authentication goes when its type is left, too.
     let mut secret = |stored: bool, bound_moved: bool, sent: Option<bool>, name: &str| {
-        let removed = match sent {
-            Some(filled) => !filled,
-            None => bound_moved,
-        };
-        if stored && (left || removed) {
+        if stored && (left || removed(bound_moved, sent)) {
             gone.push(name.to_owned());
         }
     };
@@ -39,6 +37,10 @@ pub(super) fn removed_by_save(
         filled(&write.oauth2_client_secret),
         "the client secret",
     );
+    // Belongs to no type.
+    if saved.has_signing_secret && removed(moved, filled(&write.signing_secret)) {
+        gone.push("the signing secret".to_owned());
+    }
     match saved.auth_type {
         AuthType::Oauth2 if left => gone.push("the OAuth settings".to_owned()),
         AuthType::UserHeader if left => gone.push("the list of personal headers".to_owned()),
@@ -97,6 +99,23 @@ mod tests {
 
     const HERE: &str = "https://mcp.example.com/mcp";
     const ELSEWHERE: &str = "https://evil.example.com/mcp";
+
+    #[test]
+    fn a_signing_secret_goes_with_its_origin_and_with_nothing_else() {
+        let saved = sample::server("none", serde_json::json!({"has_signing_secret": true}));
+        let with =
+            |edit: ServerWrite, secret: &str| ServerWrite { signing_secret: Some(secret.into()), ..edit };
+        let gone = vec!["the signing secret".to_owned()];
+        for (edit, expected) in [
+            (edit(HERE, "none"), vec![]),
+            (edit(HERE, "api_key"), vec![]),
+            (edit(ELSEWHERE, "none"), gone.clone()),
+            (with(edit(ELSEWHERE, "none"), "0123456789abcdef"), vec![]),
+            (with(edit(HERE, "none"), ""), gone),
+        ] {
+            assert_eq!(removed_by_save(&saved, &edit, None), expected, "{edit:?}");
+        }
+    }
 
     #[test]
     fn what_an_edit_wipes_is_said_before() {

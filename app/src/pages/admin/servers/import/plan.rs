@@ -2,7 +2,7 @@
 
 use crate::{
     components::{Badge, Glyph, Icon, Notice, Tone},
-    pages::admin::servers::words::{auth_label, availability_label, field_label},
+    pages::admin::servers::words::{auth_label, availability_label, field_label, transport_label},
 };
 use api::{
     servers::{AuthType, Availability, CredentialsCleared, Transport},
@@ -123,13 +123,6 @@ fn value_text(field: &str, value: &Value) -> String {
             list.iter().filter_map(Value::as_str).map(shown).collect::<Vec<_>>().join(", ")
         }
         other => shown(&other.to_string()),
-    }
-}
-
-fn transport_label(transport: Transport) -> &'static str {
-    match transport {
-        Transport::StreamableHttp => "Streamable HTTP",
-        Transport::Sse => "HTTP with SSE",
     }
 }
 
