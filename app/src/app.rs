@@ -8,11 +8,13 @@ use crate::{
         account::AccountPage,
         admin::{
             audit::AuditPage,
+            fleet::FleetPage,
             groups::{GroupPage, GroupsPage},
             keys::KeysPage,
             models::ModelsPage,
             servers::{
                 editor::EditServerPage, editor::NewServerPage, import::ImportServersPage, list::ServersPage,
+                tools::ServerToolsPage,
             },
             settings::SettingsPage,
             users::UsersPage,
@@ -56,6 +58,8 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/admin/servers/new") view=|| view! { <RequireAdmin><NewServerPage/></RequireAdmin> } ssr=SsrMode::Async/>
                     <Route path=path!("/admin/servers/import") view=|| view! { <RequireAdmin><ImportServersPage/></RequireAdmin> } ssr=SsrMode::Async/>
                     <Route path=path!("/admin/servers/:id") view=|| view! { <RequireReader><EditServerPage/></RequireReader> } ssr=SsrMode::Async/>
+                    <Route path=path!("/admin/servers/:id/tools") view=|| view! { <RequireReader><ServerToolsPage/></RequireReader> } ssr=SsrMode::Async/>
+                    <Route path=path!("/admin/fleet") view=|| view! { <RequireReader><FleetPage/></RequireReader> } ssr=SsrMode::Async/>
                     <Route path=path!("/admin/models") view=|| view! { <RequireReader><ModelsPage/></RequireReader> } ssr=SsrMode::Async/>
                     <Route path=path!("/admin/keys") view=|| view! { <RequireReader><KeysPage/></RequireReader> } ssr=SsrMode::Async/>
                     <Route path=path!("/admin/users") view=|| view! { <RequireAdmin><UsersPage/></RequireAdmin> } ssr=SsrMode::Async/>

@@ -12,11 +12,13 @@ use api::{
     },
     check::CheckReport,
     explain::ServerExplanation,
+    fleet::{Fleet, FleetQuery},
     groups::{Group, GroupCreate, GroupSummary, GroupUpdate},
     keys::KeyStatus,
     models::{Model, ModelCreate, ModelUpdate, Provider, ProviderCreate, ProviderUpdate},
     servers::{McpServer, ServerConnection, ServerWrite, UserHeaderValues},
     settings::{EgressAllow, EgressAllowWrite},
+    tools::{ServerTool, ToolAccept, ToolTried, ToolTry},
     transfer::{ImportPlan, ImportRequest},
     users::{
         BuildInfo, PasswordChange, Session, Token, TokenCreate, TokenCreated, User, UserCreate, UserUpdate,
@@ -52,6 +54,14 @@ pub trait Backend: Send + Sync + 'static {
     ) -> UiResult<McpServer>;
     async fn server_delete(&self, id: Uuid, if_match: Option<String>) -> UiResult<()>;
     async fn server_check(&self, id: Uuid) -> UiResult<CheckReport>;
+    /// The tools of a server as they were listed last; nothing is contacted.
+    async fn tool_list(&self, id: Uuid) -> UiResult<Vec<ServerTool>>;
+    /// Accepts the definition of one tool that is listed now.
+    async fn tool_accept(&self, id: Uuid, tool: String, accept: ToolAccept) -> UiResult<()>;
+    /// Calls one tool by hand, with the viewer's own connection.
+    async fn tool_call(&self, id: Uuid, tool: String, call: ToolTry) -> UiResult<ToolTried>;
+    /// How servers are doing, the worst first.
+    async fn fleet(&self, query: FleetQuery) -> UiResult<Fleet>;
     /// Shows what a document of servers would do; with `apply` and the hash of that plan, does it.
     async fn server_import(&self, request: ImportRequest) -> UiResult<ImportPlan>;
     /// Why a user (the viewer, unless another is named) gets the tools of a server; without a chat, in a new one.

@@ -95,6 +95,11 @@ pub fn now_millis() -> i64 {
     if cfg!(feature = "ssr") { 0 } else { js_sys::Date::now() as i64 }
 }
 
+/// Whether somebody can see the page: a tab in the background cannot be seen.
+pub(crate) fn is_visible() -> bool {
+    cfg!(not(feature = "ssr")) && document().visibility_state() != web_sys::VisibilityState::Hidden
+}
+
 /// Closes the navigation drawer if it is open.
 pub(crate) fn close_drawer(id: &str) {
     if cfg!(feature = "ssr") {
@@ -122,8 +127,9 @@ pub(crate) fn focus_first(selector: &str) {
 }
 
 /// The same, once what was just changed is drawn.
-pub(crate) fn focus_soon(selector: &'static str) {
-    set_timeout(move || focus_first(selector), std::time::Duration::from_millis(20));
+pub(crate) fn focus_soon(selector: impl Into<String>) {
+    let selector = selector.into();
+    set_timeout(move || focus_first(&selector), std::time::Duration::from_millis(20));
 }
 
 /// Scrolls as little as is needed to show the element; one that is longer than the window is shown from its beginning.

@@ -6,11 +6,13 @@
 pub mod account;
 pub mod audit;
 pub mod chats;
+pub mod fleet;
 pub mod groups;
 pub mod keys;
 pub mod models;
 pub mod servers;
 pub mod settings;
+pub mod tools;
 pub mod users;
 
 #[cfg(feature = "ssr")]

@@ -12,17 +12,20 @@ const START_DEADLINE_MS = 20_000;
 const script = path.join(root, 'node_modules/@modelcontextprotocol/server-everything/dist/index.js');
 const preload = path.join(root, 'end2end/lib/preload.cjs');
 
+/** The peer's transports, as its command line names them, and where it serves each. */
+const PATHS = { streamableHttp: '/mcp', sse: '/sse' };
+
 /**
- * Starts the peer's streamable HTTP server on a free port, or on `port` to come back where it was.
+ * Starts the peer on a free port, or on `port` to come back where it was. It speaks one transport at a time.
  *
- * @param {{port?: number}} [options]
+ * @param {{port?: number, transport?: 'streamableHttp' | 'sse'}} [options]
  * @returns {Promise<Everything>}
  */
-export async function startEverything(options = {}) {
+export async function startEverything({ port = 0, transport = 'streamableHttp' } = {}) {
   const log = path.join(scratchDir('everything'), 'requests.jsonl');
-  const process_ = fork(script, ['streamableHttp'], {
+  const process_ = fork(script, [transport], {
     execArgv: ['--require', preload],
-    env: { ...process.env, PORT: String(options.port ?? 0), PATCHBAY_PEER_LOG: log },
+    env: { ...process.env, PORT: String(port), PATCHBAY_PEER_LOG: log },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
   const child = new Child(process_, 'server-everything');
@@ -30,18 +33,19 @@ export async function startEverything(options = {}) {
     once(process_, 'message', { signal: AbortSignal.timeout(START_DEADLINE_MS) }).then(([message]) => message),
     child.exited.then(({ code }) => Promise.reject(new Error(`server-everything ended with ${code}:\n${child.output}`))),
   ]);
-  return new Everything(child, message.listening, log);
+  return new Everything(child, message.listening, PATHS[transport], log);
 }
 
 class Everything {
-  constructor(child, address, log) {
+  constructor(child, address, path, log) {
     this.child = child;
     this.address = address;
+    this.path = path;
     this.log = log;
   }
 
   get url() {
-    return `http://${this.host}/mcp`;
+    return `http://${this.host}${this.path}`;
   }
 
   /** `host:port`, as PATCHBAY_EGRESS_ALLOW wants it. */
@@ -61,9 +65,14 @@ class Everything {
 
   /** The parameters (`name`, `arguments`, …) of every tools/call it received, in order. */
   toolCalls() {
+    return this.parametersOf('tools/call');
+  }
+
+  /** The parameters of every message of this method, in order. */
+  parametersOf(method) {
     return this.requests()
       .map((request) => request.message)
-      .filter((message) => message?.method === 'tools/call')
+      .filter((message) => message?.method === method)
       .map((message) => message.params);
   }
 

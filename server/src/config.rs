@@ -14,6 +14,8 @@ use std::{
 use store::DbConfig;
 use url::Url;
 
+/// Enough to try things out, too little to work through a server by hand.
+const TOOL_TRIALS_PER_MINUTE: u32 = 30;
 /// A century: more is a slip of the finger.
 const AUDIT_DAYS_MAX: u32 = 36_500;
 
@@ -81,6 +83,20 @@ pub struct Settings {
     /// Days that audit entries are kept. Default 0: for ever.
     #[arg(long, global = true, env = "PATCHBAY_AUDIT_RETENTION_DAYS")]
     pub audit_retention_days: Option<u32>,
+    /// Calls of tools by hand per admin and minute. Default 30; 0 limits nothing.
+    #[arg(long, global = true, env = "PATCHBAY_TOOL_TRIALS_PER_MINUTE")]
+    pub tool_trials_per_minute: Option<u32>,
+    /// Check enabled servers of which nothing was heard for ten minutes. Default: true.
+    #[arg(
+        long,
+        global = true,
+        env = "PATCHBAY_HEALTH_CHECKS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_parser = clap::builder::BoolishValueParser::new()
+    )]
+    pub health_checks: Option<bool>,
     /// Log filter, e.g. info or patchbay=debug.
     #[arg(long, global = true, env = "PATCHBAY_LOG")]
     pub log: Option<String>,
@@ -106,6 +122,9 @@ pub struct Config {
     pub openai: Option<OpenAiFromEnvironment>,
     /// 0: for ever.
     pub audit_retention_days: u32,
+    /// 0 limits nothing.
+    pub tool_trials_per_minute: u32,
+    pub health_checks: bool,
     pub log: String,
     pub log_json: bool,
 }
@@ -145,6 +164,8 @@ impl Settings {
             openai_api_key,
             openai_base_url,
             audit_retention_days,
+            tool_trials_per_minute,
+            health_checks,
             log,
             log_format,
         )
@@ -246,6 +267,8 @@ impl Settings {
             trusted_proxies,
             openai,
             audit_retention_days,
+            tool_trials_per_minute: self.tool_trials_per_minute.unwrap_or(TOOL_TRIALS_PER_MINUTE),
+            health_checks: self.health_checks.unwrap_or(true),
             log,
             log_json,
         })

@@ -25,6 +25,8 @@ use url::Url;
 /// threats 5, Drain: without and with tool calls in flight.
 const DRAIN_CONNECTIONS: Duration = Duration::from_secs(5);
 const DRAIN_TURNS: Duration = Duration::from_secs(25);
+/// How often servers are looked for of which nothing was heard; a check may be late by that, and replicas do not meet.
+const HEALTH_EVERY: Duration = Duration::from_secs(20);
 /// How often expired rows are removed.
 const SWEEP_EVERY: Duration = Duration::from_secs(300);
 /// Between two deltas of the demo model: quick to read, slow enough to see.
@@ -105,11 +107,16 @@ pub async fn serve(mut config: Config, with_demo: bool) -> anyhow::Result<()> {
         announce(&line);
     }
     let sweeper = tokio::spawn(sweep(running.service.clone(), config.audit_retention_days, stop.clone()));
+    let checker =
+        config.health_checks.then(|| tokio::spawn(check_health(running.service.clone(), stop.clone())));
     signals.received().await;
     drain(&running).await;
     stop.cancel();
     let _ = connections.await;
     let _ = sweeper.await;
+    if let Some(checker) = checker {
+        let _ = checker.await;
+    }
     running.follower.stop().await;
     if let Err(error) = running.service.audit_flush().await {
         tracing::warn!(
@@ -159,6 +166,26 @@ async fn sweep(service: Service, audit_days: u32, stop: CancellationToken) {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "old audit entries were not deleted; the next sweep tries again"
+            );
+        }
+    }
+}
+
+/// A light check of servers that nobody uses.
+async fn check_health(service: Service, stop: CancellationToken) {
+    loop {
+        let look = async {
+            tokio::time::sleep(HEALTH_EVERY).await;
+            service.health_check_due().await
+        };
+        let looked = tokio::select! {
+            () = stop.cancelled() => return,
+            looked = look => looked,
+        };
+        if let Err(error) = looked {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "servers were not checked; the next round tries again"
             );
         }
     }

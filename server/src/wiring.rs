@@ -12,7 +12,10 @@ use chatd::{ChatDaemon, ChatdConfig};
 use domain::clock::{Clock, Entropy};
 use egress::{Egress, EgressConfig};
 use mcpclient::{ClientConfig, McpClients};
-use service::{ChangeFollower, Deps, FactKeeper, Keys, OpContext, OperatorEgress, Replica, Service, Sources};
+use service::{
+    ChangeFollower, Definitions, Deps, FactKeeper, HealthKeeper, Keys, OpContext, OperatorEgress, Replica,
+    Service, Sources,
+};
 use std::{
     fs::File,
     net::SocketAddr,
@@ -99,15 +102,18 @@ pub async fn wire(
         user_agent: format!("patchbay/{}", env!("CARGO_PKG_VERSION")),
     })
     .context("cannot set up outbound connections")?;
+    let health = Arc::new(HealthKeeper::new(db.clone(), clock.clone()));
+    let definitions = Arc::new(Definitions::new(db.clone(), clock.clone(), entropy.clone()));
     let mcp = McpClients::new(
         egress.clone(),
         ClientConfig {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             clock: clock.clone(),
-            observer: Some(Arc::new(FactKeeper::new(db.clone(), clock.clone()))),
+            observer: Some(Arc::new(FactKeeper::new(db.clone(), clock.clone(), health.clone()))),
         },
     );
-    let sources = Arc::new(Sources::new(db.clone(), keyring.clone(), egress.clone(), pacing.0));
+    let sources = Sources::new(db.clone(), keyring.clone(), egress.clone(), definitions.clone(), pacing.0);
+    let sources = Arc::new(sources);
     let chatd = ChatDaemon::start(chatd::Deps {
         db: db.clone(),
         mcp: mcp.clone(),
@@ -135,6 +141,9 @@ pub async fn wire(
         },
         mcp: mcp.clone(),
         chatd: chatd.clone(),
+        definitions,
+        health,
+        tool_trials_per_minute: config.tool_trials_per_minute,
         clock: clock.clone(),
         entropy: entropy.clone(),
         access_url,

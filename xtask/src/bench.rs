@@ -3,6 +3,7 @@
 //! Nothing of ours is linked in: the binary is started as a process and spoken to over loopback, so the figures are
 //! those an operator would see. `bench/README.md` says what each figure means.
 
+mod connector;
 mod disk;
 mod http;
 mod machine;
@@ -37,6 +38,8 @@ enum Which {
     Smoke(BuildArgs),
     /// A few minutes: list, get, create, patch and delete of 10, 1 000 and 10 000 servers on both databases
     Registry(BuildArgs),
+    /// A few minutes: one tool call by rmcp's client, through the pool, and over REST on both databases
+    Connector(BuildArgs),
 }
 
 #[derive(Args)]
@@ -56,13 +59,16 @@ struct BuildArgs {
 /// # Errors
 /// When the build fails, when the binary does not do what the benchmark asks of it, or when this is not Linux.
 pub(crate) fn run(workspace: &Workspace, args: &BenchArgs) -> Result<()> {
-    let (Which::Smoke(which) | Which::Registry(which)) = &args.which;
+    let (Which::Smoke(which) | Which::Registry(which) | Which::Connector(which)) = &args.which;
     if !cfg!(target_os = "linux") {
         bail!("the benchmark reads memory and processor time from /proc, which only Linux has");
     }
     let mode = Mode::from_release(!which.debug);
     if !which.no_build {
         build(workspace, mode)?;
+        if let Which::Connector(_) = args.which {
+            connector::build(workspace, mode)?;
+        }
     }
     let binary = serve::binary(workspace, mode);
     if !binary.is_file() {
@@ -71,6 +77,7 @@ pub(crate) fn run(workspace: &Workspace, args: &BenchArgs) -> Result<()> {
     let report = match &args.which {
         Which::Smoke(_) => smoke::measure(workspace, mode, &binary)?,
         Which::Registry(_) => registry::measure(workspace, mode, &binary)?,
+        Which::Connector(_) => connector::measure(workspace, mode, &binary)?,
     };
     println!("{report:#}");
     Ok(())

@@ -6,6 +6,7 @@
 mod browser;
 mod host_tests;
 pub(crate) mod postgres;
+mod python;
 
 use anyhow::{Result, bail};
 use clap::Args;
@@ -42,7 +43,11 @@ struct Plan<'a> {
 pub(crate) fn run(workspace: &Workspace, args: &TestArgs) -> Result<()> {
     let plan = plan(args.filter.as_deref(), args.fast)?;
     let node = assets::node()?;
-    let chromium = if plan.browser { Some(browser::ensure_chromium()?) } else { None };
+    let found = if plan.browser {
+        Some((browser::ensure_chromium()?, python::ensure_venv(workspace)?))
+    } else {
+        None
+    };
     if plan.browser {
         assets::build(workspace, Mode::Debug)?;
     } else {
@@ -62,10 +67,11 @@ pub(crate) fn run(workspace: &Workspace, args: &TestArgs) -> Result<()> {
     {
         failed.push(format!("host tests: {error}"));
     }
-    if let Some(chromium) = chromium {
+    if let Some((chromium, python)) = found {
         let options = browser::Options {
             node: &node,
             chromium: &chromium,
+            python: &python,
             screenshots: args.screenshots,
             file: plan.browser_file,
         };

@@ -19,6 +19,9 @@ pub fn BusyButton(
     #[prop(optional, into)]
     class: String,
     #[prop(optional)] glyph: Option<Glyph>,
+    /// The whole name for readers, where several buttons say the same.
+    #[prop(optional, into)]
+    spoken: Option<String>,
     /// Absent: a submit button of its form.
     #[prop(optional)]
     on_press: Option<Callback<()>>,
@@ -28,6 +31,7 @@ pub fn BusyButton(
         <button
             type=kind
             class=format!("btn {class}")
+            aria-label=spoken
             disabled=move || busy.get() || disabled.get()
             aria-busy=move || if busy.get() { "true" } else { "false" }
             on:click=move |_| if let Some(on_press) = on_press { on_press.run(()) }

@@ -14,6 +14,9 @@ use leptos::{html, prelude::*};
 pub fn Modal(
     open: RwSignal<bool>,
     #[prop(into)] title: Signal<String>,
+    /// For what a narrow column would break, such as results of tools.
+    #[prop(optional)]
+    wide: bool,
     children: ChildrenFn,
 ) -> impl IntoView {
     let node = NodeRef::<html::Dialog>::new();
@@ -30,7 +33,7 @@ pub fn Modal(
     view! {
         // `Esc` closes the dialog natively and means nothing to the page behind it, where it would stop a running turn.
         <dialog
-            class="modal"
+            class=if wide { "modal modal-wide" } else { "modal" }
             node_ref=node
             aria-label=move || open.get().then(|| title.get())
             on:close=move |_| open.set(false)

@@ -70,6 +70,7 @@ fn PanelLinks() -> impl IntoView {
         <NavLink href="/admin/models" glyph=Glyph::Chip label="Models"/>
         {viewer_is_admin().then(|| view! { <NavLink href="/admin/users" glyph=Glyph::Users label="Users"/> })}
         <NavLink href="/admin/groups" glyph=Glyph::Group label="Groups"/>
+        <NavLink href="/admin/fleet" glyph=Glyph::Pulse label="Health"/>
         <NavLink href="/admin/audit" glyph=Glyph::Clock label="Audit"/>
         <NavLink href="/admin/keys" glyph=Glyph::Key label="Keys"/>
         <NavLink href="/admin/settings" glyph=Glyph::Sliders label="Settings"/>

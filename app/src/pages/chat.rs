@@ -29,6 +29,7 @@ mod stream;
 pub mod transcript;
 mod why;
 
+pub(crate) use details::ResultParts;
 pub use home::ChatHome;
 pub use list::ChatList;
 pub use page::ChatPage;

@@ -1,6 +1,6 @@
 //! The answer of `POST /{id}/check` (behaviour 4): own status, connect outcome, tools.
 
-use crate::servers::AuthStatus;
+use crate::{servers::AuthStatus, tools::ToolState};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -54,6 +54,16 @@ pub struct CheckReport {
     /// The server's own text on how to use it; admins and auditors only. Untrusted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instructions: Option<String>,
+    /// Milliseconds of looking up the host's name; absent for a literal address. Admins and auditors only, as the next two: they are
+    /// measured on a connection of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dns_ms: Option<i64>,
+    /// Milliseconds until the TCP connection stood.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tcp_ms: Option<i64>,
+    /// Milliseconds of the TLS handshake; absent for plain http.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_ms: Option<i64>,
     /// Milliseconds until the handshake was done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connect_ms: Option<i64>,
@@ -79,6 +89,9 @@ pub struct CheckedTool {
     /// Why not allowed; empty otherwise.
     #[serde(default)]
     pub reason: String,
+    /// How the definition stands to what was accepted; admins and auditors only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<ToolState>,
     /// Problems of the definition; empty when it is usable as it is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<String>,

@@ -24,10 +24,12 @@ pub enum Gate {
     AllowList,
     /// The deny list of the server.
     DenyList,
+    /// The tool's definition is one that was accepted, where changed ones are held back.
+    Definition,
 }
 
 impl Gate {
-    pub const ALL: [Gate; 8] = [
+    pub const ALL: [Gate; 9] = [
         Self::Account,
         Self::Enabled,
         Self::Group,
@@ -36,6 +38,7 @@ impl Gate {
         Self::Connected,
         Self::AllowList,
         Self::DenyList,
+        Self::Definition,
     ];
 }
 

@@ -8,6 +8,7 @@ pub mod chats;
 pub mod check;
 pub mod error;
 pub mod explain;
+pub mod fleet;
 pub mod groups;
 pub mod keys;
 pub mod messages;
@@ -17,6 +18,7 @@ pub mod servers;
 pub mod settings;
 pub mod stream;
 pub mod timestamp;
+pub mod tools;
 pub mod transfer;
 pub mod users;
 

@@ -55,6 +55,11 @@ text_enum! {
 }
 
 text_enum! {
+    /// What happens when a tool's definition changes after it was first seen (behaviour 3).
+    ToolChangePolicy { Accept = "accept", Notify = "notify", Hold = "hold" }
+}
+
+text_enum! {
     /// Whether the caller can use the server's credential now (behaviour 10).
     AuthStatus {
         NotRequired = "not_required",
@@ -110,7 +115,7 @@ pub struct McpServer {
     pub tool_deny_list: Vec<String>,
     pub tool_idempotent_list: Vec<String>,
     pub tool_approval_list: Vec<String>,
-    pub tool_change_policy: String,
+    pub tool_change_policy: ToolChangePolicy,
     pub send_trace_context: bool,
     pub use_instructions: bool,
     pub availability: Availability,

@@ -2,7 +2,12 @@
 
 use api::{Uuid, chats::TurnError, check::ConnectOutcome};
 use async_trait::async_trait;
-use domain::{gates::ServerFacts, mcp_server::ServerRecord};
+use domain::{
+    definitions::{DefinitionStanding, KnownDefinitions},
+    gates::ServerFacts,
+    mcp_server::ServerRecord,
+};
+use mcpclient::Catalogue;
 use std::{fmt, sync::Arc};
 
 /// Which model answers.
@@ -59,6 +64,27 @@ pub trait ServerSource: Send + Sync {
         server_id: Uuid,
         selected: &[Uuid],
     ) -> Result<Option<StepServer>, SourceError>;
+
+    /// Takes note of what a server listed, and says which definitions are known and accepted after that.
+    ///
+    /// # Errors
+    /// It could not be loaded. Where changes are held back, nothing of the server is offered.
+    async fn definitions_learn(
+        &self,
+        server: &ServerRecord,
+        listed: &Catalogue,
+    ) -> Result<Arc<KnownDefinitions>, SourceError>;
+
+    /// How the definition of a tool stands now; asked right before a call of a server that holds changes back.
+    ///
+    /// # Errors
+    /// It could not be loaded. The call is not sent.
+    async fn definition_standing(
+        &self,
+        server_id: Uuid,
+        tool: &str,
+        hash: &str,
+    ) -> Result<DefinitionStanding, SourceError>;
 }
 
 /// A server and what is known of it for one user and chat.

@@ -7,11 +7,11 @@ mod words;
 
 pub use words::Reader;
 
-use crate::{mcp_server::ServerRecord, tools::ToolFilter};
+use crate::{definitions::DefinitionStanding, mcp_server::ServerRecord, tools::ToolFilter};
 use api::{
     Uuid,
     explain::{Gate, GateVerdict},
-    servers::{AuthStatus, Availability},
+    servers::{AuthStatus, Availability, ToolChangePolicy},
 };
 
 /// Who may use a server, seen from one user.
@@ -57,6 +57,8 @@ pub struct ServerFacts {
     pub configured: bool,
     /// Of the user's own connection.
     pub auth_status: AuthStatus,
+    /// Whether definitions that nobody has accepted are held back.
+    pub change_policy: ToolChangePolicy,
 }
 
 impl ServerFacts {
@@ -70,6 +72,7 @@ impl ServerFacts {
             choice,
             configured: true,
             auth_status: AuthStatus::NotRequired,
+            change_policy: server.tool_change_policy,
         }
     }
 }
@@ -80,6 +83,8 @@ pub struct ToolFacts<'a> {
     pub filter: &'a ToolFilter,
     /// The original name, exactly as the server gives it.
     pub name: &'a str,
+    /// How the definition in question stands to what was accepted.
+    pub definition: DefinitionStanding,
 }
 
 /// What was found at one gate. Which gate and which verdict it is follows from it.
@@ -123,6 +128,11 @@ pub enum Finding<'a> {
         /// The first pattern that matches.
         pattern: &'a str,
     },
+    /// The server's policy lets every definition through.
+    DefinitionsNotHeld,
+    DefinitionAccepted,
+    DefinitionNew,
+    DefinitionChanged,
 }
 
 impl<'a> Finding<'a> {
@@ -146,6 +156,10 @@ impl<'a> Finding<'a> {
             | Self::UntrustedOrigin => Gate::Connected,
             Self::NoAllowList | Self::OnAllowList { .. } | Self::NotOnAllowList => Gate::AllowList,
             Self::NoDenyList | Self::NotDenied | Self::Denied { .. } => Gate::DenyList,
+            Self::DefinitionsNotHeld
+            | Self::DefinitionAccepted
+            | Self::DefinitionNew
+            | Self::DefinitionChanged => Gate::Definition,
         }
     }
 
@@ -164,10 +178,13 @@ impl<'a> Finding<'a> {
             | Self::Connected
             | Self::ConnectionRenews
             | Self::OnAllowList { .. }
-            | Self::NotDenied => GateVerdict::Pass,
-            Self::NoConnectionNeeded | Self::ConnectionNotAsked | Self::NoAllowList | Self::NoDenyList => {
-                GateVerdict::NotApplicable
-            }
+            | Self::NotDenied
+            | Self::DefinitionAccepted => GateVerdict::Pass,
+            Self::NoConnectionNeeded
+            | Self::ConnectionNotAsked
+            | Self::NoAllowList
+            | Self::NoDenyList
+            | Self::DefinitionsNotHeld => GateVerdict::NotApplicable,
             Self::AccountSuspended
             | Self::Disabled
             | Self::OutsideGroups
@@ -180,7 +197,9 @@ impl<'a> Finding<'a> {
             | Self::NeedsOidcLogin
             | Self::UntrustedOrigin
             | Self::NotOnAllowList
-            | Self::Denied { .. } => GateVerdict::Fail,
+            | Self::Denied { .. }
+            | Self::DefinitionNew
+            | Self::DefinitionChanged => GateVerdict::Fail,
         }
     }
 
@@ -241,6 +260,12 @@ pub fn decide<'a>(facts: &ServerFacts, tool: Option<ToolFacts<'a>>) -> Decision<
             None => Finding::NoDenyList,
             Some(Some(pattern)) => Finding::Denied { pattern },
             Some(None) => Finding::NotDenied,
+        });
+        findings.push(match (facts.change_policy, tool.definition) {
+            (ToolChangePolicy::Accept | ToolChangePolicy::Notify, _) => Finding::DefinitionsNotHeld,
+            (ToolChangePolicy::Hold, DefinitionStanding::Accepted) => Finding::DefinitionAccepted,
+            (ToolChangePolicy::Hold, DefinitionStanding::New) => Finding::DefinitionNew,
+            (ToolChangePolicy::Hold, DefinitionStanding::Changed) => Finding::DefinitionChanged,
         });
     }
     Decision { findings }

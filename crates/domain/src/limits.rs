@@ -157,3 +157,12 @@ pub const DIFF_TEXT_CHARS: usize = 300;
 
 /// Bytes of a signing secret, at least (behaviour 12).
 pub const SIGNING_SECRET_BYTES: usize = 16;
+
+/// Tools of one server whose definitions are kept.
+pub const KNOWN_TOOLS: usize = 2000;
+
+/// Contacts that a server's health rests on, and how far back they may lie.
+pub const HEALTH_CONTACTS: usize = 10;
+pub const HEALTH_WINDOW_SECONDS: i64 = 15 * 60;
+/// Milliseconds from which connecting and listing is slow: where people get the slow notice (behaviour 13).
+pub const SLOW_MILLIS: i64 = 5_000;

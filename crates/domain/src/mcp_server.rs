@@ -22,7 +22,7 @@ pub use write::{ServerChange, ServerDraft, merge_update, validate_create};
 use crate::limits::SLUG_CHARS;
 use api::{
     Timestamp, Uuid,
-    servers::{AuthType, Availability, Transport, UserHeader},
+    servers::{AuthType, Availability, ToolChangePolicy, Transport, UserHeader},
 };
 
 /// Header of an API key unless the admin names another.
@@ -63,6 +63,8 @@ pub struct ServerRecord {
     pub has_signing_secret: bool,
     /// Calls carry a W3C `traceparent`.
     pub send_trace_context: bool,
+    /// What happens when a tool's definition changes.
+    pub tool_change_policy: ToolChangePolicy,
     /// The server's own `instructions` go into the prompt, marked as coming from it.
     pub use_instructions: bool,
     /// Ascending; empty opens the server to everybody.

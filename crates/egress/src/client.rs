@@ -16,7 +16,7 @@ use crate::{
     policy::Policy,
     redirect::{harmless_headers, next_hop},
     request::{Request, without_framing},
-    resolve::{Lookup, SystemLookup},
+    resolve::{Lookup, SystemLookup, vetted},
     response::Response,
     target::Target,
 };
@@ -107,6 +107,19 @@ impl Egress {
     /// [`EgressError::InvalidUrl`] or [`EgressError::Blocked`].
     pub fn check_url(&self, url: &Url) -> Result<(), EgressError> {
         self.vet(url).map(|_| ())
+    }
+
+    pub(crate) fn check_target(&self, url: &Url) -> Result<Target, EgressError> {
+        self.vet(url)
+    }
+
+    /// The addresses of a name that may be dialled.
+    pub(crate) async fn vetted(
+        &self,
+        name: &str,
+        port: u16,
+    ) -> Result<Vec<SocketAddr>, Box<dyn std::error::Error + Send + Sync>> {
+        vetted(&self.inner.policy, self.inner.clients.lookup(), name, port).await
     }
 
     /// Sends a request and waits for the response headers.

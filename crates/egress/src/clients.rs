@@ -51,6 +51,11 @@ impl Clients {
         Ok(client)
     }
 
+    /// Where names are looked up.
+    pub(crate) fn lookup(&self) -> &dyn Lookup {
+        &*self.lookup
+    }
+
     /// Forgets every idle connection: after a change of policy none may carry a request that would be refused now.
     pub(crate) fn clear(&self) {
         self.pools.lock().unwrap_or_else(PoisonError::into_inner).clear();

@@ -80,31 +80,40 @@ impl Resolve for VettingResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let (policy, lookup, port) = (Arc::clone(&self.policy), Arc::clone(&self.lookup), self.port);
         Box::pin(async move {
-            let target = Target::of_name(name.as_str(), port);
-            policy.check_host(&target)?;
-            let found = tokio::time::timeout(CONNECT_PLAIN, lookup.lookup(name.as_str()))
-                .await
-                .map_err(|_| LookupFailure::TimedOut)?
-                .map_err(|error| match error.kind() {
-                    io::ErrorKind::NotFound => LookupFailure::NotFound,
-                    _ => LookupFailure::Failed(error),
-                })?;
-            if found.is_empty() {
-                return Err(LookupFailure::NotFound.into());
-            }
-            if found.len() > ADDRESSES_PER_NAME {
-                return Err(LookupFailure::TooMany.into());
-            }
-            // One bad address condemns the name: a mixed answer is how rebinding smuggles the inside in.
-            for ip in &found {
-                policy.check_address(&target, *ip)?;
-            }
-            let addrs: Vec<SocketAddr> = found
-                .into_iter()
-                .take(ADDRESSES_DIALLED)
-                .map(|ip| SocketAddr::new(ip.to_canonical(), port))
-                .collect();
+            let addrs = vetted(&policy, &*lookup, name.as_str(), port).await?;
             Ok(Box::new(addrs.into_iter()) as Addrs)
         })
     }
+}
+
+/// The addresses of a name that may be dialled.
+///
+/// # Errors
+/// A [`LookupFailure`] or a refusal of the policy.
+pub(crate) async fn vetted(
+    policy: &Policy,
+    lookup: &dyn Lookup,
+    name: &str,
+    port: u16,
+) -> Result<Vec<SocketAddr>, Box<dyn std::error::Error + Send + Sync>> {
+    let target = Target::of_name(name, port);
+    policy.check_host(&target)?;
+    let found = tokio::time::timeout(CONNECT_PLAIN, lookup.lookup(name))
+        .await
+        .map_err(|_| LookupFailure::TimedOut)?
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => LookupFailure::NotFound,
+            _ => LookupFailure::Failed(error),
+        })?;
+    if found.is_empty() {
+        return Err(LookupFailure::NotFound.into());
+    }
+    if found.len() > ADDRESSES_PER_NAME {
+        return Err(LookupFailure::TooMany.into());
+    }
+    // One bad address condemns the name: a mixed answer is how rebinding smuggles the inside in.
+    for ip in &found {
+        policy.check_address(&target, *ip)?;
+    }
+    Ok(found.into_iter().take(ADDRESSES_DIALLED).map(|ip| SocketAddr::new(ip.to_canonical(), port)).collect())
 }

@@ -12,7 +12,7 @@ use crate::{
     param_header::{self, ParamHeader},
     protocol::Revision,
     redact::Secrets,
-    schema::{self, Checker},
+    schema::{self, Checker, Misfit},
     session::ServerIdentity,
 };
 
@@ -154,6 +154,14 @@ impl Tool {
     /// What does not fit, with JSON pointers, for the model to correct.
     pub fn accepts(&self, arguments: &Value) -> Result<(), String> {
         self.checker.check(arguments)
+    }
+
+    /// The same, one by one, for a form: the first few things that do not fit.
+    ///
+    /// # Errors
+    /// Why the schema cannot be asked.
+    pub fn misfits(&self, arguments: &Value) -> Result<Vec<Misfit>, String> {
+        self.checker.misfits(arguments).map(|(misfits, _)| misfits)
     }
 }
 

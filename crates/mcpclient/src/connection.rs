@@ -1,6 +1,6 @@
 //! An open connection with what is remembered about it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex as SyncMutex, PoisonError};
 
 use tokio::{
     sync::Mutex,
@@ -8,7 +8,12 @@ use tokio::{
 };
 
 use crate::{
-    catalogue::Catalogue, error::McpError, identity::Stamp, limits::Timeouts, listing, session::Session,
+    catalogue::Catalogue,
+    error::McpError,
+    identity::Stamp,
+    limits::Timeouts,
+    listing,
+    session::{Listener, Session},
 };
 
 /// Belongs to one user, server and credential version.
@@ -17,6 +22,7 @@ pub(crate) struct Connection {
     /// What the connection was made for; see [`crate::target::Target::fingerprint`].
     pub(crate) fingerprint: [u8; 32],
     listed: Mutex<Option<Listed>>,
+    listener: SyncMutex<Option<Listener>>,
 }
 
 struct Listed {
@@ -26,16 +32,17 @@ struct Listed {
 
 impl Connection {
     pub(crate) fn new(session: Session, fingerprint: [u8; 32]) -> Self {
-        Self { session, fingerprint, listed: Mutex::new(None) }
+        Self { session, fingerprint, listed: Mutex::new(None), listener: SyncMutex::default() }
     }
 
-    /// The catalogue, listed anew when it is old or the server said that it changed.
+    /// The catalogue, listed anew when it is old or the server said that it changed; and whether the server was asked.
     pub(crate) async fn catalogue(
         &self,
         stamp: Option<&Arc<Stamp>>,
         timeouts: Timeouts,
         deadline: Instant,
-    ) -> Result<Arc<Catalogue>, McpError> {
+    ) -> Result<(Arc<Catalogue>, bool), McpError> {
+        self.attend();
         // Held over the listing: others who ask meanwhile want the same list.
         let locked = timeout_at(deadline, self.listed.lock()).await;
         let mut listed = locked.map_err(|_| self.late(deadline))?;
@@ -44,14 +51,23 @@ impl Connection {
             let stale = age >= known.catalogue.fresh_for.unwrap_or(timeouts.catalogue_fresh)
                 || (self.session.channel.tools_changed() && age >= timeouts.list_debounce);
             if !stale {
-                return Ok(Arc::clone(&known.catalogue));
+                return Ok((Arc::clone(&known.catalogue), false));
             }
         }
         // Asked before listing: a change that is announced during it makes the new list stale too.
         self.session.channel.take_tools_changed();
         let catalogue = Arc::new(listing::list(&self.session, stamp, deadline).await?);
         *listed = Some(Listed { catalogue: Arc::clone(&catalogue), at: Instant::now() });
-        Ok(catalogue)
+        Ok((catalogue, true))
+    }
+
+    /// Hears of changes from now on, for a while.
+    fn attend(&self) {
+        let Some(how) = self.session.listening() else { return };
+        let mut listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
+        if !listener.as_ref().is_some_and(Listener::attend) {
+            *listener = Some(Listener::start(self.session.channel.clone(), how));
+        }
     }
 
     /// The next question for the catalogue lists anew.

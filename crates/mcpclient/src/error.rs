@@ -39,6 +39,8 @@ pub enum McpErrorKind {
     EraChanged,
     /// Too many calls at once, on our side.
     Busy,
+    /// It failed several times in a row and is left alone for a while.
+    Paused,
     /// The connection was closed on our side.
     Closed,
 }
@@ -122,6 +124,7 @@ impl McpError {
             McpErrorKind::TooLarge => "A size limit was reached.",
             McpErrorKind::SessionEnded => "The server ended the session.",
             McpErrorKind::EraChanged => "The server has changed the way it is spoken to.",
+            McpErrorKind::Paused => "The server failed several times in a row and is left alone for a while.",
             McpErrorKind::Busy => "Too much is going on with this server at the moment.",
             McpErrorKind::Closed => "The connection was closed.",
         }
@@ -173,6 +176,7 @@ fn kind_of(error: &EgressError) -> McpErrorKind {
         McpErrorKind::Timeout
     } else {
         match error {
+            EgressError::AfterRedirect(inner) => kind_of(inner),
             EgressError::BodyTooLarge { .. } => McpErrorKind::TooLarge,
             EgressError::HeadersTooLarge { .. } => McpErrorKind::Protocol,
             EgressError::Redirect { .. } | EgressError::Encoded { .. } => McpErrorKind::NotMcp,

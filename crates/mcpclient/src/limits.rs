@@ -18,6 +18,10 @@ pub const CALL_QUEUE: Duration = Duration::from_secs(10);
 pub const CALLS_PER_USER: usize = 8;
 /// Calls in flight per server.
 pub const CALLS_PER_SERVER: usize = 64;
+/// Connections, in all and to one server; the one unused for longest makes room.
+pub const CONNECTIONS: usize = 10_000;
+/// See [`CONNECTIONS`].
+pub const CONNECTIONS_PER_SERVER: usize = 2_000;
 /// Connections that are being opened at the same time.
 pub const PARALLEL_DIALS: usize = 32;
 /// Of these, connections to one server: a dead one must not hold up the others.
@@ -28,6 +32,20 @@ pub const IDLE_CONNECTION: Duration = Duration::from_secs(300);
 pub const CATALOGUE_FRESH: Duration = Duration::from_secs(60);
 /// Least time between two listings of a connection, however often the server says that its tools changed.
 pub const LIST_DEBOUNCE: Duration = Duration::from_secs(5);
+/// How long a list is offered whose connection was closed as idle, while a new one is opened beside; no longer than the server lets it.
+pub const CATALOGUE_KEPT: Duration = Duration::from_secs(30 * 60);
+/// Failures within [`BREAKER_WINDOW`] after which a server is left alone for a user.
+pub const BREAKER_FAILURES: usize = 5;
+/// See [`BREAKER_FAILURES`].
+pub const BREAKER_WINDOW: Duration = Duration::from_secs(60);
+/// For how long at first, a fifth more or less; doubled with each try that fails.
+pub const BREAKER_WAIT: Duration = Duration::from_secs(30);
+/// For how long at most.
+pub const BREAKER_LONGEST: Duration = Duration::from_secs(300);
+/// How long a stream of notices stands after its tools were needed last (protocol.md P9).
+pub const LISTEN_FOR: Duration = Duration::from_secs(60);
+/// Wait before a stream of notices is opened again, a fifth more or less.
+pub const RELISTEN: Duration = Duration::from_secs(15);
 /// How long a timeout of a server is remembered for a user.
 pub const TIMEOUT_MEMORY: Duration = Duration::from_secs(60);
 /// Least time between two new sessions that a server forces upon one connection.
@@ -73,6 +91,8 @@ pub const ERROR_TEXT: usize = 512;
 pub const REDACTED_MIN: usize = 8;
 /// Nesting of a message.
 pub const MESSAGE_DEPTH: usize = 64;
+/// Values in a message: one takes up to a hundred times the bytes of its text, so the cap on bytes alone allows a gigabyte.
+pub const MESSAGE_PARTS: usize = 250_000;
 /// Notifications and requests accepted per second and connection.
 pub const NOTIFICATIONS_PER_SECOND: u32 = 100;
 /// Least time between two progress reports of one call: 4 a second.
@@ -157,6 +177,8 @@ pub struct Timeouts {
     pub idle_connection: Duration,
     /// [`CATALOGUE_FRESH`].
     pub catalogue_fresh: Duration,
+    /// [`CATALOGUE_KEPT`].
+    pub catalogue_kept: Duration,
     /// [`LIST_DEBOUNCE`].
     pub list_debounce: Duration,
     /// [`TIMEOUT_MEMORY`].
@@ -180,6 +202,7 @@ impl Default for Timeouts {
             control: CONTROL,
             idle_connection: IDLE_CONNECTION,
             catalogue_fresh: CATALOGUE_FRESH,
+            catalogue_kept: CATALOGUE_KEPT,
             list_debounce: LIST_DEBOUNCE,
             timeout_memory: TIMEOUT_MEMORY,
             reinit_interval: REINIT_INTERVAL,

@@ -76,6 +76,8 @@ async fn list_once(
                 return Ok(Listed::All(found.finish(&session.identity, fresh.lasts())));
             }
             found.add(definition);
+            // Megabytes of definitions are looked at here; others use this thread too.
+            tokio::task::yield_now().await;
             if found.bytes() > DEFINITIONS {
                 return Err(McpError::new(
                     McpErrorKind::TooLarge,

@@ -1,12 +1,13 @@
 //! The pool: who may use which connection, when one is opened, and when it is closed (behaviour 13).
 
+mod breaker;
 mod eras;
 mod slot;
-mod slow;
 
 use std::{
     collections::HashMap,
     fmt,
+    hash::{BuildHasher as _, RandomState},
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
@@ -27,16 +28,19 @@ use crate::{
     connection::Connection,
     error::{McpError, McpErrorKind, seconds},
     identity::Stamp,
-    limits::{ARGUMENTS, CALLS_PER_SERVER, PARALLEL_DIALS, PARALLEL_DIALS_PER_SERVER, Timeouts},
+    limits::{
+        ARGUMENTS, CALLS_PER_SERVER, CONNECTIONS, CONNECTIONS_PER_SERVER, PARALLEL_DIALS,
+        PARALLEL_DIALS_PER_SERVER, Timeouts,
+    },
     listing,
-    observer::{Found, Observer},
+    observer::{Contact, Contacted, Found, Observer},
     session::{self, Session, Trail, Wire, headers_altered},
     target::Target,
     wire::Channel,
 };
+use breaker::Breakers;
 use eras::{Eras, Opening};
-use slot::{Key, Slot};
-use slow::SlowServers;
+use slot::{Kept, Key, Slot};
 
 /// What the client says about itself.
 #[derive(Clone)]
@@ -67,7 +71,7 @@ struct Inner {
     timeouts: Timeouts,
     slots: Mutex<HashMap<Key, Arc<Slot>>>,
     servers: Mutex<HashMap<Uuid, Arc<ServerPermits>>>,
-    slow: SlowServers,
+    breakers: Breakers,
     eras: Eras,
     dials: Semaphore,
     stopped: CancellationToken,
@@ -92,6 +96,8 @@ struct Dial<'a> {
 pub struct CheckResult {
     /// Tools, problems, and what the server says about itself.
     pub catalogue: Catalogue,
+    /// How a connection came about, measured on one of its own.
+    pub latency: egress::Latency,
     /// Milliseconds until the handshake was done.
     pub connect_ms: i64,
     /// Milliseconds of the listing.
@@ -116,7 +122,7 @@ impl McpClients {
             timeouts,
             slots: Mutex::default(),
             servers: Mutex::default(),
-            slow: SlowServers::default(),
+            breakers: Breakers::default(),
             eras: Eras::default(),
             dials: Semaphore::new(PARALLEL_DIALS),
             stopped: CancellationToken::new(),
@@ -126,12 +132,30 @@ impl McpClients {
     }
 
     /// Connects if needed and lists the tools. The connection and, for up to a minute, the list are those of the last
-    /// time. A timeout is remembered for a minute, so that a dead server costs one turn ten seconds, not every one.
+    /// time; after a connection was closed as idle, the list stands in while a new one is opened beside, so that the first
+    /// turn after a pause does not wait for a handshake. A call checks the definition it was offered with in any case.
+    /// A timeout is remembered for a minute and repeated failures for longer, so that a dead server costs one turn ten
+    /// seconds, not every one.
     ///
     /// # Errors
     /// Whatever keeps the server from being used; see [`McpError::kind`].
     pub async fn catalogue(&self, target: &Target, deadline: Instant) -> Result<Arc<Catalogue>, McpError> {
-        self.inner.slow.refuse(target, self.inner.timeouts.timeout_memory)?;
+        let inner = &self.inner;
+        inner.breakers.admit(target)?;
+        match inner.slot(target)?.kept(target, inner.timeouts.catalogue_kept) {
+            Some(Kept::Opening(catalogue)) => return Ok(catalogue),
+            Some(Kept::Open(catalogue)) => {
+                let (clients, target) = (self.clone(), target.clone());
+                let deadline = Instant::now() + inner.timeouts.connect;
+                tokio::spawn(async move { clients.list(&target, deadline).await });
+                return Ok(catalogue);
+            }
+            None => {}
+        }
+        self.list(target, deadline).await
+    }
+
+    async fn list(&self, target: &Target, deadline: Instant) -> Result<Arc<Catalogue>, McpError> {
         let started = Instant::now();
         let work = async {
             let slot = self.inner.slot(target)?;
@@ -166,14 +190,13 @@ impl McpClients {
             ))
         });
         match &listed {
-            Err(error) if error.is_timeout() => self.inner.slow.remember(target),
-            Ok(catalogue) => {
-                self.inner.slow.forget(target);
+            Ok((catalogue, asked)) => {
+                self.inner.worked(target, asked.then(|| Contacted::Listed { took: started.elapsed() }));
                 self.inner.remember_catalogue(target, catalogue);
             }
-            Err(_) => {}
+            Err(error) => self.inner.failed(target, error),
         }
-        listed
+        Ok(listed?.0)
     }
 
     /// What the server listed to this user last, in a turn or a check, while anything of the connection is kept. Contacts nobody.
@@ -185,7 +208,17 @@ impl McpClients {
     /// Calls a tool. Dropping the future cancels the call as [`ToolCall::cancel`] does.
     pub async fn call(&self, target: &Target, call: ToolCall) -> CallOutcome {
         match self.try_call(target, &call).await {
-            Ok(outcome) => outcome,
+            Ok(outcome) => {
+                match &outcome {
+                    CallOutcome::Done { .. } => self.inner.worked(target, Some(Contacted::Called)),
+                    CallOutcome::Unknown { message } => self.inner.contacted(Contact::of(
+                        target,
+                        Contacted::Failed { kind: McpErrorKind::Timeout, message: message.clone() },
+                    )),
+                    CallOutcome::NotExecuted { .. } | CallOutcome::Cancelled { .. } => {}
+                }
+                outcome
+            }
             Err(_) if call.cancel.is_cancelled() => CallOutcome::Cancelled { sure: true },
             Err(error) => CallOutcome::not_executed(&error, &target.host()),
         }
@@ -233,9 +266,11 @@ impl McpClients {
             let prepared = tokio::select! {
                 biased;
                 () = call.cancel.cancelled() => return Ok(CallOutcome::Cancelled { sure: true }),
-                prepared = timeout_at(deadline, prepared) => prepared.unwrap_or_else(|_| {
-                    Err(McpError::late(&target.host(), "open a connection", inner.timeouts.connect))
-                })?,
+                prepared = timeout_at(deadline, prepared) => prepared
+                    .unwrap_or_else(|_| {
+                        Err(McpError::late(&target.host(), "open a connection", inner.timeouts.connect))
+                    })
+                    .inspect_err(|error| inner.failed(target, error))?,
             };
             let (ended, why) = match prepared {
                 Ok((connection, tool)) => {
@@ -285,7 +320,7 @@ impl McpClients {
         if call.definition_hash.is_none() && !connection.session.channel.is_stateless() {
             return Ok(None);
         }
-        let catalogue = connection.catalogue(stamp, self.inner.timeouts, deadline).await?;
+        let (catalogue, _) = connection.catalogue(stamp, self.inner.timeouts, deadline).await?;
         let host = connection.session.channel.host();
         match (catalogue.tool(&call.tool), &call.definition_hash) {
             (Some(tool), Some(seen)) if tool.hash != *seen => Err(McpError::protocol(format!(
@@ -312,6 +347,7 @@ impl McpClients {
             let server = inner.server_permits(target.server_id);
             let _dial = inner.dial(&server, target, deadline).await?;
             inner.refuse_if_stopped()?;
+            let latency = inner.egress.measure(&target.url).await;
             let started = Instant::now();
             let mut trail = Trail::default();
             let _one = inner.question(&server, target, deadline).await?;
@@ -321,14 +357,23 @@ impl McpClients {
             let catalogue = listing::list(&session, inner.stamp(target).as_ref(), deadline).await?;
             let list_ms = millis(started.elapsed());
             // Dropping the session ends it beside; the admin need not wait for that.
-            Ok(CheckResult { catalogue, connect_ms, list_ms, wire: session.wire(), trail })
+            Ok(CheckResult { catalogue, latency, connect_ms, list_ms, wire: session.wire(), trail })
         };
         let checked = timeout_at(deadline, work)
             .await
             .unwrap_or_else(|_| Err(McpError::late(&target.host(), "answer", inner.timeouts.check)));
-        if let Ok(checked) = &checked {
-            inner.slow.forget(target);
-            inner.remember_catalogue(target, &Arc::new(checked.catalogue.clone()));
+        match &checked {
+            Ok(CheckResult { catalogue, connect_ms, list_ms, .. }) => {
+                let took = Duration::from_millis(connect_ms.saturating_add(*list_ms).unsigned_abs());
+                inner.worked(target, Some(Contacted::Listed { took }));
+                inner.remember_catalogue(target, &Arc::new(catalogue.clone()));
+            }
+            // The admin's own test counts for the server's health, not against the next turn.
+            Err(error) => {
+                if let Some(contact) = Contact::failed(target, error) {
+                    inner.contacted(contact);
+                }
+            }
         }
         checked
     }
@@ -338,26 +383,26 @@ impl McpClients {
     pub fn close_server(&self, server_id: Uuid) {
         self.inner.lock_slots().retain(|key, _| key.server_id != server_id);
         self.inner.eras.forget(server_id);
-        self.inner.slow.retain(|_, server| server != server_id);
+        self.inner.breakers.retain(|_, server| server != server_id);
     }
 
     /// After a change of what one user stored for one server. As [`Self::close_server`].
     pub fn close_connection(&self, server_id: Uuid, user_id: Uuid) {
         self.inner.lock_slots().retain(|key, _| (key.server_id, key.user_id) != (server_id, user_id));
-        self.inner.slow.retain(|user, server| (user, server) != (user_id, server_id));
+        self.inner.breakers.retain(|user, server| (user, server) != (user_id, server_id));
     }
 
     /// After a change of the user or of a credential. As [`Self::close_server`].
     pub fn close_user(&self, user_id: Uuid) {
         self.inner.lock_slots().retain(|key, _| key.user_id != user_id);
-        self.inner.slow.retain(|user, _| user != user_id);
+        self.inner.breakers.retain(|user, _| user != user_id);
     }
 
     /// After a change of nobody knows which servers. As [`Self::close_server`].
     pub fn close_all(&self) {
         self.inner.lock_slots().clear();
         self.inner.eras.clear();
-        self.inner.slow.retain(|_, _| false);
+        self.inner.breakers.retain(|_, _| false);
     }
 
     /// Ends every session and waits for it, 5 s at most. Running calls end as [`CallOutcome::Unknown`]; nothing can be
@@ -374,6 +419,11 @@ impl Inner {
         self.refuse_if_stopped()?;
         let key = Key::of(target);
         let mut slots = self.lock_slots();
+        if !slots.contains_key(&key) {
+            make_room(&mut slots, |_| true, CONNECTIONS).ok_or_else(|| busy(target))?;
+            let same = |other: &Key| other.server_id == key.server_id;
+            make_room(&mut slots, same, CONNECTIONS_PER_SERVER).ok_or_else(|| busy(target))?;
+        }
         let slot = Arc::clone(slots.entry(key).or_default());
         slot.touch();
         // An older credential of the same user is of no more use (protocol.md L4).
@@ -384,7 +434,7 @@ impl Inner {
     /// For [`McpClients::known_catalogue`]. After the pool has stopped, or when a newer credential came, there is nothing to remember it for.
     fn remember_catalogue(&self, target: &Target, catalogue: &Arc<Catalogue>) {
         if let Ok(slot) = self.slot(target) {
-            slot.remember(catalogue);
+            slot.remember(target, catalogue);
         }
     }
 
@@ -407,6 +457,7 @@ impl Inner {
         }
         *current = None;
         self.refuse_if_stopped()?;
+        self.breakers.admit(target)?;
         let server = self.server_permits(target.server_id);
         let _dial = self.dial(&server, target, deadline).await?;
         let opening = self.open(&server, target, deadline);
@@ -494,6 +545,31 @@ impl Inner {
         opened
     }
 
+    fn contacted(&self, contact: Contact) {
+        if let Some(observer) = &self.config.observer {
+            observer.contacted(contact);
+        }
+    }
+
+    /// The server did what it was asked; `None` when nothing was.
+    fn worked(&self, target: &Target, contacted: Option<Contacted>) {
+        if let Some(contacted) = contacted {
+            self.breakers.worked(target);
+            self.contacted(Contact::of(target, contacted));
+        }
+    }
+
+    /// The server did not.
+    fn failed(&self, target: &Target, error: &McpError) {
+        self.breakers.failed(target, error.kind(), self.timeouts.timeout_memory);
+        if let Some(slot) = self.lock_slots().get(&Key::of(target)) {
+            slot.distrust();
+        }
+        if let Some(contact) = Contact::failed(target, error) {
+            self.contacted(contact);
+        }
+    }
+
     fn stamp(&self, target: &Target) -> Option<Arc<Stamp>> {
         let forwarding = target.forwarding.clone()?;
         Some(Arc::new(Stamp { forwarding, clock: Arc::clone(&self.config.clock) }))
@@ -551,10 +627,35 @@ impl Inner {
 
     fn drop_idle(&self) {
         let idle = self.timeouts.idle_connection;
-        self.lock_slots().retain(|_, slot| !slot.is_idle(idle));
+        let kept = self.timeouts.catalogue_kept.max(idle);
+        self.lock_slots().retain(|_, slot| {
+            if slot.is_idle(idle) {
+                slot.rest();
+            }
+            !slot.is_idle(kept)
+        });
         lock(&self.servers).retain(|_, permits| Arc::strong_count(permits) > 1);
-        self.slow.drop_old(self.timeouts.timeout_memory);
+        self.breakers.drop_old();
     }
+}
+
+/// Of those that `of` names at most `most` stay with the one to come: the one unused for longest goes. `None` when all are in use.
+fn make_room(slots: &mut HashMap<Key, Arc<Slot>>, of: impl Fn(&Key) -> bool, most: usize) -> Option<()> {
+    if slots.len() < most || slots.keys().filter(|key| of(key)).count() < most {
+        return Some(());
+    }
+    let unused =
+        slots.iter().filter(|(key, _)| of(key)).filter_map(|(key, slot)| Some((slot.unused_since()?, *key)));
+    let (_, oldest) = unused.min_by_key(|(since, _)| *since)?;
+    slots.remove(&oldest);
+    Some(())
+}
+
+/// A duration a fifth longer or shorter, by chance, so that many do not come back at the same moment.
+pub(crate) fn jitter(of: Duration) -> Duration {
+    // Every hasher of the standard library begins with keys of its own.
+    let chance = RandomState::new().hash_one(0_u8) % 401;
+    of * 4 / 5 + of * u32::try_from(chance).unwrap_or(0) / 1000
 }
 
 /// What a new session can mend.

@@ -74,6 +74,7 @@ pub(crate) mod method {
     pub(crate) const DISCOVER: &str = "server/discover";
     pub(crate) const TOOLS_LIST: &str = "tools/list";
     pub(crate) const TOOLS_CALL: &str = "tools/call";
+    pub(crate) const LISTEN: &str = "subscriptions/listen";
 }
 
 /// Headers of MCP. All of them are ours: no stored header may pose as one.
@@ -101,6 +102,8 @@ pub(crate) mod meta {
     pub(crate) const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
     /// The model's call id, for servers which deduplicate (behaviour 15).
     pub(crate) const CALL_ID: &str = "com.coder/tool_call_id";
+    /// Which stream of notices something belongs to: the id of its request (protocol.md P8).
+    pub(crate) const SUBSCRIPTION_ID: &str = "io.modelcontextprotocol/subscriptionId";
     /// W3C Trace Context, level 2.
     pub(crate) const TRACEPARENT: &str = "traceparent";
     /// Where progress of a request is reported.

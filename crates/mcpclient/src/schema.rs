@@ -31,27 +31,43 @@ impl Checker {
     }
 
     pub(crate) fn check(&self, arguments: &Value) -> Result<(), String> {
+        let (misfits, more) = self.misfits(arguments)?;
+        if misfits.is_empty() {
+            return Ok(());
+        }
+        let named: Vec<String> = misfits
+            .into_iter()
+            .map(|Misfit { path, detail }| {
+                let place = if path.is_empty() { "the arguments".to_owned() } else { quote(&path, 200) };
+                format!("{place}: {detail}")
+            })
+            .collect();
+        Err(format!("{}{}", named.join("; "), if more { "; and more" } else { "" }))
+    }
+
+    /// The first few things that do not fit, and whether there are more; an error where that cannot be said.
+    pub(crate) fn misfits(&self, arguments: &Value) -> Result<(Vec<Misfit>, bool), String> {
         // First: a validator does not survive a schema that refers to itself without an end.
         cost::bounded(&self.schema, arguments)?;
         let validator =
             self.validator.get_or_init(|| compile(&self.schema)).as_ref().map_err(Clone::clone)?;
-        let mut errors = validator.iter_errors(arguments).peekable();
-        if errors.peek().is_none() {
-            return Ok(());
-        }
-        let named: Vec<String> = errors
-            .by_ref()
-            .take(ERRORS_NAMED)
-            .map(|error| {
-                let path = error.instance_path().to_string();
-                let place = if path.is_empty() { "the arguments".to_owned() } else { quote(&path, 200) };
-                // An error repeats the value it is about, which can be a megabyte.
-                format!("{place}: {}", cut_chars(&error.to_string(), 300))
-            })
-            .collect();
-        let more = if errors.next().is_some() { "; and more" } else { "" };
-        Err(format!("{}{more}", named.join("; ")))
+        let mut errors = validator.iter_errors(arguments);
+        let named = errors.by_ref().take(ERRORS_NAMED).map(|error| Misfit {
+            path: error.instance_path().to_string(),
+            // An error repeats the value it is about, which can be a megabyte.
+            detail: cut_chars(&error.to_string(), 300).into_owned(),
+        });
+        Ok((named.collect(), errors.next().is_some()))
     }
+}
+
+/// One thing about arguments that does not fit their schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Misfit {
+    /// JSON pointer into the arguments; empty for all of them.
+    pub path: String,
+    /// One sentence.
+    pub detail: String,
 }
 
 fn compile(schema: &Value) -> Result<Validator, String> {

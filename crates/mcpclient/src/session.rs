@@ -3,6 +3,7 @@
 mod detect;
 mod initialize;
 mod legacy_sse;
+mod listen;
 mod stateless;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use crate::{
 };
 pub(crate) use detect::open;
 pub use detect::{Trail, Wire};
+pub(crate) use listen::{Listener, Listening};
 pub(crate) use stateless::headers_altered;
 
 /// What a server says about itself. Untrusted: shown, never acted upon (protocol.md E6, T14).
@@ -33,6 +35,8 @@ pub(crate) struct ServerIdentity {
     pub(crate) instructions: Option<String>,
     /// Only what was negotiated is used (protocol.md L2).
     pub(crate) offers_tools: bool,
+    /// Whether it says when its tools changed.
+    pub(crate) announces_changes: bool,
 }
 
 /// One request.
@@ -113,6 +117,16 @@ impl Session {
         self.channel.is_closed()
     }
 
+    /// How notices of changes are heard between two requests; `None` where there are none, or where they come anyway.
+    pub(crate) fn listening(&self) -> Option<Listening> {
+        match &self.link {
+            _ if !self.identity.announces_changes => None,
+            Link::Stateless(client) => Some(Listening::Stateless(client.clone())),
+            Link::Initialized => Some(Listening::Standing),
+            Link::Sse(_) => None,
+        }
+    }
+
     /// How the server is spoken to.
     pub(crate) fn wire(&self) -> Wire {
         match self.link {
@@ -182,6 +196,7 @@ fn identity(
         let told = server_info.and_then(|info| info.get(key)).and_then(Value::as_str).unwrap_or_default();
         quote(&secrets.clean(told), TITLE)
     };
+    let tools = result.get("capabilities").and_then(|offered| offered.get("tools"));
     ServerIdentity {
         name: text("name"),
         version: text("version"),
@@ -190,7 +205,9 @@ fn identity(
             .get("instructions")
             .and_then(Value::as_str)
             .map(|text| cut_bytes(&secrets.clean(text), DESCRIPTION).replace('\0', "\u{fffd}")),
-        offers_tools: result.get("capabilities").and_then(|offered| offered.get("tools")).is_some(),
+        offers_tools: tools.is_some(),
+        announces_changes: tools.and_then(|tools| tools.get("listChanged")).and_then(Value::as_bool)
+            == Some(true),
     }
 }
 

@@ -120,9 +120,18 @@ impl ChangeFollower {
     fn apply(&mut self, change: &Change) {
         match change.kind {
             ChangeKind::Servers => match change.subject.parse() {
-                Ok(id) => self.service.deps().mcp.close_server(id),
-                Err(_) => self.service.deps().mcp.close_all(),
+                Ok(id) => {
+                    self.service.deps().mcp.close_server(id);
+                    self.service.deps().definitions.forget(Some(id));
+                    self.service.deps().health.forget(Some(id));
+                }
+                Err(_) => {
+                    self.service.deps().mcp.close_all();
+                    self.service.deps().definitions.forget(None);
+                    self.service.deps().health.forget(None);
+                }
             },
+            ChangeKind::Tools => self.service.deps().definitions.forget(change.subject.parse().ok()),
             ChangeKind::Models => self.sources.providers_forget(),
             // Who may do what is read from the database at each request, step and call, and open streams ask every few seconds; a
             // cache of users or groups belongs here. Keys and settings are looked at once after all changes of a look.

@@ -1,12 +1,13 @@
 //! "Why this tool?": every gate between a user and a server's tools (behaviour 4). The same gates that turns ask; nothing is dialled.
 
-use crate::{Error, OpContext, Result, Service, standing::Standing};
+use crate::{Error, OpContext, Result, Service, definitions::holds, standing::Standing};
 use api::{
     Uuid,
     explain::{ExplainedTool, Gate, ServerExplanation},
 };
 use domain::{
     accounts::Action,
+    definitions::KnownDefinitions,
     gates::{self, Choice, Decision, Finding, ServerFacts, ToolFacts, decide},
     tools::{ToolFilter, exposed_name},
 };
@@ -64,6 +65,10 @@ impl Service {
         let known = access.ok().and_then(|target| self.deps().mcp.known_catalogue(&target));
         let words =
             gates::Reader { is_subject: subject == caller, unredacted: ctx.may(Action::ServersReadAll) };
+        let definitions = match &known {
+            Some(_) if holds(&found.stored.record) => self.definitions_known(id).await?,
+            _ => KnownDefinitions::default(),
+        };
         let decision = decide(&facts, None);
         Ok(ServerExplanation {
             server_id: id,
@@ -74,9 +79,16 @@ impl Service {
             gates: decision.to_wire(words),
             tools_known: known.is_some(),
             tools: known
-                .map(|known| explain_tools(&found.stored, &facts, &known.tools, words))
+                .map(|known| explain_tools(&found.stored, &facts, &known.tools, &definitions, words))
                 .unwrap_or_default(),
         })
+    }
+}
+
+impl Service {
+    async fn definitions_known(&self, server: Uuid) -> Result<KnownDefinitions> {
+        let mut session = self.db().read().await?;
+        Ok(mcp_servers::definitions_known(&mut session, server).await?)
     }
 }
 
@@ -88,12 +100,16 @@ fn explain_tools(
     stored: &StoredServer,
     facts: &ServerFacts,
     tools: &[Arc<Tool>],
+    definitions: &KnownDefinitions,
     reader: gates::Reader,
 ) -> Vec<ExplainedTool> {
     let filter = ToolFilter::of(&stored.record);
     let explain = |tool: &Tool| {
-        let decision = decide(facts, Some(ToolFacts { filter: &filter, name: &tool.name }));
-        let own = |finding: &&Finding<'_>| matches!(finding.gate(), Gate::AllowList | Gate::DenyList);
+        let definition = definitions.standing(&tool.name, &tool.hash);
+        let decision = decide(facts, Some(ToolFacts { filter: &filter, name: &tool.name, definition }));
+        let own = |finding: &&Finding<'_>| {
+            matches!(finding.gate(), Gate::AllowList | Gate::DenyList | Gate::Definition)
+        };
         ExplainedTool {
             name: tool.name.clone(),
             exposed_name: exposed_name(&stored.record.slug, &tool.name),

@@ -8,11 +8,14 @@ mod audit_log;
 mod change_follower;
 mod chats;
 mod context;
+mod definitions;
 mod egress_settings;
 mod error;
 mod explain;
+mod fleet;
 mod follow;
 mod groups;
+mod health;
 mod keys;
 mod maintenance;
 mod markdown;
@@ -30,15 +33,18 @@ mod setup;
 mod sources;
 mod standing;
 mod tokens;
+mod tools;
 mod transfer;
 mod users;
 
 pub use change_follower::ChangeFollower;
 pub use context::{Caller, OpContext, RequestInfo};
+pub use definitions::Definitions;
 pub use egress_settings::{OperatorEgress, egress_allow_of};
 pub use error::{Error, Result};
 pub use explain::ExplainRequest;
 pub use follow::RenderedEvent;
+pub use health::HealthKeeper;
 pub use keys::{
     KeyStartError, Keys, KeysError, PurgePlan, Replica, Rotated, Rotation, key_revoke, keyring_verify,
     keys_known, keys_purge, keys_purge_plan, keys_status,
@@ -71,6 +77,12 @@ pub struct Deps {
     pub operator_egress: OperatorEgress,
     pub mcp: McpClients,
     pub chatd: ChatDaemon,
+    /// Shared with [`Sources`].
+    pub definitions: Arc<Definitions>,
+    /// Shared with [`FactKeeper`].
+    pub health: Arc<HealthKeeper>,
+    /// Calls by hand per user and minute; 0 limits nothing.
+    pub tool_trials_per_minute: u32,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
     /// Where people and providers reach us (behaviour 30).
@@ -86,6 +98,7 @@ pub(crate) struct Inner {
     pub(crate) deps: Deps,
     pub(crate) passwords: Passwords,
     pub(crate) checks: mcp_check::CheckLimiter,
+    pub(crate) trials: tools::TrialLimiter,
     pub(crate) refusals: Refusals,
     pub(crate) audit_reads: audit_log::AuditReads,
     pub(crate) egress_reload: tokio::sync::Mutex<()>,
@@ -94,10 +107,12 @@ pub(crate) struct Inner {
 impl Service {
     pub fn new(deps: Deps) -> Self {
         let refusals = Refusals::new(deps.db.clone(), deps.clock.clone(), deps.entropy.clone());
+        let trials = tools::TrialLimiter::new(deps.tool_trials_per_minute);
         Self(Arc::new(Inner {
             deps,
             passwords: Passwords::new(),
             checks: mcp_check::CheckLimiter::default(),
+            trials,
             refusals,
             audit_reads: audit_log::AuditReads::default(),
             egress_reload: tokio::sync::Mutex::default(),

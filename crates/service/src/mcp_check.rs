@@ -3,16 +3,22 @@
 use crate::{
     Error, OpContext, Result, Service,
     mcp_servers::{access_of, access_target},
+    server_facts,
+    tools::state_of,
 };
 use api::{
     Uuid,
     check::{CheckReport, CheckedTool, ConnectOutcome},
+    servers::AuthType,
+    tools::ToolState,
 };
 use domain::{
-    mcp_server::auth_status,
+    definitions::DefinitionStanding,
+    mcp_server::{ServerRecord, auth_status},
     provider_schema::{Severity, lint},
     tools::{ToolFilter, exposed_name},
 };
+use mcpclient::Found;
 use std::{
     collections::HashMap,
     sync::Mutex,
@@ -67,6 +73,9 @@ impl Service {
             wire: None,
             evidence: Vec::new(),
             instructions: None,
+            dns_ms: None,
+            tcp_ms: None,
+            tls_ms: None,
             connect_ms: None,
             list_ms: None,
             tools: Vec::new(),
@@ -93,6 +102,21 @@ impl Service {
                 return Ok(report);
             }
         };
+        // Whoever reads the server after this answer finds what it speaks; the pool tells it beside.
+        let found_out = Found {
+            server_id: id,
+            url: target.url.clone(),
+            wire: result.wire,
+            revision: result.catalogue.revision,
+            server_name: result.catalogue.server_name.clone(),
+            server_version: result.catalogue.server_version.clone(),
+        };
+        server_facts::keep(self.db(), self.now(), found_out).await;
+        let known = self
+            .deps()
+            .definitions
+            .learn(&stored.record, &result.catalogue.tools, is_whole(&stored.record))
+            .await?;
         let filter = ToolFilter::of(&stored.record);
         let unredacted = Self::viewer(ctx).unredacted;
         let catalogue = &result.catalogue;
@@ -108,6 +132,7 @@ impl Service {
                     description: tool.description.clone(),
                     allowed,
                     reason,
+                    state: unredacted.then(|| state(&stored.record, known.standing(&tool.name, &tool.hash))),
                     problems: Vec::new(),
                     lint: if unredacted { lints_of(tool, &stored.record.slug) } else { Vec::new() },
                 });
@@ -122,6 +147,7 @@ impl Service {
                     description: String::new(),
                     allowed: false,
                     reason: "The definition cannot be used.".to_owned(),
+                    state: None,
                     problems: vec![problem.detail.clone()],
                     lint: Vec::new(),
                 });
@@ -141,6 +167,9 @@ impl Service {
         if unredacted {
             report.evidence.clone_from(&result.trail.0);
             report.instructions.clone_from(&catalogue.instructions);
+            report.dns_ms = result.latency.name.map(millis);
+            report.tcp_ms = result.latency.tcp.map(millis);
+            report.tls_ms = result.latency.tls.map(millis);
         }
         report.connect_ms = Some(result.connect_ms);
         report.list_ms = Some(result.list_ms);
@@ -149,7 +178,7 @@ impl Service {
 }
 
 /// What model providers would make of the tool: who would refuse it, who would tell a model less than it says (behaviour 14).
-fn lints_of(tool: &mcpclient::Tool, slug: &str) -> Vec<String> {
+pub(crate) fn lints_of(tool: &mcpclient::Tool, slug: &str) -> Vec<String> {
     let name = exposed_name(slug, &tool.name);
     let found = lint(&name, &tool.description, &tool.input_schema);
     found
@@ -158,6 +187,24 @@ fn lints_of(tool: &mcpclient::Tool, slug: &str) -> Vec<String> {
         .take(LINTS)
         .map(|lint| lint.text)
         .collect()
+}
+
+/// Whether everybody who connects gets the same list: then a tool that is missing is gone.
+fn is_whole(record: &ServerRecord) -> bool {
+    matches!(record.auth_type, AuthType::None | AuthType::ApiKey | AuthType::CustomHeaders)
+}
+
+fn state(record: &ServerRecord, standing: DefinitionStanding) -> ToolState {
+    let (accepted, before) = match standing {
+        DefinitionStanding::Accepted => (true, true),
+        DefinitionStanding::Changed => (false, true),
+        DefinitionStanding::New => (false, false),
+    };
+    state_of(record.tool_change_policy, accepted, before)
+}
+
+fn millis(took: Duration) -> i64 {
+    i64::try_from(took.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// What a member is told of an outcome: nothing of where the server is.

@@ -1,7 +1,9 @@
 //! Keeps what servers were found to speak (protocol.md E3), so that the next process need not ask again and admins see it.
 
+use crate::HealthKeeper;
+use api::Timestamp;
 use domain::clock::Clock;
-use mcpclient::{Found, Observer};
+use mcpclient::{Contact, Found, Observer};
 use std::sync::Arc;
 use store::{
     Db,
@@ -13,11 +15,12 @@ use url::Url;
 pub struct FactKeeper {
     db: Db,
     clock: Arc<dyn Clock>,
+    health: Arc<HealthKeeper>,
 }
 
 impl FactKeeper {
-    pub fn new(db: Db, clock: Arc<dyn Clock>) -> Self {
-        Self { db, clock }
+    pub fn new(db: Db, clock: Arc<dyn Clock>, health: Arc<HealthKeeper>) -> Self {
+        Self { db, clock, health }
     }
 }
 
@@ -25,26 +28,33 @@ impl Observer for FactKeeper {
     fn found(&self, found: Found) {
         let (db, now) = (self.db.clone(), self.clock.now());
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        runtime.spawn(async move {
-            let facts = ServerFacts {
-                wire: found.wire.as_str().to_owned(),
-                revision: found.revision.as_str().to_owned(),
-                server_name: found.server_name,
-                server_version: found.server_version,
-                found_at: now,
-            };
-            let written = async {
-                let mut write = db.write().await?;
-                // The row has the address as the admin wrote it.
-                let stored = server_url(&mut write, found.server_id).await?;
-                if let Some(url) = stored.filter(|url| url.parse().is_ok_and(|url: Url| url == found.url)) {
-                    server_facts_put(&mut write, found.server_id, &url, &facts).await?;
-                }
-                write.commit().await
-            };
-            if let Err(error) = written.await {
-                tracing::debug!(server = %found.server_id, %error, "what a server speaks was not kept");
-            }
-        });
+        runtime.spawn(async move { keep(&db, now, found).await });
+    }
+
+    fn contacted(&self, contact: Contact) {
+        self.health.heard(&contact);
+    }
+}
+
+/// Writes down what a server was found to speak. Losing it costs one question, so trouble is only logged.
+pub(crate) async fn keep(db: &Db, now: Timestamp, found: Found) {
+    let facts = ServerFacts {
+        wire: found.wire.as_str().to_owned(),
+        revision: found.revision.as_str().to_owned(),
+        server_name: found.server_name,
+        server_version: found.server_version,
+        found_at: now,
+    };
+    let written = async {
+        let mut write = db.write().await?;
+        // The row has the address as the admin wrote it.
+        let stored = server_url(&mut write, found.server_id).await?;
+        if let Some(url) = stored.filter(|url| url.parse().is_ok_and(|url: Url| url == found.url)) {
+            server_facts_put(&mut write, found.server_id, &url, &facts).await?;
+        }
+        write.commit().await
+    };
+    if let Err(error) = written.await {
+        tracing::debug!(server = %found.server_id, %error, "what a server speaks was not kept");
     }
 }

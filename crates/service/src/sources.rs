@@ -1,16 +1,19 @@
 //! The ports of the chat daemon, implemented: which servers take part and how they are dialled, which model answers.
 
-use crate::{providers, secrets, standing::Standing};
+use crate::{Definitions, providers, secrets, standing::Standing};
 use api::{Uuid, chats::TurnError, models::ProviderType};
 use async_trait::async_trait;
 use chatd::{ModelSource, ResolvedModel, ServerSource, SourceError, StepServer};
 use dbcrypt::Keyring;
 use domain::{
     availability::order_for_step,
+    definitions::{DefinitionStanding, KnownDefinitions},
     gates::{Choice, decide},
+    mcp_server::ServerRecord,
 };
 use egress::Egress;
 use llm::ProviderConfig;
+use mcpclient::Catalogue;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
@@ -34,12 +37,19 @@ pub struct Sources {
     keyring: Arc<Keyring>,
     egress: Egress,
     demo_pacing: Duration,
+    definitions: Arc<Definitions>,
     providers: Mutex<ProviderCache>,
 }
 
 impl Sources {
-    pub fn new(db: Db, keyring: Arc<Keyring>, egress: Egress, demo_pacing: Duration) -> Self {
-        Self { db, keyring, egress, demo_pacing, providers: Mutex::new(HashMap::new()) }
+    pub fn new(
+        db: Db,
+        keyring: Arc<Keyring>,
+        egress: Egress,
+        definitions: Arc<Definitions>,
+        demo_pacing: Duration,
+    ) -> Self {
+        Self { db, keyring, egress, demo_pacing, definitions, providers: Mutex::new(HashMap::new()) }
     }
 
     /// The next turn builds its provider anew.
@@ -157,6 +167,24 @@ impl ServerSource for Sources {
         let found =
             mcp_servers::server_get(&mut session, standing.reader, server_id).await.map_err(source_error)?;
         Ok(found.map(|found| self.step_server(&standing, found, selected)))
+    }
+
+    async fn definitions_learn(
+        &self,
+        server: &ServerRecord,
+        listed: &Catalogue,
+    ) -> Result<Arc<KnownDefinitions>, SourceError> {
+        self.definitions.learn(server, &listed.tools, false).await.map_err(source_error)
+    }
+
+    async fn definition_standing(
+        &self,
+        server_id: Uuid,
+        tool: &str,
+        hash: &str,
+    ) -> Result<DefinitionStanding, SourceError> {
+        let mut session = self.db.read().await.map_err(source_error)?;
+        self.definitions.standing(&mut session, server_id, tool, hash).await.map_err(source_error)
     }
 }
 

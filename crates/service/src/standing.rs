@@ -68,6 +68,7 @@ impl Standing {
             // A stored address or header that cannot be used is no complete configuration either.
             configured: auth_status != AuthStatus::Misconfigured && (access.is_ok() || !usable),
             auth_status,
+            change_policy: record.tool_change_policy,
         };
         (facts, access)
     }

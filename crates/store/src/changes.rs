@@ -17,11 +17,13 @@ pub enum ChangeKind {
     Keys,
     Models,
     Settings,
+    /// The known definitions of a server's tools.
+    Tools,
 }
 
 impl ChangeKind {
-    pub const ALL: [ChangeKind; 6] =
-        [Self::Servers, Self::Users, Self::Groups, Self::Keys, Self::Models, Self::Settings];
+    pub const ALL: [ChangeKind; 7] =
+        [Self::Servers, Self::Users, Self::Groups, Self::Keys, Self::Models, Self::Settings, Self::Tools];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -31,6 +33,7 @@ impl ChangeKind {
             Self::Keys => "keys",
             Self::Models => "models",
             Self::Settings => "settings",
+            Self::Tools => "tools",
         }
     }
 

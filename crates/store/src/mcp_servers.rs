@@ -1,11 +1,21 @@
 //! MCP servers (behaviour 3): the row, and how it is written. [`mod@read`] says who finds it.
 
+mod definitions;
 mod facts;
 mod groups;
+mod health;
 mod read;
 
+pub use definitions::{
+    StoredDefinition, definition_accept, definition_gone, definition_listed, definition_put,
+    definition_returned, definitions_accept_all, definitions_first_listed, definitions_known,
+    definitions_list, definitions_lock,
+};
 pub use facts::{ServerFacts, server_facts_put, server_url};
 pub use groups::{groups_unknown, server_groups_replace};
+pub use health::{
+    FleetFilter, FleetRow, HealthRecord, fleet_counts, fleet_list, health_check_claim, health_put,
+};
 pub use read::{
     Candidates, Cursor, FoundServer, Reader, Wanted, server_candidates, server_cursor, server_get,
     server_list, server_search,
@@ -14,7 +24,7 @@ pub use read::{
 use crate::{Micros, Result, SealedColumn, Session, StoreError, Write, schema::column_exists};
 use api::{
     Uuid,
-    servers::{AuthType, Availability, OAuth2Registration, Transport, UserHeader},
+    servers::{AuthType, Availability, OAuth2Registration, ToolChangePolicy, Transport, UserHeader},
 };
 use domain::mcp_server::{OAuth2Settings, ServerRecord};
 use sqlx::types::Json;
@@ -79,6 +89,7 @@ struct ServerRow {
     signing_secret_key_id: Option<String>,
     send_trace_context: bool,
     use_instructions: bool,
+    tool_change_policy: String,
     created_at: Micros,
     updated_at: Micros,
     created_by: Option<Uuid>,
@@ -88,7 +99,7 @@ struct ServerRow {
 }
 
 /// In the order in which they are written.
-const COLUMNS: [&str; 40] = [
+const COLUMNS: [&str; 41] = [
     "id",
     "display_name",
     "slug",
@@ -123,6 +134,7 @@ const COLUMNS: [&str; 40] = [
     "signing_secret_key_id",
     "send_trace_context",
     "use_instructions",
+    "tool_change_policy",
     "updated_at",
     "updated_by",
     "version",
@@ -149,6 +161,8 @@ impl ServerRow {
         let auth_type = AuthType::parse(&row.auth_type).ok_or_else(|| impossible("auth_type"))?;
         let availability =
             Availability::parse(&row.availability).ok_or_else(|| impossible("availability"))?;
+        let tool_change_policy = ToolChangePolicy::parse(&row.tool_change_policy)
+            .ok_or_else(|| impossible("tool_change_policy"))?;
         let registration = match row.oauth2_registration.as_str() {
             "" => None,
             text => Some(OAuth2Registration::parse(text).ok_or_else(|| impossible("oauth2_registration"))?),
@@ -187,6 +201,7 @@ impl ServerRow {
                 has_signing_secret: row.signing_secret.is_some(),
                 send_trace_context: row.send_trace_context,
                 use_instructions: row.use_instructions,
+                tool_change_policy,
                 allowed_group_ids: groups,
                 created_at: row.created_at.into(),
                 updated_at: row.updated_at.into(),
@@ -253,6 +268,7 @@ macro_rules! write_row {
             stored.signing_secret.key_id.as_deref(),
             record.send_trace_context,
             record.use_instructions,
+            record.tool_change_policy.as_str(),
             Micros::from(record.updated_at),
             record.updated_by,
             record.version,

@@ -9,6 +9,7 @@ pub mod fake_llm;
 pub mod fake_mcp;
 pub mod http;
 pub mod limits;
+pub mod raw_peer;
 pub mod record;
 mod serve;
 pub mod sse;

@@ -115,6 +115,12 @@ const ROWS: &[Row] = &[
         |s| s.audit_retention_days.map(|days| days.to_string()),
         |c| Some(c.audit_retention_days.to_string()),
     ),
+    (
+        "tool_trials_per_minute",
+        |s| s.tool_trials_per_minute.map(|count| count.to_string()),
+        |c| Some(c.tool_trials_per_minute.to_string()),
+    ),
+    ("health_checks", |s| s.health_checks.map(|on| on.to_string()), |c| Some(c.health_checks.to_string())),
     ("log", |s| s.log.clone(), |c| Some(c.log.clone())),
     ("log_format", |s| s.log_format.clone(), |_| Some("text".to_owned())),
 ];
@@ -211,9 +217,11 @@ mod tests {
             openai_api_key: _,
             openai_base_url: _,
             audit_retention_days: _,
+            tool_trials_per_minute: _,
+            health_checks: _,
             log: _,
             log_format: _,
         } = Settings::default();
-        assert_eq!(ROWS.len(), 19);
+        assert_eq!(ROWS.len(), 21);
     }
 }

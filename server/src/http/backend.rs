@@ -9,11 +9,13 @@ use api::{
     },
     check::CheckReport,
     explain::ServerExplanation,
+    fleet::{Fleet, FleetQuery},
     groups::{Group, GroupCreate, GroupSummary, GroupUpdate},
     keys::KeyStatus,
     models::{Model, ModelCreate, ModelUpdate, Provider, ProviderCreate, ProviderUpdate},
     servers::{McpServer, ServerConnection, ServerWrite, UserHeaderValues},
     settings::{EgressAllow, EgressAllowWrite},
+    tools::{ServerTool, ToolAccept, ToolTried, ToolTry},
     transfer::{ImportPlan, ImportRequest},
     users::{
         BuildInfo, PasswordChange, Session, Token, TokenCreate, TokenCreated, User, UserCreate, UserUpdate,
@@ -113,6 +115,22 @@ impl Backend for ServiceBackend {
 
     async fn user_headers_remove(&self, id: Uuid) -> UiResult<()> {
         self.service.user_headers_remove(&self.ctx, id).await.map_err(ui_error)
+    }
+
+    async fn tool_list(&self, id: Uuid) -> UiResult<Vec<ServerTool>> {
+        self.service.tool_list(&self.ctx, id).await.map_err(ui_error)
+    }
+
+    async fn tool_accept(&self, id: Uuid, tool: String, accept: ToolAccept) -> UiResult<()> {
+        self.service.tool_accept(&self.ctx, id, &tool, accept).await.map_err(ui_error)
+    }
+
+    async fn tool_call(&self, id: Uuid, tool: String, call: ToolTry) -> UiResult<ToolTried> {
+        self.service.tool_call(&self.ctx, id, &tool, call).await.map_err(ui_error)
+    }
+
+    async fn fleet(&self, query: FleetQuery) -> UiResult<Fleet> {
+        self.service.fleet(&self.ctx, query).await.map_err(ui_error)
     }
 
     async fn connection_list(&self, id: Uuid) -> UiResult<Vec<ServerConnection>> {

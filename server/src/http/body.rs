@@ -5,7 +5,7 @@ mod unique_keys;
 use super::error::ApiError;
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
-use http::{StatusCode, header::CONTENT_TYPE};
+use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
 use serde::de::DeserializeOwned;
 
 /// Largest JSON body, bytes.
@@ -20,18 +20,36 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let content_type =
-            request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        if essence != "application/json" {
-            return Err(ApiError::new(
-                StatusCode::BAD_REQUEST,
-                "Send JSON with Content-Type: application/json.",
-            ));
-        }
+        says_json(request.headers())?;
         let bytes = read(request, state).await?;
         parse(&bytes).map(Self)
     }
+}
+
+/// A JSON body that may be left out: then every member has its default.
+pub(crate) struct OptionalJson<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalJson<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let says = says_json(request.headers());
+        let bytes = read(request, state).await?;
+        if bytes.is_empty() {
+            return Ok(Self(T::default()));
+        }
+        says?;
+        parse(&bytes).map(Self)
+    }
+}
+
+fn says_json(headers: &HeaderMap) -> Result<(), ApiError> {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if essence == "application/json" {
+        return Ok(());
+    }
+    Err(ApiError::new(StatusCode::BAD_REQUEST, "Send JSON with Content-Type: application/json."))
 }
 
 /// The whole body, capped and in time.

@@ -27,6 +27,7 @@ use utoipa::{
     ),
     tags(
         (name = "servers", description = "MCP servers: registering, limiting, checking"),
+        (name = "tools", description = "Tools of a server, and how servers are doing"),
         (name = "connections", description = "Who is connected to a server, and own connections"),
         (name = "chats", description = "Chats, messages and the live stream"),
         (name = "users", description = "Accounts, sessions and API tokens"),

@@ -2,8 +2,8 @@
 
 use super::{
     audit, auth, body::MAX_JSON, chats, connections, cookies::SessionCookie, csrf, error::ApiError, explain,
-    forms, groups, headers, health, keys, models, openapi, request_id, servers, settings, stream,
-    stream::StreamCounter, transfer, ui, users,
+    fleet, forms, groups, headers, health, keys, models, openapi, request_id, servers, settings, stream,
+    stream::StreamCounter, tools, transfer, ui, users,
 };
 use crate::assets;
 use axum::{
@@ -107,6 +107,10 @@ fn servers_api() -> OpenApiRouter<AppState> {
         .routes(routes!(servers::list, servers::create))
         .routes(routes!(servers::get, servers::update, servers::delete))
         .routes(routes!(servers::check))
+        .routes(routes!(tools::list))
+        .routes(routes!(tools::accept))
+        .routes(routes!(tools::call))
+        .routes(routes!(fleet::fleet))
         .merge(connections_api())
 }
 

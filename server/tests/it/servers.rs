@@ -239,7 +239,6 @@ async fn later_fields_are_refused_by_name_and_their_defaults_accepted() {
         ("oidc_trusted_origin", json!("https://mcp.example.org"), json!("")),
         ("tool_idempotent_list", json!(["*"]), json!([])),
         ("tool_approval_list", json!(["*"]), json!([])),
-        ("tool_change_policy", json!("hold"), json!("notify")),
         ("allow_in_plan_mode", json!(true), json!(false)),
     ];
     let mut defaults = server_body("with-defaults", URL);

@@ -2,17 +2,16 @@
 
 use std::fs;
 use std::path::Path;
-use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
 use super::report::{Figure, Figures};
 use super::scratch::Scratch;
 use super::server::Server;
 use super::statistics::{Sample, milliseconds, rounded};
-use super::workload::{Session, server_body};
+use super::workload::{Session, in_parallel, server_body};
 use super::{disk, machine, proc_fs, progress};
 use crate::assets::Mode;
 use crate::testing::postgres::Cluster;
@@ -110,23 +109,6 @@ fn fill(owner: &Session, numbers: std::ops::Range<usize>) -> Result<Vec<String>>
         numbers.iter().map(make).collect::<Result<Vec<_>>>()
     })
     .map(|ids| ids.into_iter().flatten().collect())
-}
-
-/// Runs `work` once for each part, each on a connection of its own, all at once.
-fn in_parallel<P: Sync + Send, T: Send>(
-    owner: &Session,
-    parts: impl Iterator<Item = P>,
-    work: impl Fn(&mut Session, P) -> Result<T> + Sync,
-) -> Result<Vec<T>> {
-    let run = |part: P| -> Result<T> { work(&mut owner.another()?, part) };
-    let run = &run;
-    thread::scope(|scope| {
-        let running: Vec<_> = parts.map(|part| scope.spawn(move || run(part))).collect();
-        let join = |thread: thread::ScopedJoinHandle<'_, Result<T>>| {
-            thread.join().map_err(|_| anyhow!("a connection of the benchmark panicked"))?
-        };
-        running.into_iter().map(join).collect()
-    })
 }
 
 /// One size of one engine.

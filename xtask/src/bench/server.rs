@@ -164,7 +164,7 @@ impl Drop for Server {
 }
 
 /// Reads standard output to its end in a thread, so that lines are timed when they come and the pipe never fills up.
-fn read_lines(stdout: Option<ChildStdout>) -> Receiver<(Instant, String)> {
+pub(super) fn read_lines(stdout: Option<ChildStdout>) -> Receiver<(Instant, String)> {
     let (sender, receiver) = mpsc::sync_channel(MAX_LINES);
     if let Some(stdout) = stdout {
         thread::spawn(move || {

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use serde_json::{Value, json};
 
 use super::http::{Answer, Connection, Request};
@@ -128,6 +129,26 @@ impl Session {
         }
         Ok(times)
     }
+}
+
+/// Runs `work` once for each part, each on a connection of its own, all at once.
+///
+/// # Errors
+/// When the work of one fails.
+pub(super) fn in_parallel<P: Sync + Send, T: Send>(
+    owner: &Session,
+    parts: impl Iterator<Item = P>,
+    work: impl Fn(&mut Session, P) -> Result<T> + Sync,
+) -> Result<Vec<T>> {
+    let run = |part: P| -> Result<T> { work(&mut owner.another()?, part) };
+    let run = &run;
+    thread::scope(|scope| {
+        let running: Vec<_> = parts.map(|part| scope.spawn(move || run(part))).collect();
+        let join = |thread: thread::ScopedJoinHandle<'_, Result<T>>| {
+            thread.join().map_err(|_| anyhow!("a connection of the benchmark panicked"))?
+        };
+        running.into_iter().map(join).collect()
+    })
 }
 
 /// A server to register. It is disabled and nothing dials it: it is there to be listed.

@@ -6,6 +6,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, ensure};
 
 use super::postgres::Cluster;
+use super::python::PYTHON_VARIABLE;
 use crate::assets::Mode;
 use crate::workspace::Workspace;
 use crate::{host, process, serve, stamp};
@@ -20,6 +21,7 @@ const CONCURRENCY: &str = "--test-concurrency=1";
 pub(super) struct Options<'a> {
     pub(super) node: &'a Path,
     pub(super) chromium: &'a Path,
+    pub(super) python: &'a Path,
     pub(super) screenshots: bool,
     pub(super) file: Option<&'a str>,
 }
@@ -50,6 +52,7 @@ pub(super) fn run(workspace: &Workspace, cluster: &Cluster, options: &Options<'_
     let mut command = Command::new(options.node);
     command.current_dir(workspace.root()).args(["--test", CONCURRENCY, "--test-reporter=spec"]).args(&files);
     command.env("PATCHBAY_BIN", &binary).env(CHROMIUM_VARIABLE, options.chromium);
+    command.env(PYTHON_VARIABLE, options.python);
     command.env("PATCHBAY_E2E_DIR", workspace.target("end2end"));
     command.env(super::postgres::URL_VARIABLE, cluster.url());
     if options.screenshots {

@@ -3,4 +3,5 @@
 pub mod editor;
 pub mod import;
 pub mod list;
+pub mod tools;
 pub(super) mod words;

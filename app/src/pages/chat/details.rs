@@ -6,6 +6,7 @@ use api::{
     Timestamp,
     messages::{ResultContent, ToolCallPart},
 };
+use domain::text::reveal;
 use leptos::prelude::*;
 use serde_json::Value;
 
@@ -57,13 +58,9 @@ pub(super) fn CallDetails(view: CallView) -> impl IntoView {
                 .result
                 .as_ref()
                 .map(|result| {
-                    let parts = result.result.iter().cloned().map(|content| view! { <ResultView content /> }).collect_view();
                     view! {
                         <dt>"Result"</dt>
-                        <dd class="chat-results" data-testid="tool-result">
-                            {parts}
-                            {result.result.is_empty().then(|| view! { <span class="chat-faint">"Empty"</span> })}
-                        </dd>
+                        <dd><ResultParts parts=result.result.clone() /></dd>
                     }
                 })}
             <dt>"Times"</dt>
@@ -84,13 +81,29 @@ fn Instant(at: Timestamp) -> impl IntoView {
     view! { <time datetime=text.clone() title=text>{clock} " UTC"</time> }
 }
 
+/// The parts of a tool's result, in the order the server sent them.
 #[component]
-fn ResultView(content: ResultContent) -> impl IntoView {
+pub(crate) fn ResultParts(
+    parts: Vec<ResultContent>,
+    /// For those who judge a tool: everything that cannot be seen is written out. What is copied stays as it came.
+    #[prop(optional)]
+    revealed: bool,
+) -> impl IntoView {
+    let empty = parts.is_empty().then(|| view! { <span class="chat-faint">"Empty"</span> });
+    let parts = parts.into_iter().map(|content| view! { <ResultView content revealed /> }).collect_view();
+    view! {
+        <div class="chat-results" data-testid="tool-result">{parts} {empty}</div>
+    }
+}
+
+#[component]
+fn ResultView(content: ResultContent, revealed: bool) -> impl IntoView {
+    let shown = move |text: &str| if revealed { reveal(text).into_owned() } else { text.to_owned() };
     match content {
-        ResultContent::Text { text } => view! { <LongText text=text.clone() copy=text label="Result" /> }.into_any(),
+        ResultContent::Text { text } => view! { <LongText text=shown(&text) copy=text label="Result" /> }.into_any(),
         ResultContent::Structured { value } => {
             let text = pretty(&value);
-            view! { <LongText text=text.clone() code=true copy=text label="Result" /> }.into_any()
+            view! { <LongText text=shown(&text) code=true copy=text label="Result" /> }.into_any()
         }
         ResultContent::Image { mime_type, data } => match inline(&INLINE_IMAGES, &mime_type, &data) {
             Some(src) => view! { <img class="chat-result-image" src=src alt="Image returned by the tool" /> }.into_any(),
@@ -104,8 +117,8 @@ fn ResultView(content: ResultContent) -> impl IntoView {
             let mime_type = mime_type.unwrap_or_default();
             view! {
                 <div class="chat-result-resource">
-                    <p class="chat-faint" dir="auto">"Resource " <code class="chat-code">{uri}</code></p>
-                    {text.map(|text| view! { <LongText text=text.clone() copy=text label="Result" /> })}
+                    <p class="chat-faint" dir="auto">"Resource " <code class="chat-code">{shown(&uri)}</code></p>
+                    {text.map(|text| view! { <LongText text=shown(&text) copy=text label="Result" /> })}
                     {blob.map(|data| view! { <Download kind="File" mime_type data /> })}
                 </div>
             }
@@ -114,14 +127,14 @@ fn ResultView(content: ResultContent) -> impl IntoView {
         // Text, not a link: nothing a server names is loaded, not even by a stray click.
         ResultContent::ResourceLink { uri, name, description } => view! {
             <div class="chat-result-resource">
-                <p dir="auto">{name}</p>
-                <p class="chat-faint" dir="auto">{description}</p>
-                <code class="chat-code">{uri}</code>
+                <p dir="auto">{shown(&name)}</p>
+                <p class="chat-faint" dir="auto">{shown(&description)}</p>
+                <code class="chat-code">{shown(&uri)}</code>
             </div>
         }
         .into_any(),
         ResultContent::Unknown { kind } => {
-            view! { <p class="chat-faint">"A part of kind " <code class="chat-code">{kind}</code> " that this version cannot show"</p> }
+            view! { <p class="chat-faint">"A part of kind " <code class="chat-code">{shown(&kind)}</code> " that this version cannot show"</p> }
                 .into_any()
         }
     }
@@ -206,7 +219,29 @@ fn is_base64(data: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(feature = "ssr")]
+    use leptos::reactive::owner::Owner;
     use serde_json::json;
+
+    #[cfg(feature = "ssr")]
+    #[test]
+    fn a_result_hides_nothing_from_those_who_judge_it() {
+        let shown = |revealed| {
+            let parts = vec![
+                ResultContent::Text { text: "a\u{200b}b <script>".into() },
+                ResultContent::ResourceLink {
+                    uri: "https://evil.example/x".into(),
+                    name: "n\u{202e}".into(),
+                    description: String::new(),
+                },
+            ];
+            Owner::new().with(|| view! { <ResultParts parts revealed /> }.into_view().to_html())
+        };
+        let html = shown(true);
+        assert!(html.contains("a⟨U+200B⟩b &lt;script&gt;") && html.contains("n⟨U+202E⟩"), "{html}");
+        assert!(!html.contains("href") && !html.contains("src="), "nothing is loaded: {html}");
+        assert!(shown(false).contains("a\u{200b}b"), "in a chat it is as the model got it");
+    }
 
     fn call(args: Value) -> ToolCallPart {
         ToolCallPart { model_intent: true, args: Some(args), ..ToolCallPart::default() }

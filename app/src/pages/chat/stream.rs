@@ -17,7 +17,7 @@ use api::{
 use leptos::{prelude::*, task::spawn_local};
 use std::time::Duration;
 use wasm_bindgen::{JsCast as _, closure::Closure};
-use web_sys::{EventSource, MessageEvent, VisibilityState};
+use web_sys::{EventSource, MessageEvent};
 
 /// First wait before a refused stream is tried again; doubles up to [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_secs(1);
@@ -72,7 +72,7 @@ pub(super) fn follow(id: Uuid, chat: OpenChat) -> RwSignal<Link> {
             opening: StoredValue::new(0),
             wait: StoredValue::new(FIRST_WAIT),
         };
-        if is_visible() {
+        if browser::is_visible() {
             follower.open();
         }
         let visibility =
@@ -89,13 +89,9 @@ pub(super) fn follow(id: Uuid, chat: OpenChat) -> RwSignal<Link> {
     link
 }
 
-fn is_visible() -> bool {
-    document().visibility_state() != VisibilityState::Hidden
-}
-
 impl Follower {
     fn visibility_changed(self) {
-        if is_visible() {
+        if browser::is_visible() {
             self.reopen();
         } else {
             self.close();
@@ -104,7 +100,7 @@ impl Follower {
 
     /// The first `pageshow` comes while the stream is open already.
     fn shown(self) {
-        if self.connection.try_with_value(Option::is_none) == Some(true) && is_visible() {
+        if self.connection.try_with_value(Option::is_none) == Some(true) && browser::is_visible() {
             self.reopen();
         }
     }
@@ -182,7 +178,7 @@ impl Follower {
         let wait = wait.mul_f64(0.75 + js_sys::Math::random() / 2.0);
         set_timeout(
             move || {
-                if opening.is_some() && self.opening.try_get_value() == opening && is_visible() {
+                if opening.is_some() && self.opening.try_get_value() == opening && browser::is_visible() {
                     self.reopen();
                 }
             },

@@ -4,20 +4,24 @@ use super::{
     Runner,
     calls::{Action, Finished, Planned, Sendable},
     results::{NOT_SENT, StepBudget, UNKNOWN, call_result, own_result, redact},
+    toolbox::Offered,
 };
 use crate::{
     daemon::{Lease, Shared},
     error::Exit,
     hub::{Publisher, content_bytes},
     limits,
+    ports::StepServer,
 };
 use api::{
     Uuid,
     explain::Gate,
     messages::{ChatMessage, MessageRole, Part, ToolCallPart, ToolOutcome, ToolResultPart},
+    servers::ToolChangePolicy,
     stream::{LivePart, ToolProgress},
 };
 use domain::{
+    definitions::DefinitionStanding,
     gates::{Reader, ToolFacts, decide},
     text::hex,
     tools::ToolFilter,
@@ -228,7 +232,9 @@ impl CallContext {
         };
         let server = server.ok_or_else(gone)?;
         let filter = ToolFilter::of(&server.record);
-        let asked = ToolFacts { filter: &filter, name: &offered.tool().name };
+        let definition =
+            self.definition(&server, offered).await.map_err(|text| (ToolOutcome::Error, text))?;
+        let asked = ToolFacts { filter: &filter, name: &offered.tool().name, definition };
         let unusable =
             |message: &str| (ToolOutcome::Error, format!("The call was not sent: {name}: {message}"));
         if let Some(failed) = decide(&server.facts, Some(asked)).failed() {
@@ -237,7 +243,7 @@ impl CallContext {
                 (Gate::Account | Gate::Enabled | Gate::Group | Gate::Selection, _) => gone(),
                 (Gate::Configured | Gate::Connected, Err(known)) => unusable(&known.message),
                 (Gate::Configured | Gate::Connected, Ok(_)) => unusable(&reason),
-                (Gate::AllowList | Gate::DenyList, _) => {
+                (Gate::AllowList | Gate::DenyList | Gate::Definition, _) => {
                     let text =
                         format!("The call was not sent: this tool of {name} is no longer allowed. {reason}");
                     (ToolOutcome::Denied, text)
@@ -245,6 +251,19 @@ impl CallContext {
             });
         }
         server.access.map_err(|known| unusable(&known.message))
+    }
+
+    /// How the offered definition stands by now; only a server that holds changes back is asked about.
+    async fn definition(&self, server: &StepServer, offered: &Offered) -> Result<DefinitionStanding, String> {
+        if server.record.tool_change_policy != ToolChangePolicy::Hold {
+            return Ok(DefinitionStanding::Accepted);
+        }
+        let (id, tool) = (server.record.id, offered.tool());
+        self.shared.deps.servers.definition_standing(id, &tool.name, &tool.hash).await.map_err(|error| {
+            tracing::warn!(server = %id, %error, "a call is not sent: its definition could not be checked");
+            "The call was not sent: whether the tool is still accepted could not be read. Try again."
+                .to_owned()
+        })
     }
 
     async fn send(&self, call: &ToolCallPart, sendable: &Sendable, target: &Target) -> CallOutcome {

@@ -8,9 +8,12 @@ use crate::{
 };
 use api::{
     check::{ConnectOutcome, ServerOutcome},
+    explain::Gate,
     messages::{ServerLabel, ToolCallPart},
+    servers::ToolChangePolicy,
 };
 use domain::{
+    definitions::KnownDefinitions,
     gates::{ToolFacts, decide},
     intent::wrap_schema,
     text::{cut_bytes, neutralise, quote},
@@ -77,7 +80,13 @@ impl Offered {
 }
 
 /// A server of the step with its tools or the reason why there are none.
-type Listed = (Arc<StepServer>, Result<Arc<Catalogue>, (ConnectOutcome, String)>);
+type Listed = (Arc<StepServer>, Result<Offer, (ConnectOutcome, String)>);
+
+/// What a server lists, and which of it was accepted.
+struct Offer {
+    catalogue: Arc<Catalogue>,
+    known: Arc<KnownDefinitions>,
+}
 
 impl Toolbox {
     pub(super) fn get(&self, exposed: &str) -> Option<&Arc<Offered>> {
@@ -89,13 +98,14 @@ impl Toolbox {
         let mut offered: Vec<Arc<Offered>> = Vec::new();
         let mut outcomes = Vec::with_capacity(listed.len());
         let (mut notes, mut instructions) = (Vec::new(), Vec::new());
-        for (server, catalogue) in listed {
+        for (server, offer) in listed {
             let before = offered.len();
-            let (mut outcome, mut error) = match &catalogue {
+            let mut held = 0_usize;
+            let (mut outcome, mut error) = match &offer {
                 Ok(_) => (ConnectOutcome::Connected, String::new()),
                 Err((outcome, error)) => (*outcome, error.clone()),
             };
-            if let Ok(catalogue) = catalogue {
+            if let Ok(Offer { catalogue, known }) = offer {
                 if server.record.use_instructions
                     && let Some(text) = &catalogue.instructions
                 {
@@ -104,8 +114,13 @@ impl Toolbox {
                 }
                 let filter = ToolFilter::of(&server.record);
                 for (index, tool) in catalogue.tools.iter().enumerate() {
-                    let asked = ToolFacts { filter: &filter, name: &tool.name };
-                    if decide(&server.facts, Some(asked)).offered() {
+                    let definition = known.standing(&tool.name, &tool.hash);
+                    let asked = ToolFacts { filter: &filter, name: &tool.name, definition };
+                    let decision = decide(&server.facts, Some(asked));
+                    if decision.failed().is_some_and(|failed| failed.gate() == Gate::Definition) {
+                        held += 1;
+                    }
+                    if decision.offered() {
                         let exposed = exposed_name(&server.record.slug, &tool.name);
                         let (server, catalogue) = (Arc::clone(&server), Arc::clone(&catalogue));
                         offered.push(Arc::new(Offered { exposed, server, catalogue, index }));
@@ -113,7 +128,11 @@ impl Toolbox {
                 }
                 if offered.len() == before {
                     outcome = ConnectOutcome::NoTools;
-                    error = "the server offers no tool that this deployment allows".to_owned();
+                    error = match held {
+                        0 => "the server offers no tool that this deployment allows".to_owned(),
+                        1 => "its tool has changed and waits for an admin to accept it".to_owned(),
+                        many => format!("its {many} tools have changed and wait for an admin to accept them"),
+                    };
                 }
             }
             if outcome != ConnectOutcome::Connected {
@@ -227,14 +246,38 @@ impl Runner {
         let target = super::dispatch::in_chat(target.clone(), self.chat.id);
         let listing = self.shared.deps.mcp.catalogue(&target, deadline.into());
         let listed = match tokio::time::timeout(budget, listing).await {
-            Ok(Ok(catalogue)) => Ok(catalogue),
-            Ok(Err(error)) => {
-                let outcome =
-                    if error.is_timeout() { ConnectOutcome::Timeout } else { ConnectOutcome::Error };
-                Err((outcome, error.public_message()))
-            }
+            Ok(Ok(catalogue)) => self.offer(&server, catalogue).await,
+            Ok(Err(error)) => Err((outcome_of(&error), error.public_message())),
             Err(_) => Err((ConnectOutcome::Timeout, format!("no answer within {} s", budget.as_secs()))),
         };
         (Arc::clone(&server), listed)
+    }
+
+    /// Takes note of the definitions. Where that fails, only a server that holds changes back loses its tools.
+    async fn offer(
+        &self,
+        server: &StepServer,
+        catalogue: Arc<Catalogue>,
+    ) -> Result<Offer, (ConnectOutcome, String)> {
+        match self.shared.deps.servers.definitions_learn(&server.record, &catalogue).await {
+            Ok(known) => Ok(Offer { catalogue, known }),
+            Err(error) => {
+                tracing::warn!(server = %server.record.id, %error, "what a server lists could not be compared with what was accepted");
+                if server.record.tool_change_policy == ToolChangePolicy::Hold {
+                    let text = "which of its tools are accepted could not be read; try again".to_owned();
+                    return Err((ConnectOutcome::Error, text));
+                }
+                Ok(Offer { catalogue, known: Arc::default() })
+            }
+        }
+    }
+}
+
+/// How trouble with a server is shown.
+fn outcome_of(error: &mcpclient::McpError) -> ConnectOutcome {
+    match error.kind() {
+        mcpclient::McpErrorKind::Paused => ConnectOutcome::Skipped,
+        _ if error.is_timeout() => ConnectOutcome::Timeout,
+        _ => ConnectOutcome::Error,
     }
 }

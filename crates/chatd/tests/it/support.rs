@@ -11,12 +11,13 @@ use api::{
 use async_trait::async_trait;
 use domain::{
     clock::{Clock, Entropy, new_id},
+    definitions::{DefinitionStanding, KnownDefinition, KnownDefinitions},
     gates::{Choice, ServerFacts},
     mcp_server::ServerRecord,
 };
 use futures::StreamExt;
 use llm::{FinishReason, GenerationRequest, ModelError, ModelEvent, ModelProvider, PromptMessage};
-use mcpclient::{ClientConfig, McpClients, Target};
+use mcpclient::{Catalogue, ClientConfig, McpClients, Target};
 use patchbay_chatd::{
     ChatDaemon, ChatdConfig, Deps, ModelSource, ResolvedModel, ServerSource, SourceError, StepServer,
     Unusable,
@@ -219,6 +220,12 @@ pub(crate) struct Servers {
     /// The check of calls to this server panics after a moment.
     pub(crate) panic_at_call: Mutex<Option<Uuid>>,
     pub(crate) loads: AtomicU64,
+    /// Tools whose listed definition nobody has accepted.
+    pub(crate) unaccepted: Mutex<Vec<&'static str>>,
+    /// What is listed and accepted is not any more when a call is checked.
+    pub(crate) withdrawn: AtomicBool,
+    /// What is accepted cannot be read.
+    pub(crate) unreadable: AtomicBool,
 }
 
 #[async_trait]
@@ -245,6 +252,41 @@ impl ServerSource for Servers {
             return Ok(now);
         }
         Ok(self.step.lock().unwrap().iter().find(|server| server.record.id == server_id).cloned())
+    }
+
+    async fn definitions_learn(
+        &self,
+        _server: &ServerRecord,
+        listed: &Catalogue,
+    ) -> Result<Arc<KnownDefinitions>, SourceError> {
+        if self.unreadable.load(Ordering::SeqCst) {
+            return Err(SourceError("scripted".to_owned()));
+        }
+        let unaccepted = self.unaccepted.lock().unwrap();
+        let known = listed.tools.iter().map(|tool| KnownDefinition {
+            name: tool.name.clone(),
+            hash: if unaccepted.contains(&tool.name.as_str()) {
+                "another".to_owned()
+            } else {
+                tool.hash.clone()
+            },
+            accepted: true,
+            gone: false,
+        });
+        Ok(Arc::new(KnownDefinitions::new(true, known)))
+    }
+
+    async fn definition_standing(
+        &self,
+        _server_id: Uuid,
+        _tool: &str,
+        _hash: &str,
+    ) -> Result<DefinitionStanding, SourceError> {
+        Ok(if self.withdrawn.load(Ordering::SeqCst) {
+            DefinitionStanding::Changed
+        } else {
+            DefinitionStanding::Accepted
+        })
     }
 }
 
@@ -273,6 +315,7 @@ pub(crate) fn record(id: u128, slug: &str) -> ServerRecord {
         has_signing_secret: false,
         send_trace_context: false,
         use_instructions: false,
+        tool_change_policy: api::servers::ToolChangePolicy::Notify,
         allowed_group_ids: Vec::new(),
         created_at: Timestamp(1),
         updated_at: Timestamp(1),

@@ -4,7 +4,8 @@ use crate::{
     support::{World, answer, calls, outcomes, record, result_text, step_server, unusable},
     turn::{echo, slow},
 };
-use api::{chats::ChatStatus, messages::ToolOutcome};
+use api::{chats::ChatStatus, messages::ToolOutcome, servers::ToolChangePolicy};
+use domain::mcp_server::ServerRecord;
 use patchbay_chatd::StepServer;
 use std::time::Duration;
 use testkit::{
@@ -165,4 +166,50 @@ async fn a_failure_of_the_tool_itself_is_kept_apart_from_ours() {
     let results = world.results(chat).await;
     assert_eq!((results[0].outcome, results[0].is_error), (ToolOutcome::Ok, true));
     assert_eq!(world.script.told(), [("a".to_owned(), "no such page".to_owned(), true)]);
+}
+
+/// A server that holds changes back: what nobody accepted is not offered, and not called either when that is found out late.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_definition_that_nobody_accepted_is_neither_offered_nor_called() {
+    let db = TestDb::sqlite().await;
+    let mcp = FakeMcp::start(vec![slow(Duration::ZERO), echo()]).await;
+    let world = World::new(&db, &mcp).await;
+    let holding = ServerRecord { tool_change_policy: ToolChangePolicy::Hold, ..record(1, "lab") };
+    *world.servers.step.lock().unwrap() = vec![step_server(holding, &mcp.url())];
+    *world.servers.unaccepted.lock().unwrap() = vec!["slow"];
+    world.script.then(calls(&[("a", "lab__slow", r#"{"text":"1"}"#), ("b", "lab__echo", r#"{"text":"2"}"#)]));
+    let chat = world.chat().await;
+    world.send(chat, "go").await;
+    world.ended(chat).await;
+    let results = world.results(chat).await;
+    assert_eq!(outcomes(&results), [("a", ToolOutcome::Error), ("b", ToolOutcome::Ok)]);
+    let offered = world.script.requests()[0].tools.iter().map(|tool| tool.name.clone()).collect::<Vec<_>>();
+    assert_eq!(offered, ["lab__echo"]);
+
+    world.servers.withdrawn.store(true, std::sync::atomic::Ordering::SeqCst);
+    world.script.then(calls(&[("c", "lab__echo", r#"{"text":"3"}"#)]));
+    world.send(chat, "again").await;
+    world.ended(chat).await;
+    let results = world.results(chat).await;
+    let last = results.last().unwrap();
+    assert_eq!(last.outcome, ToolOutcome::Denied, "{last:?}");
+    assert!(result_text(last).contains("An admin has to accept it first"), "{last:?}");
+    assert_eq!(mcp.calls().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_accepted_cannot_be_read_costs_only_servers_that_hold_changes() {
+    let db = TestDb::sqlite().await;
+    let mcp = FakeMcp::start(vec![echo()]).await;
+    let world = World::new(&db, &mcp).await;
+    let holding = ServerRecord { tool_change_policy: ToolChangePolicy::Hold, ..record(2, "strict") };
+    *world.servers.step.lock().unwrap() =
+        vec![step_server(record(1, "lab"), &mcp.url()), step_server(holding, &mcp.url())];
+    world.servers.unreadable.store(true, std::sync::atomic::Ordering::SeqCst);
+    world.script.then(answer("done"));
+    let chat = world.chat().await;
+    world.send(chat, "go").await;
+    world.ended(chat).await;
+    let offered = world.script.requests()[0].tools.iter().map(|tool| tool.name.clone()).collect::<Vec<_>>();
+    assert_eq!(offered, ["lab__echo"]);
 }

@@ -2,18 +2,8 @@
 
 use super::{ChangeKind, Raw};
 use crate::text::is_invisible;
+pub use api::tools::ChangeSeverity as Severity;
 use serde_json::Value;
-
-/// How much a change can matter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    /// Neither what the model reads nor what a call may do.
-    Minor,
-    /// What the model reads, or what it may send.
-    Notable,
-    /// More can happen than before, or something hides.
-    Serious,
-}
 
 /// The claims whose change for the worse is serious, with what holds when nothing is claimed (T3) and the harmless value.
 const CLAIMS: [(&str, bool, bool); 4] = [

@@ -7,12 +7,19 @@ use std::collections::BTreeSet;
 const GROUPS: [GroupAccess; 4] =
     [GroupAccess::Everybody, GroupAccess::Member, GroupAccess::ByRole, GroupAccess::Outside];
 const CHOICES: [Choice; 3] = [Choice::NewChat, Choice::Chosen, Choice::NotChosen];
+const STANDINGS: [DefinitionStanding; 3] =
+    [DefinitionStanding::Accepted, DefinitionStanding::New, DefinitionStanding::Changed];
 const READERS: [Reader; 4] = [
     Reader { is_subject: true, unredacted: true },
     Reader { is_subject: true, unredacted: false },
     Reader { is_subject: false, unredacted: true },
     Reader { is_subject: false, unredacted: false },
 ];
+
+fn connections_and_policies() -> Vec<(AuthStatus, ToolChangePolicy)> {
+    let each = |&status| ToolChangePolicy::ALL.iter().map(move |&policy| (status, policy));
+    AuthStatus::ALL.iter().flat_map(each).collect()
+}
 
 fn every_fact() -> Vec<ServerFacts> {
     let mut all = Vec::new();
@@ -22,7 +29,7 @@ fn every_fact() -> Vec<ServerFacts> {
                 for &availability in Availability::ALL {
                     for choice in CHOICES {
                         for configured in [true, false] {
-                            for &auth_status in AuthStatus::ALL {
+                            for (auth_status, change_policy) in connections_and_policies() {
                                 all.push(ServerFacts {
                                     account_active,
                                     enabled,
@@ -31,6 +38,7 @@ fn every_fact() -> Vec<ServerFacts> {
                                     choice,
                                     configured,
                                     auth_status,
+                                    change_policy,
                                 });
                             }
                         }
@@ -58,7 +66,12 @@ fn every_filter() -> Vec<(ToolFilter, bool, bool)> {
 }
 
 /// The rules of behaviour 2, 10, 14 and 16, gate by gate.
-fn expected(facts: &ServerFacts, allowed: bool, not_denied: bool) -> [(Gate, bool); 8] {
+fn expected(
+    facts: &ServerFacts,
+    allowed: bool,
+    not_denied: bool,
+    definition: DefinitionStanding,
+) -> [(Gate, bool); 9] {
     let takes_part = match facts.choice {
         Choice::Chosen => true,
         Choice::NotChosen => facts.availability == Availability::ForceOn,
@@ -77,17 +90,28 @@ fn expected(facts: &ServerFacts, allowed: bool, not_denied: bool) -> [(Gate, boo
         (Gate::Connected, connected || !facts.configured),
         (Gate::AllowList, allowed),
         (Gate::DenyList, not_denied),
+        (
+            Gate::Definition,
+            facts.change_policy != ToolChangePolicy::Hold || definition == DefinitionStanding::Accepted,
+        ),
     ]
+}
+
+/// A tool whose definition was accepted.
+fn known<'a>(filter: &'a ToolFilter, name: &'a str) -> ToolFacts<'a> {
+    ToolFacts { filter, name, definition: DefinitionStanding::Accepted }
 }
 
 #[test]
 fn every_combination_is_decided_as_the_rules_say() {
     let (facts, filters) = (every_fact(), every_filter());
-    assert_eq!((facts.len(), filters.len()), (2 * 2 * 4 * 3 * 3 * 2 * 9, 9));
+    assert_eq!((facts.len(), filters.len()), (2 * 2 * 4 * 3 * 3 * 2 * 9 * 3, 9));
     for facts in &facts {
-        for (filter, allowed, not_denied) in &filters {
-            let decision = decide(facts, Some(ToolFacts { filter, name: "get_issue" }));
-            let expected = expected(facts, *allowed, *not_denied);
+        for ((filter, allowed, not_denied), definition) in
+            filters.iter().flat_map(|filter| STANDINGS.map(|standing| (filter, standing)))
+        {
+            let decision = decide(facts, Some(ToolFacts { filter, name: "get_issue", definition }));
+            let expected = expected(facts, *allowed, *not_denied, definition);
             let found: Vec<(Gate, bool)> = decision
                 .findings
                 .iter()
@@ -113,7 +137,7 @@ fn the_gates_stand_in_the_order_of_the_contract() {
     assert_eq!(gates, sorted);
     let facts = ServerFacts::open(&record(), Choice::Chosen);
     let filter = ToolFilter::default();
-    let asked = decide(&facts, Some(ToolFacts { filter: &filter, name: "x" })).findings;
+    let asked = decide(&facts, Some(known(&filter, "x"))).findings;
     assert_eq!(asked.iter().map(Finding::gate).collect::<Vec<_>>(), gates);
 }
 
@@ -121,14 +145,14 @@ fn the_gates_stand_in_the_order_of_the_contract() {
 fn what_does_not_apply_is_said_and_stops_nothing() {
     let facts = ServerFacts::open(&record(), Choice::Chosen);
     let filter = ToolFilter::default();
-    let decision = decide(&facts, Some(ToolFacts { filter: &filter, name: "x" }));
+    let decision = decide(&facts, Some(known(&filter, "x")));
     let not_asked: Vec<Gate> = decision
         .findings
         .iter()
         .filter(|finding| finding.verdict() == GateVerdict::NotApplicable)
         .map(Finding::gate)
         .collect();
-    assert_eq!(not_asked, [Gate::Connected, Gate::AllowList, Gate::DenyList]);
+    assert_eq!(not_asked, [Gate::Connected, Gate::AllowList, Gate::DenyList, Gate::Definition]);
     assert!(decision.offered());
 }
 
@@ -138,7 +162,7 @@ fn the_first_matching_pattern_is_named() {
     let filter = ToolFilter::new(&list(&["list_*", "get_*", "*"]), &list(&["x", "*_secret", "get_s*"]));
     let facts = ServerFacts::open(&record(), Choice::Chosen);
     let patterns = |name: &str| {
-        let decision = decide(&facts, Some(ToolFacts { filter: &filter, name }));
+        let decision = decide(&facts, Some(known(&filter, name)));
         let pattern = |at: usize| decision.findings[at].pattern().map(str::to_owned);
         (pattern(6), pattern(7))
     };
@@ -152,7 +176,7 @@ fn the_preview_of_the_lists_agrees_with_the_gates() {
     let facts = ServerFacts::open(&record(), Choice::Chosen);
     for (filter, ..) in every_filter() {
         for name in ["get_issue", "list_a", "GET_X", "x", ""] {
-            let decision = decide(&facts, Some(ToolFacts { filter: &filter, name }));
+            let decision = decide(&facts, Some(known(&filter, name)));
             assert_eq!(decision.offered(), filter.verdict(name).is_allowed(), "{filter:?} {name}");
         }
     }
@@ -161,8 +185,8 @@ fn the_preview_of_the_lists_agrees_with_the_gates() {
 #[test]
 fn every_finding_has_a_sentence_and_members_learn_nothing_hidden() {
     for facts in every_fact() {
-        for (filter, ..) in every_filter() {
-            let decision = decide(&facts, Some(ToolFacts { filter: &filter, name: "get_issue" }));
+        for ((filter, ..), definition) in every_filter().into_iter().zip(STANDINGS.into_iter().cycle()) {
+            let decision = decide(&facts, Some(ToolFacts { filter: &filter, name: "get_issue", definition }));
             for reader in READERS {
                 for gate in decision.to_wire(reader) {
                     assert!(gate.reason.ends_with('.') && gate.reason.len() > 8, "{gate:?}");

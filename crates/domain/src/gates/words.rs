@@ -87,6 +87,18 @@ impl Finding<'_> {
             (Self::NotOnAllowList, _) => return Verdict::NotOnAllowList.reason(),
             (Self::NoDenyList, _) => "There is no deny list.",
             (Self::NotDenied, _) => "No pattern of the deny list matches.",
+            (Self::DefinitionsNotHeld, _) => "Changed definitions are not held back on this server.",
+            (Self::DefinitionAccepted, _) => "Its definition was accepted.",
+            (Self::DefinitionNew, _) if reader.unredacted => {
+                "The tool is new and held back until somebody accepts it. The server's tools page shows it."
+            }
+            (Self::DefinitionNew, _) => "The tool is new. An admin has to accept it first.",
+            (Self::DefinitionChanged, _) if reader.unredacted => {
+                "The definition has changed and is held back until somebody accepts it. The server's tools page shows what changed."
+            }
+            (Self::DefinitionChanged, _) => {
+                "The definition of the tool has changed. An admin has to accept it first."
+            }
             (Self::Denied { pattern }, _) => {
                 return Verdict::Denied { pattern: (*pattern).to_owned() }.reason();
             }

@@ -11,7 +11,7 @@ use crate::{
 };
 use api::{
     Uuid,
-    servers::{AuthType, Availability, Transport},
+    servers::{AuthType, Availability, ToolChangePolicy, Transport},
 };
 
 /// 1–64 of letters, digits, `.`, `_`, `-`; the first a letter or digit; no `__` and no `_` at the end, because `slug__tool`
@@ -81,6 +81,11 @@ pub(super) fn signing_secret(text: &str) -> Result<String, String> {
 pub(super) fn availability(text: &str) -> Result<Availability, String> {
     let allowed: Vec<&str> = Availability::ALL.iter().map(|a| a.as_str()).collect();
     Availability::parse(text.trim()).ok_or_else(|| one_of("an availability", text, &allowed))
+}
+
+pub(super) fn tool_change_policy(text: &str) -> Result<ToolChangePolicy, String> {
+    let allowed: Vec<&str> = ToolChangePolicy::ALL.iter().map(|policy| policy.as_str()).collect();
+    ToolChangePolicy::parse(text.trim()).ok_or_else(|| one_of("a change policy", text, &allowed))
 }
 
 /// Trimmed, blanks dropped, order kept.

@@ -17,14 +17,7 @@ pub(super) fn refuse_later_fields(write: &ServerWrite, problems: &mut Problems) 
         .filter(|(_, text)| text.as_ref().is_some_and(|text| !text.trim().is_empty()))
         .map(|(field, _)| (field, "\"\""))
         .chain(flags.into_iter().filter(|(_, flag)| *flag == Some(true)).map(|(field, _)| (field, "false")))
-        .chain(lists.into_iter().filter(|(_, set)| *set).map(|(field, _)| (field, "[]")))
-        .chain(
-            write
-                .tool_change_policy
-                .as_ref()
-                .filter(|policy| policy.trim() != "notify")
-                .map(|_| ("tool_change_policy", "\"notify\"")),
-        );
+        .chain(lists.into_iter().filter(|(_, set)| *set).map(|(field, _)| (field, "[]")));
     for (field, default) in changed {
         problems.refuse(field, format!("This is {NOT_AVAILABLE}. Leave it out or send {default}."));
     }

@@ -26,6 +26,7 @@ pub(crate) fn record() -> ServerRecord {
         has_signing_secret: false,
         send_trace_context: false,
         use_instructions: false,
+        tool_change_policy: api::servers::ToolChangePolicy::Notify,
         allowed_group_ids: Vec::new(),
         created_at: Timestamp(1_000_000),
         updated_at: Timestamp(2_000_000),

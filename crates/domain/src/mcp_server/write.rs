@@ -16,7 +16,9 @@ use crate::{
 };
 use api::{
     Timestamp, Uuid, Validation,
-    servers::{AuthType, Availability, CredentialsCleared, ServerWrite, Transport, UserHeader},
+    servers::{
+        AuthType, Availability, CredentialsCleared, ServerWrite, ToolChangePolicy, Transport, UserHeader,
+    },
 };
 use std::collections::BTreeMap;
 
@@ -238,6 +240,7 @@ pub(super) struct Parsed {
     pub(super) signing_secret: Option<String>,
     pub(super) send_trace_context: Option<bool>,
     pub(super) use_instructions: Option<bool>,
+    pub(super) tool_change_policy: Option<ToolChangePolicy>,
     pub(super) allowed_group_ids: Option<Vec<Uuid>>,
 }
 
@@ -269,6 +272,10 @@ impl Parsed {
             .availability
             .as_ref()
             .and_then(|text| problems.take("availability", fields::availability(text)));
+        let tool_change_policy = write
+            .tool_change_policy
+            .as_ref()
+            .and_then(|text| problems.take("tool_change_policy", fields::tool_change_policy(text)));
         let custom_headers = write
             .custom_headers
             .as_ref()
@@ -308,6 +315,7 @@ impl Parsed {
             signing_secret,
             send_trace_context: write.send_trace_context,
             use_instructions: write.use_instructions,
+            tool_change_policy,
             allowed_group_ids,
         }
     }
@@ -338,6 +346,7 @@ fn merge(current: &ServerRecord, parsed: Parsed, outcome: &Outcome) -> ServerRec
         has_signing_secret: outcome.signing_secret.leaves_value(base.has_signing_secret),
         send_trace_context: parsed.send_trace_context.unwrap_or(base.send_trace_context),
         use_instructions: parsed.use_instructions.unwrap_or(base.use_instructions),
+        tool_change_policy: parsed.tool_change_policy.unwrap_or(base.tool_change_policy),
         allowed_group_ids: parsed.allowed_group_ids.unwrap_or(base.allowed_group_ids),
         ..base
     }
@@ -365,6 +374,7 @@ fn changed_fields(before: &ServerRecord, after: &ServerRecord, outcome: &Outcome
         ("signing_secret", outcome.signing_secret.is_change()),
         ("send_trace_context", before.send_trace_context != after.send_trace_context),
         ("use_instructions", before.use_instructions != after.use_instructions),
+        ("tool_change_policy", before.tool_change_policy != after.tool_change_policy),
         ("forward_coder_headers", before.forward_coder_headers != after.forward_coder_headers),
         ("oauth2_client_secret", outcome.oauth2_secret.is_change()),
         ("user_headers", before.user_headers != after.user_headers),
@@ -402,6 +412,7 @@ fn blank_record() -> ServerRecord {
         has_signing_secret: false,
         send_trace_context: false,
         use_instructions: false,
+        tool_change_policy: ToolChangePolicy::Notify,
         allowed_group_ids: Vec::new(),
         created_at: Timestamp(0),
         updated_at: Timestamp(0),

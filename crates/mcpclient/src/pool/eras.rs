@@ -80,12 +80,12 @@ impl Eras {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     const MINUTE: Duration = Duration::from_secs(60);
 
-    fn target(wire: Option<Wire>) -> Target {
+    pub(in crate::pool) fn target(wire: Option<Wire>) -> Target {
         Target {
             server_id: Uuid::nil(),
             user_id: Uuid::nil(),

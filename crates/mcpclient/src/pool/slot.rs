@@ -1,6 +1,6 @@
 //! The place of one connection in the pool.
 
-use std::sync::{Arc, Mutex as SyncMutex, PoisonError};
+use std::sync::{Arc, Mutex as SyncMutex, MutexGuard, PoisonError};
 
 use tokio::{
     sync::{Mutex, Semaphore},
@@ -37,9 +37,37 @@ pub(super) struct Slot {
     pub(super) connection: Mutex<Option<Arc<Connection>>>,
     pub(super) calls: Semaphore,
     /// What was listed last, however old.
-    known: SyncMutex<Option<Arc<Catalogue>>>,
+    known: SyncMutex<Option<Known>>,
     last_use: SyncMutex<Instant>,
     last_renewal: SyncMutex<Option<Instant>>,
+}
+
+/// A list, and whether it may stand in for a new one.
+struct Known {
+    catalogue: Arc<Catalogue>,
+    at: Instant,
+    /// Of the target it was listed for; see [`Target::fingerprint`].
+    fingerprint: [u8; 32],
+    rest: Rest,
+}
+
+/// What became of the connection that a list came from.
+#[derive(PartialEq, Eq)]
+enum Rest {
+    /// It is in use, or ended in a way that says that the list may not hold any more.
+    No,
+    /// It was closed because nobody used it.
+    Idle,
+    /// The same, and a new one is being opened.
+    Opening,
+}
+
+/// A list whose connection was closed as idle.
+pub(super) enum Kept {
+    /// A new connection has to be opened beside.
+    Open(Arc<Catalogue>),
+    /// That is being done.
+    Opening(Arc<Catalogue>),
 }
 
 impl Default for Slot {
@@ -59,19 +87,64 @@ impl Slot {
         *self.last_use.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
-    pub(super) fn remember(&self, catalogue: &Arc<Catalogue>) {
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(catalogue));
+    pub(super) fn remember(&self, target: &Target, catalogue: &Arc<Catalogue>) {
+        *self.known_lock() = Some(Known {
+            catalogue: Arc::clone(catalogue),
+            at: Instant::now(),
+            fingerprint: target.fingerprint(),
+            rest: Rest::No,
+        });
     }
 
     pub(super) fn known(&self) -> Option<Arc<Catalogue>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.known_lock().as_ref().map(|known| Arc::clone(&known.catalogue))
+    }
+
+    fn known_lock(&self) -> MutexGuard<'_, Option<Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The list of a connection that was closed as idle, while it may stand in for a new one.
+    pub(super) fn kept(&self, target: &Target, at_most: Duration) -> Option<Kept> {
+        let mut known = self.known_lock();
+        let known = known.as_mut().filter(|known| known.rest != Rest::No)?;
+        let lasts = known.catalogue.fresh_for.unwrap_or(at_most).min(at_most);
+        if known.at.elapsed() >= lasts || known.fingerprint != target.fingerprint() {
+            return None;
+        }
+        let catalogue = Arc::clone(&known.catalogue);
+        if known.rest == Rest::Opening {
+            return Some(Kept::Opening(catalogue));
+        }
+        known.rest = Rest::Opening;
+        Some(Kept::Open(catalogue))
+    }
+
+    /// The server did not show that the list still holds.
+    pub(super) fn distrust(&self) {
+        if let Some(known) = self.known_lock().as_mut() {
+            known.rest = Rest::No;
+        }
+    }
+
+    /// Closes a connection that nobody uses; its list may stand in for a while.
+    pub(super) fn rest(&self) {
+        let Ok(mut connection) = self.connection.try_lock() else { return };
+        if connection.take().is_some()
+            && let Some(known) = self.known_lock().as_mut()
+        {
+            known.rest = Rest::Idle;
+        }
+    }
+
+    /// When it was used last; `None` while it is.
+    pub(super) fn unused_since(&self) -> Option<Instant> {
+        let unused = self.calls.available_permits() == CALLS_PER_USER && self.connection.try_lock().is_ok();
+        unused.then(|| *self.last_use.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(super) fn is_idle(&self, idle: Duration) -> bool {
-        let unused = self.last_use.lock().unwrap_or_else(PoisonError::into_inner).elapsed();
-        unused >= idle
-            && self.calls.available_permits() == CALLS_PER_USER
-            && self.connection.try_lock().is_ok()
+        self.unused_since().is_some_and(|since| since.elapsed() >= idle)
     }
 
     /// Takes this connection out of use; it ends when the last call on it has.

@@ -1,6 +1,7 @@
 //! The stateless revisions, 2026-07-28 and later (protocol.md 3): every request says who asks and in which revision, and
 //! its headers repeat what intermediaries look at.
 
+use egress::Limits;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::{Map, Value, json};
 
@@ -16,7 +17,8 @@ use crate::{
 };
 
 /// What goes with every request.
-pub(super) struct Client {
+#[derive(Clone)]
+pub(crate) struct Client {
     revision: Revision,
     version: String,
 }
@@ -132,10 +134,27 @@ impl Client {
         &self,
         channel: &Channel,
         method: &'static str,
-        mut params: Map<String, Value>,
-        mut headers: HeaderMap,
+        params: Map<String, Value>,
+        headers: HeaderMap,
         ask: &Ask,
     ) -> Result<Told, Failure> {
+        let mut post = self.posting(&ask.id, method, params, channel.limits_of(&ask.exchange));
+        // Of what goes in both, the protocol's own stays.
+        let own = std::mem::replace(&mut post.headers, headers);
+        post.headers.extend(own);
+        post.stamp.clone_from(&ask.stamp);
+        channel.ask(ask, post).await
+    }
+
+    /// One request with what the revision wants in body and headers.
+    pub(super) fn posting(
+        &self,
+        id: &Value,
+        method: &'static str,
+        mut params: Map<String, Value>,
+        limits: Limits,
+    ) -> Post {
+        let mut headers = HeaderMap::new();
         headers.insert(header::METHOD, HeaderValue::from_static(method));
         // Of what Patchbay sends, only calls have a name (protocol.md H3).
         let name = params.get("name").filter(|_| method == method::TOOLS_CALL).and_then(Value::as_str);
@@ -146,9 +165,7 @@ impl Client {
         meta.insert(meta::PROTOCOL_VERSION.into(), self.revision.as_str().into());
         meta.insert(meta::CLIENT_INFO.into(), json!({"name": CLIENT_NAME, "version": self.version}));
         meta.insert(meta::CLIENT_CAPABILITIES.into(), json!({}));
-        let body = message(&ask.id, method, params).into();
-        let limits = channel.limits_of(&ask.exchange);
-        channel.ask(ask, Post { body, headers, limits, stamp: ask.stamp.clone() }).await
+        Post { body: message(id, method, params).into(), headers, limits, stamp: None }
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use crate::{
     call::Progress,
     error::RpcError,
-    limits::{MESSAGE_DEPTH, PROGRESS_TEXT},
+    limits::{MESSAGE_DEPTH, MESSAGE_PARTS, PROGRESS_TEXT},
     redact::Secrets,
 };
 use domain::text::{cut_chars, quote};
@@ -20,6 +20,8 @@ pub(crate) enum MessageError {
     NotJson,
     #[error("it is nested too deeply")]
     TooDeep,
+    #[error("it has too many parts")]
+    TooMany,
     #[error("it is not JSON-RPC")]
     NotJsonRpc,
 }
@@ -52,6 +54,9 @@ pub(crate) async fn parse(
 }
 
 fn parse_now(bytes: &[u8], batches: bool, secrets: &Secrets) -> Result<Vec<Message>, MessageError> {
+    if parts(bytes) > MESSAGE_PARTS {
+        return Err(MessageError::TooMany);
+    }
     let text = String::from_utf8_lossy(bytes);
     let text = text.trim_start_matches('\u{feff}');
     let value: Value = match serde_json::from_str(text) {
@@ -134,6 +139,21 @@ pub(crate) fn progress_for(
             .and_then(Value::as_str)
             .map(|text| quote(&secrets.clean(text), PROGRESS_TEXT)),
     })
+}
+
+/// At least the values in a JSON text, counted before it is one: each but the first has a comma or a bracket before it.
+fn parts(bytes: &[u8]) -> usize {
+    let (mut parts, mut in_text, mut escaped) = (1usize, false, false);
+    for byte in bytes {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = in_text,
+            b'"' => in_text = !in_text,
+            b',' | b'[' | b'{' if !in_text => parts += 1,
+            _ => {}
+        }
+    }
+    parts
 }
 
 fn deeper_than(value: &Value, max: usize) -> bool {
@@ -227,6 +247,23 @@ mod tests {
         }
         let deep = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{}1{}}}"#, "[".repeat(70), "]".repeat(70));
         assert_eq!(parsed(&deep), Err(MessageError::TooDeep));
+    }
+
+    #[test]
+    fn parts_are_counted_outside_of_texts() {
+        for (text, count) in [
+            ("7", 1),
+            ("[1,2]", 3),
+            (r#"{"a,[{":"\",[","b\\":[]}"#, 4),
+            (r#"["\\",1]"#, 3),
+            ("[[],[],[]]", 7),
+        ] {
+            assert_eq!(parts(text.as_bytes()), count, "{text}");
+        }
+        let dense = format!(r#"{{"jsonrpc":"2.0","id":1,"result":[{}0]}}"#, "[],".repeat(MESSAGE_PARTS));
+        assert_eq!(parsed(&dense), Err(MessageError::TooMany));
+        let long = format!(r#"{{"jsonrpc":"2.0","id":1,"result":"{}"}}"#, "[],{},".repeat(MESSAGE_PARTS));
+        assert!(parsed(&long).is_ok());
     }
 
     #[test]

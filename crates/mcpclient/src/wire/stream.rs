@@ -57,7 +57,7 @@ async fn read_json(channel: &Channel, body: &Bytes, ask: &Ask) -> Result<Answer,
                 return unsure(refusal::of_form(channel.host(), Form::Html));
             }
             match error {
-                MessageError::TooDeep => unsure(broken(channel, error)),
+                MessageError::TooDeep | MessageError::TooMany => unsure(broken(channel, error)),
                 MessageError::NotJson | MessageError::NotJsonRpc => {
                     unsure(refusal::of_form(channel.host(), Form::Json))
                 }

@@ -5,11 +5,13 @@
 mod calls;
 mod catalogues;
 mod checks;
+mod corpus;
 mod eras;
 mod fake;
 mod fake_stateless;
 mod forwarding;
 mod old_transport;
+mod pool;
 mod sample;
 mod sessions;
 mod stateless;

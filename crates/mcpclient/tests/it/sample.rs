@@ -1,9 +1,10 @@
-//! Against the sample server: another implementation of the protocol than ours.
+//! Against the sample server: another implementation of the protocol than ours, in both of its eras. Asked openly it says that it
+//! is stateless; what is remembered of it decides otherwise.
 
 use std::{path::PathBuf, time::Duration};
 
 use api::messages::ResultContent;
-use patchbay_mcpclient::{CallOutcome, Revision, Target};
+use patchbay_mcpclient::{CallOutcome, Revision, Target, Wire};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -16,7 +17,8 @@ struct Sample {
     _stop: DropGuard,
 }
 
-async fn start(name: &str) -> Sample {
+/// With `Some(Wire::Streamable)` its older half is spoken to.
+async fn start(name: &str, remembered: Option<Wire>) -> Sample {
     let dir =
         PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("client-{name}-{}", std::process::id()));
     let _ = std::fs::remove_dir_all(&dir);
@@ -31,7 +33,7 @@ async fn start(name: &str) -> Sample {
     tokio::spawn(async move { serving.await.unwrap() });
     let addr = told.await.unwrap();
     let mut target = fake::target(&format!("http://{addr}{}", testkit::samplemcp::PATH));
-    target.wire = None;
+    target.wire = remembered;
     Sample { target, dir, _stop: stop.drop_guard() }
 }
 
@@ -43,11 +45,19 @@ fn count_lines(sample: &Sample) -> Vec<String> {
 
 #[tokio::test]
 async fn lists_and_calls() {
-    let sample = start("calls").await;
+    listed_and_called(&start("calls", None).await, Revision::V2026_07_28).await;
+}
+
+#[tokio::test]
+async fn lists_and_calls_with_a_handshake() {
+    listed_and_called(&start("calls-old", Some(Wire::Streamable)).await, Revision::V2025_11_25).await;
+}
+
+async fn listed_and_called(sample: &Sample, revision: Revision) {
     let clients = fake::clients();
     let catalogue = clients.catalogue(&sample.target, fake::in_(10)).await.unwrap();
     assert_eq!(catalogue.server_name, "patchbay-sample");
-    assert_eq!(catalogue.revision, Revision::V2026_07_28);
+    assert_eq!(catalogue.revision, revision);
     assert!(catalogue.problems.is_empty(), "{:?}", catalogue.problems);
     assert_eq!(catalogue.tools.len(), 3);
 
@@ -82,7 +92,15 @@ async fn lists_and_calls() {
 
 #[tokio::test]
 async fn progress_arrives_while_the_tool_runs() {
-    let sample = start("progress").await;
+    progress_arrived(&start("progress", None).await).await;
+}
+
+#[tokio::test]
+async fn progress_arrives_with_a_handshake_too() {
+    progress_arrived(&start("progress-old", Some(Wire::Streamable)).await).await;
+}
+
+async fn progress_arrived(sample: &Sample) {
     let clients = fake::clients();
     let (tell, mut told) = mpsc::channel(16);
     let mut call = fake::call("slow_count", json!({"to": 2}));
@@ -98,12 +116,20 @@ async fn progress_arrives_while_the_tool_runs() {
         (1.0, Some(2.0), Some("Counted to 1 of 2"))
     );
     assert!(matches!(running.await.unwrap(), CallOutcome::Done { is_error: false, .. }));
-    assert_eq!(count_lines(&sample), ["started", "finished"]);
+    assert_eq!(count_lines(sample), ["started", "finished"]);
 }
 
 #[tokio::test]
 async fn a_cancelled_call_is_cancelled_at_the_server() {
-    let sample = start("cancel").await;
+    cancelled_there(&start("cancel", None).await).await;
+}
+
+#[tokio::test]
+async fn a_call_of_a_session_is_cancelled_at_the_server() {
+    cancelled_there(&start("cancel-old", Some(Wire::Streamable)).await).await;
+}
+
+async fn cancelled_there(sample: &Sample) {
     let clients = fake::clients();
     clients.catalogue(&sample.target, fake::in_(10)).await.unwrap();
     let call = fake::call("slow_count", json!({"to": 30}));
@@ -112,10 +138,10 @@ async fn a_cancelled_call_is_cancelled_at_the_server() {
         let (clients, target) = (clients.clone(), sample.target.clone());
         async move { clients.call(&target, call).await }
     });
-    fake::until("the tool started", || count_lines(&sample) == ["started"]).await;
+    fake::until("the tool started", || count_lines(sample) == ["started"]).await;
     let stopped = tokio::time::Instant::now();
     cancel.cancel();
     assert_eq!(running.await.unwrap(), CallOutcome::Cancelled { sure: false });
     assert!(stopped.elapsed() < Duration::from_millis(500));
-    fake::until("the server stopped", || count_lines(&sample) == ["started", "cancelled"]).await;
+    fake::until("the server stopped", || count_lines(sample) == ["started", "cancelled"]).await;
 }

@@ -9,7 +9,10 @@ use crate::{
     Error, OpContext, Result,
     audit::{Act, entry_of},
 };
-use api::{Uuid, servers::CredentialsCleared};
+use api::{
+    Uuid,
+    servers::{CredentialsCleared, ToolChangePolicy},
+};
 use dbcrypt::Keyring;
 use domain::{
     SecretChange,
@@ -89,6 +92,11 @@ impl ServerWriter<'_> {
         mcp_servers::server_update(write, &stored).await.map_err(super::slug_conflict)?;
         if regrouped {
             mcp_servers::server_groups_replace(write, id, &stored.record.allowed_group_ids).await?;
+        }
+        if change.changed.contains(&"tool_change_policy")
+            && stored.record.tool_change_policy == ToolChangePolicy::Accept
+        {
+            mcp_servers::definitions_accept_all(write, id, author(ctx), self.clock.now()).await?;
         }
         let wiped = self.user_values_wipe(write, id, &change.user_values).await?;
         let slug = &stored.record.slug;

@@ -8,7 +8,8 @@ use egress::{Egress, EgressConfig};
 use mcpclient::{ClientConfig, McpClients};
 pub(crate) use patchbay_service as service;
 use service::{
-    Caller, ChangeFollower, Deps, Keys, OpContext, OperatorEgress, Replica, RequestInfo, Service, Sources,
+    Caller, ChangeFollower, Definitions, Deps, FactKeeper, HealthKeeper, Keys, OpContext, OperatorEgress,
+    Replica, RequestInfo, Service, Sources,
 };
 use std::{sync::Arc, time::Duration};
 use testkit::TestDb;
@@ -69,16 +70,23 @@ impl Bench {
             user_agent: "patchbay-test".to_owned(),
         })
         .unwrap();
+        let health = Arc::new(HealthKeeper::new(db.db().clone(), clock.clone()));
         let mcp = McpClients::new(
             egress.clone(),
             ClientConfig {
-                observer: None,
+                observer: Some(Arc::new(FactKeeper::new(db.db().clone(), clock.clone(), health.clone()))),
                 version: "0".to_owned(),
                 clock: Arc::clone(&clock) as Arc<dyn domain::clock::Clock>,
             },
         );
-        let sources =
-            Arc::new(Sources::new(db.db().clone(), keyring.clone(), egress.clone(), Duration::ZERO));
+        let definitions = Arc::new(Definitions::new(db.db().clone(), clock.clone(), entropy.clone()));
+        let sources = Arc::new(Sources::new(
+            db.db().clone(),
+            keyring.clone(),
+            egress.clone(),
+            definitions.clone(),
+            Duration::ZERO,
+        ));
         let chatd = ChatDaemon::start(chatd::Deps {
             db: db.db().clone(),
             mcp: mcp.clone(),
@@ -103,6 +111,9 @@ impl Bench {
             operator_egress: OperatorEgress::default(),
             mcp: mcp.clone(),
             chatd,
+            definitions,
+            health,
+            tool_trials_per_minute: 30,
             clock: clock.clone(),
             entropy: entropy.clone(),
             access_url,

@@ -9,4 +9,5 @@ mod expiry;
 mod groups;
 mod keys;
 mod sealed;
+mod tools;
 mod transfer;

@@ -12,12 +12,12 @@ both_engines! {
         }
         let all = read!(db, |session| changes_after(session, 0, 100));
         let seen: Vec<_> = all.iter().map(|change| (change.kind, change.subject.as_str())).collect();
-        let expected = ["0", "1", "2", "3", "4", "5"];
+        let expected = ["0", "1", "2", "3", "4", "5", "6"];
         assert_eq!(seen, ChangeKind::ALL.into_iter().zip(expected).collect::<Vec<_>>());
         assert!(all.windows(2).all(|pair| pair[0].id < pair[1].id));
         assert_eq!(read!(db, |session| changes_after(session, all[3].id, 100)), all[4..]);
         assert_eq!(read!(db, |session| changes_after(session, all[0].id, 2)), all[1..3]);
-        assert_eq!(read!(db, |session| change_last(session)), all[5].id);
+        assert_eq!(read!(db, |session| change_last(session)), all[6].id);
     }
 
     async fn a_change_that_was_not_committed_is_none(db: TestDb) {

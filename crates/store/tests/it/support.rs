@@ -133,6 +133,7 @@ pub(crate) fn server(slug: &str) -> StoredServer {
         has_signing_secret: false,
         send_trace_context: false,
         use_instructions: false,
+        tool_change_policy: api::servers::ToolChangePolicy::Notify,
         allowed_group_ids: Vec::new(),
         created_at: START,
         updated_at: START,

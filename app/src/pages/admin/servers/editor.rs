@@ -8,6 +8,7 @@ mod connections;
 mod form;
 mod forwarding;
 mod headers;
+mod health;
 mod known_tools;
 mod report;
 #[cfg(test)]
@@ -34,11 +35,12 @@ use conflict::ConflictNotice;
 use connections::ConnectionsSection;
 use form::EditorForm;
 use forwarding::ForwardingSection;
+use health::HealthLine;
 use leptos::{prelude::*, task::spawn_local};
 use leptos_router::hooks::use_params_map;
 use report::CheckResult;
 use save::Saver;
-use sections::{BehaviourSection, ConnectionSection, FormError, ToolsSection};
+use sections::{BehaviourSection, ConnectionSection, FormError, ToolsSection, tools_href};
 use why::WhySection;
 
 /// `GET /admin/servers/new`.
@@ -86,9 +88,13 @@ fn Editor(server: Option<McpServer>) -> impl IntoView {
                         let name = form.display_name.get();
                         view! { <ServerTile name=if name.is_empty() { "?".to_owned() } else { name } icon_url=form.icon_url.get()/> }
                     }}
-                    <h1 dir="auto">{move || title.get()}</h1>
+                    <div class="min-w-0">
+                        <h1 dir="auto">{move || title.get()}</h1>
+                        <HealthLine form/>
+                    </div>
                 </div>
                 <div class="page-actions">
+                    {move || tools_href(form).map(|href| view! { <a class="btn" href=href>"Tools"</a> })}
                     <Switch
                         label="Enabled"
                         checked=form.enabled

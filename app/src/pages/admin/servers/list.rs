@@ -3,15 +3,23 @@
 use super::words::{auth_label, availability_label, etag, host, is_unusable};
 use crate::{
     components::{
-        Badge, Column, EmptyState, Glyph, Icon, PageHead, PageLinks, SearchForm, ServerTile, Switch, Table,
-        Tone, loaded, paging::page_href, toast::use_toasts, use_page_query,
+        Badge, Column, EmptyState, Glyph, HealthMark, Icon, PageHead, PageLinks, SearchForm, ServerTile,
+        Switch, Table, Tone, loaded, paging::page_href, toast::use_toasts, use_page_query,
     },
     context::viewer_is_admin,
-    server_fns::servers::{server_page, server_update},
+    server_fns::{
+        fleet::fleet,
+        servers::{server_page, server_update},
+    },
 };
-use api::servers::{McpServer, ServerWrite};
+use api::{
+    Uuid,
+    fleet::{FleetQuery, FleetServer},
+    servers::{McpServer, ServerWrite},
+};
 use leptos::{prelude::*, task::spawn_local};
 use leptos_router::hooks::use_query_map;
+use std::collections::BTreeMap;
 
 /// Where the list is.
 const PATH: &str = "/admin/servers";
@@ -113,11 +121,14 @@ impl Show {
     }
 }
 
-const COLUMNS: [Column; 5] = [
+const COLUMNS: [Column; 8] = [
     Column::Text("Server"),
+    Column::Text("Health"),
     Column::Text("Host"),
     Column::Text("Authentication"),
     Column::Text("Availability"),
+    Column::Number("Connected"),
+    Column::Number("Tools"),
     Column::Text("Enabled"),
 ];
 
@@ -139,19 +150,47 @@ fn ServerTable(
             view! { <EmptyState glyph=Glyph::Server title="No servers yet" text/> }.into_any()
         };
     }
+    let doing = doing_of(servers.iter().map(|server| server.id).collect());
     // One signal per row, so that a switched server neither reloads nor re-sorts the table.
-    let rows =
-        servers.into_iter().map(|server| view! { <ServerRow server=RwSignal::new(server)/> }).collect_view();
+    let rows = servers
+        .into_iter()
+        .map(|server| view! { <ServerRow server=RwSignal::new(server) doing/> })
+        .collect_view();
     view! {
         <Table columns=&COLUMNS>{rows}</Table>
     }
     .into_any()
 }
 
+/// How the servers of the page are doing; None until it is known, and where it could not be read.
+type Doing = RwSignal<Option<BTreeMap<Uuid, FleetServer>>>;
+
+/// Asked for by the browser once the list stands, which does not wait for it.
+fn doing_of(ids: Vec<Uuid>) -> Doing {
+    let doing = Doing::new(None);
+    Effect::new(move || {
+        let query = FleetQuery { ids: Some(ids.clone()), ..FleetQuery::default() };
+        spawn_local(async move {
+            if let Ok(fleet) = fleet(query).await {
+                doing.try_set(Some(fleet.servers.into_iter().map(|server| (server.id, server)).collect()));
+            }
+        });
+    });
+    doing
+}
+
 #[component]
-fn ServerRow(server: RwSignal<McpServer>) -> impl IntoView {
+fn ServerRow(server: RwSignal<McpServer>, doing: Doing) -> impl IntoView {
     let toasts = use_toasts();
     let now = server.get_untracked();
+    let id = now.id;
+    let health = Memo::new(move |_| doing.with(|doing| Some(doing.as_ref()?.get(&id)?.health.state)));
+    let number = move |of: fn(&FleetServer) -> i64| {
+        move || {
+            let known = doing.with(|doing| Some(of(doing.as_ref()?.get(&id)?)));
+            known.map_or_else(|| "–".to_owned(), |known| known.to_string())
+        }
+    };
     let busy = RwSignal::new(false);
     let change = Callback::new(move |enabled: bool| {
         busy.set(true);
@@ -188,6 +227,12 @@ fn ServerRow(server: RwSignal<McpServer>) -> impl IntoView {
                     </span>
                 </a>
             </td>
+            <td data-label="Health" class="health-cell">
+                {move || match health.get() {
+                    Some(state) => view! { <HealthMark state/> }.into_any(),
+                    None => "–".into_any(),
+                }}
+            </td>
             <td data-label="Host" class="mono-cell">{host(&now.url).to_owned()}</td>
             <td data-label="Authentication">
                 {auth_label(now.auth_type)}
@@ -199,6 +244,8 @@ fn ServerRow(server: RwSignal<McpServer>) -> impl IntoView {
                     {access_note(groups).map(|note| view! { <span class="row-note">{note}</span> })}
                 </span>
             </td>
+            <td data-label="Connected" class="num">{number(|server| server.connected_users)}</td>
+            <td data-label="Tools" class="num">{number(|server| server.tools)}</td>
             <td data-label="Enabled">
                 <Switch
                     label=format!("{} enabled", now.display_name)

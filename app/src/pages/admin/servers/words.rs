@@ -1,6 +1,6 @@
 //! How the panel names contract values, in one place.
 
-use api::servers::{AuthStatus, AuthType, Availability, McpServer, Transport};
+use api::servers::{AuthStatus, AuthType, Availability, McpServer, ToolChangePolicy, Transport};
 
 /// Label of an authentication type.
 pub(super) fn auth_label(auth_type: AuthType) -> &'static str {
@@ -65,6 +65,7 @@ pub(super) fn field_label(field: &str) -> &str {
         "model_intent" => "Model intent",
         "tool_allow_list" => "Allowed tools",
         "tool_deny_list" => "Denied tools",
+        "tool_change_policy" => "When a tool changes",
         "allowed_group_ids" | "allowed_groups" => "Groups",
         "enabled" => "Enabled",
         "forward_coder_headers" => "Tell the server who asks",
@@ -75,7 +76,6 @@ pub(super) fn field_label(field: &str) -> &str {
         "oidc_trusted_origin" => "Trusted origin",
         "tool_idempotent_list" => "Idempotent tools",
         "tool_approval_list" => "Tools to approve",
-        "tool_change_policy" => "Change policy",
         "allow_in_plan_mode" => "Plan mode",
         other => other,
     }
@@ -87,6 +87,24 @@ pub(super) fn availability_meaning(availability: Availability) -> &'static str {
         Availability::ForceOn => "In every chat; nobody can switch it off.",
         Availability::DefaultOn => "Preselected in new chats; people can switch it off.",
         Availability::DefaultOff => "Not selected; people switch it on when they need it.",
+    }
+}
+
+/// Label of a change policy.
+pub(super) fn change_policy_label(policy: ToolChangePolicy) -> &'static str {
+    match policy {
+        ToolChangePolicy::Accept => "Accept",
+        ToolChangePolicy::Notify => "Notify",
+        ToolChangePolicy::Hold => "Hold back",
+    }
+}
+
+/// What a change policy means, in one line.
+pub(super) fn change_policy_meaning(policy: ToolChangePolicy) -> &'static str {
+    match policy {
+        ToolChangePolicy::Accept => "Accept changes silently.",
+        ToolChangePolicy::Notify => "Notify: changed tools stay offered and are marked.",
+        ToolChangePolicy::Hold => "Hold back changed and new tools until somebody accepts them.",
     }
 }
 

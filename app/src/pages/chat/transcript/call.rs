@@ -58,9 +58,10 @@ impl CallState {
         matches!(self, Self::Streaming | Self::Running)
     }
 
-    fn of(result: &ToolResultPart) -> Self {
-        match result.outcome {
-            ToolOutcome::Ok if result.is_error => Self::ToolError,
+    /// How a call ended that did so with `outcome`.
+    pub fn ended(outcome: ToolOutcome, is_error: bool) -> Self {
+        match outcome {
+            ToolOutcome::Ok if is_error => Self::ToolError,
             ToolOutcome::Ok => Self::Done,
             ToolOutcome::Error => Self::Failed,
             ToolOutcome::Cancelled => Self::Cancelled,
@@ -92,7 +93,7 @@ impl CallView {
         turn_runs: bool,
     ) -> Self {
         let state = match &result {
-            Some(result) => CallState::of(result),
+            Some(result) => CallState::ended(result.outcome, result.is_error),
             None if turn_runs => CallState::Running,
             None => CallState::Unknown,
         };

@@ -18,7 +18,7 @@ fn admins_see_everything_but_secrets() {
     assert_eq!(wire.allowed_group_ids, Some(vec![]));
     assert_eq!(wire.config_problems, Some(vec![]));
     assert_eq!((wire.auth_connected, wire.auth_status), (true, AuthStatus::NotRequired));
-    assert_eq!(wire.tool_change_policy, "notify");
+    assert_eq!(wire.tool_change_policy, api::servers::ToolChangePolicy::Notify);
 }
 
 #[test]

@@ -180,28 +180,26 @@ fn fields_of_later_issues_take_only_their_default() {
         oidc_trusted_origin: text(),
         tool_idempotent_list: list(),
         tool_approval_list: list(),
-        tool_change_policy: Some("hold".into()),
         allow_in_plan_mode: Some(true),
         ..minimal()
     };
     let problems = create(write).unwrap_err();
-    assert_eq!(problems.len(), 5);
+    assert_eq!(problems.len(), 4);
     assert!(problems.iter().all(|p| p.detail.contains("not available in this build")), "{problems:?}");
     assert_eq!(problems[0].field, "oidc_trusted_origin");
-    assert_eq!(problems[4].field, "allow_in_plan_mode");
+    assert_eq!(problems[3].field, "allow_in_plan_mode");
 
     let empty = || Some(String::new());
     let defaults = ServerWrite {
         oidc_trusted_origin: empty(),
         tool_idempotent_list: Some(vec![]),
         tool_approval_list: Some(vec![]),
-        tool_change_policy: Some("notify".into()),
         allow_in_plan_mode: Some(false),
         ..minimal()
     };
     create(defaults.clone()).unwrap();
     assert_eq!(
-        patch(&record(), ServerWrite { tool_change_policy: Some("accept".into()), ..ServerWrite::default() })
+        patch(&record(), ServerWrite { allow_in_plan_mode: Some(true), ..ServerWrite::default() })
             .unwrap_err()
             .len(),
         1

@@ -6,11 +6,11 @@ use super::{
 };
 use crate::{
     components::{BusyButton, Glyph, Icon},
-    pages::admin::servers::words::{auth_label, availability_label, transport_label},
+    pages::admin::servers::words::{auth_label, availability_label, change_policy_label, transport_label},
 };
 use api::{
     Uuid,
-    servers::{AuthType, Availability, McpServer, ServerWrite, Transport},
+    servers::{AuthType, Availability, McpServer, ServerWrite, ToolChangePolicy, Transport},
 };
 use leptos::{prelude::*, task::spawn_local};
 use std::collections::BTreeMap;
@@ -161,6 +161,11 @@ fn typed_over(base: &McpServer, mine: &ServerWrite) -> McpServer {
         use_instructions: mine.use_instructions.unwrap_or(base.use_instructions),
         tool_allow_list: mine.tool_allow_list.clone().unwrap_or_else(|| base.tool_allow_list.clone()),
         tool_deny_list: mine.tool_deny_list.clone().unwrap_or_else(|| base.tool_deny_list.clone()),
+        tool_change_policy: mine
+            .tool_change_policy
+            .as_deref()
+            .and_then(ToolChangePolicy::parse)
+            .unwrap_or(base.tool_change_policy),
         allowed_group_ids: mine.allowed_group_ids.clone().or_else(|| base.allowed_group_ids.clone()),
         ..base.clone()
     }
@@ -211,6 +216,7 @@ fn face(server: &McpServer, group_names: &BTreeMap<Uuid, String>) -> Vec<(&'stat
         ("Model intent", on(server.model_intent)),
         ("Allowed tools", server.tool_allow_list.join(", ")),
         ("Denied tools", server.tool_deny_list.join(", ")),
+        ("When a tool changes", change_policy_label(server.tool_change_policy).to_owned()),
         ("Tell the server who asks", on(server.forward_coder_headers)),
         ("Signing secret", secret(server.has_signing_secret)),
         ("Trace context", on(server.send_trace_context)),
@@ -282,6 +288,7 @@ mod tests {
             ("availability", json!("force_on"), "Availability"),
             ("model_intent", json!(false), "Model intent"),
             ("tool_allow_list", json!(["a"]), "Allowed tools"),
+            ("tool_change_policy", json!("hold"), "When a tool changes"),
             ("transport", json!("sse"), "Transport"),
             ("forward_coder_headers", json!(true), "Tell the server who asks"),
             ("has_signing_secret", json!(true), "Signing secret"),

@@ -9,7 +9,9 @@ use crate::{
 use api::{
     Uuid,
     check::CheckReport,
-    servers::{AuthType, Availability, McpServer, ServerConnection, ServerWrite, Transport},
+    servers::{
+        AuthType, Availability, McpServer, ServerConnection, ServerWrite, ToolChangePolicy, Transport,
+    },
 };
 use leptos::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,7 +34,7 @@ pub(super) const AUTHENTICATION_FIELDS: [&str; 12] = [
     "oauth2_issuer",
 ];
 pub(super) const BEHAVIOUR_FIELDS: [&str; 2] = ["availability", "model_intent"];
-pub(super) const TOOLS_FIELDS: [&str; 2] = ["tool_allow_list", "tool_deny_list"];
+pub(super) const TOOLS_FIELDS: [&str; 3] = ["tool_allow_list", "tool_deny_list", "tool_change_policy"];
 pub(super) const FORWARDING_FIELDS: [&str; 4] =
     ["forward_coder_headers", "signing_secret", "send_trace_context", "use_instructions"];
 pub(super) const ACCESS_FIELDS: [&str; 1] = ["allowed_group_ids"];
@@ -84,6 +86,7 @@ pub(super) struct EditorForm {
     pub(super) allow: RwSignal<String>,
     /// One pattern a line.
     pub(super) deny: RwSignal<String>,
+    pub(super) tool_change_policy: RwSignal<String>,
     /// Groups the server is limited to; none: everybody.
     pub(super) groups: RwSignal<BTreeSet<Uuid>>,
     /// What the groups are called; empty until known.
@@ -127,6 +130,7 @@ impl EditorForm {
             use_instructions: RwSignal::new(false),
             allow: RwSignal::default(),
             deny: RwSignal::default(),
+            tool_change_policy: RwSignal::new(ToolChangePolicy::Notify.as_str().to_owned()),
             groups: RwSignal::default(),
             group_names: RwSignal::default(),
             enabled: RwSignal::new(false),
@@ -167,6 +171,7 @@ impl EditorForm {
         self.use_instructions.set(server.use_instructions);
         self.allow.set(server.tool_allow_list.join("\n"));
         self.deny.set(server.tool_deny_list.join("\n"));
+        self.tool_change_policy.set(server.tool_change_policy.as_str().to_owned());
         self.groups.set(server.allowed_group_ids.iter().flatten().copied().collect());
         self.enabled.set(server.enabled);
         self.error.set(None);
@@ -198,6 +203,7 @@ impl EditorForm {
             use_instructions: Some(self.use_instructions.get()),
             tool_allow_list: Some(lines(&self.allow.get())),
             tool_deny_list: Some(lines(&self.deny.get())),
+            tool_change_policy: Some(self.tool_change_policy.get()),
             allowed_group_ids: Some(self.groups.get().into_iter().collect()),
             ..ServerWrite::default()
         };

@@ -1,7 +1,10 @@
 //! After a test: the server's tools, and what the patterns typed right now mean for each.
 
 use super::form::{EditorForm, lines};
-use crate::components::{Badge, Glyph, Tone};
+use crate::{
+    components::{Badge, Glyph, Tone},
+    pages::admin::servers::tools::StateBadge,
+};
 use api::check::CheckedTool;
 use domain::tools::{ToolFilter, Verdict, pattern_matches};
 use leptos::prelude::*;
@@ -52,7 +55,9 @@ fn ToolRow(tool: CheckedTool, filter: Memo<(Vec<String>, Vec<String>)>) -> impl 
                 {(!problems.is_empty()).then(|| view! { <p class="note-warn" dir="auto">{problems}</p> })}
                 {tool.lint.into_iter().map(|finding| view! { <p class="field-hint" dir="auto">{finding}</p> }).collect_view()}
             </div>
-            {move || match verdict() {
+            <span class="badges">
+                {tool.state.map(|state| view! { <StateBadge state/> })}
+                {move || match verdict() {
                 _ if broken => view! { <Badge tone=Tone::Warn glyph=Glyph::Warn text="Not usable"/> },
                 Verdict::Allowed => view! { <Badge tone=Tone::Ok glyph=Glyph::Check text="Allowed"/> },
                 Verdict::NotOnAllowList => view! { <Badge glyph=Glyph::Cross text="Not on the allow list"/> },
@@ -60,6 +65,7 @@ fn ToolRow(tool: CheckedTool, filter: Memo<(Vec<String>, Vec<String>)>) -> impl 
                     view! { <Badge tone=Tone::Warn glyph=Glyph::Cross text=format!("Denied by {pattern}")/> }
                 }
             }}
+            </span>
         </li>
     }
 }

@@ -73,6 +73,7 @@ fn Report(form: EditorForm, saver: Saver, report: CheckReport) -> impl IntoView 
             </div>
             <div class="section-body stack">
                 <ol class="steps">{lines}</ol>
+                {latency(&report).map(|split| view! { <p class="field-hint" data-testid="latency">{split}</p> })}
                 <Details report=report.clone()/>
                 {(!report.error.is_empty()).then(|| {
                     let tone = if good { Tone::Warn } else { Tone::Danger };
@@ -159,6 +160,21 @@ fn steps(report: &CheckReport) -> Vec<Step> {
     ]
 }
 
+/// "name 3 ms → TCP 1 ms → …": where the time went, as far as it is known. One part alone stands in the steps already.
+fn latency(report: &CheckReport) -> Option<String> {
+    let parts: Vec<String> = [
+        ("name", report.dns_ms),
+        ("TCP", report.tcp_ms),
+        ("TLS", report.tls_ms),
+        ("handshake", report.connect_ms),
+        ("list", report.list_ms),
+    ]
+    .into_iter()
+    .filter_map(|(part, ms)| ms.map(|ms| format!("{part} {ms} ms")))
+    .collect();
+    (parts.len() > 1).then(|| parts.join(" → "))
+}
+
 /// What the revision means for the admin.
 fn era(report: &CheckReport) -> &'static str {
     match report.wire.as_deref() {
@@ -211,6 +227,9 @@ mod tests {
             wire: None,
             evidence: Vec::new(),
             instructions: None,
+            dns_ms: None,
+            tcp_ms: None,
+            tls_ms: None,
             connect_ms: None,
             list_ms: None,
             tools: Vec::new(),
@@ -242,6 +261,23 @@ mod tests {
     }
 
     #[test]
+    fn the_time_is_split_as_far_as_it_is_known() {
+        let measured = CheckReport {
+            dns_ms: Some(3),
+            tcp_ms: Some(1),
+            tls_ms: Some(14),
+            connect_ms: Some(41),
+            list_ms: Some(88),
+            ..report(ConnectOutcome::Connected)
+        };
+        let all = "name 3 ms → TCP 1 ms → TLS 14 ms → handshake 41 ms → list 88 ms";
+        assert_eq!(latency(&measured).as_deref(), Some(all));
+        let plain = CheckReport { dns_ms: None, tls_ms: None, list_ms: None, ..measured };
+        assert_eq!(latency(&plain).as_deref(), Some("TCP 1 ms → handshake 41 ms"));
+        assert_eq!(latency(&CheckReport { tcp_ms: None, ..plain }), None);
+    }
+
+    #[test]
     fn a_good_report_names_figures_with_units() {
         let tool = |name: &str, allowed| CheckedTool {
             name: name.into(),
@@ -250,6 +286,7 @@ mod tests {
             description: String::new(),
             allowed,
             reason: String::new(),
+            state: None,
             problems: Vec::new(),
             lint: Vec::new(),
         };

@@ -9,10 +9,12 @@ use crate::{
     components::{
         AllowDestination, Checkbox, ErrorNotice, RelativeTime, SelectField, TextArea, TextField, loaded,
     },
-    pages::admin::servers::words::{availability_label, availability_meaning, transport_label},
+    pages::admin::servers::words::{
+        availability_label, availability_meaning, change_policy_label, change_policy_meaning, transport_label,
+    },
     server_fns::servers::egress_allow,
 };
-use api::servers::{Availability, Transport};
+use api::servers::{Availability, ToolChangePolicy, Transport};
 use domain::mcp_server::slug_from_name;
 use leptos::prelude::*;
 
@@ -145,15 +147,35 @@ pub(super) fn BehaviourSection(form: EditorForm) -> impl IntoView {
 /// Which tools are offered.
 #[component]
 pub(super) fn ToolsSection(form: EditorForm) -> impl IntoView {
+    let choices = [ToolChangePolicy::Accept, ToolChangePolicy::Notify, ToolChangePolicy::Hold];
+    let policies = Signal::stored(options(choices.map(|p| (p.as_str(), change_policy_label(p)))));
+    let policy_meaning =
+        move || form.tool_change_policy.with(|text| ToolChangePolicy::parse(text).map(change_policy_meaning));
     view! {
-        <Section form title="Tools" purpose="Which of the server's tools chats may use. Deny wins over allow." fields=&TOOLS_FIELDS>
+        <Section form title="Tools" purpose="Which of the server's tools chats may use, and what happens when one changes. Deny wins over allow." fields=&TOOLS_FIELDS>
             <TextArea name="tool_allow_list" label="Allowed tools" value=form.allow rows=3 mono=true error=form.error_at("tool_allow_list")
                 placeholder="search_*" hint="One pattern a line; * stands for any text, ? for one character. Empty allows every tool."/>
             <TextArea name="tool_deny_list" label="Denied tools" value=form.deny rows=3 mono=true error=form.error_at("tool_deny_list")
                 placeholder="delete_*" hint="One pattern a line. Denied tools are neither offered nor called."/>
+            <div class="stack-tight">
+                <SelectField name="tool_change_policy" label="When a tool changes" value=form.tool_change_policy options=policies
+                    error=form.error_at("tool_change_policy")/>
+                <p class="field-hint" aria-live="polite">{policy_meaning}</p>
+            </div>
+            {move || tools_href(form).map(|href| view! {
+                <p class="field-hint">
+                    <a href=href>"All tools of this server"</a>
+                    ": what was listed last, what changed since it was accepted, and trying one by hand."
+                </p>
+            })}
             <KnownTools form/>
         </Section>
     }
+}
+
+/// The page of the stored server's tools; None while it is new.
+pub(super) fn tools_href(form: EditorForm) -> Option<String> {
+    form.saved.with(|saved| saved.as_ref().map(|server| format!("/admin/servers/{}/tools", server.id)))
 }
 
 pub(super) fn options<const N: usize>(pairs: [(&str, &str); N]) -> Vec<(String, String)> {

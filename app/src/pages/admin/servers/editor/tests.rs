@@ -6,8 +6,10 @@ use super::{
     conflict::{Conflict, ConflictView},
     connections::ConnectionTable,
     form::EditorForm,
+    health::Doing,
+    known_tools::KnownTools,
     sample,
-    sections::FormError,
+    sections::{FormError, ToolsSection},
 };
 use crate::{
     error::{UiError, UiErrorKind},
@@ -127,7 +129,10 @@ fn a_refused_entry_is_marked_where_it_stands() {
 fn a_problem_of_the_stored_server_stands_at_its_field_until_the_type_is_left() {
     let problem = json!([{"field": "api_key_value", "detail": "The API key is missing."}]);
     Owner::new().with(|| {
-        let form = EditorForm::new(Some(sample::server("api_key", json!({"config_problems": problem, "auth_status": "misconfigured"}))));
+        let form = EditorForm::new(Some(sample::server(
+            "api_key",
+            json!({"config_problems": problem, "auth_status": "misconfigured"}),
+        )));
         let message = form.error_at("api_key_value");
         assert_eq!(message.get_untracked().as_deref(), Some("The API key is missing."));
         assert_eq!(form.to_fix_in(&["api_key_value"]), 1);
@@ -203,4 +208,53 @@ fn the_types_of_this_build_are_offered() {
         let option = format!(r#"value="{}""#, offered.as_str());
         assert_eq!(html.contains(&option), *offered != AuthType::UserOidc, "{option}: {html}");
     }
+}
+
+#[test]
+fn the_change_policy_says_what_it_means_and_leads_to_the_tools() {
+    let server = sample::server("none", json!({"tool_change_policy": "hold"}));
+    let html = rendered(|| view! { <ToolsSection form=EditorForm::new(Some(server))/> });
+    assert!(html.contains("Hold back changed and new tools until somebody accepts them."), "{html}");
+    assert!(html.contains("/admin/servers/01900000-0000-7000-8000-000000000001/tools"), "{html}");
+    let html = rendered(|| view! { <ToolsSection form=EditorForm::new(None)/> });
+    assert!(html.contains("changed tools stay offered and are marked"), "the default: {html}");
+    assert!(!html.contains("/tools"), "a new server has none: {html}");
+    Owner::new().with(|| {
+        let form = EditorForm::new(Some(sample::server("none", json!({}))));
+        form.tool_change_policy.set("accept".into());
+        assert_eq!(untrack(|| form.to_write()).tool_change_policy.as_deref(), Some("accept"));
+        assert!(untrack(|| form.is_dirty()));
+    });
+}
+
+#[test]
+fn a_test_marks_the_tools_that_are_not_those_that_were_accepted() {
+    let tool = |name: &str, state: &str| json!({"name": name, "exposed_name": name, "allowed": true, "state": state});
+    let report = json!({
+        "outcome": "connected", "auth_status": "not_required", "tools": [tool("a", "held"), tool("b", "accepted"), tool("c", "new")],
+    });
+    let html = rendered(|| {
+        let form = EditorForm::new(Some(sample::server("none", json!({}))));
+        form.report.set(Some(serde_json::from_value(report).unwrap()));
+        view! { <KnownTools form/> }
+    });
+    assert!(html.contains("Held back") && html.contains(">New"), "{html}");
+    assert_eq!(
+        html.matches("badge tone-info").count() + html.matches("badge tone-warn").count(),
+        2,
+        "{html}"
+    );
+}
+
+#[test]
+fn the_head_says_how_the_server_is_doing_and_why() {
+    let health = |state: &str| {
+        let health = json!({"state": state, "since": "2026-02-03T04:05:00Z", "last_error": HOSTILE});
+        rendered(move || view! { <Doing health=serde_json::from_value(health).unwrap()/> })
+    };
+    let html = health("auth_trouble");
+    assert!(html.contains("Credential refused") && html.contains("2026-02-03 04:05 UTC"), "{html}");
+    assert!(html.contains("alert(1)") && !html.contains("<script>"), "{html}");
+    let html = health("ok");
+    assert!(html.contains("Working") && !html.contains("alert(1)"), "{html}");
 }

@@ -1,0 +1,179 @@
+//! *Try a tool*: one call by hand, with the caller's own connection, and an entry in the audit log before it is sent.
+
+use crate::{Error, OpContext, Result, Service, audit::Act, mcp_servers::access_target};
+use api::{
+    Uuid, Validation,
+    messages::{ResultContent, ToolOutcome},
+    tools::{ToolTried, ToolTry},
+};
+use domain::{
+    accounts::Action,
+    text::{cut_chars, hex},
+};
+use mcpclient::{CallOutcome, Target, Tool, ToolCall};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+use tokio_util::sync::CancellationToken;
+
+/// Connecting and listing before the call, as in a turn (threats 5).
+const CONNECT: Duration = Duration::from_secs(10);
+const WINDOW: Duration = Duration::from_secs(60);
+
+const UNKNOWN_AFTER_STOP: &str =
+    "Stopped after the call was sent: it may or may not have happened. Verify before trying again.";
+
+/// Counts calls by hand per user. Per process: a second replica doubles the limit, which is harmless here.
+pub(crate) struct TrialLimiter {
+    per_minute: u32,
+    users: Mutex<HashMap<Uuid, Vec<Instant>>>,
+}
+
+impl TrialLimiter {
+    /// 0 limits nothing.
+    pub(crate) fn new(per_minute: u32) -> Self {
+        Self { per_minute, users: Mutex::default() }
+    }
+
+    fn admit(&self, user: Uuid, now: Instant) -> Result<()> {
+        if self.per_minute == 0 {
+            return Ok(());
+        }
+        let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
+        users.retain(|_, times| times.last().is_some_and(|at| now.duration_since(*at) < WINDOW));
+        let times = users.entry(user).or_default();
+        times.retain(|at| now.duration_since(*at) < WINDOW);
+        if times.len() >= usize::try_from(self.per_minute).unwrap_or(usize::MAX) {
+            let retry_after = WINDOW - now.duration_since(times[0]);
+            let message = format!("{} calls by hand a minute is the limit. Wait a moment.", self.per_minute);
+            return Err(Error::RateLimited { message, retry_after });
+        }
+        times.push(now);
+        Ok(())
+    }
+}
+
+impl Service {
+    /// Calls a tool of a server, whatever its lists say: whoever manages a server may look before letting others. Leaves two audit
+    /// entries, one before the call is sent and one with what came of it.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`]; [`Error::NotFound`]: no such server or tool; [`Error::Invalid`]: arguments that do not fit the tool's schema,
+    /// or a server that cannot be used; [`Error::Conflict`]: by now the tool is another than the arguments were written for;
+    /// [`Error::RateLimited`].
+    pub async fn tool_call(&self, ctx: &OpContext, id: Uuid, tool: &str, call: ToolTry) -> Result<ToolTried> {
+        let user = ctx.authorize(Action::ServersWrite)?.user.id;
+        let found = self.server_found(Self::user_of_servers(ctx)?, id).await?;
+        self.0.trials.admit(user, Instant::now())?;
+        let target = access_target(&self.deps().keyring, user, &found)
+            .map_err(|unusable| Error::invalid_field("server", unusable.message))?;
+        let deadline = Instant::now() + CONNECT;
+        let catalogue = self
+            .deps()
+            .mcp
+            .catalogue(&target, deadline.into())
+            .await
+            .map_err(|error| Error::invalid_field("server", error.public_message()))?;
+        self.deps().definitions.learn(&found.stored.record, &catalogue.tools, false).await?;
+        let tool = catalogue.tool(tool).ok_or(Error::NotFound)?;
+        if call.definition_hash.as_ref().is_some_and(|seen| *seen != tool.hash) {
+            return Err(Error::conflict(
+                "The definition of this tool has changed. Look at what it is now, then try again.",
+            ));
+        }
+        let arguments = Value::Object(call.arguments);
+        check_arguments(tool, &arguments)?;
+        let Value::Object(arguments) = arguments else { unreachable!("made an object above") };
+
+        let cancel = CancellationToken::new();
+        let request = ToolCall {
+            tool: tool.name.clone(),
+            tool_call_id: format!("try-{}", self.new_id().simple()),
+            definition_hash: Some(tool.hash.clone()),
+            traceparent: None,
+            cancel: cancel.clone(),
+            progress: None,
+            arguments,
+        };
+        let slug = found.stored.record.slug.clone();
+        let work = self.clone().trial(ctx.clone(), id, slug, target, request, Arc::clone(tool));
+        // What was sent gets its entry also when nobody waits for the answer any more; the call itself is stopped then.
+        let stop = cancel.drop_guard();
+        let done = tokio::spawn(work).await.map_err(|error| Error::internal("a call by hand", error))?;
+        stop.disarm();
+        done
+    }
+
+    async fn trial(
+        self,
+        ctx: OpContext,
+        id: Uuid,
+        slug: String,
+        target: Target,
+        request: ToolCall,
+        tool: Arc<Tool>,
+    ) -> Result<ToolTried> {
+        let what = vec![
+            format!("tool {}", tool.name),
+            format!("call {}", request.tool_call_id),
+            format!("arguments sha256:{}", argument_hash(&request)),
+        ];
+        let mut write = self.db().write().await?;
+        let act = Act::on("server.tool_called", "mcp_server", id, &slug).fields(what.clone());
+        self.audit(&mut write, &ctx, act).await?;
+        write.commit().await?;
+        let started = Instant::now();
+        let tried = tried(self.deps().mcp.call(&target, request).await, started);
+        let mut fields = what;
+        fields.push(format!("outcome {}", tried.outcome.as_str()));
+        fields.push(format!("duration {} ms", tried.duration_ms));
+        let act = Act::on("server.tool_answered", "mcp_server", id, &slug).fields(fields);
+        let outcome = if tried.outcome == ToolOutcome::Ok { "ok" } else { "failed" };
+        let mut write = self.db().write().await?;
+        self.audit_outcome(&mut write, &ctx, act, outcome).await?;
+        write.commit().await?;
+        Ok(tried)
+    }
+}
+
+fn argument_hash(request: &ToolCall) -> String {
+    let text = Value::Object(request.arguments.clone()).to_string();
+    hex(&Sha256::digest(text.as_bytes())[..8])
+}
+
+/// What does not fit the schema, at its place below `arguments`.
+fn check_arguments(tool: &Tool, arguments: &Value) -> Result<()> {
+    let at = |path: &str| format!("arguments{}", cut_chars(path, 200));
+    let misfits = tool.misfits(arguments).map_err(|problem| Error::invalid_field("arguments", problem))?;
+    if misfits.is_empty() {
+        return Ok(());
+    }
+    Err(Error::invalid(
+        misfits.into_iter().map(|found| Validation::new(at(&found.path), found.detail)).collect(),
+    ))
+}
+
+fn tried(outcome: CallOutcome, started: Instant) -> ToolTried {
+    let duration_ms = i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX);
+    let own = |outcome, text: String| ToolTried {
+        outcome,
+        is_error: true,
+        result: vec![ResultContent::Text { text }],
+        duration_ms,
+    };
+    match outcome {
+        CallOutcome::Done { content, is_error, .. } => {
+            ToolTried { outcome: ToolOutcome::Ok, is_error, result: content, duration_ms }
+        }
+        CallOutcome::NotExecuted { message } => own(ToolOutcome::Error, message),
+        CallOutcome::Unknown { message } => own(ToolOutcome::Unknown, message),
+        CallOutcome::Cancelled { sure: true } => {
+            own(ToolOutcome::Cancelled, "Stopped before anything was sent.".to_owned())
+        }
+        CallOutcome::Cancelled { sure: false } => own(ToolOutcome::Unknown, UNKNOWN_AFTER_STOP.to_owned()),
+    }
+}

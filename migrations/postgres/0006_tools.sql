@@ -1,0 +1,41 @@
+-- The definitions of tools that were listed (behaviour 13, protocol.md T6). Several of one tool may be accepted: servers differ by user,
+-- and what was accepted once may come back. Of those that are not, the last one is kept.
+CREATE TABLE mcp_tool_definitions (
+    mcp_server_id UUID NOT NULL REFERENCES mcp_servers (id) ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    hash TEXT NOT NULL CHECK (length(hash) = 64),
+    definition TEXT NOT NULL,
+    first_seen_at BIGINT NOT NULL,
+    -- The definition of a name that was listed last has the highest.
+    listed_at BIGINT NOT NULL,
+    accepted_at BIGINT,
+    accepted_by UUID REFERENCES users (id) ON DELETE SET NULL,
+    gone_since BIGINT,
+    PRIMARY KEY (mcp_server_id, name, hash)
+);
+CREATE INDEX mcp_tool_definitions_accepted_by_idx ON mcp_tool_definitions (accepted_by);
+
+-- When a server was listed first: what it had then is accepted.
+CREATE TABLE mcp_tool_lists (
+    mcp_server_id UUID PRIMARY KEY REFERENCES mcp_servers (id) ON DELETE CASCADE,
+    first_listed_at BIGINT NOT NULL
+);
+
+-- How servers are doing, from real use and from a light check in the background.
+CREATE TABLE mcp_server_health (
+    mcp_server_id UUID PRIMARY KEY REFERENCES mcp_servers (id) ON DELETE CASCADE,
+    state TEXT NOT NULL CHECK (state IN ('unknown', 'ok', 'slow', 'failing', 'auth_trouble')),
+    since BIGINT NOT NULL,
+    last_error TEXT NOT NULL DEFAULT '',
+    last_error_at BIGINT,
+    last_ok_at BIGINT,
+    latency_ms BIGINT,
+    -- Real use puts the next check off.
+    next_check_at BIGINT NOT NULL
+);
+CREATE INDEX mcp_server_health_next_check_idx ON mcp_server_health (next_check_at);
+
+-- A kind of change more: tools.
+ALTER TABLE changes DROP CONSTRAINT changes_kind_check;
+ALTER TABLE changes ADD CONSTRAINT changes_kind_check
+    CHECK (kind IN ('servers', 'users', 'groups', 'keys', 'models', 'settings', 'tools'));
