@@ -63,6 +63,7 @@ pub(crate) fn run(workspace: &Workspace, args: &BenchArgs) -> Result<()> {
     if !cfg!(target_os = "linux") {
         bail!("the benchmark reads memory and processor time from /proc, which only Linux has");
     }
+    process::announce_beside();
     let mode = Mode::from_release(!which.debug);
     if !which.no_build {
         build(workspace, mode)?;

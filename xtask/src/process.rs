@@ -4,14 +4,31 @@ use std::ffi::OsStr;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 
 /// Prints the line that announces a step, at once, so that long steps never look like a hang.
 pub(crate) fn announce(step: &str) {
-    println!("==> {step}");
-    let _ = std::io::stdout().flush();
+    say(&format!("==> {step}"));
+}
+
+/// Steps are announced on standard error from here on: standard output is for a report.
+pub(crate) fn announce_beside() {
+    BESIDE.store(true, Ordering::Relaxed);
+}
+
+static BESIDE: AtomicBool = AtomicBool::new(false);
+
+fn say(line: &str) {
+    if BESIDE.load(Ordering::Relaxed) {
+        // A closed standard error is no reason to stop.
+        let _ = writeln!(std::io::stderr(), "{line}");
+    } else {
+        println!("{line}");
+        let _ = std::io::stdout().flush();
+    }
 }
 
 /// Announces a step that takes a while, runs it, and says how long it took.
@@ -19,7 +36,7 @@ pub(crate) fn timed<T>(step: &str, work: impl FnOnce() -> Result<T>) -> Result<T
     announce(step);
     let start = Instant::now();
     let result = work()?;
-    println!("    {step}: done in {:.1} s", start.elapsed().as_secs_f64());
+    say(&format!("    {step}: done in {:.1} s", start.elapsed().as_secs_f64()));
     Ok(result)
 }
 

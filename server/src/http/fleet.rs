@@ -1,7 +1,7 @@
 //! `/api/experimental/mcp/fleet`: how the servers are doing.
 
 use super::{
-    auth::SignedIn,
+    auth::ServersReader,
     error::{ApiError, ApiResult},
     router::{AppState, parse_id},
 };
@@ -29,7 +29,7 @@ pub(crate) struct Asked {
 )]
 pub(crate) async fn fleet(
     State(state): State<AppState>,
-    SignedIn(ctx): SignedIn,
+    ServersReader(ctx): ServersReader,
     Query(asked): Query<Asked>,
 ) -> ApiResult<axum::Json<Fleet>> {
     let wanted = asked.state.filter(|text| !text.is_empty());

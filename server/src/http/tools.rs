@@ -1,7 +1,7 @@
 //! `/api/experimental/mcp/servers/{id}/tools`: what a server lists, accepting it, and a call by hand (behaviour 4).
 
 use super::{
-    auth::{ServersWriter, SignedIn},
+    auth::{ServersReader, ServersWriter},
     body::{Json, OptionalJson},
     error::ApiResult,
     router::{AppState, parse_id},
@@ -18,7 +18,7 @@ use http::StatusCode;
 )]
 pub(crate) async fn list(
     State(state): State<AppState>,
-    SignedIn(ctx): SignedIn,
+    ServersReader(ctx): ServersReader,
     Path(id): Path<String>,
 ) -> ApiResult<axum::Json<Vec<ServerTool>>> {
     Ok(axum::Json(state.service.tool_list(&ctx, parse_id("id", &id)?).await?))
@@ -28,7 +28,7 @@ pub(crate) async fn list(
 #[utoipa::path(
     post, path = "/api/experimental/mcp/servers/{id}/tools/{tool}/accept", tag = "tools",
     params(("id" = Uuid, Path, description = "The server"), ("tool" = String, Path, description = "The tool, as the server names it")),
-    request_body(content = Option<ToolAccept>, description = "May be left out: whatever is listed now is accepted"),
+    request_body(content = ToolAccept, description = "May be left out: whatever is listed now is accepted"),
     responses((status = 204), (status = 403), (status = 404), (status = 409, description = "It has changed again")),
 )]
 pub(crate) async fn accept(

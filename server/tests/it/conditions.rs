@@ -149,7 +149,7 @@ async fn of_parallel_edits_with_one_version_one_wins() {
 
 /// Asks until it is too much, which it is not at once.
 async fn exhaust(description: &Description, method: Method, template: &str, ask: impl Fn() -> Ask) {
-    for at in 0..20 {
+    for at in 0..40 {
         let answer = answer_to(ask()).await;
         if answer.status == 429 {
             assert!(at > 5, "{method} {template}: only {at} were let through");
@@ -174,7 +174,7 @@ async fn too_much_is_429_and_says_when_to_come_again() {
     let server = TestServer::start().await;
     let description = Description::of(&server).await;
     let stream = "/api/experimental/chats/{id}/stream";
-    let check = format!("{SERVER}/check");
+    let (check, call) = (format!("{SERVER}/check"), format!("{SERVER}/tools/{{tool}}/call"));
     let (first, login, password) =
         ("/api/v2/users/first", "/api/v2/users/login", "/api/v2/users/{user}/password");
     // Limits of turns come with a later issue.
@@ -184,6 +184,7 @@ async fn too_much_is_429_and_says_when_to_come_again() {
         [
             ("GET", stream),
             ("POST", &check),
+            ("POST", &call),
             ("POST", first),
             ("POST", login),
             ("PUT", password),
@@ -204,6 +205,10 @@ async fn too_much_is_429_and_says_when_to_come_again() {
         .await;
     let other = server.user(Role::Member).await.client;
     other.post(&path, &json!({})).await.expect(200);
+
+    let path = format!("{SERVERS}/{id}/tools/note/call");
+    let note = json!({"arguments": {"text": "x"}});
+    exhaust(&description, Method::POST, &call, || server.owner().request(Method::POST, &path).json(&note)).await;
 
     server.demo_model().await;
     let talk = chat(server.owner(), &json!({"content": text("hi")})).await;

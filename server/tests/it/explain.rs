@@ -199,6 +199,7 @@ async fn the_patterns_that_decided_are_named_and_nothing_is_dialled() {
             "gates": [
                 {"gate": "allow_list", "verdict": "pass", "reason": "On the allow list by the pattern `write`.", "pattern": "write"},
                 {"gate": "deny_list", "verdict": "fail", "reason": "Denied by the pattern `wr?te`.", "pattern": "wr?te"},
+                {"gate": "definition", "verdict": "not_applicable", "reason": "Changed definitions are not held back on this server."},
             ],
         })
     );

@@ -23,6 +23,7 @@ mod process;
 mod provider_faults;
 mod secrets;
 mod server_groups;
+mod server_tools;
 mod servers;
 mod servers_check;
 mod servers_update;

@@ -46,7 +46,7 @@ const DIALS: usize = 4;
 const SETTLE: Duration = Duration::from_secs(2);
 
 const ADDED_GOAL_MS: f64 = 0.3;
-/// Intent and outcome are committed one after the other, the audit entry with one of them.
+/// Intent and outcome are committed one after the other, each as an audit entry.
 const COMMITS_PER_CALL: f64 = 2.0;
 const SESSIONS_GOAL: f64 = 1.0;
 const CONNECTION_GOAL_KIB: f64 = 30.0;
@@ -137,7 +137,7 @@ fn calls(
         let left = engine.rows(program)?.since(before);
         left.expect(engine.made).context(engine.engine)?;
         let figure = Figure::new(engine.made as f64, "calls").with("intents", left.intents);
-        figures.add(format!("{}_rest_calls", engine.engine), figure.with("audit_entries", left.audit));
+        figures.add(format!("{}_rest_calls", engine.engine), figure.with("outcomes", left.outcomes));
         engine.stop()?;
     }
     let commits = Sample::new(commits);

@@ -66,10 +66,14 @@ impl World {
         for (who, person) in people.iter().filter(|(who, _)| **who != Who::Suspended) {
             own_chats.insert(*who, chat_of(&person.client).await.0);
         }
+        let open = server.register_fake("open", &fake).await;
+        // Its tools are known from here on.
+        server.owner().post(&format!("{SERVERS}/{open}/check"), &json!({})).await.expect(200);
         let fixed = BTreeMap::from([
             ("unknown", UNKNOWN.to_owned()),
             ("malformed", "not-a-uuid".to_owned()),
-            ("open", server.register_fake("open", &fake).await),
+            ("open", open),
+            ("tool", "get_issue".to_owned()),
             ("disabled", server.register(&server_body("disabled", &fake.url())).await),
             ("grouped", grouped_server(&server, &fake, &insiders).await),
             ("personal", personal_server(&server, &fake).await),

@@ -35,7 +35,7 @@ pub(super) struct Rest {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub(super) struct Rows {
     pub(super) intents: u64,
-    pub(super) audit: u64,
+    pub(super) outcomes: u64,
 }
 
 impl Rows {
@@ -43,20 +43,20 @@ impl Rows {
     pub(super) fn since(self, earlier: Self) -> Self {
         Self {
             intents: self.intents.saturating_sub(earlier.intents),
-            audit: self.audit.saturating_sub(earlier.audit),
+            outcomes: self.outcomes.saturating_sub(earlier.outcomes),
         }
     }
 
-    /// Calls are only measured whole: each with its intent and its audit entry.
+    /// Calls are only measured whole: each with its intent and its outcome.
     ///
     /// # Errors
     /// When there are more or fewer rows than calls.
     pub(super) fn expect(self, calls: u64) -> Result<()> {
         ensure!(
-            self == Self { intents: calls, audit: calls },
-            "{calls} calls left {} intents and {} audit entries",
+            self == Self { intents: calls, outcomes: calls },
+            "{calls} calls left {} intents and {} outcomes",
             self.intents,
-            self.audit
+            self.outcomes
         );
         Ok(())
     }
@@ -190,9 +190,9 @@ mod tests {
 
     #[test]
     fn every_call_leaves_one_row_of_each() {
-        let before = Rows { intents: 3, audit: 4 };
-        Rows { intents: 13, audit: 14 }.since(before).expect(10).unwrap();
-        for after in [Rows { intents: 12, audit: 14 }, Rows { intents: 13, audit: 15 }, before] {
+        let before = Rows { intents: 3, outcomes: 4 };
+        Rows { intents: 13, outcomes: 14 }.since(before).expect(10).unwrap();
+        for after in [Rows { intents: 12, outcomes: 14 }, Rows { intents: 13, outcomes: 15 }, before] {
             let error = after.since(before).expect(10).unwrap_err().to_string();
             assert!(error.starts_with("10 calls left"), "{error}");
         }

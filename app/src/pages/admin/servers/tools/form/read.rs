@@ -34,7 +34,7 @@ pub(super) fn form(schema: &Value) -> Form {
     let (first, rest): (Vec<_>, Vec<_>) =
         properties.iter().partition(|(name, _)| !crowded || is_required(name));
     for (name, member) in first.into_iter().chain(rest) {
-        let mut reader = Reader { next: form.inputs, preset: true };
+        let mut reader = Reader { root, next: form.inputs, preset: true };
         let field = reader.field(name, member, is_required(name), true);
         if reader.next > INPUTS_MAX {
             form.left_out += 1;
@@ -50,18 +50,21 @@ fn required(schema: &Map<String, Value>) -> Vec<&str> {
     schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
-struct Reader {
+struct Reader<'a> {
+    /// Where local references lead.
+    root: &'a Map<String, Value>,
     /// The place of the next slot.
     next: usize,
     /// Defaults are filled in. Not inside of an object that can be left out: it would never be.
     preset: bool,
 }
 
-impl Reader {
+impl Reader<'_> {
     fn field(&mut self, name: &str, schema: &Value, required: bool, may_nest: bool) -> Field {
         let nothing = Map::new();
         let outer = schema.as_object().unwrap_or(&nothing);
-        let (inner, nullable) = without_null(outer);
+        let (inner, nullable) = without_null(resolved(self.root, outer));
+        let inner = resolved(self.root, inner);
         let text = |key: &str| [outer, inner].iter().find_map(|part| part.get(key)).and_then(Value::as_str);
         let mut hint: Vec<String> = Vec::new();
         hint.extend(
@@ -111,12 +114,25 @@ impl Reader {
             Input::Choice(values) if required && values.len() == 1 => values.first(),
             _ => None,
         };
-        let value = only.or_else(|| default.filter(|value| self.preset && !value.is_null()))?;
+        // An empty default is what a field that is left empty gets anyway.
+        let default = default.filter(|value| self.preset && !value.is_null() && (required || *value != ""));
+        let value = only.or(default)?;
         let entry = values::entry(input, value);
         // What cannot be seen is not filled in: what is sent must be what was shown. An index is always seen.
         let seen = matches!(input, Input::Choice(_)) || reveal(&entry.text) == entry.text;
         (seen && entry.text.chars().nth(PRESET_CHARS).is_none()).then_some(entry)
     }
+}
+
+/// What a reference to a definition of the same schema stands for, one step far; whatever narrows it further stays as it is.
+fn resolved<'a>(root: &'a Map<String, Value>, schema: &'a Map<String, Value>) -> &'a Map<String, Value> {
+    let only_says = |key: &str| matches!(key, "$ref" | "title" | "description" | "default" | "examples");
+    let named = schema.get("$ref").and_then(Value::as_str).and_then(|reference| {
+        let (place, name) = reference.strip_prefix("#/")?.split_once('/')?;
+        let known = matches!(place, "$defs" | "definitions") && !name.contains(['/', '~', '%']);
+        root.get(place)?.get(name)?.as_object().filter(|_| known)
+    });
+    named.filter(|_| schema.keys().all(|key| only_says(key))).unwrap_or(schema)
 }
 
 /// The schema without "or null", and whether it was there: as a list of types, as `nullable`, or as a choice of two.

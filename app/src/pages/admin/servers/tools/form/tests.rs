@@ -143,6 +143,46 @@ fn defaults_are_filled_in_where_they_can_be_seen() {
 }
 
 #[test]
+fn a_default_that_is_empty_leaves_the_field_empty() {
+    let form = form(
+        json!({"body": {"type": "string", "default": ""}, "must": {"type": "string", "default": ""}}),
+        json!(["must"]),
+    );
+    assert_eq!(form.fresh()[0], Entry::default());
+    assert_eq!(Value::Object(form.collect(&form.fresh(), &Map::new()).arguments), json!({"must": ""}));
+}
+
+#[test]
+fn a_reference_to_a_definition_beside_it_is_followed_one_step() {
+    let schema = json!({
+        "type": "object",
+        "$defs": {
+            "level": {"type": "string", "enum": ["low", "high"]}, "again": {"$ref": "#/$defs/level"},
+            "tree": {"type": "object", "properties": {"child": {"$ref": "#/$defs/tree"}}},
+        },
+        "properties": {
+            "plain": {"$ref": "#/$defs/level", "description": "How much", "default": "low"},
+            "maybe": {"anyOf": [{"$ref": "#/$defs/level"}, {"type": "null"}]},
+            "twice": {"$ref": "#/$defs/again"}, "narrowed": {"$ref": "#/$defs/level", "maxLength": 3},
+            "missing": {"$ref": "#/$defs/x"}, "outside": {"$ref": "https://evil.example/x"}, "tree": {"$ref": "#/$defs/tree"},
+        },
+    });
+    let form = Form::of(&schema);
+    let input = |name: &str| match &field(&form, name).kind {
+        Kind::One(slot) => Some(slot.input.clone()),
+        Kind::Group(_) => None,
+    };
+    let choice = Some(Input::Choice(vec![json!("low"), json!("high")]));
+    assert_eq!((input("plain"), input("maybe")), (choice.clone(), choice));
+    for name in ["twice", "narrowed", "missing", "outside"] {
+        assert_eq!(input(name), Some(Input::Json), "{name}");
+    }
+    let Kind::Group(members) = &field(&form, "tree").kind else { panic!("no group") };
+    assert!(matches!(&members[0].kind, Kind::One(slot) if slot.input == Input::Json), "one level, no further");
+    assert_eq!(Value::Object(form.collect(&form.fresh(), &Map::new()).arguments), json!({"plain": "low"}));
+}
+
+#[test]
 fn objects_have_fields_one_level_deep() {
     let filter = json!({
         "type": "object", "required": ["state"],
