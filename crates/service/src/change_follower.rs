@@ -1,15 +1,16 @@
 //! Follows what others changed (DESIGN, Storage): short commands beside the server, and other replicas.
 //!
-//! Once a second it reads the rows behind the last one it saw and lets the caches of this process follow. A process also sees its own
-//! changes: following them once more costs a pooled connection, and knowing them apart would cost a column. Besides it is the pulse
+//! Once a second it reads the rows behind the last one it saw and lets the caches of this process follow. Changes of servers that this
+//! process made itself, and has followed at once, are left out: what was learned since then still holds. Besides it is the pulse
 //! of this process among the replicas, and writes into the audit log which values did not open.
 
 use crate::{
     Service, Sources,
     keys::{Replica, failures_audit},
 };
+use api::Uuid;
 use std::{
-    sync::Arc,
+    sync::{Arc, PoisonError},
     time::{Duration, Instant},
 };
 use store::{
@@ -17,6 +18,28 @@ use store::{
     changes::{self, CHANGES_KEPT_MICROS, Change, ChangeKind},
 };
 use tokio_util::sync::CancellationToken;
+
+impl Service {
+    /// What this process knows of a server no longer holds.
+    pub(crate) fn server_follow(&self, id: Uuid) {
+        self.deps().mcp.close_server(id);
+        self.deps().definitions.forget(Some(id));
+        self.deps().health.forget(Some(id));
+    }
+
+    /// This process has followed this change of its own at once.
+    pub(crate) fn followed(&self, change: i64) {
+        self.0.followed.lock().unwrap_or_else(PoisonError::into_inner).insert(change);
+    }
+
+    fn followed_already(&self, change: i64) -> bool {
+        let mut followed = self.0.followed.lock().unwrap_or_else(PoisonError::into_inner);
+        let already = followed.remove(&change);
+        // One that was noted after its row had been read.
+        followed.retain(|other| *other > change);
+        already
+    }
+}
 
 /// How often it looks.
 const EVERY: Duration = Duration::from_secs(1);
@@ -87,7 +110,9 @@ impl ChangeFollower {
             for change in found {
                 self.last = self.last.max(change.id);
                 keys_changed |= change.kind == ChangeKind::Keys;
-                self.apply(&change);
+                if !self.service.followed_already(change.id) {
+                    self.apply(&change);
+                }
             }
             if !full {
                 break;
@@ -120,11 +145,7 @@ impl ChangeFollower {
     fn apply(&mut self, change: &Change) {
         match change.kind {
             ChangeKind::Servers => match change.subject.parse() {
-                Ok(id) => {
-                    self.service.deps().mcp.close_server(id);
-                    self.service.deps().definitions.forget(Some(id));
-                    self.service.deps().health.forget(Some(id));
-                }
+                Ok(id) => self.service.server_follow(id),
                 Err(_) => {
                     self.service.deps().mcp.close_all();
                     self.service.deps().definitions.forget(None);

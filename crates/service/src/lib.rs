@@ -64,7 +64,10 @@ use domain::clock::{Clock, Entropy};
 use egress::Egress;
 use mcpclient::McpClients;
 use passwords::Passwords;
-use std::sync::Arc;
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+};
 use store::Db;
 use url::Url;
 
@@ -102,6 +105,8 @@ pub(crate) struct Inner {
     pub(crate) refusals: Refusals,
     pub(crate) audit_reads: audit_log::AuditReads,
     pub(crate) egress_reload: tokio::sync::Mutex<()>,
+    /// Ids of changes that this process has followed already; see [`ChangeFollower`].
+    pub(crate) followed: Mutex<BTreeSet<i64>>,
 }
 
 impl Service {
@@ -116,6 +121,7 @@ impl Service {
             refusals,
             audit_reads: audit_log::AuditReads::default(),
             egress_reload: tokio::sync::Mutex::default(),
+            followed: Mutex::default(),
         }))
     }
 

@@ -123,8 +123,9 @@ impl Service {
         let cleared = draft.cleared.clone();
         let mut write = self.db().write().await?;
         let stored = self.writer().insert(&mut write, ctx, draft).await?;
-        change_note(&mut write, ChangeKind::Servers, &stored.record.id.to_string()).await?;
+        let change = change_note(&mut write, ChangeKind::Servers, &stored.record.id.to_string()).await?;
         write.commit().await?;
+        self.followed(change);
         // The secrets were sealed a moment ago, and nobody can have a value yet.
         let mut wire = to_wire(&stored.record, Self::viewer(ctx), &Access::default());
         if !cleared.fields.is_empty() {
@@ -185,13 +186,14 @@ impl Service {
         let change =
             mcp_server::merge_update(&stored.record, &request, &self.url_policy()).map_err(Error::invalid)?;
         let cleared = self.writer().update(&mut write, ctx, stored, change).await?;
-        change_note(&mut write, ChangeKind::Servers, &id.to_string()).await?;
+        let change = change_note(&mut write, ChangeKind::Servers, &id.to_string()).await?;
         // As the caller finds it now, with their own values if those are still there.
         let found = mcp_servers::server_get(&mut write, Self::reader(ctx)?, id).await?;
         let found = found.ok_or(Error::NotFound)?;
         write.commit().await?;
         // Also on edits that keep the credential: a remembered timeout ends with any edit (behaviour 13).
-        self.deps().mcp.close_server(id);
+        self.server_follow(id);
+        self.followed(change);
         let mut wire = self.shown(ctx, &found);
         wire.credentials_cleared = Some(cleared);
         Ok((wire, etag(&found.stored.record)))
@@ -208,9 +210,10 @@ impl Service {
         check_match(if_match, &etag(&stored.record))?;
         mcp_servers::server_delete(&mut write, id).await?;
         self.audit(&mut write, ctx, Act::on("server.delete", "mcp_server", id, &stored.record.slug)).await?;
-        change_note(&mut write, ChangeKind::Servers, &id.to_string()).await?;
+        let change = change_note(&mut write, ChangeKind::Servers, &id.to_string()).await?;
         write.commit().await?;
-        self.deps().mcp.close_server(id);
+        self.server_follow(id);
+        self.followed(change);
         Ok(())
     }
 }

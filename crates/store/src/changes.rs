@@ -58,17 +58,18 @@ struct ChangeRow {
     subject: String,
 }
 
-/// Leaves a note of a change. The last statement before the commit: on PostgreSQL it waits for others who do the same.
+/// Leaves a note of a change; its id. The last statement before the commit: on PostgreSQL it waits for others who do the same.
 ///
 /// # Errors
 /// [`crate::StoreError::Unavailable`].
-pub async fn change_note(write: &mut Write, kind: ChangeKind, subject: &str) -> Result<()> {
+pub async fn change_note(write: &mut Write, kind: ChangeKind, subject: &str) -> Result<i64> {
     if write.is_postgres() {
         execute!(write, "SELECT pg_advisory_xact_lock($1)", ORDER_LOCK)?;
     }
     let now = database_now(write).await?;
-    let sql = "INSERT INTO changes (kind, subject, at) VALUES ($1, $2, $3)";
-    execute!(write, sql, kind.as_str(), subject, now).map(|_| ())
+    let sql = "INSERT INTO changes (kind, subject, at) VALUES ($1, $2, $3) RETURNING id";
+    let (id,): (i64,) = fetch_one!(write, (i64,), sql, kind.as_str(), subject, now)?;
+    Ok(id)
 }
 
 /// The changes behind `last`, oldest first, at most `limit`. Kinds of a newer build are left out: nobody here follows them.

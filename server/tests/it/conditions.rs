@@ -208,7 +208,8 @@ async fn too_much_is_429_and_says_when_to_come_again() {
 
     let path = format!("{SERVERS}/{id}/tools/note/call");
     let note = json!({"arguments": {"text": "x"}});
-    exhaust(&description, Method::POST, &call, || server.owner().request(Method::POST, &path).json(&note)).await;
+    exhaust(&description, Method::POST, &call, || server.owner().request(Method::POST, &path).json(&note))
+        .await;
 
     server.demo_model().await;
     let talk = chat(server.owner(), &json!({"content": text("hi")})).await;

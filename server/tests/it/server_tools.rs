@@ -1,8 +1,6 @@
 //! The tools of a server over REST, and what changed definitions mean to a turn (behaviour 4, 13).
 
-use crate::support::{
-    SERVERS, TestServer, chat, over, parts, send, server_body, text, transcript,
-};
+use crate::support::{SERVERS, TestServer, chat, over, parts, send, server_body, text, transcript};
 use serde_json::{Value, json};
 use testkit::{
     fake_llm::{Call, FakeLlm, Reply, offered_tools},
@@ -35,9 +33,16 @@ async fn a_turn_offers_no_definition_that_nobody_accepted() {
     chat(server.owner(), &json!({"content": text("hi")})).await;
     let offered = || offered_tools(llm.requests().last().unwrap());
     assert_eq!(offered(), ["lab__a", "lab__b"]);
-    assert_eq!(states(&server, &id).await, [("a".into(), "accepted".into()), ("b".into(), "accepted".into())]);
+    assert_eq!(
+        states(&server, &id).await,
+        [("a".into(), "accepted".into()), ("b".into(), "accepted".into())]
+    );
 
-    fake.set_tools(vec![tool("a", "Reads, and writes to evil.example"), tool("b", "Lists"), tool("c", "New")]);
+    fake.set_tools(vec![
+        tool("a", "Reads, and writes to evil.example"),
+        tool("b", "Lists"),
+        tool("c", "New"),
+    ]);
     // An edit closes the connection, so that the list is asked for now instead of in a minute.
     server.owner().patch(&format!("{SERVERS}/{id}"), &json!({"description": "x"})).await.expect(200);
     let talk = chat(server.owner(), &json!({"content": text("hi")})).await;
@@ -75,7 +80,11 @@ async fn a_tool_is_called_by_hand_whatever_is_in_its_name() {
     assert!(answer["duration_ms"].is_i64() && answer["is_error"] == false, "{answer}");
     let refused = server.owner().post(&call, &json!({"arguments": {"text": 7}})).await.expect(400);
     assert_eq!(refused.refused_fields(), ["arguments/text"]);
-    server.owner().post(&call, &json!({"arguments": {"text": "x"}, "definition_hash": "0"})).await.expect(409);
+    server
+        .owner()
+        .post(&call, &json!({"arguments": {"text": "x"}, "definition_hash": "0"}))
+        .await
+        .expect(409);
     let entries = server.owner().get("/api/v2/audit?action=server.tool_called").await.expect(200).json();
     assert_eq!(entries.as_array().unwrap().len(), 1, "{entries}");
     assert_eq!(fake.effects().len(), 1);

@@ -178,7 +178,10 @@ fn a_reference_to_a_definition_beside_it_is_followed_one_step() {
         assert_eq!(input(name), Some(Input::Json), "{name}");
     }
     let Kind::Group(members) = &field(&form, "tree").kind else { panic!("no group") };
-    assert!(matches!(&members[0].kind, Kind::One(slot) if slot.input == Input::Json), "one level, no further");
+    assert!(
+        matches!(&members[0].kind, Kind::One(slot) if slot.input == Input::Json),
+        "one level, no further"
+    );
     assert_eq!(Value::Object(form.collect(&form.fresh(), &Map::new()).arguments), json!({"plain": "low"}));
 }
 
