@@ -4,15 +4,18 @@ CREATE TABLE mcp_tool_definitions (
     mcp_server_id BLOB NOT NULL REFERENCES mcp_servers (id) ON DELETE CASCADE,
     name TEXT NOT NULL,
     hash TEXT NOT NULL CHECK (length(hash) = 64),
-    definition TEXT NOT NULL,
     first_seen_at INTEGER NOT NULL,
     -- The definition of a name that was listed last has the highest.
     listed_at INTEGER NOT NULL,
     accepted_at INTEGER,
     accepted_by BLOB REFERENCES users (id) ON DELETE SET NULL,
     gone_since INTEGER,
+    -- Last: it is long, and what is read most stands before it.
+    definition TEXT NOT NULL,
     PRIMARY KEY (mcp_server_id, name, hash)
 );
+CREATE INDEX mcp_tool_definitions_listed_idx
+    ON mcp_tool_definitions (mcp_server_id, name, listed_at, hash, accepted_at, gone_since);
 CREATE INDEX mcp_tool_definitions_accepted_by_idx ON mcp_tool_definitions (accepted_by);
 
 -- When a server was listed first: what it had then is accepted.

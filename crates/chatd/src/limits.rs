@@ -92,3 +92,6 @@ pub const READER_POLL: Duration = Duration::from_secs(2);
 pub const EVENT_ID: usize = 128;
 /// Between two looks at the database of somebody who waits for the end of a turn.
 pub const WAIT_POLL: Duration = Duration::from_secs(1);
+
+/// Comparing what a server lists with what was accepted; a busy database costs a server that holds changes back, not the turn.
+pub const LEARN: Duration = Duration::from_secs(3);

@@ -25,6 +25,8 @@ struct KnownTool {
     accepted: HashSet<String>,
     /// Of the definition that was listed last.
     listed: String,
+    /// One of its definitions waits for somebody's yes.
+    waits: bool,
     gone: bool,
 }
 
@@ -69,6 +71,8 @@ pub struct Lesson {
     pub accepted: bool,
     /// How it stands: what an audit entry says.
     pub standing: DefinitionStanding,
+    /// Another definition of the tool waits already, or the tool keeps changing without anybody being asked: no news.
+    pub again: bool,
 }
 
 impl Lessons {
@@ -77,9 +81,10 @@ impl Lessons {
         !self.first && self.definitions.is_empty() && self.returned.is_empty() && self.gone.is_empty()
     }
 
-    /// Nothing but known definitions in place of other known ones.
-    pub fn is_a_return(&self) -> bool {
-        !self.first && self.definitions.is_empty() && self.gone.is_empty()
+    /// Nothing that somebody has to hear of now: known definitions in place of other known ones, and further ones of tools that wait
+    /// already. A server that shows each user another definition does this at every listing.
+    pub fn can_wait(&self) -> bool {
+        !self.first && self.gone.is_empty() && self.definitions.iter().all(|lesson| lesson.again)
     }
 
     /// The tools that came or changed without anybody's yes.
@@ -97,6 +102,7 @@ impl KnownDefinitions {
             if definition.accepted {
                 tool.accepted.insert(definition.hash.clone());
             }
+            tool.waits |= !definition.accepted;
             tool.gone = definition.gone;
             tool.listed = definition.hash;
         }
@@ -140,11 +146,14 @@ impl KnownDefinitions {
                 None => room -= 1,
             }
             let accepted = first || policy == ToolChangePolicy::Accept;
+            let again =
+                self.tools.get(name).is_some_and(|tool| tool.waits || (accepted && tool.accepted.len() > 1));
             lessons.definitions.push(Lesson {
                 name: name.to_owned(),
                 hash: hash.to_owned(),
                 accepted,
                 standing,
+                again,
             });
         }
         if whole {
@@ -200,6 +209,16 @@ mod tests {
         assert_eq!(known.learn(Hold, [("a", "1")], false).returned, [("a".to_owned(), "1".to_owned())]);
         assert!(known.learn(Hold, [("a", "3")], false).is_empty(), "already waiting");
         assert_eq!(known.learn(Hold, [("a", "4")], false).to_review(), ["a"]);
+    }
+
+    #[test]
+    fn what_waits_already_and_changes_again_is_no_news() {
+        let known = KnownDefinitions::new(true, [stored("a", "1", true), stored("a", "2", false)]);
+        let again = known.learn(Hold, [("a", "3")], false);
+        assert!(again.can_wait() && !again.is_empty());
+        assert_eq!(known.standing("a", "3"), Changed, "not stored, and held all the same");
+        assert!(!known.learn(Hold, [("a", "3"), ("b", "1")], false).can_wait(), "a new tool is news");
+        assert!(!KnownDefinitions::default().learn(Hold, [], false).can_wait());
     }
 
     #[test]

@@ -86,6 +86,14 @@ pub enum CallOutcome {
 }
 
 impl CallOutcome {
+    /// What is said of a call without a result.
+    pub(crate) fn message(&self) -> Option<&str> {
+        match self {
+            Self::NotExecuted { message } | Self::Unknown { message } => Some(message),
+            Self::Done { .. } | Self::Cancelled { .. } => None,
+        }
+    }
+
     pub(crate) fn not_executed(error: &McpError, host: &str) -> Self {
         Self::NotExecuted { message: error.call_message(host) }
     }
@@ -122,13 +130,14 @@ impl Attempt {
     }
 }
 
-/// Sends the call and waits. `tool` is its definition, where it is known.
+/// Sends the call and waits. `tool` is its definition, where it is known; `trouble` is what went wrong below MCP, if anything did.
 pub(crate) async fn call(
     session: &Session,
     call: &ToolCall,
     tool: Option<&Tool>,
     stamp: Option<Arc<Stamp>>,
     timeouts: Timeouts,
+    trouble: &mut Option<McpErrorKind>,
 ) -> Attempt {
     let total = Instant::now() + timeouts.call_total;
     let mirrored = match tool.map(|tool| param_header::of_call(&tool.mirrored, &call.arguments)).transpose() {
@@ -146,7 +155,7 @@ pub(crate) async fn call(
             stamp: stamp.clone(),
             reports_progress: true,
         };
-        let attempt = match send(session, call, asking, &exchange, total, timeouts).await {
+        let attempt = match send(session, call, asking, &exchange, total, timeouts, trouble).await {
             Ok(answer) => match next_round(session, &answer) {
                 Some(Round::Later(next)) => {
                     state = Some(next);
@@ -257,6 +266,7 @@ async fn send(
     exchange: &Exchange,
     total: Instant,
     timeouts: Timeouts,
+    trouble: &mut Option<McpErrorKind>,
 ) -> Result<Answer, Attempt> {
     let _in_flight = InFlight { session, exchange, stamp: asking.stamp.clone() };
     let host = session.channel.host();
@@ -269,7 +279,10 @@ async fn send(
             answer = &mut asked => return match answer {
                 Ok(Err(error)) if headers_refused(session, &error) => Err(Attempt::HeadersRefused),
                 Ok(answer) => Ok(answer),
-                Err(failure) => Err(failed(host, failure, call)),
+                Err(failure) => {
+                    *trouble = Some(failure.error.kind());
+                    Err(failed(host, failure, call))
+                }
             },
             () = call.cancel.cancelled() => break Stop::Cancelled,
             () = sleep_until(total.min(idle)) => {
@@ -283,6 +296,9 @@ async fn send(
             }
         }
     };
+    if matches!(stop, Stop::Late(_)) {
+        *trouble = Some(McpErrorKind::Timeout);
+    }
     let withdrawn = exchange.withdraw();
     Err(Attempt::Ended(match stop {
         Stop::Cancelled => CallOutcome::Cancelled { sure: withdrawn },

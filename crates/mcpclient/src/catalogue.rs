@@ -33,6 +33,8 @@ pub struct Catalogue {
     pub fresh_for: Option<Duration>,
     /// Untrusted text for admins (protocol.md T14), at most 8 KiB.
     pub instructions: Option<String>,
+    /// Of the definitions, as text.
+    pub bytes: usize,
 }
 
 impl Catalogue {
@@ -294,6 +296,7 @@ impl Builder {
             revision: server.revision,
             fresh_for,
             instructions: server.instructions.clone(),
+            bytes: self.bytes,
         }
     }
 }

@@ -37,6 +37,8 @@ pub enum McpErrorKind {
     SessionEnded,
     /// It speaks another revision than it did: the request was refused as one of the wrong era (protocol.md E5).
     EraChanged,
+    /// The definition of a tool is not the one that was offered: a refusal of ours.
+    DefinitionChanged,
     /// Too many calls at once, on our side.
     Busy,
     /// It failed several times in a row and is left alone for a while.
@@ -124,6 +126,7 @@ impl McpError {
             McpErrorKind::TooLarge => "A size limit was reached.",
             McpErrorKind::SessionEnded => "The server ended the session.",
             McpErrorKind::EraChanged => "The server has changed the way it is spoken to.",
+            McpErrorKind::DefinitionChanged => "The definition of the tool has changed since it was offered.",
             McpErrorKind::Paused => "The server failed several times in a row and is left alone for a while.",
             McpErrorKind::Busy => "Too much is going on with this server at the moment.",
             McpErrorKind::Closed => "The connection was closed.",

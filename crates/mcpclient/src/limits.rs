@@ -34,6 +34,10 @@ pub const CATALOGUE_FRESH: Duration = Duration::from_secs(60);
 pub const LIST_DEBOUNCE: Duration = Duration::from_secs(5);
 /// How long a list is offered whose connection was closed as idle, while a new one is opened beside; no longer than the server lets it.
 pub const CATALOGUE_KEPT: Duration = Duration::from_secs(30 * 60);
+/// Bytes of definitions of all lists that are kept so.
+pub const KEPT_BYTES: usize = 64 * 1024 * 1024;
+/// Measuring how a connection comes about, in all.
+pub const MEASURING: Duration = Duration::from_secs(5);
 /// Failures within [`BREAKER_WINDOW`] after which a server is left alone for a user.
 pub const BREAKER_FAILURES: usize = 5;
 /// See [`BREAKER_FAILURES`].
@@ -44,8 +48,11 @@ pub const BREAKER_WAIT: Duration = Duration::from_secs(30);
 pub const BREAKER_LONGEST: Duration = Duration::from_secs(300);
 /// How long a stream of notices stands after its tools were needed last (protocol.md P9).
 pub const LISTEN_FOR: Duration = Duration::from_secs(60);
-/// Wait before a stream of notices is opened again, a fifth more or less.
-pub const RELISTEN: Duration = Duration::from_secs(15);
+/// Greatest wait before a stream of notices is opened again, beyond a second and by chance: the first one, doubled each time up to the
+/// second (threats 5, Streams).
+pub const RELISTEN: (Duration, Duration) = (Duration::from_secs(29), Duration::from_secs(300));
+/// Bytes of a stream of notices before it is opened anew.
+pub const LISTEN_BYTES: u64 = 4 * 1024 * 1024;
 /// How long a timeout of a server is remembered for a user.
 pub const TIMEOUT_MEMORY: Duration = Duration::from_secs(60);
 /// Least time between two new sessions that a server forces upon one connection.

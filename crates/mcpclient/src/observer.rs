@@ -76,7 +76,11 @@ impl Contact {
     pub(crate) fn failed(target: &Target, error: &McpError) -> Option<Self> {
         let own = matches!(
             error.kind(),
-            McpErrorKind::Busy | McpErrorKind::Closed | McpErrorKind::Paused | McpErrorKind::Blocked
+            McpErrorKind::Busy
+                | McpErrorKind::Closed
+                | McpErrorKind::Paused
+                | McpErrorKind::Blocked
+                | McpErrorKind::DefinitionChanged
         );
         let outcome = Contacted::Failed { kind: error.kind(), message: error.public_message() };
         (!own).then(|| Self::of(target, outcome))

@@ -30,8 +30,8 @@ use crate::{
     error::{McpError, McpErrorKind, seconds},
     identity::Stamp,
     limits::{
-        ARGUMENTS, CALLS_PER_SERVER, CONNECTIONS, CONNECTIONS_PER_SERVER, PARALLEL_DIALS,
-        PARALLEL_DIALS_PER_SERVER, Timeouts,
+        ARGUMENTS, CALLS_PER_SERVER, CONNECTIONS, CONNECTIONS_PER_SERVER, KEPT_BYTES, MEASURING,
+        PARALLEL_DIALS, PARALLEL_DIALS_PER_SERVER, Timeouts,
     },
     listing,
     observer::{Contact, Contacted, Observer},
@@ -192,7 +192,7 @@ impl McpClients {
         match &listed {
             Ok((catalogue, asked)) => {
                 self.inner.worked(target, asked.then(|| Contacted::Listed { took: started.elapsed() }));
-                self.inner.remember_catalogue(target, catalogue);
+                self.inner.remember_catalogue(target, catalogue, *asked);
             }
             Err(error) => self.inner.failed(target, error),
         }
@@ -208,17 +208,7 @@ impl McpClients {
     /// Calls a tool. Dropping the future cancels the call as [`ToolCall::cancel`] does.
     pub async fn call(&self, target: &Target, call: ToolCall) -> CallOutcome {
         match self.try_call(target, &call).await {
-            Ok(outcome) => {
-                match &outcome {
-                    CallOutcome::Done { .. } => self.inner.worked(target, Some(Contacted::Called)),
-                    CallOutcome::Unknown { message } => self.inner.contacted(Contact::of(
-                        target,
-                        Contacted::Failed { kind: McpErrorKind::Timeout, message: message.clone() },
-                    )),
-                    CallOutcome::NotExecuted { .. } | CallOutcome::Cancelled { .. } => {}
-                }
-                outcome
-            }
+            Ok(outcome) => outcome,
             Err(_) if call.cancel.is_cancelled() => CallOutcome::Cancelled { sure: true },
             Err(error) => CallOutcome::not_executed(&error, &target.host()),
         }
@@ -274,10 +264,18 @@ impl McpClients {
             };
             let (ended, why) = match prepared {
                 Ok((connection, tool)) => {
-                    let attempt =
-                        call::call(&connection.session, call, tool.as_deref(), stamp.clone(), inner.timeouts)
-                            .await;
+                    let mut trouble = None;
+                    let attempt = call::call(
+                        &connection.session,
+                        call,
+                        tool.as_deref(),
+                        stamp.clone(),
+                        inner.timeouts,
+                        &mut trouble,
+                    )
+                    .await;
                     slot.touch();
+                    inner.called(target, trouble, &attempt);
                     match attempt {
                         Attempt::Ended(outcome) => return Ok(outcome),
                         Attempt::EndedForGood(outcome) => {
@@ -323,14 +321,18 @@ impl McpClients {
         let (catalogue, _) = connection.catalogue(stamp, self.inner.timeouts, deadline).await?;
         let host = connection.session.channel.host();
         match (catalogue.tool(&call.tool), &call.definition_hash) {
-            (Some(tool), Some(seen)) if tool.hash != *seen => Err(McpError::protocol(format!(
-                "{host} has changed the definition of this tool since it was offered. Nothing was sent; the new \
+            (Some(tool), Some(seen)) if tool.hash != *seen => Err(McpError::new(
+                McpErrorKind::DefinitionChanged,
+                format!(
+                    "{host} has changed the definition of this tool since it was offered. Nothing was sent; the new \
                  definition is offered in the next step"
-            ))),
+                ),
+            )),
             (Some(tool), _) => Ok(Some(Arc::clone(tool))),
-            (None, Some(_)) => {
-                Err(McpError::protocol(format!("{host} no longer offers this tool. Nothing was sent")))
-            }
+            (None, Some(_)) => Err(McpError::new(
+                McpErrorKind::DefinitionChanged,
+                format!("{host} no longer offers this tool. Nothing was sent"),
+            )),
             // A name that nobody offered is for the server to refuse.
             (None, None) => Ok(None),
         }
@@ -341,18 +343,39 @@ impl McpClients {
     /// # Errors
     /// As [`Self::catalogue`].
     pub async fn check(&self, target: &Target) -> Result<CheckResult, McpError> {
+        self.check_and(target, false).await
+    }
+
+    /// The same, and how a connection comes about is measured beside, on one of its own.
+    ///
+    /// # Errors
+    /// As [`Self::catalogue`].
+    pub async fn check_measured(&self, target: &Target) -> Result<CheckResult, McpError> {
+        self.check_and(target, true).await
+    }
+
+    async fn check_and(&self, target: &Target, measure: bool) -> Result<CheckResult, McpError> {
         let inner = &self.inner;
         let deadline = Instant::now() + inner.timeouts.check;
         let work = async {
             let server = inner.server_permits(target.server_id);
             let _dial = inner.dial(&server, target, deadline).await?;
             inner.refuse_if_stopped()?;
-            let latency = inner.egress.measure(&target.url).await;
+            let measuring = async {
+                if !measure {
+                    return egress::Latency::default();
+                }
+                timeout(MEASURING, inner.egress.measure(&target.url)).await.unwrap_or_default()
+            };
             let started = Instant::now();
             let mut trail = Trail::default();
             let _one = inner.question(&server, target, deadline).await?;
-            let session = inner.ask_and_open(target, &mut trail).await?;
-            let connect_ms = millis(started.elapsed());
+            let opening = async {
+                let session = inner.ask_and_open(target, &mut trail).await;
+                (session, millis(started.elapsed()))
+            };
+            let ((session, connect_ms), latency) = tokio::join!(opening, measuring);
+            let session = session?;
             let started = Instant::now();
             let catalogue = listing::list(&session, inner.stamp(target).as_ref(), deadline).await?;
             let list_ms = millis(started.elapsed());
@@ -366,7 +389,7 @@ impl McpClients {
             Ok(CheckResult { catalogue, connect_ms, list_ms, .. }) => {
                 let took = Duration::from_millis(connect_ms.saturating_add(*list_ms).unsigned_abs());
                 inner.worked(target, Some(Contacted::Listed { took }));
-                inner.remember_catalogue(target, &Arc::new(catalogue.clone()));
+                inner.remember_catalogue(target, &Arc::new(catalogue.clone()), true);
             }
             // The admin's own test counts for the server's health, not against the next turn.
             Err(error) => {
@@ -432,9 +455,9 @@ impl Inner {
     }
 
     /// For [`McpClients::known_catalogue`]. After the pool has stopped, or when a newer credential came, there is nothing to remember it for.
-    fn remember_catalogue(&self, target: &Target, catalogue: &Arc<Catalogue>) {
+    fn remember_catalogue(&self, target: &Target, catalogue: &Arc<Catalogue>, asked: bool) {
         if let Ok(slot) = self.slot(target) {
-            slot.remember(target, catalogue);
+            slot.remember(target, catalogue, asked);
         }
     }
 
@@ -449,6 +472,26 @@ impl Inner {
         if let Some(contacted) = contacted {
             self.breakers.worked(target);
             self.contacted(Contact::of(target, contacted));
+        }
+    }
+
+    /// A call came back, or did not. One slow tool is no dead server: a timeout counts as one failure among others.
+    fn called(&self, target: &Target, trouble: Option<McpErrorKind>, attempt: &Attempt) {
+        match (trouble, attempt) {
+            // Told by whoever begins anew.
+            (_, Attempt::Refused(_) | Attempt::HeadersRefused) => {}
+            (Some(kind), Attempt::Ended(outcome) | Attempt::EndedForGood(outcome)) => {
+                let counted = if kind == McpErrorKind::Timeout { McpErrorKind::Unreachable } else { kind };
+                self.breakers.failed(target, counted, self.timeouts.timeout_memory);
+                if let Some(message) = outcome.message() {
+                    let error = McpError::new(kind, message);
+                    if let Some(contact) = Contact::failed(target, &error) {
+                        self.contacted(contact);
+                    }
+                }
+            }
+            (None, Attempt::Ended(CallOutcome::Cancelled { .. })) => {}
+            (None, _) => self.worked(target, Some(Contacted::Called)),
         }
     }
 
@@ -494,6 +537,23 @@ impl Inner {
         Ok(())
     }
 
+    /// Lists that stand in for closed connections share a budget: those unused for longest go.
+    fn thin_out_kept(&self) {
+        let mut slots = self.lock_slots();
+        let mut resting: Vec<(Instant, Key, usize)> = slots
+            .iter()
+            .filter_map(|(key, slot)| Some((slot.unused_since()?, *key, slot.resting_bytes()?)))
+            .collect();
+        resting.sort_unstable_by_key(|(since, ..)| std::cmp::Reverse(*since));
+        let mut bytes = 0_usize;
+        for (_, key, size) in resting {
+            bytes = bytes.saturating_add(size);
+            if bytes > KEPT_BYTES {
+                slots.remove(&key);
+            }
+        }
+    }
+
     fn lock_slots(&self) -> MutexGuard<'_, HashMap<Key, Arc<Slot>>> {
         lock(&self.slots)
     }
@@ -507,6 +567,7 @@ impl Inner {
             }
             !slot.is_idle(kept)
         });
+        self.thin_out_kept();
         lock(&self.servers).retain(|_, permits| Arc::strong_count(permits) > 1);
         self.breakers.drop_old();
     }
@@ -526,9 +587,14 @@ fn make_room(slots: &mut HashMap<Key, Arc<Slot>>, of: impl Fn(&Key) -> bool, mos
 
 /// A duration a fifth longer or shorter, by chance, so that many do not come back at the same moment.
 pub(crate) fn jitter(of: Duration) -> Duration {
+    of * 4 / 5 + by_chance(of * 2 / 5)
+}
+
+/// Anything up to `most`.
+pub(crate) fn by_chance(most: Duration) -> Duration {
     // Every hasher of the standard library begins with keys of its own.
-    let chance = RandomState::new().hash_one(0_u8) % 401;
-    of * 4 / 5 + of * u32::try_from(chance).unwrap_or(0) / 1000
+    let chance = RandomState::new().hash_one(0_u8) % 1001;
+    most * u32::try_from(chance).unwrap_or(0) / 1000
 }
 
 /// What a new session can mend.

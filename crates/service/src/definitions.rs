@@ -22,12 +22,12 @@ use store::{
     changes::{ChangeKind, change_note},
     mcp_servers::{
         definition_gone, definition_put, definition_returned, definitions_first_listed, definitions_known,
-        definitions_lock,
+        definitions_known_of, definitions_lock, definitions_purge_gone,
     },
 };
 
-/// A server that shows users different definitions would have the listed one written anew at each turn; that can wait.
-const RETURNED_EVERY: Duration = Duration::from_secs(300);
+/// A server that shows users different definitions would have them written anew at each turn; that can wait.
+const AGAIN_EVERY: Duration = Duration::from_secs(60);
 /// Names of tools in one audit entry.
 const NAMES: usize = 40;
 /// Servers whose definitions are kept in memory.
@@ -44,7 +44,7 @@ pub struct Definitions {
 #[derive(Default)]
 struct Kept {
     servers: HashMap<Uuid, Arc<KnownDefinitions>>,
-    returned: HashMap<Uuid, Instant>,
+    again: HashMap<Uuid, Instant>,
     /// Rises when something is forgotten: what was read before that is not kept.
     forgotten: u64,
 }
@@ -106,17 +106,29 @@ impl Definitions {
     ) -> Result<Arc<KnownDefinitions>, StoreError> {
         let known = self.known(record.id).await?;
         let lessons = known.learn(record.tool_change_policy, listed(tools), whole);
-        if lessons.is_empty() || (lessons.is_a_return() && !self.may_note_return(record.id)) {
+        if lessons.is_empty() || (lessons.can_wait() && !self.may_note_again(record.id)) {
             return Ok(known);
         }
         let forgotten = self.kept().forgotten;
         let mut write = self.db.write().await?;
-        if !definitions_lock(&mut write, record.id).await? {
+        // The policy as it is now: listing takes time, and what was accepted under the old one would stay accepted.
+        let Some((policy, url)) = definitions_lock(&mut write, record.id).await? else { return Ok(known) };
+        if url != record.url {
+            // What another address lists says nothing of this one.
             return Ok(known);
         }
         // Somebody else may have listed it meanwhile.
-        let known = definitions_known(&mut write, record.id).await?;
-        let lessons = known.learn(record.tool_change_policy, listed(tools), whole);
+        let mut known = definitions_known(&mut write, record.id).await?;
+        let mut lessons = known.learn(policy, listed(tools), whole);
+        if lessons.left_out > 0 && definitions_purge_gone(&mut write, record.id).await? > 0 {
+            known = definitions_known(&mut write, record.id).await?;
+            lessons = known.learn(policy, listed(tools), whole);
+        }
+        if lessons.is_empty() {
+            let known = Arc::new(known);
+            self.keep(record.id, &known, forgotten);
+            return Ok(known);
+        }
         self.store(&mut write, record, &lessons, tools).await?;
         let known = Arc::new(definitions_known(&mut write, record.id).await?);
         change_note(&mut write, ChangeKind::Tools, &record.id.to_string()).await?;
@@ -125,13 +137,13 @@ impl Definitions {
         Ok(known)
     }
 
-    fn may_note_return(&self, server: Uuid) -> bool {
+    fn may_note_again(&self, server: Uuid) -> bool {
         let mut kept = self.kept();
-        kept.returned.retain(|_, at| at.elapsed() < RETURNED_EVERY);
-        if kept.returned.contains_key(&server) {
+        kept.again.retain(|_, at| at.elapsed() < AGAIN_EVERY);
+        if kept.again.contains_key(&server) {
             return false;
         }
-        kept.returned.insert(server, Instant::now());
+        kept.again.insert(server, Instant::now());
         true
     }
 
@@ -161,7 +173,8 @@ impl Definitions {
         if lessons.left_out > 0 {
             tracing::warn!(server = %record.id, left_out = lessons.left_out, "a server has more tools than are kept");
         }
-        if !lessons.first && !lessons.definitions.is_empty() {
+        // Once until somebody decides: a server that keeps changing does not fill the log.
+        if !lessons.first && lessons.definitions.iter().any(|lesson| !lesson.again) {
             let act = audit::Act::on("server.tools_changed", "mcp_server", record.id, &record.slug)
                 .fields(changes_in_words(lessons));
             let id = new_id(&*self.clock, &*self.entropy);
@@ -178,7 +191,7 @@ impl Definitions {
         name: &str,
         hash: &str,
     ) -> Result<DefinitionStanding, StoreError> {
-        Ok(definitions_known(session, server).await?.standing(name, hash))
+        Ok(definitions_known_of(session, server, name).await?.standing(name, hash))
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::{
     Error, OpContext, Result, Service,
     health::{CHECK_EVERY_SECONDS, FRESH_SECONDS},
+    mcp_check::is_whole,
     mcp_servers::access_target,
 };
 use api::{
@@ -18,7 +19,7 @@ const SERVERS: i64 = 200;
 const IDS: usize = 200;
 const SEARCH_CHARS: usize = 200;
 /// Checks of one round.
-const CHECKS_AT_ONCE: usize = 4;
+const CHECKS_AT_ONCE: i64 = 16;
 
 impl Service {
     /// Servers with their health, the worst first.
@@ -80,24 +81,32 @@ impl Service {
         }
     }
 
-    /// Checks enabled servers of which nothing was heard for ten minutes, a few at a time; those that need an account of the user's own
-    /// cannot be checked without one. Each is taken by one replica only. How many were checked.
+    /// Checks enabled servers of which nothing was heard for ten minutes, some at a time, until none is due. Those that need an account
+    /// of the user's own, or are told who asks, cannot be checked for nobody. Each is taken by one replica only. How many were checked.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn health_check_due(&self) -> Result<usize> {
-        for checked in 0..CHECKS_AT_ONCE {
+        let mut checked = 0;
+        loop {
             let now = self.now();
             // Not all that were missed at the same moment are due at the same moment again.
             let apart = i64::from(self.new_id().as_bytes()[15]) * CHECK_EVERY_SECONDS / 1024;
+            let next = now.plus_seconds(CHECK_EVERY_SECONDS + apart);
             let mut write = self.db().write().await?;
-            let due =
-                health_check_claim(&mut write, now, now.plus_seconds(CHECK_EVERY_SECONDS + apart)).await?;
+            let due = health_check_claim(&mut write, now, next, CHECKS_AT_ONCE).await?;
             write.commit().await?;
-            let Some(server) = due else { return Ok(checked) };
-            self.health_check(server).await?;
+            let checks = due.iter().map(|server| self.health_check(*server));
+            for done in futures::future::join_all(checks).await {
+                done?;
+            }
+            // Nothing of it is kept for a user that does not exist.
+            self.deps().mcp.close_user(Uuid::nil());
+            checked += due.len();
+            if i64::try_from(due.len()).unwrap_or(i64::MAX) < CHECKS_AT_ONCE {
+                return Ok(checked);
+            }
         }
-        Ok(CHECKS_AT_ONCE)
     }
 
     async fn health_check(&self, id: Uuid) -> Result<()> {
@@ -106,15 +115,13 @@ impl Service {
         let found = mcp_servers::server_get(&mut session, Reader::of_everything(nobody), id).await?;
         drop(session);
         let Some(found) = found else { return Ok(()) };
-        let Ok(mut target) = access_target(&self.deps().keyring, nobody, &found) else { return Ok(()) };
-        // Nobody asks, so nobody's name is told.
-        target.forwarding = None;
+        let Ok(target) = access_target(&self.deps().keyring, nobody, &found) else { return Ok(()) };
         // The pool tells the keeper what came of it.
         if let Ok(result) = self.deps().mcp.check(&target).await {
-            self.deps().definitions.learn(&found.stored.record, &result.catalogue.tools, true).await?;
+            let (record, catalogue) = (&found.stored.record, &result.catalogue);
+            let whole = is_whole(record, &catalogue.problems);
+            self.deps().definitions.learn(record, &catalogue.tools, whole).await?;
         }
-        // Nothing of it is kept for a user that does not exist.
-        self.deps().mcp.close_user(nobody);
         Ok(())
     }
 }

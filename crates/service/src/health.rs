@@ -5,6 +5,7 @@ use api::{Timestamp, Uuid, fleet::HealthState};
 use domain::{
     clock::Clock,
     health::{Contact, Window},
+    limits::HEALTH_WINDOW_SECONDS,
 };
 use mcpclient::{Contacted, McpErrorKind};
 use std::{
@@ -38,8 +39,8 @@ pub struct HealthKeeper {
 struct Heard {
     window: Window,
     written: Option<(HealthState, Instant)>,
-    /// Users whose last contact failed.
-    failing: HashMap<Uuid, ()>,
+    /// Users whose last contact failed, and when.
+    failing: HashMap<Uuid, Timestamp>,
 }
 
 impl HealthKeeper {
@@ -53,8 +54,12 @@ impl HealthKeeper {
 
     /// Users of a server whose last contact failed, as this process saw it.
     pub(crate) fn failing_users(&self, server: Uuid) -> i64 {
-        let servers = self.servers();
-        let failing = servers.get(&server).map_or(0, |heard| heard.failing.len());
+        let from = self.clock.now().plus_seconds(-HEALTH_WINDOW_SECONDS);
+        let mut servers = self.servers();
+        let failing = servers.get_mut(&server).map_or(0, |heard| {
+            heard.failing.retain(|_, at| *at >= from);
+            heard.failing.len()
+        });
         i64::try_from(failing).unwrap_or(i64::MAX)
     }
 
@@ -100,7 +105,7 @@ impl HealthKeeper {
             if error.is_none() {
                 heard.failing.remove(&contact.user_id);
             } else if heard.failing.len() < USERS {
-                heard.failing.insert(contact.user_id, ());
+                heard.failing.insert(contact.user_id, now);
             }
         }
         heard.window.push(now, seen);

@@ -2,6 +2,7 @@
 
 use crate::{
     Error, OpContext, Result, Service,
+    definitions::holds,
     mcp_servers::{access_of, access_target},
     server_facts,
     tools::state_of,
@@ -14,11 +15,12 @@ use api::{
 };
 use domain::{
     definitions::DefinitionStanding,
+    gates::{Finding, Reader},
     mcp_server::{ServerRecord, auth_status},
     provider_schema::{Severity, lint},
     tools::{ToolFilter, exposed_name},
 };
-use mcpclient::Found;
+use mcpclient::{Found, ToolProblem};
 use std::{
     collections::HashMap,
     sync::Mutex,
@@ -88,7 +90,14 @@ impl Service {
                 return Ok(report);
             }
         };
-        let result = match self.deps().mcp.check(&target).await {
+        let mcp = &self.deps().mcp;
+        // Members do not see what would be measured.
+        let checked = if Self::viewer(ctx).unredacted {
+            mcp.check_measured(&target).await
+        } else {
+            mcp.check(&target).await
+        };
+        let result = match checked {
             Ok(result) => result,
             Err(error) => {
                 report.outcome =
@@ -115,15 +124,25 @@ impl Service {
         let known = self
             .deps()
             .definitions
-            .learn(&stored.record, &result.catalogue.tools, is_whole(&stored.record))
+            .learn(
+                &stored.record,
+                &result.catalogue.tools,
+                is_whole(&stored.record, &result.catalogue.problems),
+            )
             .await?;
         let filter = ToolFilter::of(&stored.record);
         let unredacted = Self::viewer(ctx).unredacted;
         let catalogue = &result.catalogue;
         for tool in &catalogue.tools {
             let verdict = filter.verdict(&tool.name);
-            let allowed = verdict.is_allowed();
-            let reason = if allowed { String::new() } else { verdict.reason() };
+            let standing = known.standing(&tool.name, &tool.hash);
+            let held = held_sentence(&stored.record, standing, unredacted);
+            let allowed = verdict.is_allowed() && held.is_none();
+            let reason = match held {
+                Some(sentence) if verdict.is_allowed() => sentence,
+                _ if allowed => String::new(),
+                _ => verdict.reason(),
+            };
             if allowed || unredacted {
                 report.tools.push(CheckedTool {
                     exposed_name: exposed_name(&stored.record.slug, &tool.name),
@@ -132,7 +151,7 @@ impl Service {
                     description: tool.description.clone(),
                     allowed,
                     reason,
-                    state: unredacted.then(|| state(&stored.record, known.standing(&tool.name, &tool.hash))),
+                    state: unredacted.then(|| state(&stored.record, standing)),
                     problems: Vec::new(),
                     lint: if unredacted { lints_of(tool, &stored.record.slug) } else { Vec::new() },
                 });
@@ -189,9 +208,21 @@ pub(crate) fn lints_of(tool: &mcpclient::Tool, slug: &str) -> Vec<String> {
         .collect()
 }
 
-/// Whether everybody who connects gets the same list: then a tool that is missing is gone.
-fn is_whole(record: &ServerRecord) -> bool {
-    matches!(record.auth_type, AuthType::None | AuthType::ApiKey | AuthType::CustomHeaders)
+/// Whether everybody who connects gets the same list, and this is all of it: then a tool that is missing is gone.
+pub(crate) fn is_whole(record: &ServerRecord, problems: &[ToolProblem]) -> bool {
+    let shared = matches!(record.auth_type, AuthType::None | AuthType::ApiKey | AuthType::CustomHeaders);
+    shared && !record.forward_coder_headers && problems.iter().all(|problem| !problem.name.is_empty())
+}
+
+/// Why the next turn would hold the tool back, as the gate says it.
+fn held_sentence(record: &ServerRecord, standing: DefinitionStanding, unredacted: bool) -> Option<String> {
+    let finding = match standing {
+        DefinitionStanding::Accepted => return None,
+        DefinitionStanding::New => Finding::DefinitionNew,
+        DefinitionStanding::Changed => Finding::DefinitionChanged,
+    };
+    let reader = Reader { is_subject: true, unredacted };
+    holds(record).then(|| finding.sentence(reader))
 }
 
 fn state(record: &ServerRecord, standing: DefinitionStanding) -> ToolState {

@@ -51,7 +51,7 @@ impl Service {
         }
         let mut write = self.db().write().await?;
         let found = server_get(&mut write, Self::reader(ctx)?, id).await?.ok_or(Error::NotFound)?;
-        definitions_lock(&mut write, id).await?;
+        definitions_lock(&mut write, id).await?.ok_or(Error::NotFound)?;
         let listed = definition_listed(&mut write, id, tool).await?.ok_or(Error::NotFound)?;
         if accept.definition_hash.is_some_and(|seen| seen != listed.hash) {
             return Err(Error::conflict(

@@ -9,12 +9,13 @@ mod read;
 pub use definitions::{
     StoredDefinition, definition_accept, definition_gone, definition_listed, definition_put,
     definition_returned, definitions_accept_all, definitions_first_listed, definitions_known,
-    definitions_list, definitions_lock,
+    definitions_known_of, definitions_list, definitions_lock, definitions_purge_gone,
 };
 pub use facts::{ServerFacts, server_facts_put, server_url};
 pub use groups::{groups_unknown, server_groups_replace};
 pub use health::{
-    FleetFilter, FleetRow, HealthRecord, fleet_counts, fleet_list, health_check_claim, health_put,
+    FleetFilter, FleetRow, HealthRecord, fleet_counts, fleet_list, health_check_claim, health_forget,
+    health_put,
 };
 pub use read::{
     Candidates, Cursor, FoundServer, Reader, Wanted, server_candidates, server_cursor, server_get,

@@ -4,7 +4,7 @@ use super::Runner;
 use crate::{
     error::{Exit, servers_unavailable},
     limits,
-    ports::StepServer,
+    ports::{SourceError, StepServer},
 };
 use api::{
     check::{ConnectOutcome, ServerOutcome},
@@ -100,7 +100,7 @@ impl Toolbox {
         let (mut notes, mut instructions) = (Vec::new(), Vec::new());
         for (server, offer) in listed {
             let before = offered.len();
-            let mut held = 0_usize;
+            let (mut held, mut said) = (0_usize, None);
             let (mut outcome, mut error) = match &offer {
                 Ok(_) => (ConnectOutcome::Connected, String::new()),
                 Err((outcome, error)) => (*outcome, error.clone()),
@@ -110,7 +110,7 @@ impl Toolbox {
                     && let Some(text) = &catalogue.instructions
                 {
                     let name = quote(&server.record.display_name, limits::NAME_IN_PROMPT);
-                    instructions.push((name, neutralise(text).into_owned()));
+                    said = Some((name, neutralise(text).into_owned()));
                 }
                 let filter = ToolFilter::of(&server.record);
                 for (index, tool) in catalogue.tools.iter().enumerate() {
@@ -126,12 +126,16 @@ impl Toolbox {
                         offered.push(Arc::new(Offered { exposed, server, catalogue, index }));
                     }
                 }
+                // A server of which nothing is offered has nothing to say about its use either.
+                instructions.extend(said.filter(|_| offered.len() > before));
                 if offered.len() == before {
                     outcome = ConnectOutcome::NoTools;
                     error = match held {
                         0 => "the server offers no tool that this deployment allows".to_owned(),
-                        1 => "its tool has changed and waits for an admin to accept it".to_owned(),
-                        many => format!("its {many} tools have changed and wait for an admin to accept them"),
+                        1 => "its tool is new or has changed, and waits for an admin to accept it".to_owned(),
+                        many => format!(
+                            "its {many} tools are new or have changed, and wait for an admin to accept them"
+                        ),
                     };
                 }
             }
@@ -259,7 +263,11 @@ impl Runner {
         server: &StepServer,
         catalogue: Arc<Catalogue>,
     ) -> Result<Offer, (ConnectOutcome, String)> {
-        match self.shared.deps.servers.definitions_learn(&server.record, &catalogue).await {
+        let learning = self.shared.deps.servers.definitions_learn(&server.record, &catalogue);
+        let learned = tokio::time::timeout(limits::LEARN, learning)
+            .await
+            .unwrap_or_else(|_| Err(SourceError("the database did not answer in time".to_owned())));
+        match learned {
             Ok(known) => Ok(Offer { catalogue, known }),
             Err(error) => {
                 tracing::warn!(server = %server.record.id, %error, "what a server lists could not be compared with what was accepted");

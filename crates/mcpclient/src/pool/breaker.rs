@@ -114,7 +114,15 @@ fn key(target: &Target) -> (Uuid, Uuid) {
 
 /// What says something about the server: not our own queue, a closed connection, or a rule of ours.
 fn is_of_the_server(kind: McpErrorKind) -> bool {
-    !matches!(kind, McpErrorKind::Busy | McpErrorKind::Closed | McpErrorKind::Blocked | McpErrorKind::Paused)
+    !matches!(
+        kind,
+        McpErrorKind::Busy
+            | McpErrorKind::Closed
+            | McpErrorKind::Blocked
+            | McpErrorKind::Paused
+            | McpErrorKind::DefinitionChanged
+            | McpErrorKind::TooLarge
+    )
 }
 
 #[cfg(test)]

@@ -87,8 +87,15 @@ impl Slot {
         *self.last_use.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
-    pub(super) fn remember(&self, target: &Target, catalogue: &Arc<Catalogue>) {
-        *self.known_lock() = Some(Known {
+    /// `asked`: the server listed it now; otherwise it is as old as it was.
+    pub(super) fn remember(&self, target: &Target, catalogue: &Arc<Catalogue>, asked: bool) {
+        let mut known = self.known_lock();
+        if let Some(known) = known.as_mut().filter(|known| !asked && Arc::ptr_eq(&known.catalogue, catalogue))
+        {
+            known.rest = Rest::No;
+            return;
+        }
+        *known = Some(Known {
             catalogue: Arc::clone(catalogue),
             at: Instant::now(),
             fingerprint: target.fingerprint(),
@@ -135,6 +142,12 @@ impl Slot {
         {
             known.rest = Rest::Idle;
         }
+    }
+
+    /// What the list takes that stands in for a closed connection.
+    pub(super) fn resting_bytes(&self) -> Option<usize> {
+        let known = self.known_lock();
+        known.as_ref().filter(|known| known.rest == Rest::Idle).map(|known| known.catalogue.bytes)
     }
 
     /// When it was used last; `None` while it is.

@@ -11,12 +11,12 @@ use futures::StreamExt;
 use serde_json::{Map, Value, json};
 use tokio::{
     task::AbortHandle,
-    time::{Instant, sleep, sleep_until},
+    time::{Duration, Instant, sleep, sleep_until},
 };
 
 use crate::{
-    limits::{LISTEN_FOR, RELISTEN, SSE_EVENTS, STANDING_IDLE},
-    pool::jitter,
+    limits::{LISTEN_BYTES, LISTEN_FOR, RELISTEN, SSE_EVENTS, STANDING_IDLE},
+    pool::by_chance,
     protocol::{meta, method},
     session::stateless::Client,
     wire::{Channel, Decoder, Form, Message, parse, same_id},
@@ -62,32 +62,35 @@ impl Listener {
 enum End {
     /// The server has none, or does not keep to the rules for it.
     NotOffered,
+    /// The server ended it in order; on this connection it is not opened again.
+    Over,
     /// It may be opened again.
     Broken,
 }
 
 async fn run(channel: Channel, how: Listening, needed: Arc<Mutex<Instant>>, not_offered: Arc<AtomicBool>) {
+    let (mut wait, mut again) = (RELISTEN.0, false);
     loop {
         let until = || *lock(&needed) + LISTEN_FOR;
         let end = tokio::select! {
             biased;
             () = channel.closed() => return,
             () = passed(until) => return,
-            end = listen(&channel, &how) => end,
+            end = listen(&channel, &how, again) => end,
         };
-        if matches!(end, End::NotOffered) {
-            tracing::debug!(host = channel.host(), "the MCP server offers no notices of changes");
+        if matches!(end, End::NotOffered | End::Over) {
+            tracing::debug!(host = channel.host(), "the MCP server gives no more notices of changes");
             not_offered.store(true, Ordering::Relaxed);
             return;
         }
-        // What was missed in between is not known.
-        channel.note_tools_changed();
         tokio::select! {
             biased;
             () = channel.closed() => return,
             () = passed(until) => return,
-            () = sleep(jitter(RELISTEN)) => {}
+            () = sleep(Duration::from_secs(1) + by_chance(wait)) => {}
         }
+        again = true;
+        wait = (wait * 2).min(RELISTEN.1);
     }
 }
 
@@ -98,12 +101,13 @@ async fn passed(until: impl Fn() -> Instant) {
     }
 }
 
-async fn listen(channel: &Channel, how: &Listening) -> End {
+/// `again`: what was missed since the stream before is not known.
+async fn listen(channel: &Channel, how: &Listening, again: bool) -> End {
     let limits = Limits {
         first_byte: channel.timeouts().control,
         idle: STANDING_IDLE,
         total: None,
-        max_body: u64::MAX,
+        max_body: LISTEN_BYTES,
         ..Limits::default()
     };
     let id = Value::from(channel.next_id());
@@ -118,6 +122,9 @@ async fn listen(channel: &Channel, how: &Listening) -> End {
     };
     match opened {
         Ok(response) if response.status.is_success() && Form::of(&response.headers) == Form::EventStream => {
+            if again {
+                channel.note_tools_changed();
+            }
             hear(channel, how, &id, response).await
         }
         Ok(response) if response.status.is_server_error() => End::Broken,
@@ -169,7 +176,7 @@ async fn hear(channel: &Channel, how: &Listening, id: &Value, response: Response
                     (Message::Answer { id: Some(theirs), .. }, Listening::Stateless(_))
                         if same_id(id, &theirs) =>
                     {
-                        return End::Broken;
+                        return End::Over;
                     }
                     (Message::Answer { .. }, _) => {}
                 }

@@ -77,6 +77,7 @@ impl ServerWriter<'_> {
             groups_exist(write, &change.merged.allowed_group_ids).await?;
         }
         let changed = audit_words(&stored, &change);
+        let credential_version = stored.record.credential_version;
         stored.record = change.record(self.clock.now(), author(ctx));
         if change.custom_headers == SecretChange::Keep && stored.record.forward_coder_headers {
             self.refuse_posing_headers(&stored)?;
@@ -92,6 +93,9 @@ impl ServerWriter<'_> {
         mcp_servers::server_update(write, &stored).await.map_err(super::slug_conflict)?;
         if regrouped {
             mcp_servers::server_groups_replace(write, id, &stored.record.allowed_group_ids).await?;
+        }
+        if stored.record.credential_version != credential_version {
+            mcp_servers::health_forget(write, id).await?;
         }
         if change.changed.contains(&"tool_change_policy")
             && stored.record.tool_change_policy == ToolChangePolicy::Accept

@@ -82,7 +82,7 @@ impl Service {
         let tool = catalogue.tool(tool).ok_or(Error::NotFound)?;
         if call.definition_hash.as_ref().is_some_and(|seen| *seen != tool.hash) {
             return Err(Error::conflict(
-                "The definition of this tool has changed. Look at what it is now, then try again.",
+                "The definition of this tool has changed. Close this, look at what it is now, and try again from there.",
             ));
         }
         let arguments = Value::Object(call.arguments);
@@ -133,10 +133,21 @@ impl Service {
         fields.push(format!("duration {} ms", tried.duration_ms));
         let act = Act::on("server.tool_answered", "mcp_server", id, &slug).fields(fields);
         let outcome = if tried.outcome == ToolOutcome::Ok { "ok" } else { "failed" };
-        let mut write = self.db().write().await?;
-        self.audit_outcome(&mut write, &ctx, act, outcome).await?;
-        write.commit().await?;
+        // It has happened, whether or not the log can say so now: an error here would invite to call once more.
+        if let Err(error) = self.trial_log(&ctx, act, outcome).await {
+            tracing::error!(
+                server = %id,
+                error = &error as &dyn std::error::Error,
+                "what came of a call by hand is missing in the audit log"
+            );
+        }
         Ok(tried)
+    }
+
+    async fn trial_log(&self, ctx: &OpContext, act: Act<'_>, outcome: &'static str) -> Result<()> {
+        let mut write = self.db().write().await?;
+        self.audit_outcome(&mut write, ctx, act, outcome).await?;
+        Ok(write.commit().await?)
     }
 }
 

@@ -112,7 +112,8 @@ both_engines! {
         assert_eq!(states(&back), [("a", ToolState::Accepted), ("b", ToolState::Accepted), ("c", ToolState::Accepted)]);
         assert_eq!(back.iter().map(|tool| tool.gone_since.is_some()).collect::<Vec<_>>(), [false, true, false]);
         let log = log(&bench).await;
-        let expected = ["server.tools_changed ok", "server.tools_changed ok", "server.tool_accepted ok", "server.tool_accepted ok"];
+        // That it changed once more before anybody had decided is no news.
+        let expected = ["server.tools_changed ok", "server.tool_accepted ok", "server.tool_accepted ok"];
         assert_eq!(log.len(), expected.len(), "{log:#?}");
         assert!(log.iter().zip(expected).all(|(line, begin)| line.starts_with(begin)), "{log:#?}");
         assert!(log[0].contains("changed a") && log[0].contains("new c"), "{log:#?}");

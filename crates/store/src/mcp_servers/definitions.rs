@@ -1,7 +1,7 @@
 //! The definitions of tools that were listed, and which of them are accepted (behaviour 13, protocol.md T6).
 
-use crate::{Micros, Result, Session, Write};
-use api::{Timestamp, Uuid};
+use crate::{Micros, Result, Session, StoreError, Write};
+use api::{Timestamp, Uuid, servers::ToolChangePolicy};
 use domain::definitions::{KnownDefinition, KnownDefinitions};
 
 /// Accepted definitions kept of one tool.
@@ -89,17 +89,50 @@ pub async fn definition_listed(
     Ok(fetch_optional!(session, DefinitionRow, sql, server, name)?.map(Into::into))
 }
 
-/// The rows of a server are changed by one transaction at a time; false when there is no such server.
+/// What is known of one tool of a server.
 ///
 /// # Errors
 /// [`crate::StoreError::Unavailable`].
-pub async fn definitions_lock(write: &mut Write, server: Uuid) -> Result<bool> {
+pub async fn definitions_known_of(
+    session: &mut Session,
+    server: Uuid,
+    name: &str,
+) -> Result<KnownDefinitions> {
+    let sql = "SELECT name, hash, accepted_at IS NOT NULL, gone_since IS NOT NULL FROM mcp_tool_definitions \
+               WHERE mcp_server_id = $1 AND name = $2 ORDER BY listed_at, hash";
+    let rows = fetch_all!(session, (String, String, bool, bool), sql, server, name)?;
+    let known =
+        rows.into_iter().map(|(name, hash, accepted, gone)| KnownDefinition { name, hash, accepted, gone });
+    Ok(KnownDefinitions::new(true, known))
+}
+
+/// Forgets the tools that a server no longer has: there is no room for those it has.
+///
+/// # Errors
+/// [`crate::StoreError::Unavailable`].
+pub async fn definitions_purge_gone(write: &mut Write, server: Uuid) -> Result<u64> {
+    let sql = "DELETE FROM mcp_tool_definitions WHERE mcp_server_id = $1 AND gone_since IS NOT NULL";
+    execute!(write, sql, server)
+}
+
+/// The rows of a server are changed by one transaction at a time. Its policy and address as they are now; `None` when there is no such
+/// server.
+///
+/// # Errors
+/// [`crate::StoreError`].
+pub async fn definitions_lock(write: &mut Write, server: Uuid) -> Result<Option<(ToolChangePolicy, String)>> {
     let sql = if write.is_postgres() {
-        "SELECT id FROM mcp_servers WHERE id = $1 FOR UPDATE"
+        "SELECT tool_change_policy, url FROM mcp_servers WHERE id = $1 FOR NO KEY UPDATE"
     } else {
-        "SELECT id FROM mcp_servers WHERE id = $1"
+        "SELECT tool_change_policy, url FROM mcp_servers WHERE id = $1"
     };
-    Ok(fetch_optional!(write, (Uuid,), sql, server)?.is_some())
+    let Some((policy, url)) = fetch_optional!(write, (String, String), sql, server)? else { return Ok(None) };
+    let policy = ToolChangePolicy::parse(&policy).ok_or_else(|| StoreError::Inconsistent {
+        table: "mcp_servers",
+        column: "tool_change_policy",
+        row: server.to_string(),
+    })?;
+    Ok(Some((policy, url)))
 }
 
 /// Notes that a server was listed for the first time.

@@ -189,7 +189,7 @@ pub async fn fleet_list(
     Ok((servers, total))
 }
 
-/// Keeps what was found; `since` stays while the state does. False when there is no such server any more.
+/// Keeps what was found; `since` stays while the state does. False when there is no such server any more, or something newer is known.
 ///
 /// # Errors
 /// [`crate::StoreError::Unavailable`].
@@ -202,7 +202,9 @@ pub async fn health_put(write: &mut Write, server: Uuid, health: &HealthRecord) 
                last_error = CASE WHEN excluded.last_error_at IS NULL THEN mcp_server_health.last_error ELSE excluded.last_error END, \
                last_error_at = COALESCE(excluded.last_error_at, mcp_server_health.last_error_at), \
                last_ok_at = COALESCE(excluded.last_ok_at, mcp_server_health.last_ok_at), \
-               latency_ms = COALESCE(excluded.latency_ms, mcp_server_health.latency_ms), next_check_at = excluded.next_check_at";
+               latency_ms = COALESCE(excluded.latency_ms, mcp_server_health.latency_ms), next_check_at = excluded.next_check_at \
+               WHERE COALESCE(excluded.last_ok_at, excluded.last_error_at, 0) >= COALESCE(mcp_server_health.last_ok_at, 0) \
+               AND COALESCE(excluded.last_ok_at, excluded.last_error_at, 0) >= COALESCE(mcp_server_health.last_error_at, 0)";
     let done = execute!(
         write,
         sql,
@@ -221,21 +223,33 @@ pub async fn health_put(write: &mut Write, server: Uuid, health: &HealthRecord) 
 /// A server of which nothing was ever heard is checked this long after its last edit: whoever edits it tests it first. Microseconds.
 const UNTOUCHED: i64 = 120_000_000;
 
-/// Takes one enabled server whose check is due, and puts its next one off to `next`: no other replica takes it meanwhile.
+/// Takes enabled servers whose check is due, at most `most`, and puts their next one off to `next`: no other replica takes them meanwhile.
+/// Those that need an account of the user's own, or are told who asks, cannot be checked for nobody.
 ///
 /// # Errors
 /// [`crate::StoreError::Unavailable`].
-pub async fn health_check_claim(write: &mut Write, now: Timestamp, next: Timestamp) -> Result<Option<Uuid>> {
-    let skip = if write.is_postgres() { "FOR UPDATE OF s SKIP LOCKED" } else { "" };
-    let sql = format!(
-        "SELECT s.id FROM mcp_servers s LEFT JOIN mcp_server_health h ON h.mcp_server_id = s.id WHERE s.enabled \
-         AND s.auth_type IN ('none', 'api_key', 'custom_headers') AND COALESCE(h.next_check_at, s.updated_at + {UNTOUCHED}) <= $1 \
-         ORDER BY COALESCE(h.next_check_at, s.updated_at), s.id LIMIT 1 {skip}"
-    );
-    let due = fetch_optional!(write, (Uuid,), AssertSqlSafe(sql.as_str()), Micros::from(now))?;
-    let Some((server,)) = due else { return Ok(None) };
-    let sql = "INSERT INTO mcp_server_health (mcp_server_id, state, since, next_check_at) VALUES ($1, 'unknown', $2, $3) \
-               ON CONFLICT (mcp_server_id) DO UPDATE SET next_check_at = excluded.next_check_at";
-    execute!(write, sql, server, Micros::from(now), Micros::from(next))?;
-    Ok(Some(server))
+pub async fn health_check_claim(
+    write: &mut Write,
+    now: Timestamp,
+    next: Timestamp,
+    most: i64,
+) -> Result<Vec<Uuid>> {
+    // The clause at the end decides between two replicas that found the same server due.
+    let sql = "INSERT INTO mcp_server_health (mcp_server_id, state, since, next_check_at) \
+               SELECT s.id, 'unknown', $1, $2 FROM mcp_servers s LEFT JOIN mcp_server_health h ON h.mcp_server_id = s.id \
+               WHERE s.enabled AND NOT s.forward_coder_headers AND s.auth_type IN ('none', 'api_key', 'custom_headers') \
+               AND COALESCE(h.next_check_at, s.updated_at + $3) <= $1 ORDER BY COALESCE(h.next_check_at, s.updated_at), s.id LIMIT $4 \
+               ON CONFLICT (mcp_server_id) DO UPDATE SET next_check_at = excluded.next_check_at \
+               WHERE mcp_server_health.next_check_at <= $1 RETURNING mcp_server_id";
+    let rows =
+        fetch_all!(write, (Uuid,), sql, Micros::from(now), Micros::from(next), Micros(UNTOUCHED), most)?;
+    Ok(rows.into_iter().map(|(id,)| id).collect())
+}
+
+/// Forgets how a server is doing: it is another one now.
+///
+/// # Errors
+/// [`crate::StoreError::Unavailable`].
+pub async fn health_forget(write: &mut Write, server: Uuid) -> Result<()> {
+    execute!(write, "DELETE FROM mcp_server_health WHERE mcp_server_id = $1", server).map(|_| ())
 }

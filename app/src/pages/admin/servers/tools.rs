@@ -185,9 +185,11 @@ fn TryDialog(catalogue: Catalogue) -> impl IntoView {
             catalogue.trying.with(|tool| tool.as_ref().map(|tool| domain::text::quote(&tool.name, 80)));
         name.map(|name| format!("Try {name}")).unwrap_or_default()
     });
+    // The list shows what it is now, and the dialog is opened anew from there.
+    let reread = Callback::new(move |()| spawn_local(catalogue.reread()));
     view! {
         <Modal open=catalogue.dialog title wide=true>
-            {catalogue.trying.get_untracked().map(|tool| view! { <TryTool server=catalogue.server tool/> })}
+            {catalogue.trying.get_untracked().map(|tool| view! { <TryTool server=catalogue.server tool on_changed=reread/> })}
         </Modal>
     }
 }

@@ -4,7 +4,7 @@ use super::{inputs::Inputs, trial::Draft};
 use crate::{
     browser,
     components::{Badge, ErrorNotice, Glyph, Icon, Notice, Switch, Tone},
-    error::UiError,
+    error::{UiError, UiErrorKind},
     pages::chat::{
         ResultParts,
         transcript::call::{CallState, duration_text},
@@ -29,6 +29,8 @@ pub(super) enum Stage {
     /// After so many milliseconds.
     Cancelled(i64),
     Over(ToolTried),
+    /// It was sent to Patchbay, and nothing was heard of it.
+    Lost,
     /// What was refused and has no field.
     Refused(UiError),
 }
@@ -96,6 +98,9 @@ impl Run {
         self.abort.set_value(None);
         match answer {
             Ok(tried) => self.stage.set(Stage::Over(tried)),
+            Err(error) if matches!(error.kind, UiErrorKind::Unavailable | UiErrorKind::Internal) => {
+                self.stage.set(Stage::Lost);
+            }
             Err(error) => match self.draft.refuse(error) {
                 Some(error) => self.stage.set(Stage::Refused(error)),
                 None => {
@@ -109,12 +114,23 @@ impl Run {
 
 /// The inside of the dialog.
 #[component]
-pub(super) fn TryTool(server: Uuid, tool: ServerTool) -> impl IntoView {
+pub(super) fn TryTool(
+    server: Uuid,
+    tool: ServerTool,
+    /// The tool turned out to be another by now.
+    #[prop(optional)]
+    on_changed: Option<Callback<()>>,
+) -> impl IntoView {
     let run = Run::new(server, &tool);
     let draft = run.draft;
     on_cleanup(move || run.cancel());
     Effect::new(move || {
         if let Some(answer) = run.call.value().get() {
+            if answer.as_ref().is_err_and(|error| error.kind == UiErrorKind::Conflict)
+                && let Some(on_changed) = on_changed
+            {
+                on_changed.run(());
+            }
             untrack(|| run.answered(answer));
         }
     });
@@ -194,6 +210,12 @@ pub(super) fn stage_view(stage: Stage) -> AnyView {
             );
             view! { <Notice tone=Tone::Info><p>{text}</p></Notice> }.into_any()
         }
+        Stage::Lost => view! {
+            <Notice tone=Tone::Warn title="No answer came back".to_owned()>
+                <p>"The call may or may not have happened. Check on the server and in the audit log before you run it again."</p>
+            </Notice>
+        }
+        .into_any(),
         Stage::Refused(error) => view! { <ErrorNotice error/> }.into_any(),
         Stage::Over(tried) => view! { <Outcome tried/> }.into_any(),
     }
