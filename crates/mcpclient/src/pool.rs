@@ -1,15 +1,17 @@
 //! The pool: who may use which connection, when one is opened, and when it is closed (behaviour 13).
 
 mod breaker;
+mod contacts;
 mod eras;
 mod opening;
 mod slot;
+mod upkeep;
 
 use std::{
     collections::HashMap,
     fmt,
     hash::{BuildHasher as _, RandomState},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -18,7 +20,7 @@ use egress::Egress;
 use futures::future::join_all;
 use tokio::{
     sync::{Mutex as AsyncMutex, Semaphore, SemaphorePermit},
-    time::{Instant, sleep, timeout, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -30,8 +32,8 @@ use crate::{
     error::{McpError, McpErrorKind, seconds},
     identity::Stamp,
     limits::{
-        ARGUMENTS, CALLS_PER_SERVER, CONNECTIONS, CONNECTIONS_PER_SERVER, KEPT_BYTES, MEASURING,
-        PARALLEL_DIALS, PARALLEL_DIALS_PER_SERVER, Timeouts,
+        ARGUMENTS, CALLS_PER_SERVER, CONNECTIONS, CONNECTIONS_PER_SERVER, MEASURING, PARALLEL_DIALS,
+        PARALLEL_DIALS_PER_SERVER, Timeouts,
     },
     listing,
     observer::{Contact, Contacted, Observer},
@@ -41,6 +43,7 @@ use crate::{
 use breaker::Breakers;
 use eras::Eras;
 use slot::{Kept, Key, Slot};
+use upkeep::{make_room, reap};
 
 /// What the client says about itself.
 #[derive(Clone)]
@@ -461,51 +464,6 @@ impl Inner {
         }
     }
 
-    fn contacted(&self, contact: Contact) {
-        if let Some(observer) = &self.config.observer {
-            observer.contacted(contact);
-        }
-    }
-
-    /// The server did what it was asked; `None` when nothing was.
-    fn worked(&self, target: &Target, contacted: Option<Contacted>) {
-        if let Some(contacted) = contacted {
-            self.breakers.worked(target);
-            self.contacted(Contact::of(target, contacted));
-        }
-    }
-
-    /// A call came back, or did not. One slow tool is no dead server: a timeout counts as one failure among others.
-    fn called(&self, target: &Target, trouble: Option<McpErrorKind>, attempt: &Attempt) {
-        match (trouble, attempt) {
-            // Told by whoever begins anew.
-            (_, Attempt::Refused(_) | Attempt::HeadersRefused) => {}
-            (Some(kind), Attempt::Ended(outcome) | Attempt::EndedForGood(outcome)) => {
-                let counted = if kind == McpErrorKind::Timeout { McpErrorKind::Unreachable } else { kind };
-                self.breakers.failed(target, counted, self.timeouts.timeout_memory);
-                if let Some(message) = outcome.message() {
-                    let error = McpError::new(kind, message);
-                    if let Some(contact) = Contact::failed(target, &error) {
-                        self.contacted(contact);
-                    }
-                }
-            }
-            (None, Attempt::Ended(CallOutcome::Cancelled { .. })) => {}
-            (None, _) => self.worked(target, Some(Contacted::Called)),
-        }
-    }
-
-    /// The server did not.
-    fn failed(&self, target: &Target, error: &McpError) {
-        self.breakers.failed(target, error.kind(), self.timeouts.timeout_memory);
-        if let Some(slot) = self.lock_slots().get(&Key::of(target)) {
-            slot.distrust();
-        }
-        if let Some(contact) = Contact::failed(target, error) {
-            self.contacted(contact);
-        }
-    }
-
     fn stamp(&self, target: &Target) -> Option<Arc<Stamp>> {
         let forwarding = target.forwarding.clone()?;
         Some(Arc::new(Stamp { forwarding, clock: Arc::clone(&self.config.clock) }))
@@ -537,52 +495,9 @@ impl Inner {
         Ok(())
     }
 
-    /// Lists that stand in for closed connections share a budget: those unused for longest go.
-    fn thin_out_kept(&self) {
-        let mut slots = self.lock_slots();
-        let mut resting: Vec<(Instant, Key, usize)> = slots
-            .iter()
-            .filter_map(|(key, slot)| Some((slot.unused_since()?, *key, slot.resting_bytes()?)))
-            .collect();
-        resting.sort_unstable_by_key(|(since, ..)| std::cmp::Reverse(*since));
-        let mut bytes = 0_usize;
-        for (_, key, size) in resting {
-            bytes = bytes.saturating_add(size);
-            if bytes > KEPT_BYTES {
-                slots.remove(&key);
-            }
-        }
-    }
-
     fn lock_slots(&self) -> MutexGuard<'_, HashMap<Key, Arc<Slot>>> {
         lock(&self.slots)
     }
-
-    fn drop_idle(&self) {
-        let idle = self.timeouts.idle_connection;
-        let kept = self.timeouts.catalogue_kept.max(idle);
-        self.lock_slots().retain(|_, slot| {
-            if slot.is_idle(idle) {
-                slot.rest();
-            }
-            !slot.is_idle(kept)
-        });
-        self.thin_out_kept();
-        lock(&self.servers).retain(|_, permits| Arc::strong_count(permits) > 1);
-        self.breakers.drop_old();
-    }
-}
-
-/// Of those that `of` names at most `most` stay with the one to come: the one unused for longest goes. `None` when all are in use.
-fn make_room(slots: &mut HashMap<Key, Arc<Slot>>, of: impl Fn(&Key) -> bool, most: usize) -> Option<()> {
-    if slots.len() < most || slots.keys().filter(|key| of(key)).count() < most {
-        return Some(());
-    }
-    let unused =
-        slots.iter().filter(|(key, _)| of(key)).filter_map(|(key, slot)| Some((slot.unused_since()?, *key)));
-    let (_, oldest) = unused.min_by_key(|(since, _)| *since)?;
-    slots.remove(&oldest);
-    Some(())
 }
 
 /// A duration a fifth longer or shorter, by chance, so that many do not come back at the same moment.
@@ -612,18 +527,6 @@ fn busy(target: &Target) -> McpError {
         McpErrorKind::Busy,
         format!("too many connections to {} are being opened; try again in a moment", target.host()),
     )
-}
-
-/// Ends with the pool.
-async fn reap(pool: Weak<Inner>, stopped: CancellationToken, idle: Duration) {
-    loop {
-        tokio::select! {
-            () = stopped.cancelled() => return,
-            () = sleep(idle / 5) => {}
-        }
-        let Some(pool) = pool.upgrade() else { return };
-        pool.drop_idle();
-    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

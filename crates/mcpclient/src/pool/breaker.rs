@@ -88,7 +88,8 @@ impl Breakers {
         } else if breaker.failures.len() >= BREAKER_FAILURES || breaker.opened > 0 {
             let doubled = BREAKER_WAIT.saturating_mul(1 << breaker.opened.min(8)).min(BREAKER_LONGEST);
             breaker.opened += 1;
-            breaker.open = Some(Open { since: now, lasts: jitter(doubled), timeout: false });
+            breaker.open =
+                Some(Open { since: now, lasts: jitter(doubled).min(BREAKER_LONGEST), timeout: false });
         }
     }
 
