@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 
 import { alive } from './lib/alive.mjs';
-import { openPage, startBrowser } from './lib/browser.mjs';
+import { startBrowser, withPage as withPageOf } from './lib/browser.mjs';
 import { send, turnOver } from './lib/chat.mjs';
 import { startEverything } from './lib/everything.mjs';
 import { startModel } from './lib/model.mjs';
@@ -38,16 +38,7 @@ after(async () => {
   await Promise.all([peer?.stop(), model?.stop()]);
 });
 
-/** Runs with a page of its own; ends with a quiet console. */
-async function withPage(use, options) {
-  const opened = await openPage(browser, options);
-  try {
-    await use(opened);
-    opened.console.assertQuiet();
-  } finally {
-    await opened.context.close();
-  }
-}
+const withPage = (use, options) => withPageOf(browser, use, options);
 
 async function openEditor(page, person, id) {
   await logIn(page, server, person, `/admin/servers/${id}`);

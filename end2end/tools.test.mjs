@@ -7,7 +7,7 @@ import http from 'node:http';
 import { after, before, describe, it } from 'node:test';
 
 import { alive, shellAlive } from './lib/alive.mjs';
-import { openPage, startBrowser } from './lib/browser.mjs';
+import { startBrowser, withPage as withPageOf } from './lib/browser.mjs';
 import { startEverything } from './lib/everything.mjs';
 import { OWNER, logIn, makeOwner, rest } from './lib/people.mjs';
 import { startServer } from './lib/server.mjs';
@@ -33,16 +33,7 @@ after(async () => {
   await Promise.all([everything?.stop(), changing?.stop()]);
 });
 
-/** Runs with a page of its own; ends with a quiet console. */
-async function withPage(use, options) {
-  const opened = await openPage(browser, options);
-  try {
-    await use(opened);
-    opened.console.assertQuiet();
-  } finally {
-    await opened.context.close();
-  }
-}
+const withPage = (use, options) => withPageOf(browser, use, options);
 
 const register = (over) =>
   rest(server, owner, 'POST', SERVERS, { transport: 'streamable_http', auth_type: 'none', availability: 'default_off', enabled: true, ...over });

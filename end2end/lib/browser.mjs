@@ -41,6 +41,17 @@ export async function openPage(browser, options = {}) {
   return { context, page, console: watchConsole(page) };
 }
 
+/** Runs with a page of its own; ends with a quiet console. */
+export async function withPage(browser, use, options) {
+  const opened = await openPage(browser, options);
+  try {
+    await use(opened);
+    opened.console.assertQuiet();
+  } finally {
+    await opened.context.close();
+  }
+}
+
 /** Collects what a healthy page never says: errors, uncaught exceptions, warnings about hydration or security policy. */
 export function watchConsole(page) {
   const complaints = [];

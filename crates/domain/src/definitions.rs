@@ -86,11 +86,6 @@ impl Lessons {
     pub fn can_wait(&self) -> bool {
         !self.first && self.gone.is_empty() && self.definitions.iter().all(|lesson| lesson.again)
     }
-
-    /// The tools that came or changed without anybody's yes.
-    pub fn to_review(&self) -> Vec<&str> {
-        self.definitions.iter().filter(|lesson| !lesson.accepted).map(|lesson| lesson.name.as_str()).collect()
-    }
 }
 
 impl KnownDefinitions {
@@ -172,6 +167,12 @@ mod tests {
     use DefinitionStanding::{Accepted, Changed, New};
     use ToolChangePolicy::{Accept, Hold, Notify};
 
+    /// The tools that came or changed without anybody's yes.
+    fn to_review(lessons: &Lessons) -> Vec<&str> {
+        let waiting = lessons.definitions.iter().filter(|lesson| !lesson.accepted);
+        waiting.map(|lesson| lesson.name.as_str()).collect()
+    }
+
     fn stored(name: &str, hash: &str, accepted: bool) -> KnownDefinition {
         KnownDefinition { name: name.to_owned(), hash: hash.to_owned(), accepted, gone: false }
     }
@@ -184,10 +185,10 @@ mod tests {
         let known = KnownDefinitions::new(true, [stored("a", "1", true)]);
         for policy in [Notify, Hold] {
             let later = known.learn(policy, [("a", "2"), ("b", "1")], false);
-            assert_eq!(later.to_review(), ["a", "b"]);
+            assert_eq!(to_review(&later), ["a", "b"]);
             assert_eq!([later.definitions[0].standing, later.definitions[1].standing], [Changed, New]);
         }
-        assert!(known.learn(Accept, [("a", "2"), ("b", "1")], false).to_review().is_empty());
+        assert!(to_review(&known.learn(Accept, [("a", "2"), ("b", "1")], false)).is_empty());
         assert!(known.learn(Hold, [("a", "1")], true).is_empty(), "nothing new");
     }
 
@@ -195,7 +196,7 @@ mod tests {
     fn an_empty_first_listing_is_a_first_listing() {
         assert!(KnownDefinitions::default().learn(Hold, [], true).first);
         let known = KnownDefinitions::new(true, []);
-        assert_eq!(known.learn(Hold, [("a", "1")], true).to_review(), ["a"]);
+        assert_eq!(to_review(&known.learn(Hold, [("a", "1")], true)), ["a"]);
     }
 
     #[test]
@@ -208,7 +209,7 @@ mod tests {
         assert_eq!(known.standing("a", "3"), Changed);
         assert_eq!(known.learn(Hold, [("a", "1")], false).returned, [("a".to_owned(), "1".to_owned())]);
         assert!(known.learn(Hold, [("a", "3")], false).is_empty(), "already waiting");
-        assert_eq!(known.learn(Hold, [("a", "4")], false).to_review(), ["a"]);
+        assert_eq!(to_review(&known.learn(Hold, [("a", "4")], false)), ["a"]);
     }
 
     #[test]

@@ -32,7 +32,8 @@ impl Service {
         self.0.followed.lock().unwrap_or_else(PoisonError::into_inner).insert(change);
     }
 
-    fn followed_already(&self, change: i64) -> bool {
+    /// Whether it is one of these; asked once.
+    fn take_followed(&self, change: i64) -> bool {
         let mut followed = self.0.followed.lock().unwrap_or_else(PoisonError::into_inner);
         let already = followed.remove(&change);
         // One that was noted after its row had been read.
@@ -110,7 +111,7 @@ impl ChangeFollower {
             for change in found {
                 self.last = self.last.max(change.id);
                 keys_changed |= change.kind == ChangeKind::Keys;
-                if !self.service.followed_already(change.id) {
+                if !self.service.take_followed(change.id) {
                     self.apply(&change);
                 }
             }

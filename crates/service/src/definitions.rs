@@ -17,12 +17,12 @@ use std::{
     time::{Duration, Instant},
 };
 use store::{
-    Db, Session, StoreError, Write,
+    Db, StoreError, Write,
     audit::audit_append,
     changes::{ChangeKind, change_note},
     mcp_servers::{
         definition_gone, definition_put, definition_returned, definitions_first_listed, definitions_known,
-        definitions_known_of, definitions_lock, definitions_purge_gone,
+        definitions_lock, definitions_purge_gone,
     },
 };
 
@@ -181,17 +181,6 @@ impl Definitions {
             audit_append(write, &audit::entry_of(id, now, &OpContext::default(), act, "ok")).await?;
         }
         Ok(())
-    }
-
-    /// How a definition stands by the database, right before a call.
-    pub(crate) async fn standing(
-        &self,
-        session: &mut Session,
-        server: Uuid,
-        name: &str,
-        hash: &str,
-    ) -> Result<DefinitionStanding, StoreError> {
-        Ok(definitions_known_of(session, server, name).await?.standing(name, hash))
     }
 }
 

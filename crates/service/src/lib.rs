@@ -24,6 +24,7 @@ mod mcp_servers;
 mod models;
 mod pages;
 mod passwords;
+mod per_minute;
 mod providers;
 mod refusals;
 mod secrets;
@@ -64,6 +65,7 @@ use domain::clock::{Clock, Entropy};
 use egress::Egress;
 use mcpclient::McpClients;
 use passwords::Passwords;
+use per_minute::PerMinute;
 use std::{
     collections::BTreeSet,
     sync::{Arc, Mutex},
@@ -100,8 +102,8 @@ pub struct Service(Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) deps: Deps,
     pub(crate) passwords: Passwords,
-    pub(crate) checks: mcp_check::CheckLimiter,
-    pub(crate) trials: tools::TrialLimiter,
+    pub(crate) checks: PerMinute,
+    pub(crate) trials: PerMinute,
     pub(crate) refusals: Refusals,
     pub(crate) audit_reads: audit_log::AuditReads,
     pub(crate) egress_reload: tokio::sync::Mutex<()>,
@@ -112,12 +114,12 @@ pub(crate) struct Inner {
 impl Service {
     pub fn new(deps: Deps) -> Self {
         let refusals = Refusals::new(deps.db.clone(), deps.clock.clone(), deps.entropy.clone());
-        let trials = tools::TrialLimiter::new(deps.tool_trials_per_minute);
+        let trials = usize::try_from(deps.tool_trials_per_minute).unwrap_or(usize::MAX);
         Self(Arc::new(Inner {
             deps,
             passwords: Passwords::new(),
-            checks: mcp_check::CheckLimiter::default(),
-            trials,
+            checks: PerMinute::new(mcp_check::CHECKS, "checks"),
+            trials: PerMinute::new(trials, "calls by hand"),
             refusals,
             audit_reads: audit_log::AuditReads::default(),
             egress_reload: tokio::sync::Mutex::default(),

@@ -1,7 +1,7 @@
 //! `check`: contact a stored server now and say what came of it (behaviour 4). Never a URL from the request.
 
 use crate::{
-    Error, OpContext, Result, Service,
+    OpContext, Result, Service,
     definitions::holds,
     mcp_servers::{access_of, access_target},
     server_facts,
@@ -21,44 +21,19 @@ use domain::{
     tools::{ToolFilter, exposed_name},
 };
 use mcpclient::{Found, ToolProblem};
-use std::{
-    collections::HashMap,
-    sync::Mutex,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-/// Checks per user in a window (behaviour 4).
-const CHECKS: usize = 10;
+/// Checks per user and minute (behaviour 4).
+pub(crate) const CHECKS: usize = 10;
 /// Findings shown of one tool.
 const LINTS: usize = 8;
-const WINDOW: Duration = Duration::from_secs(60);
-
-/// Counts checks per user. Per process: a second replica doubles the limit, which is harmless here.
-#[derive(Default)]
-pub(crate) struct CheckLimiter(Mutex<HashMap<Uuid, Vec<Instant>>>);
-
-impl CheckLimiter {
-    fn admit(&self, user: Uuid, now: Instant) -> Result<()> {
-        let mut users = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        users.retain(|_, times| times.last().is_some_and(|t| now.duration_since(*t) < WINDOW));
-        let times = users.entry(user).or_default();
-        times.retain(|t| now.duration_since(*t) < WINDOW);
-        if times.len() >= CHECKS {
-            let retry_after = WINDOW - now.duration_since(times[0]);
-            let message = "Ten checks a minute is the limit. Wait a moment and try again.".to_owned();
-            return Err(Error::RateLimited { message, retry_after });
-        }
-        times.push(now);
-        Ok(())
-    }
-}
 
 impl Service {
     /// Contacts a stored server with the caller's own credentials. A disabled server can be checked by those who see it; one that
     /// is limited to other groups by owners and admins only.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::RateLimited`]. A server that cannot be used is no error: the report says so.
+    /// [`crate::Error::NotFound`], [`crate::Error::RateLimited`]. A server that cannot be used is no error: the report says so.
     pub async fn server_check(&self, ctx: &OpContext, id: Uuid) -> Result<CheckReport> {
         let caller = ctx.require()?;
         let found = self.server_found(Self::user_of_servers(ctx)?, id).await?;
@@ -246,22 +221,5 @@ pub(crate) fn outcome_words(outcome: ConnectOutcome, server: &str) -> String {
         ConnectOutcome::Error => format!("{server} could not be reached."),
         ConnectOutcome::NoTools => format!("{server} offers no tools."),
         ConnectOutcome::Skipped => format!("{server} cannot be used as it is set up."),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_eleventh_check_in_a_minute_waits() {
-        let limiter = CheckLimiter::default();
-        let (user, start) = (Uuid::nil(), Instant::now());
-        for _ in 0..CHECKS {
-            assert!(limiter.admit(user, start).is_ok());
-        }
-        assert!(matches!(limiter.admit(user, start), Err(Error::RateLimited { .. })));
-        assert!(limiter.admit(Uuid::max(), start).is_ok());
-        assert!(limiter.admit(user, start + WINDOW).is_ok());
     }
 }

@@ -184,7 +184,10 @@ impl ServerSource for Sources {
         hash: &str,
     ) -> Result<DefinitionStanding, SourceError> {
         let mut session = self.db.read().await.map_err(source_error)?;
-        self.definitions.standing(&mut session, server_id, tool, hash).await.map_err(source_error)
+        // From the database, not from what is kept: the last look before a call.
+        let known =
+            mcp_servers::definitions_known_of(&mut session, server_id, tool).await.map_err(source_error)?;
+        Ok(known.standing(tool, hash))
     }
 }
 

@@ -22,7 +22,6 @@ use store::{
         server_get,
     },
 };
-pub(crate) use trial::TrialLimiter;
 
 impl Service {
     /// The tools of a server as they were listed last, by name. Contacts nobody.

@@ -149,6 +149,13 @@ fn notice(first: Vec<String>) -> testkit::axum::response::Response {
     fake::events(pieces)
 }
 
+/// A stateless server that says when its tools change.
+fn announcing(seen: &Seen) -> testkit::axum::response::Response {
+    let mut offers = fake_stateless::discovered();
+    offers["capabilities"]["tools"]["listChanged"] = true.into();
+    seen.result(offers)
+}
+
 fn soon() -> Timeouts {
     Timeouts { list_debounce: Duration::from_millis(50), ..Timeouts::default() }
 }
@@ -175,11 +182,7 @@ async fn a_standing_stream_tells_that_the_tools_changed() {
 async fn a_stateless_server_is_subscribed_to() {
     let fake = fake_stateless::start(|seen: Seen| async move {
         match seen.method() {
-            "server/discover" => {
-                let mut offers = fake_stateless::discovered();
-                offers["capabilities"]["tools"]["listChanged"] = true.into();
-                Some(seen.result(offers))
-            }
+            "server/discover" => Some(announcing(&seen)),
             "subscriptions/listen" => {
                 let id = seen.body["id"].clone();
                 Some(notice(vec![fake::event(&json!({"jsonrpc": "2.0",
@@ -211,11 +214,7 @@ async fn a_stateless_server_is_subscribed_to() {
 async fn a_stream_that_keeps_to_no_rules_is_closed() {
     let fake = fake_stateless::start(|seen: Seen| async move {
         match seen.method() {
-            "server/discover" => {
-                let mut offers = fake_stateless::discovered();
-                offers["capabilities"]["tools"]["listChanged"] = true.into();
-                Some(seen.result(offers))
-            }
+            "server/discover" => Some(announcing(&seen)),
             "subscriptions/listen" => Some(notice(Vec::new())),
             _ => None,
         }

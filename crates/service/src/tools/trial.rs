@@ -14,48 +14,16 @@ use mcpclient::{CallOutcome, Target, Tool, ToolCall};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 use tokio_util::sync::CancellationToken;
 
 /// Connecting and listing before the call, as in a turn (threats 5).
 const CONNECT: Duration = Duration::from_secs(10);
-const WINDOW: Duration = Duration::from_secs(60);
 
 const UNKNOWN_AFTER_STOP: &str =
     "Stopped after the call was sent: it may or may not have happened. Verify before trying again.";
-
-/// Counts calls by hand per user. Per process: a second replica doubles the limit, which is harmless here.
-pub(crate) struct TrialLimiter {
-    per_minute: u32,
-    users: Mutex<HashMap<Uuid, Vec<Instant>>>,
-}
-
-impl TrialLimiter {
-    /// 0 limits nothing.
-    pub(crate) fn new(per_minute: u32) -> Self {
-        Self { per_minute, users: Mutex::default() }
-    }
-
-    fn admit(&self, user: Uuid, now: Instant) -> Result<()> {
-        if self.per_minute == 0 {
-            return Ok(());
-        }
-        let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
-        users.retain(|_, times| times.last().is_some_and(|at| now.duration_since(*at) < WINDOW));
-        let times = users.entry(user).or_default();
-        times.retain(|at| now.duration_since(*at) < WINDOW);
-        if times.len() >= usize::try_from(self.per_minute).unwrap_or(usize::MAX) {
-            let retry_after = WINDOW - now.duration_since(times[0]);
-            let message = format!("{} calls by hand a minute is the limit. Wait a moment.", self.per_minute);
-            return Err(Error::RateLimited { message, retry_after });
-        }
-        times.push(now);
-        Ok(())
-    }
-}
 
 impl Service {
     /// Calls a tool of a server, whatever its lists say: whoever manages a server may look before letting others. Leaves two audit
