@@ -36,6 +36,7 @@ pub use icon::{Glyph, Icon};
 pub use loaded::{ErrorNotice, loaded};
 pub use notice::{EmptyState, Notice, Skeleton};
 pub use page::{Brand, PageHead, PageTitle};
+pub(crate) use paging::escape_part;
 pub use paging::{PageLinks, SearchForm, use_page_query};
 pub use secret::{SecretField, SecretInput};
 pub use server_tile::ServerTile;

@@ -24,6 +24,7 @@ mod router;
 mod servers;
 mod settings;
 mod stream;
+mod tool_results;
 mod tools;
 mod transfer;
 mod ui;

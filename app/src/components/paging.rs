@@ -27,14 +27,14 @@ pub(crate) fn page_href(path: &str, show: &str, q: &str, after: &str) -> String 
     for (name, value) in [("show", show), ("q", q), ("after", after)] {
         if !value.is_empty() {
             let sign = if href.contains('?') { '&' } else { '?' };
-            href.push_str(&format!("{sign}{name}={}", escape_query(value)));
+            href.push_str(&format!("{sign}{name}={}", escape_part(value)));
         }
     }
     href
 }
 
-/// Everything but unreserved characters of RFC 3986 as percent codes.
-fn escape_query(text: &str) -> String {
+/// Everything but unreserved characters of RFC 3986 as percent codes: for one value of a query, or one step of a path.
+pub(crate) fn escape_part(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

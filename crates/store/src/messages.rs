@@ -1,10 +1,10 @@
 //! Messages (behaviour 17 and 20).
 
-use crate::{Micros, Result, Session, StoreError, Write};
+use crate::{Micros, Result, Session, StoreError, Write, search::contains_exactly};
 use api::{
     Timestamp, Uuid,
     check::ServerOutcome,
-    messages::{ChatMessage, MessageRole, Part, Usage},
+    messages::{ChatMessage, MessageRole, Part, ToolResultPart, Usage},
 };
 use serde_json::Value;
 use sqlx::types::Json;
@@ -113,6 +113,28 @@ pub async fn message_get(session: &mut Session, chat: Uuid, id: i64) -> Result<O
         "SELECT {COLUMNS} FROM messages WHERE chat_id = $1 AND id = $2 AND NOT hidden"
     ));
     fetch_optional!(session, MessageRow, sql, chat, id)?.map(TryInto::try_into).transpose()
+}
+
+/// The stored result of a tool call, as the person sees it in the chat; the last one where ids repeat.
+///
+/// # Errors
+/// [`StoreError::Unavailable`].
+pub async fn tool_result_get(
+    session: &mut Session,
+    chat: Uuid,
+    tool_call_id: &str,
+) -> Result<Option<ToolResultPart>> {
+    // Finds the message without reading every result of the chat into memory; which part it is, is decided by value.
+    let sql = "SELECT content FROM messages WHERE chat_id = $1 AND role = 'tool' AND NOT hidden \
+               AND CAST(content AS TEXT) LIKE $2 ESCAPE '!' ORDER BY id DESC LIMIT 4";
+    let written = serde_json::Value::from(tool_call_id).to_string();
+    let found = fetch_all!(session, (Json<Vec<Part>>,), sql, chat, contains_exactly(&written))?;
+    let results =
+        found.into_iter().flat_map(|(content,)| content.0.into_iter().rev()).filter_map(|part| match part {
+            Part::ToolResult(result) => Some(result),
+            _ => None,
+        });
+    Ok(results.into_iter().find(|result| result.tool_call_id == tool_call_id))
 }
 
 /// Which page of a chat's messages.

@@ -2,8 +2,13 @@
 
 /// The pattern of `lower(column) LIKE … ESCAPE '!'` that finds `text` anywhere, its own wildcards taken as they are written.
 pub(crate) fn contains_pattern(text: &str) -> String {
+    contains_exactly(&text.to_lowercase())
+}
+
+/// The same for `column LIKE … ESCAPE '!'`, letters as they are written.
+pub(crate) fn contains_exactly(text: &str) -> String {
     let mut pattern = String::from("%");
-    for c in text.to_lowercase().chars() {
+    for c in text.chars() {
         if matches!(c, '%' | '_' | '!') {
             pattern.push('!');
         }

@@ -3,7 +3,7 @@
 use super::{
     audit, auth, body::MAX_JSON, chats, connections, cookies::SessionCookie, csrf, error::ApiError, explain,
     fleet, forms, groups, headers, health, keys, models, openapi, request_id, servers, settings, stream,
-    stream::StreamCounter, tools, transfer, ui, users,
+    stream::StreamCounter, tool_results, tools, transfer, ui, users,
 };
 use crate::assets;
 use axum::{
@@ -134,6 +134,7 @@ fn chats_api() -> OpenApiRouter<AppState> {
         .routes(routes!(chats::messages, chats::send))
         .routes(routes!(chats::edit))
         .routes(routes!(chats::interrupt))
+        .routes(routes!(tool_results::tool_result))
         .routes(routes!(stream::follow))
 }
 

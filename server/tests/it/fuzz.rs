@@ -182,7 +182,11 @@ async fn use_after_delete_is_404_for_every_operation_with_an_id() {
         let Some((before, after)) = operation.path.split_once("{id}") else { continue };
         let path = format!("{before}{}{after}", ids.dead[usize::from(operation.path.contains("chats"))]);
         let user = if path.contains("/connections/") { &ids.dead[2] } else { "me" };
-        let path = path.replace("{user}", user).replace("{message}", "1").replace("{tool}", "note");
+        let path = path
+            .replace("{user}", user)
+            .replace("{message}", "1")
+            .replace("{tool}", "note")
+            .replace("{tool_call_id}", "c1");
         let ask = server.owner().request(operation.method.clone(), &path);
         let body = valid_body(&operation);
         let answer = if operation.method == Method::GET { ask } else { ask.json(&body) }.send().await;

@@ -63,6 +63,36 @@ async fn tools_are_filtered_at_listing_and_deny_always_wins() {
     }
 }
 
+/// The model saw less; the person gets all of it, and nobody else does.
+#[tokio::test]
+async fn a_result_that_was_cut_is_downloaded_whole_by_its_owner() {
+    let whole = "é0123456789".repeat(30_000);
+    let answer = whole.clone();
+    let long =
+        FakeTool::of_text("long", "Answers at length").answering(move |_| ToolAnswer::text(answer.clone()));
+    let fake = FakeMcp::start(vec![long]).await;
+    let server = TestServer::start().await;
+    let llm = scripted(&server).await;
+    server.register_fake("fake", &fake).await;
+    llm.push(Reply::call(Call::new("call/1 %", "fake__long", &json!({"text": "x"}))));
+    let made = chat(server.owner(), &json!({"content": text("hi")})).await;
+    let messages = made["messages"].as_array().unwrap();
+    let result = &parts(messages, "tool-result")[0];
+    assert_eq!(result["truncated"], true);
+    assert!(result["total_bytes"].as_u64().unwrap() >= whole.len() as u64, "{}", result["total_bytes"]);
+    let path = |call: &str| format!("{CHATS}/{}/tool-results/{call}", made["id"].as_str().unwrap());
+    let answer = server.owner().get(&path("call%2F1%20%25")).await.expect(200);
+    assert_eq!(answer.header("content-type"), Some("text/plain; charset=utf-8"));
+    assert_eq!(answer.header("content-disposition"), Some("attachment; filename=\"tool-result.txt\""));
+    assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+    assert!(answer.body == whole, "{} bytes", answer.body.len());
+    for call in ["call", "CALL%2F1%20%25", "%25", "call%2F1%20%25%00", "_"] {
+        server.owner().get(&path(call)).await.expect(404);
+    }
+    let other = server.user(Role::Owner).await.client;
+    other.get(&path("call%2F1%20%25")).await.expect(404);
+}
+
 /// The rules as they stand when the call goes out decide, not those of the listing.
 #[tokio::test]
 async fn a_tool_denied_while_the_model_is_still_writing_is_not_called() {

@@ -5,11 +5,15 @@ use super::{
     icons::{Shortened, StateMark},
     shared::OpenChat,
     transcript::{
+        Transcript,
         blocks::Frame,
         call::{CallState, CallView, duration_text},
     },
 };
-use crate::{browser, components::ServerTile};
+use crate::{
+    browser,
+    components::{ServerTile, escape_part},
+};
 use leptos::prelude::*;
 
 /// Elapsed time is shown from here on, in milliseconds: quick calls would only flicker.
@@ -77,6 +81,11 @@ fn Call(call: Memo<Option<CallView>>, chat: OpenChat) -> impl IntoView {
     let advice = Memo::new(move |_| call.with(|call| call.as_ref().and_then(CallView::advice)));
     let shortened =
         Memo::new(move |_| call.with(|call| call.as_ref().is_some_and(|call| call.shortened().is_some())));
+    let download = Memo::new(move |_| {
+        let id = shortened.get().then(|| read(|call| call.call.tool_call_id.clone()))?;
+        let chat_id = chat.transcript.with_untracked(Transcript::chat_id);
+        Some(format!("/api/experimental/chats/{chat_id}/tool-results/{}", escape_part(&id)))
+    });
     let elapsed = elapsed_text(call, state, chat);
     announce(label, state, chat);
     // The details depend on the call and its result alone, not on progress or time.
@@ -102,6 +111,7 @@ fn Call(call: Memo<Option<CallView>>, chat: OpenChat) -> impl IntoView {
                 <span class="call-remark" data-testid="tool-remark" dir="auto">
                     {move || shortened.get().then(|| view! { <Shortened /> })}
                     {move || remark.get()}
+                    {move || download.get().map(|href| view! { " " <a class="chat-link" href=href download="" rel="external">"Download all"</a> })}
                     {move || advice.get().map(|advice| view! { " " <strong class="call-advice">{advice}</strong> })}
                 </span>
                 <Progress call />

@@ -72,6 +72,11 @@ pub struct Transcript {
 }
 
 impl Transcript {
+    /// The chat it is of.
+    pub fn chat_id(&self) -> Uuid {
+        self.chat_id
+    }
+
     /// From a loaded chat and its newest page of messages (oldest first).
     pub fn new(chat: &Chat, messages: Vec<ChatMessage>, has_more: bool) -> Self {
         let mut transcript = Self {

@@ -6,7 +6,7 @@ use api::{
     Uuid,
     chats::MessagePage,
     check::{ConnectOutcome, ServerOutcome},
-    messages::{ChatMessage, MessageRole, Part},
+    messages::{ChatMessage, MessageRole, Part, ToolResultPart},
 };
 use store::messages::{self, PageRequest};
 
@@ -37,6 +37,20 @@ impl Service {
             messages.iter_mut().for_each(render_message);
         }
         Ok(MessagePage { messages, queued_messages: Vec::new(), has_more })
+    }
+
+    /// The whole result of a tool call of an own chat, as it is stored: the model may have seen less (behaviour 15).
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn tool_result(&self, ctx: &OpContext, id: Uuid, tool_call_id: &str) -> Result<ToolResultPart> {
+        let mut session = self.db().read().await?;
+        self.chat_own(ctx, &mut session, id).await?;
+        // PostgreSQL has no NUL in text, and no stored id has one.
+        if tool_call_id.contains('\0') {
+            return Err(Error::NotFound);
+        }
+        messages::tool_result_get(&mut session, id, tool_call_id).await?.ok_or(Error::NotFound)
     }
 
     /// Hides from members what the outcomes of a turn say of where servers are. Every answer with stored messages passes here.

@@ -4,7 +4,7 @@ use super::caller::Who;
 use crate::{
     description::Description,
     support::{
-        CHATS, OWNER_EMAIL, OWNER_PASSWORD, Person, SERVERS, TestServer, chat, over, server_body, text,
+        CHATS, OWNER_EMAIL, OWNER_PASSWORD, Person, SERVERS, TestServer, chat, over, parts, server_body, text,
     },
 };
 use api::users::Role;
@@ -32,6 +32,8 @@ pub(super) struct World {
     spare_sessions: BTreeMap<Who, String>,
     /// The first message of the chat made last.
     message: Mutex<String>,
+    /// The call of the last `called_chat`.
+    call: Mutex<String>,
     _fake: FakeMcp,
 }
 
@@ -91,7 +93,19 @@ impl World {
         ]);
         let description = Description::of(&server).await;
         let message = Mutex::new(fixed["foreign_message"].clone());
-        Self { server, description, people, stranger, fixed, own_chats, spare_sessions, message, _fake: fake }
+        let call = Mutex::new("no-call".to_owned());
+        Self {
+            server,
+            description,
+            people,
+            stranger,
+            fixed,
+            own_chats,
+            spare_sessions,
+            message,
+            call,
+            _fake: fake,
+        }
     }
 
     /// # Panics
@@ -126,6 +140,15 @@ impl World {
                 *self.message.lock().unwrap() = message;
                 id
             }
+            "called_chat" if matches!(who, Who::Anonymous | Who::Suspended) => {
+                self.fixed["foreign_chat"].clone()
+            }
+            "called_chat" => {
+                let (id, call) = chat_with_call(own, &self.fixed["open"]).await;
+                *self.call.lock().unwrap() = call;
+                id
+            }
+            "call" => self.call.lock().unwrap().clone(),
             "own_chat" => self.own_chats.get(&who).unwrap_or(&self.fixed["foreign_chat"]).clone(),
             "connected" => {
                 let path = format!("{SERVERS}/{}/user_headers", self.fixed["personal"]);
@@ -193,6 +216,14 @@ async fn chat_of(client: &Client) -> (String, String) {
     let id = id(&made);
     let messages = client.get(&format!("{CHATS}/{id}/messages?after_id=0")).await.expect(200).json();
     (id, messages["messages"][0]["id"].to_string())
+}
+
+/// A chat in which a tool was called, and that call's id.
+async fn chat_with_call(client: &Client, server: &str) -> (String, String) {
+    let content = text("Get the issue \"login page\"");
+    let made = chat(client, &json!({"content": content, "mcp_server_ids": [server]})).await;
+    let call = &parts(made["messages"].as_array().unwrap(), "tool-result")[0]["tool_call_id"];
+    (id(&made), call.as_str().unwrap().to_owned())
 }
 
 async fn token_of(client: &Client) -> String {

@@ -250,6 +250,18 @@ fn chats() -> Vec<Row> {
             SAY,
             signed_in(404),
         ),
+        row(
+            GET,
+            "/api/experimental/chats/{id=called_chat}/tool-results/{tool_call_id=call}",
+            "",
+            signed_in(200),
+        ),
+        row(
+            GET,
+            "/api/experimental/chats/{id=foreign_chat}/tool-results/{tool_call_id=call}",
+            "",
+            signed_in(404),
+        ),
         row(POST, "/api/experimental/chats/{id=own_chat}/interrupt", "", signed_in(200)),
         row(POST, "/api/experimental/chats/{id=foreign_chat}/interrupt", "", signed_in(404)),
         row(POST, "/api/experimental/chats/{id=unknown}/interrupt", "", signed_in(404)),
