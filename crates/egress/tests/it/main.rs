@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "clippy allows it in test functions, not in their helpers")]
 
 mod caps;
+mod latency;
 mod literals;
 mod names;
 mod proxy;

@@ -75,3 +75,47 @@ pub(super) async fn reap(pool: Weak<Inner>, stopped: CancellationToken, idle: Du
         pool.drop_idle();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{pool::eras::tests::target, target::Target};
+    use uuid::Uuid;
+
+    fn key(user: u128, server: u128) -> Key {
+        let (user_id, server_id) = (Uuid::from_u128(user), Uuid::from_u128(server));
+        Key::of(&Target { user_id, server_id, ..target(None) })
+    }
+
+    /// Slots of these users and servers, each unused for a second longer than the one after it.
+    async fn slots(of: &[(u128, u128)]) -> HashMap<Key, Arc<Slot>> {
+        let mut slots = HashMap::new();
+        for (user, server) in of {
+            slots.insert(key(*user, *server), Arc::<Slot>::default());
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
+        slots
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_one_unused_for_longest_makes_room() {
+        let mut slots = slots(&[(1, 7), (1, 8), (2, 7), (2, 8)]).await;
+        assert!(make_room(&mut slots, |_| true, 5).is_some());
+        assert_eq!(slots.len(), 4, "there was room");
+        let of_eight = |key: &Key| key.server_id == Uuid::from_u128(8);
+        assert!(make_room(&mut slots, of_eight, 2).is_some());
+        assert!(!slots.contains_key(&key(1, 8)) && slots.len() == 3, "the oldest of that server");
+        assert!(make_room(&mut slots, |_| true, 3).is_some());
+        assert!(!slots.contains_key(&key(1, 7)) && slots.len() == 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_in_use_makes_no_room() {
+        let mut slots = slots(&[(1, 7), (2, 7)]).await;
+        let busy: Vec<Arc<Slot>> = slots.values().map(Arc::clone).collect();
+        let held = [busy[0].calls.acquire().await, busy[1].calls.acquire().await];
+        assert!(make_room(&mut slots, |_| true, 2).is_none());
+        drop(held);
+        assert!(make_room(&mut slots, |_| true, 2).is_some());
+    }
+}

@@ -140,6 +140,21 @@ both_engines! {
         assert_eq!(states(&tools), [("a", ToolState::Accepted), ("n", ToolState::Accepted)]);
     }
 
+    /// Which provider would refuse a tool is for those who manage it.
+    async fn a_check_says_what_providers_would_refuse(db: TestDb) {
+        let schema = json!({"type": "object", "properties": {"x": {"type": "string"}}, "anyOf": [{"required": ["x"]}]});
+        let mcp = FakeMcp::start(vec![FakeTool::new("odd", "Odd", schema)]).await;
+        let bench = Bench::new(db).await;
+        let (owner, _) = bench.signed_in("ada", Role::Owner).await;
+        let (member, _) = bench.signed_in("mem", Role::Member).await;
+        let id = register(&bench, &owner, &mcp, "notify").await;
+        let told = bench.service.server_check(&owner, id).await.unwrap();
+        assert!(!told.tools[0].lint.is_empty() && told.tcp_ms.is_some(), "{told:#?}");
+        assert_eq!(told.tools[0].lint, bench.service.tool_list(&owner, id).await.unwrap()[0].lint);
+        let shown = bench.service.server_check(&member, id).await.unwrap();
+        assert!(shown.tools[0].lint.is_empty() && shown.tcp_ms.is_none() && shown.tools[0].state.is_none(), "{shown:#?}");
+    }
+
     async fn only_who_manages_servers_sees_and_decides(db: TestDb) {
         let mcp = FakeMcp::start(vec![tool("a", "One")]).await;
         let bench = Bench::new(db).await;
