@@ -118,7 +118,7 @@ pub struct FleetQuery {
     /// One state only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<HealthState>,
-    /// Words that name, slug or host contain.
+    /// Words that name, slug or URL contain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub search: Option<String>,
     /// These servers only.

@@ -15,7 +15,7 @@ use utoipa::IntoParams;
 pub(crate) struct Asked {
     /// One state only.
     state: Option<String>,
-    /// Words that name, slug or address contain.
+    /// Words that name, slug or URL contain.
     search: Option<String>,
     /// These servers only: ids with commas between them, at most 200.
     ids: Option<String>,

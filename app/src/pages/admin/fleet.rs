@@ -42,7 +42,7 @@ pub fn FleetPage() -> impl IntoView {
     view! {
         <div class="page">
             <PageHead title="Health" purpose="How servers are doing, from real use and from a light check in the background.".to_owned()/>
-            <SearchForm path=PATH what="servers" placeholder="Search name, slug or host" query show=show_text/>
+            <SearchForm path=PATH what="servers" placeholder="Search name, slug or URL" query show=show_text/>
             {loaded(servers, true, move |first| view! { <FleetView first asked=asked.get_untracked()/> })}
         </div>
     }
@@ -143,7 +143,7 @@ fn StateChips(now: RwSignal<Fleet>, asked: FleetQuery) -> impl IntoView {
 #[component]
 fn NoServers(narrowed: bool) -> impl IntoView {
     let (title, text) = if narrowed {
-        ("No server matches", "None has this in its name, slug or host, or none is in this state.")
+        ("No server matches", "None has this in its name, slug or URL, or none is in this state.")
     } else {
         ("No servers yet", "Servers are listed here as soon as one is registered.")
     };

@@ -137,7 +137,7 @@ impl Slot {
     /// Closes a connection that nobody uses; its list may stand in for a while.
     pub(super) fn rest(&self) {
         let Ok(mut connection) = self.connection.try_lock() else { return };
-        if connection.take().is_some()
+        if connection.take_if(|connection| !is_shared(connection)).is_some()
             && let Some(known) = self.known_lock().as_mut()
         {
             known.rest = Rest::Idle;
@@ -150,9 +150,10 @@ impl Slot {
         known.as_ref().filter(|known| known.rest == Rest::Idle).map(|known| known.catalogue.bytes)
     }
 
-    /// When it was used last; `None` while it is.
+    /// When it was used last; `None` while it is: opened, listed, called.
     pub(super) fn unused_since(&self) -> Option<Instant> {
-        let unused = self.calls.available_permits() == CALLS_PER_USER && self.connection.try_lock().is_ok();
+        let unused = self.calls.available_permits() == CALLS_PER_USER
+            && self.connection.try_lock().is_ok_and(|open| !open.as_ref().is_some_and(is_shared));
         unused.then(|| *self.last_use.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -185,4 +186,9 @@ impl Slot {
             let _ = timeout(patience, connection.session.close()).await;
         }
     }
+}
+
+/// Whether somebody besides the slot has it in hand.
+fn is_shared(connection: &Arc<Connection>) -> bool {
+    Arc::strong_count(connection) > 1
 }

@@ -74,6 +74,26 @@ async fn the_first_turn_after_a_pause_does_not_wait_for_a_handshake() {
     assert!(matches!(noted[..], [Contacted::Listed { .. }, .., Contacted::Called]), "{noted:?}");
 }
 
+/// To list for longer than a connection may be idle is no idleness: it stays, and so does what was listed.
+#[tokio::test]
+async fn a_connection_in_use_is_not_idle() {
+    let fake = fake::start(|seen: Seen| async move {
+        if seen.method() == "tools/list" {
+            tokio::time::sleep(Duration::from_millis(900)).await;
+        }
+        None
+    })
+    .await;
+    let (clients, _) = noting(Timeouts { idle_connection: Duration::from_millis(300), ..Timeouts::default() });
+    let target = fake.target();
+    let first = clients.catalogue(&target, fake::in_(5)).await.unwrap();
+    assert!(fake.deletes().is_empty());
+    let second = clients.catalogue(&target, fake::in_(5)).await.unwrap();
+    assert!(Arc::ptr_eq(&first, &second));
+    assert_eq!((fake.count("initialize"), fake.count("tools/list")), (1, 1));
+    fake::until("the connection is closed as idle", || !fake.deletes().is_empty()).await;
+}
+
 /// A list stands in once. When the server turns out to be gone, the next turn hears of it.
 #[tokio::test]
 async fn a_list_does_not_stand_in_for_a_server_that_is_gone() {
