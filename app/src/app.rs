@@ -1,6 +1,7 @@
 //! The root component: contexts and routes.
 
 use crate::{
+    browser::provide_here,
     components::{clock::provide_clock, connect::provide_connect, toast::provide_toasts},
     context::{PageContext, provide_page},
     layout::{RequireAdmin, RequireReader, Shell},
@@ -42,6 +43,7 @@ pub fn App() -> impl IntoView {
     provide_page(page);
     provide_toasts();
     provide_connect();
+    provide_here();
     provide_clock();
 
     view! {

@@ -16,6 +16,7 @@ use api::{
     groups::{Group, GroupCreate, GroupSummary, GroupUpdate},
     keys::KeyStatus,
     models::{Model, ModelCreate, ModelUpdate, Provider, ProviderCreate, ProviderUpdate},
+    oauth::{DiscoverRequest, Discovery},
     servers::{McpServer, ServerConnection, ServerWrite, UserHeaderValues},
     settings::{EgressAllow, EgressAllowWrite},
     tools::{ServerTool, ToolAccept, ToolTried, ToolTry},
@@ -74,6 +75,12 @@ pub trait Backend: Send + Sync + 'static {
     /// Own values for the headers that a server asks everybody for.
     async fn user_headers_set(&self, id: Uuid, values: UserHeaderValues) -> UiResult<()>;
     async fn user_headers_remove(&self, id: Uuid) -> UiResult<()>;
+    /// Asks the provider of a server what it offers; with `apply` stores it.
+    async fn server_discover(&self, id: Uuid, request: DiscoverRequest) -> UiResult<Discovery>;
+    /// Ends the viewer's own connection. Whether the provider took back what it gave: `None` where there was nothing to take back.
+    async fn server_disconnect(&self, id: Uuid) -> UiResult<Option<bool>>;
+    /// "Not now" to the permission that a server asks the viewer for.
+    async fn permission_decline(&self, id: Uuid) -> UiResult<()>;
     /// Who is connected to a server, by user name; where there are very many, the first of them.
     async fn connection_list(&self, id: Uuid) -> UiResult<Vec<ServerConnection>>;
     /// Disconnects one user, or everybody.

@@ -114,6 +114,32 @@ pub(crate) fn close_drawer(id: &str) {
     }
 }
 
+/// Whether the keyboard is in `element`.
+pub(crate) fn has_focus_in(element: &web_sys::Element) -> bool {
+    cfg!(not(feature = "ssr"))
+        && document().active_element().is_some_and(|active| element.contains(Some(&active)))
+}
+
+/// Whether the keyboard is nowhere: what had it was taken away.
+pub(crate) fn has_lost_focus() -> bool {
+    cfg!(not(feature = "ssr"))
+        && document().active_element().is_none_or(|active| active.tag_name().eq_ignore_ascii_case("body"))
+}
+
+/// Path and query of the page that is shown.
+#[derive(Clone, Copy)]
+struct Here(RwSignal<String>);
+
+/// Above the router, so that every page finds it; the shell keeps it.
+pub(crate) fn provide_here() {
+    provide_context(Here(RwSignal::new("/".to_owned())));
+}
+
+/// Where the person is, to come back to.
+pub(crate) fn use_here() -> RwSignal<String> {
+    use_context::<Here>().map_or_else(|| RwSignal::new("/".to_owned()), |here| here.0)
+}
+
 /// Moves the keyboard focus to the first element that matches.
 pub(crate) fn focus_first(selector: &str) {
     if cfg!(feature = "ssr") {

@@ -3,6 +3,7 @@
 pub mod allow_destination;
 pub mod badge;
 pub mod button;
+pub mod candidates;
 pub mod clock;
 pub mod code;
 pub mod connect;
@@ -25,6 +26,7 @@ pub mod toast;
 pub use allow_destination::AllowDestination;
 pub use badge::{Badge, Tone};
 pub use button::{BusyButton, CopyButton};
+pub use candidates::CandidateList;
 pub use clock::RelativeTime;
 pub use code::CodeBlock;
 pub use connect::Connect;

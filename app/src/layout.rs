@@ -32,6 +32,14 @@ pub(crate) fn Shell() -> impl IntoView {
         }
         .into_any();
     }
+    let here = browser::use_here();
+    let path = {
+        let location = location.clone();
+        move || location.pathname.get() + &query(&location.search.get())
+    };
+    // The first frame has it already, on both sides.
+    here.set(untrack(&path));
+    Effect::new(move || here.set(path()));
     // A followed link closes the drawer.
     Effect::new(move || {
         location.pathname.track();

@@ -17,6 +17,8 @@ mod headers;
 mod health;
 mod keys;
 mod models;
+mod oauth;
+mod oauth_pages;
 pub mod openapi;
 mod paging;
 mod request_id;

@@ -107,6 +107,7 @@ pub async fn serve(mut config: Config, with_demo: bool) -> anyhow::Result<()> {
         announce(&line);
     }
     let sweeper = tokio::spawn(sweep(running.service.clone(), config.audit_retention_days, stop.clone()));
+    let keeper = tokio::spawn(running.service.clone().connections_keep(stop.clone()));
     let checker =
         config.health_checks.then(|| tokio::spawn(check_health(running.service.clone(), stop.clone())));
     signals.received().await;
@@ -114,6 +115,7 @@ pub async fn serve(mut config: Config, with_demo: bool) -> anyhow::Result<()> {
     stop.cancel();
     let _ = connections.await;
     let _ = sweeper.await;
+    let _ = keeper.await;
     if let Some(checker) = checker {
         let _ = checker.await;
     }

@@ -13,8 +13,8 @@ use domain::clock::{Clock, Entropy};
 use egress::{Egress, EgressConfig};
 use mcpclient::{ClientConfig, McpClients};
 use service::{
-    ChangeFollower, Definitions, Deps, FactKeeper, HealthKeeper, Keys, OpContext, OperatorEgress, Replica,
-    Service, Sources,
+    ChangeFollower, Definitions, Deps, FactKeeper, HealthKeeper, Keys, OpContext, OperatorEgress, Refresher,
+    Replica, Service, Sources,
 };
 use std::{
     fs::File,
@@ -112,8 +112,23 @@ pub async fn wire(
             observer: Some(Arc::new(FactKeeper::new(db.clone(), clock.clone(), health.clone()))),
         },
     );
-    let sources = Sources::new(db.clone(), keyring.clone(), egress.clone(), definitions.clone(), pacing.0);
-    let sources = Arc::new(sources);
+    let refresher = Refresher::new(
+        db.clone(),
+        keyring.clone(),
+        egress.clone(),
+        mcp.clone(),
+        clock.clone(),
+        entropy.clone(),
+        access_url.clone(),
+    );
+    let sources = Arc::new(Sources::new(
+        db.clone(),
+        keyring.clone(),
+        egress.clone(),
+        definitions.clone(),
+        refresher.clone(),
+        pacing.0,
+    ));
     let chatd = ChatDaemon::start(chatd::Deps {
         db: db.clone(),
         mcp: mcp.clone(),
@@ -142,6 +157,7 @@ pub async fn wire(
         mcp: mcp.clone(),
         chatd: chatd.clone(),
         definitions,
+        refresher,
         health,
         tool_trials_per_minute: config.tool_trials_per_minute,
         clock: clock.clone(),

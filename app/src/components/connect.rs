@@ -1,13 +1,17 @@
-//! Connecting to a server, one component everywhere: the picker, the account page, the editor.
+//! Connecting to a server, one component everywhere: the picker, the chat, the account page, the editor.
 //!
-//! The button stands where the server is shown. The dialog stands once in the shell, because a form inside another form (the
-//! composer, the editor) would send both.
+//! The button stands where the server is shown. The dialog for values stands once in the shell, because a form inside another form
+//! (the composer, the editor) would send both.
 
+mod channel;
 mod dialog;
+mod live;
+mod popup;
+mod sign_in;
 mod step;
 
 #[cfg(all(test, feature = "ssr"))]
-mod tests;
+pub(crate) mod tests;
 
 use super::{
     badge::Tone,
@@ -16,85 +20,124 @@ use super::{
     task::Deed,
     toast::use_toasts,
 };
-use crate::server_fns::servers::{server_get, user_headers_remove};
-use api::servers::{AuthStatus, McpServer};
+use crate::{
+    browser,
+    server_fns::servers::{server_disconnect, server_get, user_headers_remove},
+};
+use api::servers::{AuthStatus, AuthType, McpServer};
+pub(crate) use dialog::ConnectDialog;
 use dialog::use_connect;
-pub(crate) use dialog::{ConnectDialog, provide_connect};
 use leptos::{html, prelude::*, task::spawn_local};
+pub(crate) use live::keep_live;
+use popup::use_popups;
+pub(crate) use sign_in::NotNow;
+use sign_in::SignInLink;
 use std::time::Duration;
 pub(crate) use step::{Step, step};
 
 /// How long a redraw may take before the focus is put back.
 const REDRAWN: Duration = Duration::from_millis(20);
 
+/// Makes what the document's connect buttons share.
+pub(crate) fn provide_connect() {
+    dialog::provide_dialog();
+    popup::provide_popups();
+}
+
 /// The viewer's own connection to `server`: what state it is in, and the next step. `changed` gets the server as it stands
 /// afterwards, so that whoever shows it follows without a reload.
 #[component]
 pub fn Connect(#[prop(into)] server: Signal<McpServer>, changed: Callback<McpServer>) -> impl IntoView {
     let now = Memo::new(move |_| server.with(step));
+    // Signed in, and asked for more: what was granted can be ended.
+    let partly = Memo::new(move |_| server.with(|server| server.auth_status == AuthStatus::NeedsPermission));
     let node = NodeRef::<html::Div>::new();
-    let changed = Callback::new(move |server: McpServer| {
+    let popups = use_popups();
+    // Ends with this component. Who waits for a window gets `changed` itself: it may outlive the row that opened it.
+    let changed_here = Callback::new(move |server: McpServer| {
+        popups.note_deed();
         changed.try_run(server);
-        // What was pressed is gone; the keyboard stays here.
-        set_timeout(
-            move || {
-                if let Some(node) = node.try_get_untracked().flatten() {
-                    let _ = node.focus();
-                }
-            },
-            REDRAWN,
-        );
+        if browser::has_lost_focus() {
+            focus_soon(node);
+        }
     });
     view! {
-        <div class="connect" node_ref=node tabindex="-1">
-            {move || match now.get() {
-                Step::Nothing => ().into_any(),
-                Step::Says(words) => view! { <p class="connect-why">{words}</p> }.into_any(),
-                Step::Enter { why, .. } => view! {
-                    <p class="connect-why">{why}</p>
-                    <EnterButton server changed/>
-                }.into_any(),
-                Step::Connected => view! { <Connected server changed/> }.into_any(),
+        <div class="connect" node_ref=node tabindex="-1" aria-live="polite" data-testid="connection">
+            {move || {
+                let now = now.get();
+                // What has the keyboard is about to be drawn anew; the keyboard stays here. Whoever writes elsewhere is left alone.
+                if node.get_untracked().is_some_and(|node| browser::has_focus_in(&node)) {
+                    focus_soon(node);
+                }
+                match now {
+                    Step::Nothing => ().into_any(),
+                    Step::Says(words) => view! { <p class="connect-why">{words}</p> }.into_any(),
+                    Step::Enter { why, .. } => view! {
+                        <p class="connect-why">{why}</p>
+                        <NextStep server changed=changed_here/>
+                    }.into_any(),
+                    Step::Connect { why, .. } => view! {
+                        <NextStep server changed/>
+                        {partly.get().then(|| view! { <Connected server changed=changed_here note=""/> })}
+                        <p class="connect-why connect-below">{why}</p>
+                    }.into_any(),
+                    Step::Connected { note } => view! { <Connected server changed=changed_here note/> }.into_any(),
+                }
             }}
         </div>
     }
 }
 
-/// The button that opens the dialog; nothing where there is nothing to enter.
+/// The button of the next step alone; nothing where there is nothing to do.
 #[component]
-pub(crate) fn EnterButton(server: Signal<McpServer>, changed: Callback<McpServer>) -> impl IntoView {
+pub(crate) fn NextStep(server: Signal<McpServer>, changed: Callback<McpServer>) -> impl IntoView {
     let host = use_connect();
-    let label = Memo::new(move |_| match server.with(step) {
-        Step::Enter { label, .. } => Some(label),
-        _ => None,
-    });
-    move || {
-        let label = label.get()?;
-        let name = server.with_untracked(|server| server.display_name.clone());
-        Some(view! {
-            <button
-                type="button"
-                class="btn btn-small btn-primary"
-                aria-label=format!("{label} for {name}")
-                on:click=move |_| host.open(server.get_untracked(), changed)
-            >
-                <Icon glyph=Glyph::Key/>
-                {label}
-            </button>
-        })
+    let due = Memo::new(move |_| server.with(step));
+    move || match due.get() {
+        Step::Connect { label, .. } => Some(view! { <SignInLink server label changed/> }.into_any()),
+        Step::Enter { label, .. } => {
+            let name = server.with_untracked(|server| server.display_name.clone());
+            let button = view! {
+                <button
+                    type="button"
+                    class="btn btn-small btn-primary"
+                    aria-label=format!("{label} for {name}")
+                    on:click=move |_| host.open(server.get_untracked(), changed)
+                >
+                    <Icon glyph=Glyph::Key/>
+                    {label}
+                </button>
+            };
+            Some(button.into_any())
+        }
+        Step::Nothing | Step::Connected { .. } | Step::Says(_) => None,
     }
 }
 
 /// "Connected", with what can be done about it behind a click.
 #[component]
-fn Connected(server: Signal<McpServer>, changed: Callback<McpServer>) -> impl IntoView {
+fn Connected(server: Signal<McpServer>, changed: Callback<McpServer>, note: &'static str) -> impl IntoView {
     let host = use_connect();
     let toasts = use_toasts();
-    let (id, name) = server.with_untracked(|server| (server.id, server.display_name.clone()));
+    let (id, name, auth_type) =
+        server.with_untracked(|server| (server.id, server.display_name.clone(), server.auth_type));
+    // What the provider said when the connection was ended.
+    let revoked = StoredValue::new(None::<bool>);
+    let deed = match auth_type {
+        AuthType::Oauth2 => Deed::new(move || async move {
+            let answer = server_disconnect(id).await?;
+            revoked.try_set_value(answer);
+            Ok(())
+        }),
+        _ => Deed::new(move || user_headers_remove(id)),
+    };
     let gone = {
         let name = name.clone();
         Callback::new(move |()| {
-            toasts.say(format!("{name} is disconnected"));
+            match auth_type {
+                AuthType::Oauth2 => toasts.say(disconnected(revoked.try_get_value().flatten())),
+                _ => toasts.say(format!("{name} is disconnected")),
+            }
             spawn_local(async move {
                 if let Some(last) = server.try_get_untracked() {
                     changed.try_run(reread(last, AuthStatus::NotConnected).await);
@@ -102,6 +145,27 @@ fn Connected(server: Signal<McpServer>, changed: Callback<McpServer>) -> impl In
             });
         })
     };
+    let consequence = match auth_type {
+        AuthType::Oauth2 => {
+            "Your sign-in is deleted here and given back to the provider. Your chats lose this server's tools until you connect again."
+        }
+        _ => {
+            "The values you entered are deleted. Your chats lose this server's tools until you enter values again."
+        }
+    };
+    let replace = (auth_type == AuthType::UserHeader).then(|| {
+        view! {
+            <button
+                type="button"
+                class="btn btn-small"
+                aria-label=format!("Replace values for {name}")
+                on:click=move |_| host.open(server.get_untracked(), changed)
+            >
+                <Icon glyph=Glyph::Pencil/>
+                "Replace values"
+            </button>
+        }
+    });
     view! {
         <details class="connect-menu">
             <summary aria-label=format!("Connected to {name}: show what can be done")>
@@ -109,23 +173,33 @@ fn Connected(server: Signal<McpServer>, changed: Callback<McpServer>) -> impl In
                 <Icon glyph=Glyph::ChevronDown/>
             </summary>
             <div class="btn-row">
-                <button
-                    type="button"
-                    class="btn btn-small"
-                    aria-label=format!("Replace values for {name}")
-                    on:click=move |_| host.open(server.get_untracked(), changed)
-                >
-                    <Icon glyph=Glyph::Pencil/>
-                    "Replace values"
-                </button>
-                <DeleteButton
-                    label="Disconnect" verb="Disconnect" glyph=Glyph::Logout name
-                    consequence="The values you entered are deleted. Your chats lose this server's tools until you enter values again."
-                    deed=Deed::new(move || user_headers_remove(id)) done=gone
-                />
+                {replace}
+                <DeleteButton label="Disconnect" verb="Disconnect" glyph=Glyph::Logout name consequence deed done=gone/>
             </div>
         </details>
+        {(!note.is_empty()).then(|| view! { <span class="connect-why">{note}</span> })}
     }
+}
+
+/// How a connection ended (protocol.md 14.13).
+fn disconnected(revoked: Option<bool>) -> &'static str {
+    match revoked {
+        Some(true) => "Disconnected; revoked at the provider",
+        Some(false) => "Disconnected here; the provider could not be told",
+        None => "Disconnected",
+    }
+}
+
+/// Puts the keyboard here once what just changed is drawn.
+fn focus_soon(node: NodeRef<html::Div>) {
+    set_timeout(
+        move || {
+            if let Some(node) = node.try_get_untracked().flatten() {
+                let _ = node.focus();
+            }
+        },
+        REDRAWN,
+    );
 }
 
 /// The server as it stands now. A server that the viewer may no longer see, or that could not be asked, is as last known, with

@@ -2,6 +2,7 @@
 
 use super::{
     badge::Tone,
+    candidates::CandidateList,
     notice::{Notice, Skeleton},
 };
 use crate::{
@@ -61,6 +62,9 @@ pub fn ErrorNotice(error: UiError) -> impl IntoView {
         });
     }
     let UiError { body, .. } = error;
+    let candidates = body.candidates;
+    // The detail of a discovery says the same as text.
+    let detail = body.detail.filter(|_| candidates.is_empty());
     let fields = body
         .validations
         .into_iter()
@@ -69,8 +73,9 @@ pub fn ErrorNotice(error: UiError) -> impl IntoView {
     view! {
         <Notice tone=Tone::Danger>
             <p>{body.message}</p>
-            {body.detail.map(|detail| view! { <p class="text-fg-muted">{detail}</p> })}
+            {detail.map(|detail| view! { <p class="text-fg-muted">{detail}</p> })}
             <ul class="notice-list">{fields}</ul>
+            {(!candidates.is_empty()).then(|| view! { <CandidateList candidates/> })}
         </Notice>
     }
 }

@@ -5,10 +5,13 @@ use super::answer;
 #[cfg(feature = "ssr")]
 use crate::backend::{UiResult, backend};
 use crate::error::UiError;
+#[cfg(feature = "ssr")]
+use crate::error::UiErrorKind;
 use api::{
     Page, PageQuery, Uuid,
     check::CheckReport,
     explain::ServerExplanation,
+    oauth::{DiscoverRequest, Discovery},
     servers as wire,
     transfer::{ImportPlan, ImportRequest},
 };
@@ -25,8 +28,13 @@ pub async fn server_page(query: PageQuery, enabled: Option<bool>) -> Result<Page
 #[cfg(feature = "ssr")]
 async fn personal() -> UiResult<Vec<wire::McpServer>> {
     let mut servers = backend()?.server_list().await?;
-    servers.retain(|server| server.auth_type == wire::AuthType::UserHeader);
+    servers.retain(is_personal);
     Ok(servers)
+}
+
+/// Whether each person connects to the server for themselves.
+pub(crate) fn is_personal(server: &wire::McpServer) -> bool {
+    matches!(server.auth_type, wire::AuthType::Oauth2 | wire::AuthType::UserHeader)
 }
 
 /// Servers that ask for something of the viewer's own.
@@ -39,6 +47,59 @@ pub async fn server_list_personal() -> Result<Vec<wire::McpServer>, UiError> {
 #[server(prefix = "/ui/fn", endpoint = "server_get", input = Json)]
 pub async fn server_get(id: Uuid) -> Result<wire::McpServer, UiError> {
     answer(backend()?.server_get(id).await)
+}
+
+/// What a connection changes of a server, for the one who asks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerState {
+    pub id: Uuid,
+    pub auth_connected: bool,
+    pub auth_status: wire::AuthStatus,
+    pub auth_status_reason: String,
+}
+
+impl ServerState {
+    pub fn of(server: &wire::McpServer) -> Self {
+        Self {
+            id: server.id,
+            auth_connected: server.auth_connected,
+            auth_status: server.auth_status,
+            auth_status_reason: server.auth_status_reason.clone(),
+        }
+    }
+
+    /// Takes it over; false where `server` is another one, or nothing is new.
+    pub fn apply(&self, server: &mut wire::McpServer) -> bool {
+        if server.id != self.id || Self::of(server) == *self {
+            return false;
+        }
+        server.auth_connected = self.auth_connected;
+        server.auth_status = self.auth_status;
+        server.auth_status_reason.clone_from(&self.auth_status_reason);
+        true
+    }
+}
+
+#[cfg(feature = "ssr")]
+async fn states(ids: &[Uuid]) -> UiResult<Vec<ServerState>> {
+    let backend = backend()?;
+    // One server, as in the editor, is not worth a list of all.
+    let servers = match ids {
+        [] => Vec::new(),
+        [id] => match backend.server_get(*id).await {
+            Ok(server) => vec![server],
+            Err(error) if error.kind == UiErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(error),
+        },
+        _ => backend.server_list().await?,
+    };
+    Ok(servers.iter().filter(|server| ids.contains(&server.id)).map(ServerState::of).collect())
+}
+
+/// How the viewer's connections to these servers stand; what the viewer may not see is left out.
+#[server(name = ServerStatesCall, prefix = "/ui/fn", endpoint = "server_states", input = Json)]
+pub async fn server_states(ids: Vec<Uuid>) -> Result<Vec<ServerState>, UiError> {
+    answer(states(&ids).await)
 }
 
 /// Registers a server.
@@ -98,6 +159,24 @@ pub async fn user_headers_set(id: Uuid, values: wire::UserHeaderValues) -> Resul
 #[server(prefix = "/ui/fn", endpoint = "user_headers_remove", input = Json)]
 pub async fn user_headers_remove(id: Uuid) -> Result<(), UiError> {
     answer(backend()?.user_headers_remove(id).await)
+}
+
+/// Asks the provider of a server what it offers; with `apply` stores it.
+#[server(name = ServerDiscoverCall, prefix = "/ui/fn", endpoint = "server_discover", input = Json)]
+pub async fn server_discover(id: Uuid, request: DiscoverRequest) -> Result<Discovery, UiError> {
+    answer(backend()?.server_discover(id, request).await)
+}
+
+/// Ends the viewer's own connection; whether the provider took back what it gave, if there was something.
+#[server(name = ServerDisconnectCall, prefix = "/ui/fn", endpoint = "server_disconnect", input = Json)]
+pub async fn server_disconnect(id: Uuid) -> Result<Option<bool>, UiError> {
+    answer(backend()?.server_disconnect(id).await)
+}
+
+/// "Not now" to the permission that a server asks the viewer for.
+#[server(name = PermissionDeclineCall, prefix = "/ui/fn", endpoint = "permission_decline", input = Json)]
+pub async fn permission_decline(id: Uuid) -> Result<(), UiError> {
+    answer(backend()?.permission_decline(id).await)
 }
 
 /// Who is connected to a server.

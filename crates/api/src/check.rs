@@ -28,6 +28,10 @@ pub struct ServerOutcome {
     #[serde(default)]
     pub error: String,
     pub tool_count: i64,
+    /// How the owner's own connection stands; absent where the server needs none. What the owner has to do follows from it: connect,
+    /// grant more, sign in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_status: Option<AuthStatus>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

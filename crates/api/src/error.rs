@@ -1,5 +1,6 @@
 //! The error envelope (behaviour 2).
 
+use crate::oauth::{DiscoveryCandidate, ManualSetup};
 use serde::{Deserialize, Serialize};
 
 /// Body of every failed answer. `message` is a sentence for people; nothing secret is ever in it.
@@ -12,6 +13,12 @@ pub struct ErrorBody {
     /// One entry per offending field, all of them in one answer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub validations: Vec<Validation>,
+    /// Of a discovery that failed: everything that was asked. `detail` has the same as text.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub candidates: Vec<DiscoveryCandidate>,
+    /// Of a discovery that failed: what the provider published, for a setup by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manual_setup: Option<Box<ManualSetup>>,
 }
 
 /// One field that was refused and why.

@@ -13,6 +13,7 @@ pub mod groups;
 pub mod keys;
 pub mod messages;
 pub mod models;
+pub mod oauth;
 pub mod page;
 pub mod servers;
 pub mod settings;

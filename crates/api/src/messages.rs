@@ -183,6 +183,17 @@ impl ToolOutcome {
     }
 }
 
+/// What the owner of the chat can do so that a call succeeds (behaviour 10).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ToolNeeds {
+    /// Connect to the server, or connect again.
+    Connection,
+    /// Grant the server's wish for more permission (protocol.md 14.10).
+    Permission,
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ToolResultPart {
@@ -203,6 +214,9 @@ pub struct ToolResultPart {
     pub truncated: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total_bytes: Option<i64>,
+    /// The call did not happen, and would after this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needs: Option<ToolNeeds>,
     pub created_at: Timestamp,
 }
 

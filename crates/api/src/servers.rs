@@ -1,6 +1,6 @@
 //! The MCP server object (behaviour 3 to 6).
 
-use crate::Timestamp;
+use crate::{Timestamp, oauth::OAuthClientFacts};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -134,6 +134,9 @@ pub struct McpServer {
     /// What the server was found to speak; absent until it was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detected: Option<Detected>,
+    /// Of `oauth2`: how the client at the provider stands. Admins and auditors only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oauth2_client: Option<OAuthClientFacts>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     /// Creator and last editor: admins and auditors only.

@@ -22,4 +22,4 @@ mod runner;
 
 pub use daemon::{ChatDaemon, ChatdConfig, Deps, RetryDelay};
 pub use hub::{EventId, Hub, Publisher, Resume, follow};
-pub use ports::{ModelSource, ResolvedModel, ServerSource, SourceError, StepServer, Unusable};
+pub use ports::{ModelSource, PermissionAsk, ResolvedModel, ServerSource, SourceError, StepServer, Unusable};

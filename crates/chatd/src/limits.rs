@@ -93,5 +93,8 @@ pub const EVENT_ID: usize = 128;
 /// Between two looks at the database of somebody who waits for the end of a turn.
 pub const WAIT_POLL: Duration = Duration::from_secs(1);
 
+/// Getting another credential for one that a server refused: who is asked for it, and a token request (behaviour 10).
+pub const RENEWAL: Duration = Duration::from_secs(20);
 /// Comparing what a server lists with what was accepted; a busy database costs a server that holds changes back, not the turn.
+/// Also other short questions about one server.
 pub const LEARN: Duration = Duration::from_secs(3);

@@ -6,6 +6,7 @@ use domain::{
     definitions::{DefinitionStanding, KnownDefinitions},
     gates::ServerFacts,
     mcp_server::ServerRecord,
+    oauth::challenge::Challenge,
 };
 use mcpclient::Catalogue;
 use std::{fmt, sync::Arc};
@@ -85,6 +86,49 @@ pub trait ServerSource: Send + Sync {
         tool: &str,
         hash: &str,
     ) -> Result<DefinitionStanding, SourceError>;
+
+    /// The server refused the credential of this version for `owner` (401): at most one renewal. `Some`: it may be dialled with this
+    /// once more; the daemon asks the gates before it does. `None`: there is nothing else to send now, and how the connection stands
+    /// is kept where [`Self::call_server`] reads it.
+    ///
+    /// Calls of one step may ask at once for the same version. When the server refuses what was got so, that is told here as well, with
+    /// its own version, so that the connection stops being called good; nothing is sent a third time, whatever is then answered. The
+    /// future may be dropped when the turn is stopped: a token request that has begun goes on without it.
+    ///
+    /// # Errors
+    /// It could not be found out. Nothing is sent again.
+    async fn credential_refused(
+        &self,
+        owner: Uuid,
+        server_id: Uuid,
+        credential_version: i64,
+        challenge: Option<&Challenge>,
+        selected: &[Uuid],
+    ) -> Result<Option<StepServer>, SourceError>;
+
+    /// The server wants more than was granted for this tool (403 with `insufficient_scope`, protocol.md 14.10), or for listing its
+    /// tools, which is named `tools/list`. Says whether the person is asked; how often is counted here (threats 19).
+    ///
+    /// # Errors
+    /// It could not be written down: the person is not asked.
+    async fn permission_wanted(
+        &self,
+        owner: Uuid,
+        server_id: Uuid,
+        tool: &str,
+        challenge: &Challenge,
+    ) -> Result<PermissionAsk, SourceError>;
+}
+
+/// Whether the person is asked for more permission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PermissionAsk {
+    /// Yes, by the result of the call.
+    Asked,
+    /// No: they declined what is asked for.
+    Declined,
+    /// No: they were asked as often as may be.
+    Exhausted,
 }
 
 /// A server and what is known of it for one user and chat.

@@ -6,6 +6,7 @@ mod commit;
 mod dispatch;
 mod generation;
 mod recovery;
+mod refused;
 mod results;
 mod toolbox;
 mod transcript;

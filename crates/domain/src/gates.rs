@@ -177,6 +177,8 @@ impl<'a> Finding<'a> {
             | Self::Configured
             | Self::Connected
             | Self::ConnectionRenews
+            // What was granted works; only some tools ask for more (behaviour 10).
+            | Self::NeedsPermission
             | Self::OnAllowList { .. }
             | Self::NotDenied
             | Self::DefinitionAccepted => GateVerdict::Pass,
@@ -193,7 +195,6 @@ impl<'a> Finding<'a> {
             | Self::Misconfigured
             | Self::NotConnected
             | Self::NeedsReconnect
-            | Self::NeedsPermission
             | Self::NeedsOidcLogin
             | Self::UntrustedOrigin
             | Self::NotOnAllowList

@@ -21,6 +21,7 @@ pub mod json_schema;
 pub mod limits;
 pub mod mcp_server;
 pub mod models;
+pub mod oauth;
 pub mod provider_schema;
 pub mod redirect;
 pub mod secret;

@@ -12,9 +12,12 @@ mod write;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use credentials::{UserValuesWipe, poses_as_identity};
+pub use credentials::{UserTokensWipe, UserValuesWipe, poses_as_identity};
 pub use oauth2::OAuth2Settings;
-pub use status::{Access, OwnCredential, Spoken, auth_connected, auth_status, config_problems, remarks};
+pub use status::{
+    Access, OwnCredential, Spoken, TokenFailure, TokenState, auth_connected, auth_status, config_problems,
+    remarks,
+};
 pub use user_headers::{check_user_values, lower_names};
 pub use wire::{Viewer, etag, etag_of_answer, to_wire};
 pub use write::{ServerChange, ServerDraft, merge_update, validate_create};

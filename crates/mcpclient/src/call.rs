@@ -19,6 +19,7 @@ use crate::{
     limits::{REQUEST_STATE, ROUNDS, Timeouts},
     param_header,
     protocol::{code, meta, method},
+    refused::Refused,
     result,
     session::{Asking, Session},
     wire::Answer,
@@ -72,6 +73,8 @@ pub enum CallOutcome {
     NotExecuted {
         /// A sentence for model and user.
         message: String,
+        /// Set where another credential or more permission would change it.
+        refused: Option<Box<Refused>>,
     },
     /// Sent, and no answer came or one that leaves it open. It must not be sent again by itself.
     Unknown {
@@ -89,13 +92,13 @@ impl CallOutcome {
     /// What is said of a call without a result.
     pub(crate) fn message(&self) -> Option<&str> {
         match self {
-            Self::NotExecuted { message } | Self::Unknown { message } => Some(message),
+            Self::NotExecuted { message, .. } | Self::Unknown { message } => Some(message),
             Self::Done { .. } | Self::Cancelled { .. } => None,
         }
     }
 
     pub(crate) fn not_executed(error: &McpError, host: &str) -> Self {
-        Self::NotExecuted { message: error.call_message(host) }
+        Self::NotExecuted { message: error.call_message(host), refused: error.refused().map(Box::new) }
     }
 }
 
@@ -114,7 +117,7 @@ impl Attempt {
     /// An earlier round has reached the tool, so nothing is sure any more, and nothing starts from the beginning.
     fn after_a_round(self) -> Self {
         let unsure = |outcome| match outcome {
-            CallOutcome::NotExecuted { message } => {
+            CallOutcome::NotExecuted { message, .. } => {
                 CallOutcome::Unknown { message: format!("{message} {MAYBE}") }
             }
             CallOutcome::Cancelled { .. } => CallOutcome::Cancelled { sure: false },
@@ -142,7 +145,7 @@ pub(crate) async fn call(
     let total = Instant::now() + timeouts.call_total;
     let mirrored = match tool.map(|tool| param_header::of_call(&tool.mirrored, &call.arguments)).transpose() {
         Ok(headers) => headers.unwrap_or_default(),
-        Err(message) => return Attempt::Ended(CallOutcome::NotExecuted { message }),
+        Err(message) => return Attempt::Ended(CallOutcome::NotExecuted { message, refused: None }),
     };
     let mut exchange = Exchange::new(total, call.progress.clone());
     let mut state: Option<String> = None;
@@ -250,7 +253,7 @@ fn ended(session: &Session, tool: Option<&Tool>, answer: Answer) -> CallOutcome 
                 "the MCP server answered a call with an error"
             );
             if error.surely_not_executed() {
-                CallOutcome::NotExecuted { message: error.fixed_text() }
+                CallOutcome::NotExecuted { message: error.fixed_text(), refused: None }
             } else {
                 CallOutcome::Unknown { message: format!("{} {MAYBE}", error.fixed_text()) }
             }

@@ -2,12 +2,20 @@
 
 use std::time::Duration;
 
-use domain::text::{cut_bytes, quote};
+use domain::{
+    oauth::challenge::Challenge,
+    text::{cut_bytes, quote},
+};
 use egress::EgressError;
 use http::StatusCode;
 use serde_json::Value;
 
-use crate::{limits::ERROR_TEXT, protocol::code, redact::Secrets};
+use crate::{
+    limits::ERROR_TEXT,
+    protocol::code,
+    redact::Secrets,
+    refused::{Refused, RefusedKind, shown_scopes},
+};
 
 /// What kind of trouble it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,6 +33,8 @@ pub enum McpErrorKind {
     Blocked,
     /// 401 or 403: the credential is missing, wrong or not enough.
     Unauthorized,
+    /// 403 that asks for more scopes than were granted (protocol.md 14.10). The credential is good, and so is the server.
+    InsufficientScope,
     /// 5xx.
     ServerFault,
     /// Another 4xx, 429 among them.
@@ -58,6 +68,8 @@ pub struct McpError {
     quotes_server: bool,
     /// The HTTP status that said so.
     status: Option<StatusCode>,
+    /// What the server said about the credential.
+    challenge: Option<Box<Challenge>>,
 }
 
 impl McpError {
@@ -67,6 +79,7 @@ impl McpError {
             message: cut_bytes(message.as_ref(), ERROR_TEXT).into_owned(),
             quotes_server: false,
             status: None,
+            challenge: None,
         }
     }
 
@@ -77,6 +90,28 @@ impl McpError {
 
     pub(crate) fn with_status(self, status: StatusCode) -> Self {
         Self { status: Some(status), ..self }
+    }
+
+    pub(crate) fn with_challenge(self, challenge: Option<Challenge>) -> Self {
+        Self { challenge: challenge.map(Box::new), ..self }
+    }
+
+    /// The Bearer challenge that came with a refusal (protocol.md 14.1). All of it was written by the server.
+    pub fn challenge(&self) -> Option<&Challenge> {
+        self.challenge.as_deref()
+    }
+
+    /// Whether the credential was refused (401) or grants too little, and how the server puts it. Another 403 is neither: nothing
+    /// that is renewed or granted would change it.
+    pub fn refused(&self) -> Option<Refused> {
+        let kind = match self.kind {
+            McpErrorKind::InsufficientScope => RefusedKind::Scope,
+            McpErrorKind::Unauthorized if self.status == Some(StatusCode::UNAUTHORIZED) => {
+                RefusedKind::Credential
+            }
+            _ => return None,
+        };
+        Some(Refused { kind, challenge: self.challenge().cloned() })
     }
 
     /// The HTTP status that said so, where one did.
@@ -120,6 +155,7 @@ impl McpError {
             McpErrorKind::Html | McpErrorKind::NotMcp => "No MCP server answers at this address.",
             McpErrorKind::Blocked => "The outbound rules of this deployment do not allow the address.",
             McpErrorKind::Unauthorized => "The server does not accept the credentials.",
+            McpErrorKind::InsufficientScope => "The server asks for more permission than was granted.",
             McpErrorKind::ServerFault => "The server has an internal problem.",
             McpErrorKind::Refused => "The server refused the request.",
             McpErrorKind::Protocol => "The server answered with an error or against the rules of MCP.",
@@ -136,8 +172,12 @@ impl McpError {
     /// What the result of a call says, to model and user: the exact text where all of it is ours. The host stays out:
     /// members see a server's name, not its address (behaviour 2).
     pub(crate) fn call_message(&self, host: &str) -> String {
-        if self.quotes_server {
-            return self.model_message().to_owned();
+        match self.refused().map(|refused| refused.kind) {
+            // What a key or header has to look like is for admins, who read the error itself.
+            Some(RefusedKind::Credential) => return self.model_message().to_owned(),
+            Some(RefusedKind::Scope) => return format!("The server {}.", wants_more(self.challenge())),
+            None if self.quotes_server => return self.model_message().to_owned(),
+            None => {}
         }
         let mut text = self.message.replace(host, "the server");
         if text.starts_with("the server") {
@@ -170,6 +210,14 @@ impl McpError {
                 | McpErrorKind::Closed
         )
     }
+}
+
+/// What is asked for, after the name of who asks. Scopes are the server's words: a model reads them in the result of a call only, where
+/// the server could write whatever it likes anyway.
+pub(crate) fn wants_more(challenge: Option<&Challenge>) -> String {
+    let scopes = shown_scopes(challenge);
+    let named = if scopes.is_empty() { scopes } else { format!(" (scopes {scopes})") };
+    format!("asks for more permission than was granted{named}")
 }
 
 fn kind_of(error: &EgressError) -> McpErrorKind {

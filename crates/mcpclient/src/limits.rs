@@ -94,6 +94,8 @@ pub const SSE_EVENTS: usize = 10_000;
 pub const ERROR_BODY: usize = 64 * 1024;
 /// Bytes of an error text that is shown (behaviour 13).
 pub const ERROR_TEXT: usize = 512;
+/// Bytes of the scopes that an error text names.
+pub const SHOWN_SCOPES: usize = 200;
 /// Bytes from which on a header value is taken out of whatever a server writes; shorter ones are ordinary words.
 pub const REDACTED_MIN: usize = 8;
 /// Nesting of a message.

@@ -56,7 +56,7 @@ pub enum Contacted {
         /// Both together.
         took: Duration,
     },
-    /// It answered a call.
+    /// It answered a call, or said that it wants more permission: it is well, and the credential is good.
     Called,
     /// It did not do what it was asked.
     Failed {
@@ -72,8 +72,11 @@ impl Contact {
         Self { server_id: target.server_id, user_id: target.user_id, outcome }
     }
 
-    /// `None` for trouble of our own.
-    pub(crate) fn failed(target: &Target, error: &McpError) -> Option<Self> {
+    /// What trouble says of the server; `None` for trouble of our own.
+    pub(crate) fn after(target: &Target, error: &McpError) -> Option<Self> {
+        if error.kind() == McpErrorKind::InsufficientScope {
+            return Some(Self::of(target, Contacted::Called));
+        }
         let own = matches!(
             error.kind(),
             McpErrorKind::Busy

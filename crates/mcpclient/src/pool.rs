@@ -396,7 +396,7 @@ impl McpClients {
             }
             // The admin's own test counts for the server's health, not against the next turn.
             Err(error) => {
-                if let Some(contact) = Contact::failed(target, error) {
+                if let Some(contact) = Contact::after(target, error) {
                     inner.contacted(contact);
                 }
             }

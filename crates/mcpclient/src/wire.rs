@@ -9,5 +9,5 @@ mod stream;
 
 pub(crate) use channel::{Answer, Ask, Channel, Post, Told, refused, session_ended, unsure};
 pub(crate) use message::{Message, MessageError, parse, progress_for, same_id};
-pub(crate) use refusal::{Form, of_form, of_status};
+pub(crate) use refusal::{Form, of_form};
 pub(crate) use sse::{Decoder, Event};

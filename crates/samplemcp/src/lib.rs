@@ -10,7 +10,11 @@ mod ledger;
 mod search;
 mod tools;
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use rmcp::transport::streamable_http_server::{
@@ -42,27 +46,11 @@ pub async fn serve(
     ready: impl FnOnce(SocketAddr),
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    std::fs::create_dir_all(&data_dir)
-        .with_context(|| format!("cannot create the data directory {}", data_dir.display()))?;
-    let server = SampleServer::open(&data_dir)
-        .with_context(|| format!("cannot open the ledger files in {}", data_dir.display()))?;
     let listener =
         tokio::net::TcpListener::bind(addr).await.with_context(|| format!("cannot listen on {addr}"))?;
     let bound = listener.local_addr().context("the bound address is not known")?;
 
-    let sessions = shutdown.child_token();
-    let config = StreamableHttpServerConfig::default()
-        .with_allowed_hosts(allowed_hosts(bound))
-        .enforce_origin_validation()
-        .with_sse_keep_alive(Some(KEEP_ALIVE))
-        .with_max_request_body_bytes(MAX_BODY)
-        .with_cancellation_token(sessions);
-    let service = StreamableHttpService::new(
-        move || Ok(server.clone()),
-        std::sync::Arc::new(LocalSessionManager::default()),
-        config,
-    );
-    let router = axum::Router::new().route_service(PATH, service);
+    let router = router(&data_dir, bound, shutdown.child_token())?;
 
     ready(bound);
     tracing::info!(address = %bound, "sample MCP server is listening");
@@ -76,6 +64,33 @@ pub async fn serve(
         result = async { serving.await } => result.context("the sample server stopped"),
         () = deadline => Ok(()),
     }
+}
+
+/// The endpoint alone, for whoever serves it at `bound` in a way of their own. `sessions` ends its open streams.
+///
+/// # Errors
+/// The data directory cannot be written.
+pub fn router(
+    data_dir: &Path,
+    bound: SocketAddr,
+    sessions: CancellationToken,
+) -> anyhow::Result<axum::Router> {
+    std::fs::create_dir_all(data_dir)
+        .with_context(|| format!("cannot create the data directory {}", data_dir.display()))?;
+    let server = SampleServer::open(data_dir)
+        .with_context(|| format!("cannot open the ledger files in {}", data_dir.display()))?;
+    let config = StreamableHttpServerConfig::default()
+        .with_allowed_hosts(allowed_hosts(bound))
+        .enforce_origin_validation()
+        .with_sse_keep_alive(Some(KEEP_ALIVE))
+        .with_max_request_body_bytes(MAX_BODY)
+        .with_cancellation_token(sessions);
+    let service = StreamableHttpService::new(
+        move || Ok(server.clone()),
+        std::sync::Arc::new(LocalSessionManager::default()),
+        config,
+    );
+    Ok(axum::Router::new().route_service(PATH, service))
 }
 
 fn allowed_hosts(bound: SocketAddr) -> Vec<String> {

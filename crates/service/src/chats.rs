@@ -77,7 +77,7 @@ impl Service {
         let found = mcp_servers::server_candidates(session, reader, Candidates::Defaults, &ids).await?;
         let mut servers = ChatServers { records: Vec::new(), statuses: Vec::new() };
         for found in found {
-            let access = access_of(&self.deps().keyring, &found);
+            let access = access_of(&self.deps().keyring, &found, self.now());
             servers.statuses.push(auth_status(&found.stored.record, &access).0);
             servers.records.push(found.stored.record);
         }

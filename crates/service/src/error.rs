@@ -1,6 +1,9 @@
 //! The one error of the use cases. `server` turns it into the wire envelope in one place.
 
-use api::Validation;
+use api::{
+    Validation,
+    oauth::{DiscoveryCandidate, ManualSetup},
+};
 use std::time::Duration;
 use store::StoreError;
 use thiserror::Error;
@@ -21,6 +24,15 @@ pub enum Error {
     NotFound,
     #[error("{message}")]
     Invalid { message: String, validations: Vec<Validation> },
+    /// A provider was not found, or gave no client.
+    #[error("{message}")]
+    Discovery {
+        message: String,
+        /// Everything that was asked.
+        candidates: Vec<DiscoveryCandidate>,
+        /// What can be started from by hand.
+        manual: Option<Box<ManualSetup>>,
+    },
     #[error("{message}")]
     Conflict { message: String, validations: Vec<Validation> },
     /// `If-Match` named an older version.

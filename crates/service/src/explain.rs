@@ -61,7 +61,7 @@ impl Service {
         let groups_alone = Reader { disabled: true, ..standing.reader };
         let open = mcp_servers::server_get(&mut session, groups_alone, id).await?.is_some();
         drop(session);
-        let (facts, access) = standing.assess(&self.deps().keyring, &found, open, choice);
+        let (facts, access) = standing.assess(&self.deps().keyring, &found, open, choice, self.now());
         let known = access.ok().and_then(|target| self.deps().mcp.known_catalogue(&target));
         let words =
             gates::Reader { is_subject: subject == caller, unredacted: ctx.may(Action::ServersReadAll) };

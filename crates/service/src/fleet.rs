@@ -115,7 +115,9 @@ impl Service {
         let found = mcp_servers::server_get(&mut session, Reader::of_everything(nobody), id).await?;
         drop(session);
         let Some(found) = found else { return Ok(()) };
-        let Ok(target) = access_target(&self.deps().keyring, nobody, &found) else { return Ok(()) };
+        let Ok(target) = access_target(&self.deps().keyring, nobody, &found, self.now()) else {
+            return Ok(());
+        };
         // The pool tells the keeper what came of it.
         if let Ok(result) = self.deps().mcp.check(&target).await {
             let (record, catalogue) = (&found.stored.record, &result.catalogue);

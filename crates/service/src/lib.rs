@@ -22,6 +22,7 @@ mod markdown;
 mod mcp_check;
 mod mcp_servers;
 mod models;
+mod oauth;
 mod pages;
 mod passwords;
 mod per_minute;
@@ -52,6 +53,7 @@ pub use keys::{
 };
 pub use markdown::render_markdown;
 pub use mcp_servers::{AuthTypesError, Revocation, auth_types_verify};
+pub use oauth::{CallbackQuery, CallbackRefused, Connected, Refresher};
 pub use refusals::Refusals;
 pub use server_facts::FactKeeper;
 pub use sessions::{SESSION_ABSOLUTE_SECONDS, TOKEN_BYTES};
@@ -84,6 +86,8 @@ pub struct Deps {
     pub chatd: ChatDaemon,
     /// Shared with [`Sources`].
     pub definitions: Arc<Definitions>,
+    /// Shared with [`Sources`].
+    pub refresher: Arc<Refresher>,
     /// Shared with [`FactKeeper`].
     pub health: Arc<HealthKeeper>,
     /// Calls by hand per user and minute; 0 limits nothing.

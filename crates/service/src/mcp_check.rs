@@ -3,7 +3,7 @@
 use crate::{
     OpContext, Result, Service,
     definitions::holds,
-    mcp_servers::{access_of, access_target},
+    mcp_servers::{USE_WAIT, access_of, access_target},
     server_facts,
     tools::state_of,
 };
@@ -36,10 +36,11 @@ impl Service {
     /// [`crate::Error::NotFound`], [`crate::Error::RateLimited`]. A server that cannot be used is no error: the report says so.
     pub async fn server_check(&self, ctx: &OpContext, id: Uuid) -> Result<CheckReport> {
         let caller = ctx.require()?;
-        let found = self.server_found(Self::user_of_servers(ctx)?, id).await?;
+        let found = self.server_found_fresh(Self::user_of_servers(ctx)?, id, USE_WAIT).await?;
         self.0.checks.admit(caller.user.id, Instant::now())?;
         let stored = &found.stored;
-        let (status, reason) = auth_status(&stored.record, &access_of(&self.deps().keyring, &found));
+        let (status, reason) =
+            auth_status(&stored.record, &access_of(&self.deps().keyring, &found, self.now()));
         let mut report = CheckReport {
             outcome: ConnectOutcome::Skipped,
             auth_status: status,
@@ -57,7 +58,7 @@ impl Service {
             list_ms: None,
             tools: Vec::new(),
         };
-        let target = match access_target(&self.deps().keyring, caller.user.id, &found) {
+        let target = match access_target(&self.deps().keyring, caller.user.id, &found, self.now()) {
             Ok(target) => target,
             Err(unusable) => {
                 report.outcome = unusable.outcome;

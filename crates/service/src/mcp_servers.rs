@@ -2,17 +2,22 @@
 
 mod access;
 mod connections;
+mod disconnect;
 mod pages;
 mod sealing;
+mod setup;
 mod user_headers;
 mod writing;
 
-pub(crate) use access::{access_of, access_target};
-pub(crate) use sealing::same_secrets;
+pub(crate) use access::{EXPIRES_SOON_SECONDS, access_of, access_target, unseal};
+pub(crate) use sealing::{
+    access_token_place, oauth2_secret_place, refresh_token_place, registration_token_place, revocation_place,
+    same_secrets, verifier_place,
+};
 pub use user_headers::Revocation;
 pub(crate) use writing::{ServerWriter, user_values_at_stake};
 
-use crate::{Error, OpContext, Result, Service, audit::Act};
+use crate::{Error, OpContext, Result, Service, audit::Act, oauth};
 use api::{
     Uuid,
     servers::{AuthType, McpServer, ServerWrite},
@@ -20,15 +25,23 @@ use api::{
 use domain::{
     UrlPolicy,
     accounts::Action,
-    mcp_server::{self, Access, Viewer, etag, to_wire},
+    mcp_server::{self, Viewer, etag, to_wire},
 };
 use egress::AllowList;
-use std::net::{IpAddr, Ipv4Addr};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
 use store::{
     Db, StoreError,
     changes::{ChangeKind, change_note},
     mcp_servers::{self, FoundServer, Reader, StoredServer},
 };
+
+/// Lists and reads wait so long for expired tokens of the caller (behaviour 10).
+pub(crate) const READ_WAIT: Duration = Duration::from_secs(2);
+/// Whoever is about to use a server waits as long as the provider may take.
+pub(crate) const USE_WAIT: Duration = Duration::from_secs(10);
 
 fn slug_conflict(error: StoreError) -> Error {
     if error.is_conflict_on("slug") {
@@ -73,8 +86,12 @@ impl Service {
     }
 
     fn shown(&self, ctx: &OpContext, found: &FoundServer) -> McpServer {
-        let access = access_of(&self.deps().keyring, found);
-        to_wire(&found.stored.record, Self::viewer(ctx), &access)
+        let access = access_of(&self.deps().keyring, found, self.now());
+        let mut wire = to_wire(&found.stored.record, Self::viewer(ctx), &access);
+        if Self::viewer(ctx).unredacted {
+            wire.oauth2_client = oauth::client_facts(&self.deps().access_url, found);
+        }
+        wire
     }
 
     /// Servers the caller may see, by display name, then id; `after` and `limit` page.
@@ -94,8 +111,12 @@ impl Service {
             None => None,
         };
         let limit = limit.map(|limit| i64::try_from(limit).unwrap_or(i64::MAX));
-        let found = mcp_servers::server_list(&mut session, reader, after, limit).await?;
+        let mut found = mcp_servers::server_list(&mut session, reader, after.clone(), limit).await?;
         drop(session);
+        if self.deps().refresher.freshen(&found, READ_WAIT).await {
+            let mut session = self.db().read().await?;
+            found = mcp_servers::server_list(&mut session, reader, after, limit).await?;
+        }
         Ok(found.iter().map(|found| self.shown(ctx, found)).collect())
     }
 
@@ -104,8 +125,22 @@ impl Service {
     /// # Errors
     /// [`Error::NotFound`]: unknown, or concealed from the caller.
     pub async fn server_get(&self, ctx: &OpContext, id: Uuid) -> Result<(McpServer, String)> {
-        let found = self.server_found(Self::reader(ctx)?, id).await?;
+        let found = self.server_found_fresh(Self::reader(ctx)?, id, READ_WAIT).await?;
         Ok((self.shown(ctx, &found), etag(&found.stored.record)))
+    }
+
+    /// As [`Service::server_found`], the reader's own token renewed if it has expired; `wait` at most.
+    pub(crate) async fn server_found_fresh(
+        &self,
+        reader: Reader,
+        id: Uuid,
+        wait: Duration,
+    ) -> Result<FoundServer> {
+        let found = self.server_found(reader, id).await?;
+        if self.deps().refresher.freshen(std::slice::from_ref(&found), wait).await {
+            return self.server_found(reader, id).await;
+        }
+        Ok(found)
     }
 
     pub(crate) async fn server_found(&self, reader: Reader, id: Uuid) -> Result<FoundServer> {
@@ -120,14 +155,17 @@ impl Service {
     pub async fn server_create(&self, ctx: &OpContext, request: ServerWrite) -> Result<(McpServer, String)> {
         ctx.authorize(Action::ServersWrite)?;
         let draft = mcp_server::validate_create(&request, &self.url_policy()).map_err(Error::invalid)?;
+        if draft.discover {
+            return self.server_set_up(ctx, draft).await;
+        }
         let cleared = draft.cleared.clone();
         let mut write = self.db().write().await?;
         let stored = self.writer().insert(&mut write, ctx, draft).await?;
         let change = change_note(&mut write, ChangeKind::Servers, &stored.record.id.to_string()).await?;
         write.commit().await?;
         self.followed(change);
-        // The secrets were sealed a moment ago, and nobody can have a value yet.
-        let mut wire = to_wire(&stored.record, Self::viewer(ctx), &Access::default());
+        // Nobody can have a value or a token yet.
+        let mut wire = self.shown(ctx, &FoundServer::plain(stored.clone()));
         if !cleared.fields.is_empty() {
             wire.credentials_cleared = Some(cleared);
         }
@@ -180,12 +218,19 @@ impl Service {
         if_match: Option<&str>,
     ) -> Result<(McpServer, String)> {
         ctx.authorize(Action::ServersWrite)?;
+        let prepared = self.update_prepare(ctx, id, &request, if_match).await?;
         let mut write = self.db().write().await?;
         let stored = mcp_servers::server_get_for_update(&mut write, id).await?.ok_or(Error::NotFound)?;
         check_match(if_match, &etag(&stored.record))?;
-        let change =
+        let mut change =
             mcp_server::merge_update(&stored.record, &request, &self.url_policy()).map_err(Error::invalid)?;
+        if change.discover || prepared.is_some() {
+            self.update_take(&mut change, &stored, prepared.as_ref())?;
+        }
         let cleared = self.writer().update(&mut write, ctx, stored, change).await?;
+        if let Some(prepared) = &prepared {
+            prepared.facts_store(&mut write).await?;
+        }
         let change = change_note(&mut write, ChangeKind::Servers, &id.to_string()).await?;
         // As the caller finds it now, with their own values if those are still there.
         let found = mcp_servers::server_get(&mut write, Self::reader(ctx)?, id).await?;
@@ -194,6 +239,9 @@ impl Service {
         // Also on edits that keep the credential: a remembered timeout ends with any edit (behaviour 13).
         self.server_follow(id);
         self.followed(change);
+        if cleared.user_tokens > 0 {
+            self.revocations_soon();
+        }
         let mut wire = self.shown(ctx, &found);
         wire.credentials_cleared = Some(cleared);
         Ok((wire, etag(&found.stored.record)))
@@ -208,12 +256,15 @@ impl Service {
         let mut write = self.db().write().await?;
         let stored = mcp_servers::server_get_for_update(&mut write, id).await?.ok_or(Error::NotFound)?;
         check_match(if_match, &etag(&stored.record))?;
+        let facts = oauth::facts_get(&mut write, id).await?;
+        oauth::grants_of_server(&self.deps().grants_context(), &mut write, &stored, facts.as_ref()).await?;
         mcp_servers::server_delete(&mut write, id).await?;
         self.audit(&mut write, ctx, Act::on("server.delete", "mcp_server", id, &stored.record.slug)).await?;
         let change = change_note(&mut write, ChangeKind::Servers, &id.to_string()).await?;
         write.commit().await?;
         self.server_follow(id);
         self.followed(change);
+        self.provider_forget(facts);
         Ok(())
     }
 }

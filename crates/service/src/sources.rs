@@ -1,15 +1,16 @@
 //! The ports of the chat daemon, implemented: which servers take part and how they are dialled, which model answers.
 
-use crate::{Definitions, providers, secrets, standing::Standing};
+use crate::{Definitions, Refresher, mcp_servers::USE_WAIT, providers, secrets, standing::Standing};
 use api::{Uuid, chats::TurnError, models::ProviderType};
 use async_trait::async_trait;
-use chatd::{ModelSource, ResolvedModel, ServerSource, SourceError, StepServer};
+use chatd::{ModelSource, PermissionAsk, ResolvedModel, ServerSource, SourceError, StepServer};
 use dbcrypt::Keyring;
 use domain::{
     availability::order_for_step,
     definitions::{DefinitionStanding, KnownDefinitions},
     gates::{Choice, decide},
     mcp_server::ServerRecord,
+    oauth::challenge::Challenge,
 };
 use egress::Egress;
 use llm::ProviderConfig;
@@ -38,6 +39,7 @@ pub struct Sources {
     egress: Egress,
     demo_pacing: Duration,
     definitions: Arc<Definitions>,
+    refresher: Arc<Refresher>,
     providers: Mutex<ProviderCache>,
 }
 
@@ -47,9 +49,11 @@ impl Sources {
         keyring: Arc<Keyring>,
         egress: Egress,
         definitions: Arc<Definitions>,
+        refresher: Arc<Refresher>,
         demo_pacing: Duration,
     ) -> Self {
-        Self { db, keyring, egress, demo_pacing, definitions, providers: Mutex::new(HashMap::new()) }
+        let providers = Mutex::new(HashMap::new());
+        Self { db, keyring, egress, demo_pacing, definitions, refresher, providers }
     }
 
     /// The next turn builds its provider anew.
@@ -59,8 +63,39 @@ impl Sources {
 
     fn step_server(&self, standing: &Standing, found: FoundServer, selected: &[Uuid]) -> StepServer {
         let choice = Choice::of(selected, found.stored.record.id);
-        let (facts, access) = standing.assess(&self.keyring, &found, true, choice);
+        let now = self.refresher.now();
+        let (facts, access) = standing.assess(&self.keyring, &found, true, choice, now);
         StepServer { record: found.stored.record, facts, access }
+    }
+
+    /// What is open to a chat of this user with this selection. Without its owner the turn has nobody to act for: it ends, it does not go
+    /// on without tools.
+    async fn open_servers(
+        &self,
+        owner: Uuid,
+        selected: &[Uuid],
+    ) -> Result<(Standing, Vec<FoundServer>), SourceError> {
+        let mut session = self.db.read().await.map_err(source_error)?;
+        let standing = Standing::load(&mut session, owner).await.map_err(source_error)?;
+        let standing = standing
+            .filter(|standing| standing.account_active)
+            .ok_or_else(|| SourceError("the owner of the chat may no longer act".to_owned()))?;
+        let open =
+            mcp_servers::server_candidates(&mut session, standing.reader, Candidates::Forced, selected).await;
+        Ok((standing, open.map_err(source_error)?))
+    }
+
+    async fn one_server(
+        &self,
+        owner: Uuid,
+        server_id: Uuid,
+    ) -> Result<Option<(Standing, FoundServer)>, SourceError> {
+        let mut session = self.db.read().await.map_err(source_error)?;
+        let Some(standing) = Standing::load(&mut session, owner).await.map_err(source_error)? else {
+            return Ok(None);
+        };
+        let found = mcp_servers::server_get(&mut session, standing.reader, server_id).await;
+        Ok(found.map_err(source_error)?.map(|found| (standing, found)))
     }
 
     fn provider(&self, record: &ProviderRecord) -> Result<Arc<dyn llm::ModelProvider>, TurnError> {
@@ -135,16 +170,10 @@ fn source_error(error: StoreError) -> SourceError {
 #[async_trait]
 impl ServerSource for Sources {
     async fn step_servers(&self, owner: Uuid, selected: &[Uuid]) -> Result<Vec<StepServer>, SourceError> {
-        let mut session = self.db.read().await.map_err(source_error)?;
-        let standing = Standing::load(&mut session, owner).await.map_err(source_error)?;
-        // Without its owner the turn has nobody to act for: it ends, it does not go on without tools.
-        let standing = standing
-            .filter(|standing| standing.account_active)
-            .ok_or_else(|| SourceError("the owner of the chat may no longer act".to_owned()))?;
-        let open =
-            mcp_servers::server_candidates(&mut session, standing.reader, Candidates::Forced, selected).await;
-        let open = open.map_err(source_error)?;
-        drop(session);
+        let (standing, mut open) = self.open_servers(owner, selected).await?;
+        if self.refresher.freshen(&open, USE_WAIT).await {
+            open = self.open_servers(owner, selected).await?.1;
+        }
         let mut servers: Vec<StepServer> = open
             .into_iter()
             .map(|found| self.step_server(&standing, found, selected))
@@ -160,13 +189,41 @@ impl ServerSource for Sources {
         server_id: Uuid,
         selected: &[Uuid],
     ) -> Result<Option<StepServer>, SourceError> {
-        let mut session = self.db.read().await.map_err(source_error)?;
-        let Some(standing) = Standing::load(&mut session, owner).await.map_err(source_error)? else {
+        let Some((standing, mut found)) = self.one_server(owner, server_id).await? else { return Ok(None) };
+        if self.refresher.freshen(std::slice::from_ref(&found), USE_WAIT).await {
+            match self.one_server(owner, server_id).await? {
+                Some((_, again)) => found = again,
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(self.step_server(&standing, found, selected)))
+    }
+
+    async fn credential_refused(
+        &self,
+        owner: Uuid,
+        server_id: Uuid,
+        credential_version: i64,
+        challenge: Option<&Challenge>,
+        selected: &[Uuid],
+    ) -> Result<Option<StepServer>, SourceError> {
+        let refused = self.refresher.refused(server_id, owner, credential_version, challenge).await;
+        if !refused.map_err(|error| SourceError(error.to_string()))? {
             return Ok(None);
-        };
-        let found =
-            mcp_servers::server_get(&mut session, standing.reader, server_id).await.map_err(source_error)?;
-        Ok(found.map(|found| self.step_server(&standing, found, selected)))
+        }
+        let found = self.one_server(owner, server_id).await?;
+        Ok(found.map(|(standing, found)| self.step_server(&standing, found, selected)))
+    }
+
+    async fn permission_wanted(
+        &self,
+        owner: Uuid,
+        server_id: Uuid,
+        tool: &str,
+        challenge: &Challenge,
+    ) -> Result<PermissionAsk, SourceError> {
+        let asked = self.refresher.permission_wanted(server_id, owner, tool, challenge).await;
+        asked.map_err(|error| SourceError(error.to_string()))
     }
 
     async fn definitions_learn(

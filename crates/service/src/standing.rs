@@ -1,7 +1,7 @@
 //! What is known of a user and a server when the gates are asked: for a step, for a call, and for "Why this tool?".
 
 use crate::mcp_servers::{access_of, access_target};
-use api::{Uuid, servers::AuthStatus, users::UserStatus};
+use api::{Timestamp, Uuid, servers::AuthStatus, users::UserStatus};
 use chatd::Unusable;
 use dbcrypt::Keyring;
 use domain::{
@@ -46,13 +46,17 @@ impl Standing {
         found: &FoundServer,
         open: bool,
         choice: Choice,
+        now: Timestamp,
     ) -> (ServerFacts, Result<Target, Unusable>) {
         let record = &found.stored.record;
-        let (auth_status, _) = auth_status(record, &access_of(keyring, found));
-        let access = access_target(keyring, self.reader.user_id, found);
+        let (auth_status, _) = auth_status(record, &access_of(keyring, found, now));
+        let access = access_target(keyring, self.reader.user_id, found, now);
         let usable = matches!(
             auth_status,
-            AuthStatus::NotRequired | AuthStatus::Connected | AuthStatus::ExpiredRefreshable
+            AuthStatus::NotRequired
+                | AuthStatus::Connected
+                | AuthStatus::ExpiredRefreshable
+                | AuthStatus::NeedsPermission
         );
         let facts = ServerFacts {
             account_active: self.account_active,

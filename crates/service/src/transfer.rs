@@ -7,6 +7,7 @@ mod parse;
 use crate::{
     Error, OpContext, Result, Service,
     mcp_servers::{same_secrets, url_policy, user_values_at_stake},
+    oauth::tokens_at_stake,
 };
 use api::{
     Uuid,
@@ -107,6 +108,8 @@ impl ServerTransfer {
             if let (Step::Update(change), Some(record)) = (&planned.step, record) {
                 planned.entry.credentials_cleared.user_header_values =
                     user_values_at_stake(session, record.id, &change.user_values).await?;
+                planned.entry.credentials_cleared.user_tokens =
+                    tokens_at_stake(session, record.id, change.user_tokens, &change.merged.url).await?;
             }
             plan.push(planned);
         }

@@ -9,7 +9,7 @@ mod lease;
 pub use idempotency::{IdempotencyRecord, idempotency_find, idempotency_prune, idempotency_put};
 pub use lease::{chats_due, lease_claim, lease_release, lease_renew, lease_seconds_left, leases_forget};
 
-use crate::{Micros, Result, Session, StoreError, Write};
+use crate::{Micros, Result, Session, StoreError, Write, clock::now_sql};
 use api::{
     ORGANIZATION_ID, Timestamp, Uuid,
     chats::{Chat, ChatStatus, TurnError},
@@ -372,7 +372,7 @@ pub async fn chat_transition(
     fence: &Fence,
     step: &Transition,
 ) -> Result<Option<ChatRecord>> {
-    let now = lease::now_sql(write);
+    let now = now_sql(write);
     // One text per kind of lease change; $10 is its length in microseconds, $11 its holder.
     let lease = match step.lease {
         LeaseChange::Keep => "lease_epoch = lease_epoch".to_owned(),

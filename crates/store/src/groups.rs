@@ -178,7 +178,7 @@ pub async fn group_members_count(session: &mut Session, id: Uuid) -> Result<i64>
 /// [`StoreError::Unavailable`].
 pub async fn group_servers(session: &mut Session, id: Uuid) -> Result<Vec<GroupServer>> {
     let sql = "SELECT s.id, s.display_name FROM mcp_server_groups g JOIN mcp_servers s ON s.id = g.mcp_server_id \
-               WHERE g.group_id = $1 ORDER BY lower(s.display_name), s.id";
+               WHERE g.group_id = $1 AND s.setup_until IS NULL ORDER BY lower(s.display_name), s.id";
     let rows = fetch_all!(session, (Uuid, String), sql, id)?;
     Ok(rows.into_iter().map(|(id, display_name)| GroupServer { id, display_name }).collect())
 }

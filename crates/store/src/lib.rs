@@ -21,6 +21,7 @@ pub mod login_attempts;
 pub mod mcp_servers;
 pub mod messages;
 pub mod models;
+pub mod oauth;
 pub mod providers;
 pub mod replicas;
 mod schema;

@@ -5,6 +5,7 @@ mod facts;
 mod groups;
 mod health;
 mod read;
+mod setup;
 
 pub use definitions::{
     StoredDefinition, definition_accept, definition_gone, definition_listed, definition_put,
@@ -20,6 +21,10 @@ pub use health::{
 pub use read::{
     Candidates, Cursor, FoundServer, Reader, Wanted, server_candidates, server_cursor, server_get,
     server_list, server_search,
+};
+pub use setup::{
+    server_insert_in_setup, server_setup_finish, server_setup_get_for_update, server_setup_remove,
+    servers_setup_sweep,
 };
 
 use crate::{Micros, Result, SealedColumn, Session, StoreError, Write, schema::column_exists};
@@ -284,9 +289,14 @@ macro_rules! write_row {
 /// # Errors
 /// [`StoreError::Unavailable`].
 pub async fn server_get_for_update(write: &mut Write, id: Uuid) -> Result<Option<StoredServer>> {
+    get_for_update(write, id, "s.setup_until IS NULL").await
+}
+
+async fn get_for_update(write: &mut Write, id: Uuid, and: &str) -> Result<Option<StoredServer>> {
     let lock = if write.is_postgres() { " FOR UPDATE" } else { "" };
     let columns = selected();
-    let sql = sqlx::AssertSqlSafe(format!("SELECT {columns} FROM mcp_servers s WHERE s.id = $1{lock}"));
+    let sql =
+        sqlx::AssertSqlSafe(format!("SELECT {columns} FROM mcp_servers s WHERE s.id = $1 AND {and}{lock}"));
     let Some(row) = fetch_optional!(write, ServerRow, sql, id)? else { return Ok(None) };
     let groups = groups::of_server(write, id).await?;
     row.stored(groups).map(Some)
@@ -304,12 +314,12 @@ pub async fn server_hold(write: &mut Write, id: Uuid) -> Result<()> {
     Ok(())
 }
 
-/// The id of the server with this slug, whatever its case.
+/// The id of the server with this slug, whatever its case. A row in setup has taken its slug and is not found all the same.
 ///
 /// # Errors
 /// [`StoreError::Unavailable`].
 pub async fn server_id_by_slug(session: &mut Session, slug: &str) -> Result<Option<Uuid>> {
-    let sql = "SELECT id FROM mcp_servers WHERE lower(slug) = lower($1)";
+    let sql = "SELECT id FROM mcp_servers WHERE lower(slug) = lower($1) AND setup_until IS NULL";
     Ok(fetch_optional!(session, (Uuid,), sql, slug)?.map(|(id,)| id))
 }
 
@@ -318,7 +328,7 @@ pub async fn server_id_by_slug(session: &mut Session, slug: &str) -> Result<Opti
 /// # Errors
 /// [`StoreError::Unavailable`].
 pub async fn server_slug(session: &mut Session, id: Uuid) -> Result<Option<String>> {
-    let sql = "SELECT slug FROM mcp_servers WHERE id = $1";
+    let sql = "SELECT slug FROM mcp_servers WHERE id = $1 AND setup_until IS NULL";
     Ok(fetch_optional!(session, (String,), sql, id)?.map(|(slug,)| slug))
 }
 
@@ -336,7 +346,7 @@ pub async fn server_insert(write: &mut Write, stored: &StoredServer) -> Result<(
     Ok(())
 }
 
-/// Writes every field of an existing server but its groups, which have [`server_groups_replace`].
+/// Writes every field of an existing server, in setup or real, but its groups, which have [`server_groups_replace`].
 ///
 /// # Errors
 /// A conflict on `slug`.
@@ -354,16 +364,16 @@ fn placeholders(range: std::ops::RangeInclusive<usize>) -> String {
     range.map(|n| format!("${n}")).collect::<Vec<_>>().join(", ")
 }
 
-/// Removes a server; true when it was there.
+/// Removes a server; true when it was there. One in setup has [`server_setup_remove`].
 ///
 /// # Errors
 /// [`StoreError::Unavailable`].
 pub async fn server_delete(write: &mut Write, id: Uuid) -> Result<bool> {
-    Ok(execute!(write, "DELETE FROM mcp_servers WHERE id = $1", id)? > 0)
+    Ok(execute!(write, "DELETE FROM mcp_servers WHERE id = $1 AND setup_until IS NULL", id)? > 0)
 }
 
 /// Servers whose authentication type this build does not know: slug and type. Such a database is not served (behaviour 3).
-/// Runs before migrations too.
+/// Runs before migrations too, so it cannot ask which of them are in setup.
 ///
 /// # Errors
 /// [`StoreError::Unavailable`].

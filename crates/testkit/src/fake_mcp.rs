@@ -2,7 +2,7 @@
 //! hide on both sides. They speak streamable HTTP with JSON answers, revision 2025-06-18, and record every request.
 
 mod hostile;
-mod rpc;
+pub(crate) mod rpc;
 
 pub use hostile::{NotMcp, closed_port};
 
@@ -140,7 +140,7 @@ pub struct FakeMcp {
     _folder: TempDir,
 }
 
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(crate) struct Shared {
     pub(crate) record: Record,
     pub(crate) manners: Arc<Mutex<Manners>>,
@@ -151,11 +151,7 @@ impl FakeMcp {
     /// A server with these tools.
     pub async fn start(tools: Vec<FakeTool>) -> Self {
         let folder = TempDir::new();
-        let shared = Shared {
-            record: Record::default(),
-            manners: Arc::new(Mutex::new(Manners { tools, ..Manners::default() })),
-            ledger: Arc::new(EffectLedger::open(&folder.path().join("effects.jsonl"))),
-        };
+        let shared = Shared::new(tools, &folder);
         let router = Router::new().route(PATH, any(rpc::answer)).with_state(shared.clone());
         Self {
             serving: Serving::start(router).await,
@@ -217,6 +213,23 @@ impl FakeMcp {
 }
 
 impl Shared {
+    /// A server with these tools that keeps its effects in `folder`.
+    pub(crate) fn new(tools: Vec<FakeTool>, folder: &TempDir) -> Self {
+        Self {
+            record: Record::default(),
+            manners: Arc::new(Mutex::new(Manners { tools, ..Manners::default() })),
+            ledger: Arc::new(EffectLedger::open(&folder.path().join("effects.jsonl"))),
+        }
+    }
+
+    pub(crate) fn set_tools(&self, tools: Vec<FakeTool>) {
+        self.manners.lock().unwrap_or_else(PoisonError::into_inner).tools = tools;
+    }
+
+    pub(crate) fn effects(&self) -> Vec<Value> {
+        self.ledger.effects()
+    }
+
     pub(crate) fn manners(&self) -> Manners {
         self.manners.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -7,6 +7,7 @@
 pub mod effects;
 pub mod fake_llm;
 pub mod fake_mcp;
+pub mod fake_oauth;
 pub mod http;
 pub mod limits;
 pub mod raw_peer;

@@ -10,3 +10,7 @@ pub const SOON: Duration = Duration::from_secs(30);
 pub const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Largest body that a fake reads or a client keeps, bytes.
 pub const BODY: usize = 16 * 1024 * 1024;
+/// Life of an access token of the fake authorization server, unless a test says otherwise.
+pub const ACCESS_TOKEN: Duration = Duration::from_secs(3600);
+/// Life of its authorization codes.
+pub const AUTHORIZATION_CODE: Duration = Duration::from_secs(60);

@@ -13,6 +13,7 @@ use api::{
     groups::{Group, GroupCreate, GroupSummary, GroupUpdate},
     keys::KeyStatus,
     models::{Model, ModelCreate, ModelUpdate, Provider, ProviderCreate, ProviderUpdate},
+    oauth::{DiscoverRequest, Discovery},
     servers::{McpServer, ServerConnection, ServerWrite, UserHeaderValues},
     settings::{EgressAllow, EgressAllowWrite},
     tools::{ServerTool, ToolAccept, ToolTried, ToolTry},
@@ -131,6 +132,23 @@ impl Backend for ServiceBackend {
 
     async fn fleet(&self, query: FleetQuery) -> UiResult<Fleet> {
         self.service.fleet(&self.ctx, query).await.map_err(ui_error)
+    }
+
+    async fn server_discover(&self, id: Uuid, request: DiscoverRequest) -> UiResult<Discovery> {
+        self.service.server_discover(&self.ctx, id, request).await.map_err(ui_error)
+    }
+
+    async fn server_disconnect(&self, id: Uuid) -> UiResult<Option<bool>> {
+        let revocation = self.service.server_disconnect(&self.ctx, id).await.map_err(ui_error)?;
+        Ok(match revocation.as_str() {
+            "true" => Some(true),
+            "false" => Some(false),
+            _ => None,
+        })
+    }
+
+    async fn permission_decline(&self, id: Uuid) -> UiResult<()> {
+        self.service.permission_decline(&self.ctx, id).await.map_err(ui_error)
     }
 
     async fn connection_list(&self, id: Uuid) -> UiResult<Vec<ServerConnection>> {

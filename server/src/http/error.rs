@@ -1,6 +1,6 @@
 //! The one function that turns a use case's error into the wire envelope (behaviour 2).
 
-use api::{ErrorBody, Validation};
+use api::{ErrorBody, Validation, oauth::DiscoveryCandidate};
 use axum::{
     Json,
     response::{IntoResponse, Response},
@@ -31,7 +31,7 @@ impl ApiError {
     }
 
     fn with(status: StatusCode, message: String, validations: Vec<Validation>) -> Self {
-        Self { status, body: ErrorBody { message, detail: None, validations }, retry_after: None }
+        Self { status, body: ErrorBody { message, validations, ..ErrorBody::default() }, retry_after: None }
     }
 }
 
@@ -47,6 +47,17 @@ impl From<Error> for ApiError {
             Error::Invalid { message, validations } => {
                 Self::with(StatusCode::BAD_REQUEST, message, validations)
             }
+            Error::Discovery { message, candidates, manual } => Self {
+                status: StatusCode::BAD_REQUEST,
+                body: ErrorBody {
+                    message,
+                    detail: Some(listed(&candidates)).filter(|text| !text.is_empty()),
+                    candidates,
+                    manual_setup: manual,
+                    ..ErrorBody::default()
+                },
+                retry_after: None,
+            },
             Error::Conflict { message, validations } => {
                 Self::with(StatusCode::CONFLICT, message, validations)
             }
@@ -78,6 +89,15 @@ impl From<Error> for ApiError {
             }
         }
     }
+}
+
+/// One line for each address that was asked.
+fn listed(candidates: &[DiscoveryCandidate]) -> String {
+    let line = |asked: &DiscoveryCandidate| match asked.status {
+        Some(status) => format!("{}: HTTP {status}, {}", asked.url, asked.cause),
+        None => format!("{}: {}", asked.url, asked.cause),
+    };
+    candidates.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 impl IntoResponse for ApiError {

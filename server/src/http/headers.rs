@@ -38,7 +38,8 @@ pub(crate) async fn secure(State(state): State<AppState>, request: Request, next
     default(X_FRAME_OPTIONS, "DENY");
     // Not no-referrer: under it browsers send `Origin: null` with our own forms.
     default(REFERRER_POLICY, "same-origin");
-    default(HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
+    // Pop-ups may leave for a provider and be found again when they come back; nobody who opened us has hold of us.
+    default(HeaderName::from_static("cross-origin-opener-policy"), "same-origin-allow-popups");
     default(HeaderName::from_static("cross-origin-resource-policy"), "same-origin");
     default(
         HeaderName::from_static("permissions-policy"),

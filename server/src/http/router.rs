@@ -2,8 +2,8 @@
 
 use super::{
     audit, auth, body::MAX_JSON, chats, connections, cookies::SessionCookie, csrf, error::ApiError, explain,
-    fleet, forms, groups, headers, health, keys, models, openapi, request_id, servers, settings, stream,
-    stream::StreamCounter, tool_results, tools, transfer, ui, users,
+    fleet, forms, groups, headers, health, keys, models, oauth, openapi, request_id, servers, settings,
+    stream, stream::StreamCounter, tool_results, tools, transfer, ui, users,
 };
 use crate::assets;
 use axum::{
@@ -122,6 +122,10 @@ fn transfer_api() -> OpenApiRouter<AppState> {
 fn connections_api() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(connections::headers_set, connections::headers_remove))
+        .routes(routes!(oauth::connect))
+        .routes(routes!(oauth::callback))
+        .routes(routes!(oauth::client_document))
+        .routes(routes!(oauth::discover))
         .routes(routes!(connections::disconnect))
         .routes(routes!(connections::list, connections::remove_all))
         .routes(routes!(connections::remove))

@@ -1,6 +1,6 @@
 //! The dialog in which people enter their own header values.
 
-use super::reread;
+use super::{popup::use_popups, reread};
 use crate::{
     components::{BusyButton, ErrorNotice, Modal, Task, toast::use_toasts},
     server_fns::servers::user_headers_set,
@@ -41,7 +41,7 @@ impl ConnectHost {
 }
 
 /// Makes the dialog's state.
-pub(crate) fn provide_connect() {
+pub(super) fn provide_dialog() {
     provide_context(ConnectHost::new());
 }
 
@@ -73,6 +73,7 @@ pub(super) fn ValuesForm(opening: Opening, open: RwSignal<bool>) -> impl IntoVie
     let Opening { server, changed } = opening;
     let task = Task::new();
     let toasts = use_toasts();
+    let popups = use_popups();
     let headers = server.user_headers.clone();
     let values = RwSignal::new(
         headers.iter().map(|header| (header.name.clone(), String::new())).collect::<BTreeMap<_, _>>(),
@@ -89,6 +90,7 @@ pub(super) fn ValuesForm(opening: Opening, open: RwSignal<bool>) -> impl IntoVie
         task.run(put, move |()| {
             toasts.say(format!("{} is connected", server.display_name));
             open.set(false);
+            popups.note_deed();
             // Whoever opened the dialog may be gone by now.
             spawn_local(async move {
                 changed.try_run(reread(server, AuthStatus::Connected).await);

@@ -3,14 +3,15 @@
 use super::{
     Connect, Step,
     dialog::{Opening, ValuesForm},
-    step,
+    disconnected, step,
 };
+use crate::server_fns::servers::ServerState;
 use api::servers::{AuthStatus, AuthType, McpServer};
 use leptos::{prelude::*, reactive::owner::Owner};
 
 const HOSTILE: &str = "</p><script>alert(1)</script>";
 
-fn server(auth_type: AuthType, status: AuthStatus, reason: &str) -> McpServer {
+pub(crate) fn server(auth_type: AuthType, status: AuthStatus, reason: &str) -> McpServer {
     serde_json::from_value(serde_json::json!({
         "id": "01900000-0000-7000-8000-000000000001", "display_name": "Linear", "slug": "linear", "description": "", "icon_url": "",
         "transport": "", "url": "", "auth_type": auth_type, "has_oauth2_secret": false, "has_api_key": false,
@@ -42,7 +43,6 @@ fn every_type_and_state_says_what_is_so_and_what_to_do() {
     use AuthStatus as S;
     use AuthType as T;
     let mend = "Not set up correctly. An admin has to mend it.";
-    let later = "You cannot connect yet in this build.";
     for (auth_type, status, reason, words, button) in [
         (T::None, S::NotRequired, "", "", ""),
         (T::ApiKey, S::NotRequired, "", "", ""),
@@ -62,20 +62,37 @@ fn every_type_and_state_says_what_is_so_and_what_to_do() {
         (T::UserHeader, S::NeedsReconnect, "undecryptable", "cannot be read any more", "Enter values again"),
         (T::UserHeader, S::NeedsReconnect, "client_changed", "do not work any more", "Enter values again"),
         (T::UserHeader, S::Misconfigured, "missing_field", mend, ""),
-        (T::Oauth2, S::NotConnected, "", later, ""),
-        (T::Oauth2, S::NeedsReconnect, "refresh_rejected", later, ""),
-        (T::Oauth2, S::NeedsPermission, "", later, ""),
+        (T::Oauth2, S::NotConnected, "", "Needs your account.", "Connect"),
+        (T::Oauth2, S::Connected, "", "Connected", "Disconnect"),
+        (T::Oauth2, S::ExpiredRefreshable, "", "Renews automatically", "Disconnect"),
+        (T::Oauth2, S::NeedsReconnect, "refresh_rejected", "The provider ended your sign-in.", "Reconnect"),
+        (T::Oauth2, S::NeedsReconnect, "expired_no_refresh_token", "Your sign-in has expired.", "Reconnect"),
+        (T::Oauth2, S::NeedsReconnect, "rejected_by_server", "The server refused your sign-in.", "Reconnect"),
+        (
+            T::Oauth2,
+            S::NeedsReconnect,
+            "client_changed",
+            "An admin changed how people sign in to it.",
+            "Reconnect",
+        ),
+        (T::Oauth2, S::NeedsReconnect, "undecryptable", "Your sign-in cannot be read any more.", "Reconnect"),
+        (T::Oauth2, S::NeedsReconnect, "a_new_one", "Your sign-in does not work any more.", "Reconnect"),
+        (
+            T::Oauth2,
+            S::NeedsPermission,
+            "insufficient_scope",
+            "Needs more permission than you gave it.",
+            "Grant",
+        ),
         (T::Oauth2, S::Misconfigured, "missing_field", mend, ""),
         (T::UserOidc, S::NeedsOidcLogin, "", "Needs a single sign-on login.", ""),
         (T::UserOidc, S::UntrustedOrigin, "", mend, ""),
     ] {
         let html = shown(auth_type, status, reason);
         assert!(html.contains(words), "{auth_type:?} {status:?}: {html}");
-        assert_eq!(html.contains("<button"), !button.is_empty(), "{auth_type:?} {status:?}: {html}");
+        let offers = html.contains("<button") || html.contains("<a ");
+        assert_eq!(offers, !button.is_empty(), "{auth_type:?} {status:?}: {html}");
         assert!(html.contains(button), "{auth_type:?} {status:?}: {html}");
-        if auth_type == T::Oauth2 {
-            assert!(!html.contains("later"), "nothing is promised: {html}");
-        }
     }
 }
 
@@ -93,10 +110,69 @@ fn every_pair_of_the_contract_has_a_step() {
     for auth_type in AuthType::ALL {
         for status in AuthStatus::ALL {
             let found = step(&server(*auth_type, *status, ""));
-            let connect = matches!(found, Step::Enter { .. } | Step::Connected);
-            assert!(!connect || *auth_type == AuthType::UserHeader, "{auth_type:?} {status:?}: {found:?}");
+            let own = match auth_type {
+                AuthType::UserHeader => matches!(found, Step::Enter { .. } | Step::Connected { .. }),
+                AuthType::Oauth2 => matches!(found, Step::Connect { .. } | Step::Connected { .. }),
+                _ => false,
+            };
+            let does = found.is_due() || matches!(found, Step::Connected { .. });
+            assert!(!does || own, "{auth_type:?} {status:?}: {found:?}");
         }
     }
+}
+
+#[test]
+fn connecting_is_a_plain_link_that_leads_back() {
+    let html = shown(AuthType::Oauth2, AuthStatus::NotConnected, "");
+    let address =
+        "/api/experimental/mcp/servers/01900000-0000-7000-8000-000000000001/oauth2/connect?return_to=/";
+    assert!(html.contains(&format!(r#"href="{address}""#)), "{html}");
+    assert!(html.contains(r#"rel="external""#) && html.contains(r#"data-testid="connect""#), "{html}");
+    assert!(!html.contains("target="), "without a script it works in the same tab: {html}");
+    for (status, spoken) in [
+        (AuthStatus::NotConnected, "Connect Linear"),
+        (AuthStatus::NeedsReconnect, "Reconnect Linear"),
+        (AuthStatus::NeedsPermission, "Grant Linear more permission"),
+    ] {
+        let html = shown(AuthType::Oauth2, status, "");
+        assert!(html.contains(&format!(r#"aria-label="{spoken}""#)), "{html}");
+    }
+    let html = shown(AuthType::Oauth2, AuthStatus::Connected, "");
+    assert!(html.contains(r#"aria-label="Disconnect Linear""#) && !html.contains("Replace values"), "{html}");
+    let html = shown(AuthType::Oauth2, AuthStatus::NeedsPermission, "");
+    assert!(html.contains(r#"aria-label="Disconnect Linear""#), "what was granted can be ended: {html}");
+}
+
+#[test]
+fn nobody_is_sent_to_the_provider_of_a_server_that_is_off() {
+    let off = |status| McpServer { enabled: false, ..server(AuthType::Oauth2, status, "") };
+    for status in [AuthStatus::NotConnected, AuthStatus::NeedsReconnect] {
+        assert!(
+            matches!(step(&off(status)), Step::Says(words) if words.contains("Switched off")),
+            "{status:?}"
+        );
+    }
+    for status in [AuthStatus::Connected, AuthStatus::NeedsPermission] {
+        assert!(matches!(step(&off(status)), Step::Connected { .. }), "{status:?}");
+    }
+}
+
+#[test]
+fn how_a_connection_ended_is_said_as_it_is() {
+    assert_eq!(disconnected(Some(true)), "Disconnected; revoked at the provider");
+    assert_eq!(disconnected(Some(false)), "Disconnected here; the provider could not be told");
+    assert_eq!(disconnected(None), "Disconnected");
+}
+
+#[test]
+fn only_what_is_new_changes_a_server() {
+    let mut shown = server(AuthType::Oauth2, AuthStatus::NotConnected, "");
+    let same = ServerState::of(&shown);
+    assert!(!same.apply(&mut shown));
+    let now = ServerState { auth_connected: true, auth_status: AuthStatus::Connected, ..same.clone() };
+    assert!(!ServerState { id: api::Uuid::nil(), ..now.clone() }.apply(&mut shown), "another server");
+    assert!(now.apply(&mut shown) && !now.apply(&mut shown));
+    assert_eq!(shown.auth_status, AuthStatus::Connected);
 }
 
 #[test]

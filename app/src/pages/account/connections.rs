@@ -4,10 +4,10 @@ use super::AccountSection;
 use crate::{
     components::{
         Connect, ServerTile,
-        connect::{Step, step},
+        connect::{Step, keep_live, step},
         loaded,
     },
-    server_fns::servers::server_list_personal,
+    server_fns::servers::{ServerState, server_list_personal},
 };
 use api::servers::McpServer;
 use leptos::prelude::*;
@@ -16,14 +16,13 @@ use leptos::prelude::*;
 pub(super) fn ConnectionsSection() -> impl IntoView {
     let servers = Resource::new(|| (), |()| server_list_personal());
     view! {
-        <AccountSection title="Connections" purpose="Servers that your chats use with your own values. Disconnect deletes them.">
+        <AccountSection title="Connections" purpose="Servers that your chats use in your name, and how to end it.">
             {loaded(servers, false, |servers| {
                 let own: Vec<McpServer> = servers.into_iter().filter(is_own).collect();
                 if own.is_empty() {
-                    return view! { <p class="field-hint">"No server asks for your own values."</p> }.into_any();
+                    return view! { <p class="field-hint">"No server asks for your account or for values of yours."</p> }.into_any();
                 }
-                let rows = own.into_iter().map(|server| view! { <ConnectionRow server/> }).collect_view();
-                view! { <ul class="rows">{rows}</ul> }.into_any()
+                view! { <ConnectionList own/> }.into_any()
             })}
         </AccountSection>
     }
@@ -32,18 +31,34 @@ pub(super) fn ConnectionsSection() -> impl IntoView {
 /// Servers with a step of their own for each user; those switched off only while something is stored.
 fn is_own(server: &McpServer) -> bool {
     match step(server) {
-        Step::Connected => true,
-        Step::Enter { .. } => server.enabled,
+        Step::Connected { .. } => true,
+        Step::Connect { .. } | Step::Enter { .. } => server.enabled,
         Step::Nothing | Step::Says(_) => false,
     }
 }
 
 #[component]
-fn ConnectionRow(server: McpServer) -> impl IntoView {
-    let (name, icon_url) = (server.display_name.clone(), server.icon_url.clone());
-    let state = RwSignal::new(server);
+fn ConnectionList(own: Vec<McpServer>) -> impl IntoView {
+    let rows: Vec<RwSignal<McpServer>> = own.into_iter().map(RwSignal::new).collect();
+    let ids: Vec<_> = rows.iter().map(|row| row.with_untracked(|server| server.id)).collect();
+    let list = rows.iter().map(|row| view! { <ConnectionRow state=*row/> }).collect_view();
+    let rows = StoredValue::new(rows);
+    let hear = move |states: Vec<ServerState>| {
+        let rows = rows.try_get_value().unwrap_or_default();
+        for row in rows {
+            row.try_maybe_update(|server| (states.iter().any(|state| state.apply(server)), ()));
+        }
+    };
+    keep_live(move || ids.clone(), hear);
+    view! { <ul class="rows">{list}</ul> }
+}
+
+#[component]
+fn ConnectionRow(state: RwSignal<McpServer>) -> impl IntoView {
+    let (name, icon_url) =
+        state.with_untracked(|server| (server.display_name.clone(), server.icon_url.clone()));
     view! {
-        <li class="row">
+        <li class="row" data-testid="own-connection">
             <span class="server-name">
                 <ServerTile name=name.clone() icon_url/>
                 <span class="row-title" dir="auto">{name}</span>

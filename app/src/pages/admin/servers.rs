@@ -1,5 +1,6 @@
 //! MCP servers: list, editor and import.
 
+mod changes;
 pub mod editor;
 pub mod import;
 pub mod list;

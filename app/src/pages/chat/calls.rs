@@ -1,6 +1,7 @@
 //! The tool-status view, the heart of the product (ui.md, "A tool call"): what a call is for, while it streams, runs and after.
 
 use super::{
+    asks::CallAsks,
     details::CallDetails,
     icons::{Shortened, StateMark},
     shared::OpenChat,
@@ -116,6 +117,7 @@ fn Call(call: Memo<Option<CallView>>, chat: OpenChat) -> impl IntoView {
                 </span>
                 <Progress call />
             </div>
+            <CallAsks call chat />
             <details class="call-details">
                 <summary>
                     "Details" <span class="sr-only">" of " {move || label.get()}</span>

@@ -57,6 +57,7 @@ pub(super) fn Composer(
 ) -> impl IntoView {
     let textarea = NodeRef::<html::Textarea>::new();
     let no_model = options.models.is_empty();
+    draft.servers.follow();
     // Typed text lives in the element; the signal follows it. (A value bound the other way would, at hydration, wipe what was typed
     // while the page was still loading.)
     Effect::new(move |first: Option<()>| {

@@ -3,11 +3,11 @@
 use super::picker::Selection;
 use crate::components::{
     Glyph, Icon,
-    connect::{EnterButton, Step, step},
+    connect::{NextStep, NotNow, Step, step},
 };
 use api::{
     Uuid,
-    servers::{AuthType, McpServer},
+    servers::{AuthStatus, McpServer},
 };
 use leptos::prelude::*;
 
@@ -43,25 +43,23 @@ pub(super) fn NeedsYou(selection: Selection) -> impl IntoView {
 fn NeedLine(id: Uuid, selection: Selection) -> impl IntoView {
     let Some(first) = selection.find_now(id) else { return ().into_any() };
     let name = first.display_name.clone();
-    let words = words(&first);
     let server = Signal::derive(move || selection.find(id).unwrap_or_else(|| first.clone()));
+    let words = Memo::new(move |_| server.with(words));
+    let more = Memo::new(move |_| server.with(|server| server.auth_status == AuthStatus::NeedsPermission));
     view! {
         <li class="chat-need" data-testid="needs-you">
             <Icon glyph=Glyph::Key />
-            <span class="chat-need-text"><bdi>{name}</bdi> {words}</span>
-            <EnterButton server changed=selection.changed() />
+            <span class="chat-need-text"><bdi>{name}</bdi> {move || words.get()}</span>
+            <NextStep server changed=selection.changed() />
+            {move || more.get().then(|| view! { <NotNow server changed=selection.changed() /> })}
         </li>
     }
     .into_any()
 }
 
-/// Whether a chosen server is left out for want of something of the person's own.
+/// Whether a chosen server waits for something of the person's own.
 pub(super) fn is_waiting(server: &McpServer) -> bool {
-    match step(server) {
-        Step::Enter { .. } => true,
-        Step::Says(_) => server.auth_type == AuthType::Oauth2 && !server.auth_connected,
-        Step::Nothing | Step::Connected => false,
-    }
+    step(server).is_due()
 }
 
 /// Nothing of what they were called: to the person they do not exist.
@@ -76,15 +74,20 @@ fn lost_words(count: usize) -> String {
 }
 
 fn words(server: &McpServer) -> &'static str {
-    match step(server) {
-        Step::Enter { .. } => " needs your own values; the chat goes on without its tools.",
-        _ => " cannot be connected in this build; the chat goes on without its tools.",
+    match (step(server), server.auth_status) {
+        (Step::Enter { .. }, _) => " needs your own values; the chat goes on without its tools.",
+        // It stays in use with what was granted.
+        (_, AuthStatus::NeedsPermission) => " needs more permission; the chat uses what you granted so far.",
+        (_, AuthStatus::NeedsReconnect) => " has to be connected again; the chat goes on without its tools.",
+        _ => " is not connected yet; the chat goes on without its tools.",
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "ssr"))]
 mod tests {
-    use super::lost_words;
+    use super::{is_waiting, lost_words, words};
+    use crate::components::connect::tests::server;
+    use api::servers::{AuthStatus, AuthType};
 
     #[test]
     fn lost_servers_are_counted_and_not_named() {
@@ -92,5 +95,35 @@ mod tests {
             "A server this chat used is not available to you any more; the chat goes on without it."
         ));
         assert!(lost_words(2).starts_with("2 servers this chat used are not available"));
+    }
+
+    #[test]
+    fn what_is_left_out_is_said_before_sending() {
+        use {AuthStatus as S, AuthType as T};
+        for (auth_type, status, said) in [
+            (T::Oauth2, S::NotConnected, Some(" is not connected yet; the chat goes on without its tools.")),
+            (
+                T::Oauth2,
+                S::NeedsReconnect,
+                Some(" has to be connected again; the chat goes on without its tools."),
+            ),
+            (
+                T::Oauth2,
+                S::NeedsPermission,
+                Some(" needs more permission; the chat uses what you granted so far."),
+            ),
+            (T::Oauth2, S::Connected, None),
+            (T::Oauth2, S::ExpiredRefreshable, None),
+            (T::Oauth2, S::Misconfigured, None),
+            (
+                T::UserHeader,
+                S::NotConnected,
+                Some(" needs your own values; the chat goes on without its tools."),
+            ),
+            (T::None, S::NotRequired, None),
+        ] {
+            let server = server(auth_type, status, "");
+            assert_eq!(is_waiting(&server).then(|| words(&server)), said, "{auth_type:?} {status:?}");
+        }
     }
 }

@@ -61,7 +61,7 @@ fn Chat(opened: ChatOpened) -> impl IntoView {
     let id = record.id;
     let draft = Draft::new(Selection::for_chat(id, &options.servers, &record.mcp_server_ids));
     let last_model = record.last_model_config_id;
-    let chat = OpenChat::new(Transcript::new(&record, page.messages, page.has_more));
+    let chat = OpenChat::new(Transcript::new(&record, page.messages, page.has_more), draft.servers);
     let transcript = chat.transcript;
     let status = Memo::new(move |_| transcript.with(Transcript::status));
     let title = Memo::new(move |_| transcript.with(|transcript| transcript.title().to_owned()));

@@ -2,11 +2,11 @@
 
 use super::{browser, needs::is_waiting, popover::Popover, why::WhyServer};
 use crate::{
-    components::{
-        Connect, Glyph, Icon, ServerTile,
-        connect::{Step, step},
+    components::{Connect, Glyph, Icon, ServerTile, connect::keep_live},
+    server_fns::{
+        chats::chat_options,
+        servers::{ServerState, is_personal},
     },
-    server_fns::chats::chat_options,
 };
 use api::{
     Uuid,
@@ -29,6 +29,8 @@ pub(super) struct Selection {
     chosen: RwSignal<BTreeSet<Uuid>>,
     /// Something was chosen, now or in an earlier visit; else the server's own rules decide.
     decided: RwSignal<bool>,
+    /// The picker is open.
+    open: RwSignal<bool>,
     /// How many servers the chat chose that are not on offer to the person any more.
     lost: usize,
     /// For whoever connects or disconnects: takes over the server as it stands now. The page's own, because a dialog may call it
@@ -68,6 +70,7 @@ impl Selection {
             changed: Callback::new(move |server: McpServer| hear(servers, vec![server])),
             chosen: RwSignal::new(offered),
             decided: RwSignal::new(false),
+            open: RwSignal::new(false),
             lost,
         }
     }
@@ -145,10 +148,35 @@ impl Selection {
         }
     }
 
+    /// What is shown of connections follows the truth as long as somebody can see it: all of the picker, or what waits for the person.
+    pub(super) fn follow(self) {
+        let shown = move || {
+            if self.open.get() {
+                let personal = |servers: &Vec<McpServer>| {
+                    servers.iter().filter(|server| is_personal(server)).map(|server| server.id).collect()
+                };
+                self.servers.with(personal)
+            } else {
+                self.waiting()
+            }
+        };
+        keep_live(shown, move |states| self.hear_states(&states));
+    }
+
+    /// Tells nobody when nothing is new.
+    fn hear_states(self, states: &[ServerState]) {
+        self.servers.try_maybe_update(|servers| {
+            let mut new = false;
+            for server in servers {
+                new |= states.iter().any(|state| state.apply(server));
+            }
+            (new, ())
+        });
+    }
+
     /// After a turn: it may have found out that a connection is dead. Asks only where there are connections at all.
     pub(super) fn refresh(self) {
-        let personal = |server: &McpServer| matches!(step(server), Step::Connected | Step::Enter { .. });
-        if !self.servers.with_untracked(|servers| servers.iter().any(personal)) {
+        if !self.servers.with_untracked(|servers| servers.iter().any(is_personal)) {
             return;
         }
         spawn_local(async move {
@@ -201,7 +229,7 @@ fn recall(text: Option<&str>, servers: &[McpServer]) -> Option<BTreeSet<Uuid>> {
 /// Button with the number of active servers, and the panel behind it. Nothing when there are no servers.
 #[component]
 pub(super) fn ServerPicker(selection: Selection) -> impl IntoView {
-    let open = RwSignal::new(false);
+    let open = selection.open;
     if selection.servers.with_untracked(Vec::is_empty) {
         return ().into_any();
     }

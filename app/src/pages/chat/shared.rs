@@ -1,9 +1,12 @@
 //! What the parts of one chat page share through context, and what the pages of this tab share with the sidebar.
 
-use super::transcript::{
-    Transcript,
-    blocks::{Block, BlockKey},
-    call::CallState,
+use super::{
+    picker::Selection,
+    transcript::{
+        Transcript,
+        blocks::{Block, BlockKey},
+        call::CallState,
+    },
 };
 use crate::server_fns::chats::ChatOpened;
 use api::Uuid;
@@ -20,16 +23,19 @@ pub(super) struct OpenChat {
     pub(super) now_ms: RwSignal<Option<f64>>,
     /// What a screen reader is told next: states, never tokens.
     pub(super) announcement: RwSignal<String>,
+    /// The servers on offer: a call may need something of the person's first.
+    pub(super) servers: Selection,
 }
 
 impl OpenChat {
-    pub(super) fn new(transcript: Transcript) -> Self {
+    pub(super) fn new(transcript: Transcript, servers: Selection) -> Self {
         let transcript = RwSignal::new(transcript);
         Self {
             transcript,
             blocks: Memo::new(move |_| transcript.with(Transcript::blocks)),
             now_ms: RwSignal::new(None),
             announcement: RwSignal::new(String::new()),
+            servers,
         }
     }
 

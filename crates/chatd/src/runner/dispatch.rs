@@ -3,6 +3,7 @@
 use super::{
     Runner,
     calls::{Action, Finished, Planned, Sendable},
+    refused::{Asking, Final, needs_of, permission_text, rejected_text},
     results::{NOT_SENT, StepBudget, UNKNOWN, call_result, own_result, redact},
     toolbox::Offered,
 };
@@ -11,12 +12,12 @@ use crate::{
     error::Exit,
     hub::{Publisher, content_bytes},
     limits,
-    ports::StepServer,
+    ports::{PermissionAsk, StepServer},
 };
 use api::{
     Uuid,
     explain::Gate,
-    messages::{ChatMessage, MessageRole, Part, ToolCallPart, ToolOutcome, ToolResultPart},
+    messages::{ChatMessage, MessageRole, Part, ToolCallPart, ToolNeeds, ToolOutcome, ToolResultPart},
     servers::ToolChangePolicy,
     stream::{LivePart, ToolProgress},
 };
@@ -27,7 +28,7 @@ use domain::{
     tools::ToolFilter,
 };
 use futures::StreamExt;
-use mcpclient::{CallOutcome, Progress, Target, ToolCall};
+use mcpclient::{CallOutcome, Progress, Refused, RefusedKind, Target, ToolCall};
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 use std::sync::{
@@ -178,8 +179,21 @@ struct CallContext {
     /// The servers of the chat.
     selected: Vec<Uuid>,
     cancel: CancellationToken,
-    /// Whether each call was handed to the client: decides what a call is that a stop leaves behind.
+    /// Whether each call was handed to the client, and not refused since: decides what a call is that a stop leaves behind.
     sent: Vec<AtomicBool>,
+}
+
+/// Why a call is not sent, or did not happen, and what can be done about it.
+struct Denial {
+    outcome: ToolOutcome,
+    text: String,
+    needs: Option<ToolNeeds>,
+}
+
+impl Denial {
+    fn new(outcome: ToolOutcome, text: impl Into<String>) -> Self {
+        Self { outcome, text: text.into(), needs: None }
+    }
 }
 
 impl CallContext {
@@ -190,30 +204,112 @@ impl CallContext {
             Action::Send(sendable) => sendable,
             Action::Answer(part) => return Ok(part.clone()),
         };
-        let clock = &self.shared.deps.clock;
-        let target = match self.permit(sendable).await {
-            Ok(target) => in_chat(target, self.chat),
-            Err((outcome, text)) => return Ok(own_result(call, outcome, text, clock.now())),
+        let done = self.try_call(call, sendable, at).await?;
+        let now = self.shared.deps.clock.now();
+        Ok(match done {
+            Ok(outcome) => call_result(call, outcome, now),
+            Err(Denial { outcome, text, needs }) => {
+                ToolResultPart { needs, ..own_result(call, outcome, text, now) }
+            }
+        })
+    }
+
+    /// The call, and once more when the server refused its credential and there is another: it was refused, so it was not executed
+    /// (protocol.md R3). Both go out under the one intent that was committed before the first.
+    async fn try_call(
+        &self,
+        call: &ToolCallPart,
+        sendable: &Sendable,
+        at: usize,
+    ) -> Result<Result<CallOutcome, Denial>, Exit> {
+        let mut target = match self.permit(sendable).await {
+            Ok(target) => target,
+            Err(denial) => return Ok(Err(denial)),
         };
+        let mut again = false;
+        loop {
+            let outcome = self.attempt(call, sendable, target.clone(), at).await?;
+            let CallOutcome::NotExecuted { refused: Some(refused), .. } = &outcome else {
+                return Ok(Ok(outcome));
+            };
+            self.sent[at].store(false, Ordering::SeqCst);
+            let renewed = match refused.kind {
+                RefusedKind::Scope => return Ok(Err(self.wants_more(sendable, refused).await)),
+                RefusedKind::Credential if again => {
+                    let after = self.asking().refused_twice(&target, refused).await;
+                    return Ok(Err(self.rejected(sendable, after).await));
+                }
+                RefusedKind::Credential => tokio::select! {
+                    biased;
+                    () = self.cancel.cancelled() => return Ok(Ok(CallOutcome::Cancelled { sure: true })),
+                    renewed = self.renew(sendable, &target, refused) => renewed,
+                },
+            };
+            target = match renewed {
+                Ok(renewed) => renewed,
+                Err(denial) => return Ok(Err(denial)),
+            };
+            again = true;
+        }
+    }
+
+    /// Hands the call to the client.
+    async fn attempt(
+        &self,
+        call: &ToolCallPart,
+        sendable: &Sendable,
+        target: Target,
+        at: usize,
+    ) -> Result<CallOutcome, Exit> {
         if self.cancel.is_cancelled() {
-            return Ok(own_result(call, ToolOutcome::Cancelled, NOT_SENT, clock.now()));
+            return Ok(CallOutcome::Cancelled { sure: true });
         }
         // Last: a process that was paused must not act on an old right.
         if !self.lease.is_ours() {
             return Err(Exit::Lost);
         }
         self.sent[at].store(true, Ordering::SeqCst);
+        let target = in_chat(target, self.chat);
         let mut outcome = self.send(call, sendable, &target).await;
         if let CallOutcome::Done { content, .. } = &mut outcome {
             redact(content, &secrets(&target));
         }
-        Ok(call_result(call, outcome, clock.now()))
+        Ok(outcome)
     }
 
-    /// Whether the call may be sent now, by the rules as they stand now, and where to; else the outcome and its text.
-    async fn permit(&self, sendable: &Sendable) -> Result<Target, (ToolOutcome, String)> {
+    fn asking(&self) -> Asking<'_> {
+        Asking { shared: &self.shared, owner: self.owner, selected: &self.selected }
+    }
+
+    /// Where the call may go after the credential of `target` was refused.
+    async fn renew(&self, sendable: &Sendable, target: &Target, refused: &Refused) -> Result<Target, Denial> {
+        match self.asking().renewed(target, refused).await {
+            Ok(server) => self.permit_at(server, &sendable.offered).await,
+            Err(after) => Err(self.rejected(sendable, after).await),
+        }
+    }
+
+    /// The credential was refused, and the call does not go out again.
+    async fn rejected(&self, sendable: &Sendable, after: Final) -> Denial {
+        let server = &sendable.offered.server;
+        let status = self.asking().standing(&server.record, server.facts.auth_status, after).await;
+        let text = rejected_text(&name_of(&sendable.offered), status);
+        Denial { needs: needs_of(status), ..Denial::new(ToolOutcome::Error, text) }
+    }
+
+    /// The server wants more permission than was granted: the person is asked, unless that was done too often (threats 19).
+    async fn wants_more(&self, sendable: &Sendable, refused: &Refused) -> Denial {
         let offered = &sendable.offered;
-        let name = domain::text::quote(&offered.server.record.display_name, 80);
+        let asked = self.asking().permission(offered.server.record.id, &offered.tool().name, refused).await;
+        let needs = (asked == Some(PermissionAsk::Asked)).then_some(ToolNeeds::Permission);
+        let text = permission_text(&name_of(offered), refused, asked);
+        Denial { needs, ..Denial::new(ToolOutcome::Error, text) }
+    }
+
+    /// Whether the call may be sent now, by the rules as they stand now, and where to.
+    async fn permit(&self, sendable: &Sendable) -> Result<Target, Denial> {
+        let offered = &sendable.offered;
+        let name = name_of(offered);
         let server =
             self.shared.deps.servers.call_server(self.owner, offered.server.record.id, &self.selected).await;
         let server = match server {
@@ -223,30 +319,37 @@ impl CallContext {
                 let text = format!(
                     "The call was not sent: the rules of the server {name} could not be read. Try again."
                 );
-                return Err((ToolOutcome::Error, text));
+                return Err(Denial::new(ToolOutcome::Error, text));
             }
         };
-        let gone = || {
-            let text = format!("The call was not sent: the server {name} is no longer available.");
-            (ToolOutcome::Denied, text)
-        };
-        let server = server.ok_or_else(gone)?;
+        match server {
+            Some(server) => self.permit_at(server, offered).await,
+            None => Err(gone(&name)),
+        }
+    }
+
+    /// The gates of one server as it is now.
+    async fn permit_at(&self, server: StepServer, offered: &Offered) -> Result<Target, Denial> {
+        let name = name_of(offered);
         let filter = ToolFilter::of(&server.record);
         let definition =
-            self.definition(&server, offered).await.map_err(|text| (ToolOutcome::Error, text))?;
+            self.definition(&server, offered).await.map_err(|text| Denial::new(ToolOutcome::Error, text))?;
         let asked = ToolFacts { filter: &filter, name: &offered.tool().name, definition };
-        let unusable =
-            |message: &str| (ToolOutcome::Error, format!("The call was not sent: {name}: {message}"));
+        let needs = needs_of(server.facts.auth_status);
+        let unusable = |message: &str| {
+            let text = format!("The call was not sent: {name}: {message}");
+            Denial { needs, ..Denial::new(ToolOutcome::Error, text) }
+        };
         if let Some(failed) = decide(&server.facts, Some(asked)).failed() {
             let reason = failed.sentence(OWNER);
             return Err(match (failed.gate(), &server.access) {
-                (Gate::Account | Gate::Enabled | Gate::Group | Gate::Selection, _) => gone(),
+                (Gate::Account | Gate::Enabled | Gate::Group | Gate::Selection, _) => gone(&name),
                 (Gate::Configured | Gate::Connected, Err(known)) => unusable(&known.message),
                 (Gate::Configured | Gate::Connected, Ok(_)) => unusable(&reason),
                 (Gate::AllowList | Gate::DenyList | Gate::Definition, _) => {
                     let text =
                         format!("The call was not sent: this tool of {name} is no longer allowed. {reason}");
-                    (ToolOutcome::Denied, text)
+                    Denial::new(ToolOutcome::Denied, text)
                 }
             });
         }
@@ -289,6 +392,15 @@ impl CallContext {
             }
         }
     }
+}
+
+fn name_of(offered: &Offered) -> String {
+    domain::text::quote(&offered.server.record.display_name, 80)
+}
+
+fn gone(name: &str) -> Denial {
+    let text = format!("The call was not sent: the server {name} is no longer available.");
+    Denial::new(ToolOutcome::Denied, text)
 }
 
 /// Says in which chat a request is made, where the server is told who asks (behaviour 12).

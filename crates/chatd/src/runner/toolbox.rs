@@ -1,16 +1,19 @@
 //! The servers of a step and the tools they offer to the model (behaviour 13, 14 and 16).
 
-use super::Runner;
+use super::{
+    Runner,
+    refused::{Asking, Final, LISTING, needs_of, unlisted_text},
+};
 use crate::{
     error::{Exit, servers_unavailable},
     limits,
-    ports::{SourceError, StepServer},
+    ports::{PermissionAsk, SourceError, StepServer},
 };
 use api::{
     check::{ConnectOutcome, ServerOutcome},
     explain::Gate,
     messages::{ServerLabel, ToolCallPart},
-    servers::ToolChangePolicy,
+    servers::{AuthStatus, ToolChangePolicy},
 };
 use domain::{
     definitions::KnownDefinitions,
@@ -20,8 +23,12 @@ use domain::{
     tools::{BUILT_IN_NAMES, ToolFilter, exposed_name},
 };
 use llm::ToolSpec;
-use mcpclient::{Catalogue, Tool};
-use std::{collections::HashMap, sync::Arc};
+use mcpclient::{Catalogue, McpError, McpErrorKind, Refused, RefusedKind, Target, Tool};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// The tools of one step. Only this map routes calls, never a parsed name.
 #[derive(Debug, Default)]
@@ -80,7 +87,10 @@ impl Offered {
 }
 
 /// A server of the step with its tools or the reason why there are none.
-type Listed = (Arc<StepServer>, Result<Offer, (ConnectOutcome, String)>);
+type Listed = (Arc<StepServer>, Result<Offer, Reason>);
+
+/// How contacting a server ended, and a sentence for people.
+type Reason = (ConnectOutcome, String);
 
 /// What a server lists, and which of it was accepted.
 struct Offer {
@@ -139,9 +149,12 @@ impl Toolbox {
                     };
                 }
             }
+            let auth_status = server.facts.auth_status;
             if outcome != ConnectOutcome::Connected {
                 let name = quote(&server.record.display_name, limits::NAME_IN_PROMPT);
-                notes.push(format!("- {name}: {}", reason_for_model(outcome)));
+                // What the user has to do is the same whether it was known before or the server said so.
+                let as_told = if needs_of(auth_status).is_some() { ConnectOutcome::Skipped } else { outcome };
+                notes.push(format!("- {name}: {}", reason_for_model(as_told)));
             }
             let tool_count = i64::try_from(offered.len() - before).unwrap_or(i64::MAX);
             outcomes.push(ServerOutcome {
@@ -151,6 +164,7 @@ impl Toolbox {
                 outcome,
                 error,
                 tool_count,
+                auth_status: (auth_status != AuthStatus::NotRequired).then_some(auth_status),
             });
         }
         // By name, then server: the prompt stays the same from step to step and can be cached.
@@ -232,37 +246,87 @@ impl Runner {
         }
     }
 
-    async fn list(&self, server: StepServer) -> Listed {
-        let server = Arc::new(server);
-        let target = match &server.access {
-            Ok(target) if decide(&server.facts, None).offered() => target,
-            Ok(_) => {
-                let reason = (ConnectOutcome::Skipped, "it may not be used in this chat".to_owned());
-                return (Arc::clone(&server), Err(reason));
-            }
-            Err(unusable) => {
-                let reason = (unusable.outcome, unusable.message.clone());
-                return (Arc::clone(&server), Err(reason));
-            }
-        };
+    async fn list(&self, mut server: StepServer) -> Listed {
+        let listed = self.list_or_renew(&mut server).await;
+        (Arc::new(server), listed)
+    }
+
+    /// Lists the tools; once more when the server refused the credential and there is another (protocol.md R3). `server` is afterwards as
+    /// it was dialled last, and its connection as it stands after that.
+    async fn list_or_renew(&self, server: &mut StepServer) -> Result<Offer, Reason> {
         let budget = self.shared.deps.config.servers;
-        let deadline = std::time::Instant::now() + budget;
-        let target = super::dispatch::in_chat(target.clone(), self.chat.id);
-        let listing = self.shared.deps.mcp.catalogue(&target, deadline.into());
-        let listed = match tokio::time::timeout(budget, listing).await {
-            Ok(Ok(catalogue)) => self.offer(&server, catalogue).await,
-            Ok(Err(error)) => Err((outcome_of(&error), error.public_message())),
-            Err(_) => Err((ConnectOutcome::Timeout, format!("no answer within {} s", budget.as_secs()))),
+        let began = Instant::now();
+        let target = self.target_of(server)?;
+        let failed = match self.catalogue(&target, budget).await {
+            Ok(catalogue) => return self.offer(server, catalogue).await,
+            Err(failed) => failed,
         };
-        (Arc::clone(&server), listed)
+        let Some(refused) = failed.refused(RefusedKind::Credential) else {
+            return Err(self.unlisted(server, failed).await);
+        };
+        // Both listings share the time of one; who was slow to refuse gets half of it again.
+        let left = budget.saturating_sub(began.elapsed()).max(budget / 2);
+        match self.asking().renewed(&target, &refused).await {
+            Ok(renewed) => *server = renewed,
+            Err(after) => return Err(self.rejected(server, &failed, after).await),
+        }
+        let target = self.target_of(server)?;
+        let failed = match self.catalogue(&target, left).await {
+            Ok(catalogue) => return self.offer(server, catalogue).await,
+            Err(failed) => failed,
+        };
+        let Some(refused) = failed.refused(RefusedKind::Credential) else {
+            return Err(self.unlisted(server, failed).await);
+        };
+        let after = self.asking().refused_twice(&target, &refused).await;
+        Err(self.rejected(server, &failed, after).await)
+    }
+
+    fn asking(&self) -> Asking<'_> {
+        Asking { shared: &self.shared, owner: self.chat.owner_id, selected: &self.chat.mcp_server_ids }
+    }
+
+    /// The credential was refused, and the server is not asked again in this step.
+    async fn rejected(&self, server: &mut StepServer, failed: &Unlisted, after: Final) -> Reason {
+        let before = server.facts.auth_status;
+        server.facts.auth_status = self.asking().standing(&server.record, before, after).await;
+        let (outcome, text) = failed.reason();
+        (outcome, unlisted_text(server.facts.auth_status).map_or(text, str::to_owned))
+    }
+
+    /// Other trouble. A server that wants more permission for its list is a wish for the person too.
+    async fn unlisted(&self, server: &mut StepServer, failed: Unlisted) -> Reason {
+        if let Some(refused) = failed.refused(RefusedKind::Scope) {
+            let asked = self.asking().permission(server.record.id, LISTING, &refused).await;
+            if asked == Some(PermissionAsk::Asked) {
+                server.facts.auth_status = AuthStatus::NeedsPermission;
+            }
+        }
+        failed.reason()
+    }
+
+    /// Where a server is dialled for a listing.
+    fn target_of(&self, server: &StepServer) -> Result<Target, Reason> {
+        match &server.access {
+            Ok(target) if decide(&server.facts, None).offered() => {
+                Ok(super::dispatch::in_chat(target.clone(), self.chat.id))
+            }
+            Ok(_) => Err((ConnectOutcome::Skipped, "it may not be used in this chat".to_owned())),
+            Err(unusable) => Err((unusable.outcome, unusable.message.clone())),
+        }
+    }
+
+    async fn catalogue(&self, target: &Target, budget: Duration) -> Result<Arc<Catalogue>, Unlisted> {
+        let deadline = Instant::now() + budget;
+        let listing = self.shared.deps.mcp.catalogue(target, deadline.into());
+        match tokio::time::timeout(budget, listing).await {
+            Ok(listed) => listed.map_err(Unlisted::Failed),
+            Err(_) => Err(Unlisted::Late(budget)),
+        }
     }
 
     /// Takes note of the definitions. Where that fails, only a server that holds changes back loses its tools.
-    async fn offer(
-        &self,
-        server: &StepServer,
-        catalogue: Arc<Catalogue>,
-    ) -> Result<Offer, (ConnectOutcome, String)> {
+    async fn offer(&self, server: &StepServer, catalogue: Arc<Catalogue>) -> Result<Offer, Reason> {
         let learning = self.shared.deps.servers.definitions_learn(&server.record, &catalogue);
         let learned = tokio::time::timeout(limits::LEARN, learning)
             .await
@@ -281,10 +345,34 @@ impl Runner {
     }
 }
 
+/// Why a server has listed nothing.
+enum Unlisted {
+    Failed(McpError),
+    /// It did not answer for this long.
+    Late(Duration),
+}
+
+impl Unlisted {
+    /// Whether another credential or more permission may change it.
+    fn refused(&self, kind: RefusedKind) -> Option<Refused> {
+        let Self::Failed(error) = self else { return None };
+        error.refused().filter(|refused| refused.kind == kind)
+    }
+
+    fn reason(&self) -> Reason {
+        match self {
+            Self::Failed(error) => (outcome_of(error), error.public_message()),
+            Self::Late(budget) => {
+                (ConnectOutcome::Timeout, format!("no answer within {} s", budget.as_secs()))
+            }
+        }
+    }
+}
+
 /// How trouble with a server is shown.
-fn outcome_of(error: &mcpclient::McpError) -> ConnectOutcome {
+fn outcome_of(error: &McpError) -> ConnectOutcome {
     match error.kind() {
-        mcpclient::McpErrorKind::Paused => ConnectOutcome::Skipped,
+        McpErrorKind::Paused => ConnectOutcome::Skipped,
         _ if error.is_timeout() => ConnectOutcome::Timeout,
         _ => ConnectOutcome::Error,
     }

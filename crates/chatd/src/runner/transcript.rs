@@ -255,6 +255,7 @@ mod tests {
             outcome: ToolOutcome::Ok,
             truncated: false,
             total_bytes: None,
+            needs: None,
             created_at: Timestamp(0),
         })
     }

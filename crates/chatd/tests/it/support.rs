@@ -11,22 +11,20 @@ use api::{
 use async_trait::async_trait;
 use domain::{
     clock::{Clock, Entropy, new_id},
-    definitions::{DefinitionStanding, KnownDefinition, KnownDefinitions},
     gates::{Choice, ServerFacts},
     mcp_server::ServerRecord,
 };
 use futures::StreamExt;
 use llm::{FinishReason, GenerationRequest, ModelError, ModelEvent, ModelProvider, PromptMessage};
-use mcpclient::{Catalogue, ClientConfig, McpClients, Target};
+use mcpclient::{ClientConfig, McpClients, Target};
 use patchbay_chatd::{
-    ChatDaemon, ChatdConfig, Deps, ModelSource, ResolvedModel, ServerSource, SourceError, StepServer,
-    Unusable,
+    ChatDaemon, ChatdConfig, Deps, ModelSource, ResolvedModel, ServerSource, StepServer, Unusable,
 };
 use std::{
     collections::VecDeque,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -39,6 +37,8 @@ use testkit::egress::{Egress, EgressConfig};
 use testkit::fake_mcp::FakeMcp;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+
+pub(crate) use crate::servers::Servers;
 
 /// A clock that only ever goes forward, by a microsecond per look.
 #[derive(Debug)]
@@ -206,86 +206,6 @@ impl ModelSource for OneModel {
             model: "scripted".to_owned(),
             max_output_tokens: 1000,
             context_limit: 10_000,
-        })
-    }
-}
-
-/// The servers of a deployment, as a test arranges them.
-#[derive(Default)]
-pub(crate) struct Servers {
-    pub(crate) step: Mutex<Vec<StepServer>>,
-    /// What a call finds instead of the server of the step.
-    pub(crate) at_call: Mutex<Option<Option<StepServer>>>,
-    pub(crate) broken: AtomicBool,
-    /// The check of calls to this server panics after a moment.
-    pub(crate) panic_at_call: Mutex<Option<Uuid>>,
-    pub(crate) loads: AtomicU64,
-    /// Tools whose listed definition nobody has accepted.
-    pub(crate) unaccepted: Mutex<Vec<&'static str>>,
-    /// What is listed and accepted is not any more when a call is checked.
-    pub(crate) withdrawn: AtomicBool,
-    /// What is accepted cannot be read.
-    pub(crate) unreadable: AtomicBool,
-}
-
-#[async_trait]
-impl ServerSource for Servers {
-    async fn step_servers(&self, _owner: Uuid, _selected: &[Uuid]) -> Result<Vec<StepServer>, SourceError> {
-        self.loads.fetch_add(1, Ordering::SeqCst);
-        if self.broken.load(Ordering::SeqCst) {
-            return Err(SourceError("scripted".to_owned()));
-        }
-        Ok(self.step.lock().unwrap().clone())
-    }
-
-    async fn call_server(
-        &self,
-        _owner: Uuid,
-        server_id: Uuid,
-        _selected: &[Uuid],
-    ) -> Result<Option<StepServer>, SourceError> {
-        if *self.panic_at_call.lock().unwrap() == Some(server_id) {
-            tokio::time::sleep(Duration::from_millis(500)).await;
-            panic!("a scripted panic in the check of a call");
-        }
-        if let Some(now) = self.at_call.lock().unwrap().clone() {
-            return Ok(now);
-        }
-        Ok(self.step.lock().unwrap().iter().find(|server| server.record.id == server_id).cloned())
-    }
-
-    async fn definitions_learn(
-        &self,
-        _server: &ServerRecord,
-        listed: &Catalogue,
-    ) -> Result<Arc<KnownDefinitions>, SourceError> {
-        if self.unreadable.load(Ordering::SeqCst) {
-            return Err(SourceError("scripted".to_owned()));
-        }
-        let unaccepted = self.unaccepted.lock().unwrap();
-        let known = listed.tools.iter().map(|tool| KnownDefinition {
-            name: tool.name.clone(),
-            hash: if unaccepted.contains(&tool.name.as_str()) {
-                "another".to_owned()
-            } else {
-                tool.hash.clone()
-            },
-            accepted: true,
-            gone: false,
-        });
-        Ok(Arc::new(KnownDefinitions::new(true, known)))
-    }
-
-    async fn definition_standing(
-        &self,
-        _server_id: Uuid,
-        _tool: &str,
-        _hash: &str,
-    ) -> Result<DefinitionStanding, SourceError> {
-        Ok(if self.withdrawn.load(Ordering::SeqCst) {
-            DefinitionStanding::Changed
-        } else {
-            DefinitionStanding::Accepted
         })
     }
 }

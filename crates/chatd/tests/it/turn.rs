@@ -112,7 +112,7 @@ both_engines! {
     }
 }
 
-async fn stopped_within_half_a_second(world: &World, chat: api::Uuid) {
+pub(crate) async fn stopped_within_half_a_second(world: &World, chat: api::Uuid) {
     let pressed = Instant::now();
     world.stop(chat).await;
     let record = world.ended(chat).await;

@@ -79,7 +79,10 @@ fn expected(
     };
     let connected = matches!(
         facts.auth_status,
-        AuthStatus::NotRequired | AuthStatus::Connected | AuthStatus::ExpiredRefreshable
+        AuthStatus::NotRequired
+            | AuthStatus::Connected
+            | AuthStatus::ExpiredRefreshable
+            | AuthStatus::NeedsPermission
     );
     [
         (Gate::Account, facts.account_active),

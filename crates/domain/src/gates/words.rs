@@ -68,9 +68,11 @@ impl Finding<'_> {
             }
             (Self::NeedsReconnect, true) => "The connection has ended. Connect your account again.",
             (Self::NeedsReconnect, false) => "The connection has ended. The user has to connect again.",
-            (Self::NeedsPermission, true) => "The server asks for more permission. Grant it.",
+            (Self::NeedsPermission, true) => {
+                "Your account is connected; some tools ask for more permission than you granted."
+            }
             (Self::NeedsPermission, false) => {
-                "The server asks for more permission. The user has to grant it."
+                "The user's account is connected; some tools ask for more permission than the user granted."
             }
             (Self::NeedsOidcLogin, true) => "A single sign-on login is missing. Log in with it.",
             (Self::NeedsOidcLogin, false) => {

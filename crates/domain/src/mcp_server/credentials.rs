@@ -15,6 +15,16 @@ pub enum UserValuesWipe {
     All,
 }
 
+/// What becomes of the tokens that users got at the provider (behaviour 6, point 5).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum UserTokensWipe {
+    #[default]
+    Nothing,
+    /// Those whose recorded resource does not fit the new URL any more.
+    UnfitResource,
+    All,
+}
+
 /// What becomes of the credentials.
 #[derive(Default)]
 pub(super) struct Outcome {
@@ -23,6 +33,9 @@ pub(super) struct Outcome {
     pub(super) custom_headers: SecretChange<BTreeMap<String, String>>,
     pub(super) oauth2: OAuth2Settings,
     pub(super) oauth2_secret: SecretChange,
+    /// Nothing is known of the provider: it has to be discovered before anything is written.
+    pub(super) discover: bool,
+    pub(super) user_tokens: UserTokensWipe,
     pub(super) user_headers: Vec<UserHeader>,
     pub(super) user_values: UserValuesWipe,
     pub(super) signing_secret: SecretChange,

@@ -1,9 +1,6 @@
 //! The OAuth fields of a server: their rules, and what an edit does to them (behaviour 3, 5 and 6).
 
-use super::{
-    credentials::{Edit, Outcome},
-    fields::NOT_AVAILABLE,
-};
+use super::credentials::{Edit, Outcome, UserTokensWipe};
 use crate::{
     SecretChange, UrlPolicy,
     limits::{CLIENT_ID_BYTES, HEADER_VALUE_BYTES, SCOPES_BYTES},
@@ -85,7 +82,7 @@ impl OAuth2Settings {
     }
 
     /// The three without which nobody can connect, by their names on the wire.
-    pub(super) fn needed(&self) -> [(&'static str, &str); 3] {
+    pub fn needed(&self) -> [(&'static str, &str); 3] {
         [
             ("oauth2_client_id", &self.client_id),
             ("oauth2_auth_url", &self.auth_url),
@@ -94,7 +91,7 @@ impl OAuth2Settings {
     }
 
     /// After a change of one of these every user token is worthless (behaviour 6, point 5).
-    fn grants_end(&self, after: &Self) -> bool {
+    pub fn grants_end(&self, after: &Self) -> bool {
         self.client_id != after.client_id
             || self.auth_url != after.auth_url
             || self.token_url != after.token_url
@@ -104,7 +101,7 @@ impl OAuth2Settings {
 }
 
 const BOTH_OPTIONS: &str = "Give `oauth2_client_id`, `oauth2_auth_url` and `oauth2_token_url` together for a manual setup, or \
-     leave all three empty for discovery";
+     leave all three empty for discovery.";
 
 /// The rules of `oauth2`; of every other type: nothing of it stays.
 pub(super) fn resolve(edit: &Edit<'_>, outcome: &mut Outcome, problems: &mut Problems) {
@@ -120,6 +117,9 @@ pub(super) fn resolve(edit: &Edit<'_>, outcome: &mut Outcome, problems: &mut Pro
         }
         if current.has_oauth2_secret {
             outcome.oauth2_secret = SecretChange::Clear;
+        }
+        if current.auth_type == AuthType::Oauth2 {
+            outcome.user_tokens = UserTokensWipe::All;
         }
         return;
     }
@@ -150,8 +150,17 @@ pub(super) fn resolve(edit: &Edit<'_>, outcome: &mut Outcome, problems: &mut Pro
     let by_hand = |settings: &OAuth2Settings| {
         (settings.client_id.clone(), settings.auth_url.clone(), settings.token_url.clone())
     };
-    if after.registration.is_none() || by_hand(&after) != by_hand(&before) {
+    if after.needed().iter().all(|(_, text)| text.is_empty()) {
+        after.registration = None;
+        // A blank is missing only where the field itself was no mistake.
+        outcome.discover = !after.needed().iter().any(|(field, _)| problems.has(field));
+    } else if after.registration.is_none() || by_hand(&after) != by_hand(&before) {
         after.registration = Some(OAuth2Registration::Manual);
+    }
+    if edit.origin_moved || before.grants_end(&after) || outcome.discover {
+        outcome.user_tokens = UserTokensWipe::All;
+    } else if edit.parsed.url.as_ref().is_some_and(|url| *url != current.url) {
+        outcome.user_tokens = UserTokensWipe::UnfitResource;
     }
     if edit.judge {
         judge(&after, sent, problems);
@@ -191,16 +200,9 @@ fn judge(after: &OAuth2Settings, sent: &ParsedOAuth2, problems: &mut Problems) {
     }
     let missing: Vec<&str> =
         after.needed().into_iter().filter(|(_, text)| text.is_empty()).map(|(field, _)| field).collect();
-    if missing.len() == after.needed().len() {
-        problems.refuse(
-            "oauth2_client_id",
-            format!(
-                "Discovery is {NOT_AVAILABLE}. Enter `oauth2_client_id`, `oauth2_auth_url` and `oauth2_token_url` by hand."
-            ),
-        );
-    } else {
+    if missing.len() < after.needed().len() {
         for field in missing {
-            problems.refuse(field, format!("{BOTH_OPTIONS} ({NOT_AVAILABLE})."));
+            problems.refuse(field, BOTH_OPTIONS);
         }
     }
     if sent.issuer.as_ref().is_some_and(|issuer| !issuer.is_empty())

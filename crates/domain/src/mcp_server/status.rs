@@ -55,6 +55,65 @@ pub enum OwnCredential {
     Unreadable,
     /// Values of `user_header`, by the names in lower case.
     HeaderValues(Vec<String>),
+    /// What the provider gave for `oauth2`.
+    Token(TokenState),
+}
+
+/// A token of a user, as far as its use is concerned.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TokenState {
+    /// Ten seconds before its end it counts as expired (behaviour 10).
+    pub expired: bool,
+    /// There is a refresh token, and nothing says that it is dead.
+    pub refreshable: bool,
+    /// Why it cannot be used any more.
+    pub failure: Option<TokenFailure>,
+    /// The server asked for more than was granted (step-up).
+    pub wants_more: bool,
+    /// It was issued to another client, by another provider or for another resource than the server has now.
+    pub foreign: bool,
+}
+
+/// Why a user has to connect again (behaviour 10).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenFailure {
+    RefreshRejected,
+    ExpiredNoRefreshToken,
+    RejectedByServer,
+    ClientChanged,
+}
+
+impl TokenFailure {
+    pub const ALL: [Self; 4] =
+        [Self::RefreshRejected, Self::ExpiredNoRefreshToken, Self::RejectedByServer, Self::ClientChanged];
+
+    /// As in `auth_status_reason`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RefreshRejected => "refresh_rejected",
+            Self::ExpiredNoRefreshToken => "expired_no_refresh_token",
+            Self::RejectedByServer => "rejected_by_server",
+            Self::ClientChanged => "client_changed",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|failure| failure.as_str() == text)
+    }
+}
+
+impl TokenState {
+    fn status(self) -> (AuthStatus, &'static str) {
+        let again = |failure: TokenFailure| (AuthStatus::NeedsReconnect, failure.as_str());
+        match self {
+            Self { failure: Some(failure), .. } => again(failure),
+            Self { foreign: true, .. } => again(TokenFailure::ClientChanged),
+            Self { expired: true, refreshable: false, .. } => again(TokenFailure::ExpiredNoRefreshToken),
+            Self { expired: true, .. } => (AuthStatus::ExpiredRefreshable, ""),
+            Self { wants_more: true, .. } => (AuthStatus::NeedsPermission, "insufficient_scope"),
+            _ => (AuthStatus::Connected, ""),
+        }
+    }
 }
 
 /// What an admin must still do before the server can be dialled; empty when it is complete.
@@ -88,7 +147,8 @@ pub fn config_problems(server: &ServerRecord, access: &Access) -> Vec<ConfigProb
                 .filter(|(_, text)| text.is_empty())
                 .map(|(field, _)| ConfigProblem {
                     field: field.to_owned(),
-                    detail: "Is missing; nobody can connect without it. Enter it.".to_owned(),
+                    detail: "Is missing; nobody can connect without it. Enter it, or run discovery."
+                        .to_owned(),
                 })
                 .collect();
             if server.oauth2.secret_wiped {
@@ -132,10 +192,15 @@ pub fn auth_status(server: &ServerRecord, access: &Access) -> (AuthStatus, &'sta
                 (AuthStatus::Connected, "")
             }
             // The admin asks for a further header since.
-            OwnCredential::HeaderValues(_) => (AuthStatus::NotConnected, "missing_value"),
+            OwnCredential::HeaderValues(_) | OwnCredential::Token(_) => {
+                (AuthStatus::NotConnected, "missing_value")
+            }
         },
-        // Nobody can connect in this build.
-        AuthType::Oauth2 => (AuthStatus::NotConnected, ""),
+        AuthType::Oauth2 => match access.own {
+            OwnCredential::Token(token) => token.status(),
+            OwnCredential::Unreadable => (AuthStatus::NeedsReconnect, "undecryptable"),
+            OwnCredential::Absent | OwnCredential::HeaderValues(_) => (AuthStatus::NotConnected, ""),
+        },
         AuthType::UserOidc => (AuthStatus::Misconfigured, "auth_type_not_available"),
     }
 }

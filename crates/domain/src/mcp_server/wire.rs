@@ -69,6 +69,8 @@ pub fn to_wire(server: &ServerRecord, viewer: Viewer, access: &Access) -> McpSer
             server_version: spoken.server_version,
             detected_at: spoken.found_at,
         }),
+        // Whoever knows the public address and what discovery found adds it.
+        oauth2_client: None,
         created_at: server.created_at,
         updated_at: server.updated_at,
         created_by: server.created_by.filter(|_| viewer.unredacted),

@@ -1,7 +1,7 @@
 //! Create and PATCH: validation, defaults, merge, and what is wiped (behaviour 5 and 6).
 
 use super::{
-    OAuth2Settings, ServerRecord, UserValuesWipe,
+    OAuth2Settings, ServerRecord, UserTokensWipe, UserValuesWipe,
     credentials::{Outcome, resolve_credentials},
     fields,
     later::refuse_later_fields,
@@ -35,6 +35,8 @@ pub struct ServerDraft {
     pub oauth2_secret: SecretChange,
     /// `Set` or `Clear` (there is none).
     pub signing_secret: SecretChange,
+    /// `oauth2` without client and endpoints: they have to be discovered first (behaviour 5).
+    pub discover: bool,
     /// Fields of other authentication types that came with the request and were dropped.
     pub cleared: CredentialsCleared,
 }
@@ -64,6 +66,10 @@ pub struct ServerChange {
     pub custom_headers: SecretChange<BTreeMap<String, String>>,
     pub oauth2_secret: SecretChange,
     pub signing_secret: SecretChange,
+    /// `oauth2` without client and endpoints: they have to be discovered first (behaviour 6, point 4).
+    pub discover: bool,
+    /// What becomes of the tokens that users got at the provider.
+    pub user_tokens: UserTokensWipe,
     /// What becomes of the values that users entered.
     pub user_values: UserValuesWipe,
     /// What the edit wipes or drops beyond what it says (behaviour 6, point 5 and 6). The counts are the store's to fill.
@@ -124,6 +130,7 @@ pub fn validate_create(write: &ServerWrite, policy: &UrlPolicy) -> Result<Server
         custom_headers: outcome.custom_headers.or_clear(),
         oauth2_secret: outcome.oauth2_secret.or_clear(),
         signing_secret: outcome.signing_secret.or_clear(),
+        discover: outcome.discover,
         cleared: CredentialsCleared { fields: outcome.cleared, ..Default::default() },
     })
 }
@@ -150,6 +157,8 @@ pub fn merge_update(
         custom_headers: outcome.custom_headers,
         oauth2_secret: outcome.oauth2_secret,
         signing_secret: outcome.signing_secret,
+        discover: outcome.discover,
+        user_tokens: outcome.user_tokens,
         user_values: outcome.user_values,
         cleared: CredentialsCleared { fields: outcome.cleared, ..Default::default() },
         credentials_changed,

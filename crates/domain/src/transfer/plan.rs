@@ -26,6 +26,16 @@ pub enum Step {
     Nothing,
 }
 
+impl Step {
+    fn needs_discovery(&self) -> bool {
+        match self {
+            Self::Create(draft) => draft.discover,
+            Self::Update(change) => change.discover,
+            Self::Nothing => false,
+        }
+    }
+}
+
 /// One entry of a plan and what carries it out.
 pub struct Planned {
     pub entry: ImportEntry,
@@ -61,6 +71,17 @@ pub fn plan_entry(
     match step {
         Err(problems) => refused(entry, current, reasons, problems),
         Ok(_) if !reasons.is_empty() => refused(entry, current, reasons, Vec::new()),
+        // An import asks nobody outside: a document says the same whenever it is read.
+        Ok(step) if step.needs_discovery() => refused(
+            entry,
+            current,
+            reasons,
+            vec![Validation::new(
+                "oauth2_client_id",
+                "An import runs no discovery. Write `oauth2_client_id`, `oauth2_auth_url` and `oauth2_token_url` into the entry, \
+                 or add this server in the panel.",
+            )],
+        ),
         Ok(step) => planned(entry, current, step, groups),
     }
 }

@@ -36,6 +36,8 @@ struct Open {
     since: Instant,
     lasts: Duration,
     timeout: bool,
+    /// The credential that was refused last, by its version: another one is not refused yet (protocol.md R3).
+    refused: Option<i64>,
 }
 
 impl Breakers {
@@ -44,10 +46,11 @@ impl Breakers {
     pub(super) fn admit(&self, target: &Target) -> Result<(), McpError> {
         let breakers = lock(&self.0);
         let open = breakers.get(&key(target)).and_then(|breaker| breaker.open);
-        let Some(Open { since, lasts, timeout }) = open.filter(|open| open.since.elapsed() < open.lasts)
-        else {
-            return Ok(());
+        let holds = |open: &Open| {
+            let renewed = open.refused.is_some_and(|version| version != target.credential_version);
+            open.since.elapsed() < open.lasts && !renewed
         };
+        let Some(Open { since, lasts, timeout, .. }) = open.filter(holds) else { return Ok(()) };
         let (host, ago) = (target.host(), since.elapsed().as_secs());
         Err(if timeout {
             McpError::new(
@@ -84,12 +87,13 @@ impl Breakers {
             breaker.failures.pop_front();
         }
         if kind == McpErrorKind::Timeout {
-            breaker.open = Some(Open { since: now, lasts: memory, timeout: true });
+            breaker.open = Some(Open { since: now, lasts: memory, timeout: true, refused: None });
         } else if breaker.failures.len() >= BREAKER_FAILURES || breaker.opened > 0 {
             let doubled = BREAKER_WAIT.saturating_mul(1 << breaker.opened.min(8)).min(BREAKER_LONGEST);
             breaker.opened += 1;
-            breaker.open =
-                Some(Open { since: now, lasts: jitter(doubled).min(BREAKER_LONGEST), timeout: false });
+            let lasts = jitter(doubled).min(BREAKER_LONGEST);
+            let refused = (kind == McpErrorKind::Unauthorized).then_some(target.credential_version);
+            breaker.open = Some(Open { since: now, lasts, timeout: false, refused });
         }
     }
 
@@ -113,7 +117,7 @@ fn key(target: &Target) -> (Uuid, Uuid) {
     (target.user_id, target.server_id)
 }
 
-/// What says something about the server: not our own queue, a closed connection, or a rule of ours.
+/// What says something against the server: not our own queue, a closed connection, a rule of ours, or a wish for more permission.
 fn is_of_the_server(kind: McpErrorKind) -> bool {
     !matches!(
         kind,
@@ -123,6 +127,7 @@ fn is_of_the_server(kind: McpErrorKind) -> bool {
             | McpErrorKind::Paused
             | McpErrorKind::DefinitionChanged
             | McpErrorKind::TooLarge
+            | McpErrorKind::InsufficientScope
     )
 }
 
@@ -187,6 +192,22 @@ mod tests {
         tokio::time::advance(BREAKER_LONGEST * 2).await;
         breakers.drop_old();
         assert!(lock(&breakers.0).is_empty());
+    }
+
+    /// Five calls of a step whose token has just been revoked: they go on with the one that is got for it.
+    #[tokio::test(start_paused = true)]
+    async fn a_renewed_credential_is_not_left_out_for_the_old_one() {
+        let breakers = Breakers::default();
+        let renewed = Target { credential_version: 2, ..target(None) };
+        fail(&breakers, McpErrorKind::InsufficientScope, BREAKER_FAILURES * 2);
+        assert!(breakers.admit(&target(None)).is_ok());
+        fail(&breakers, McpErrorKind::Unauthorized, BREAKER_FAILURES);
+        assert!(breakers.admit(&target(None)).is_err());
+        assert!(breakers.admit(&renewed).is_ok());
+        breakers.failed(&renewed, McpErrorKind::Unauthorized, MEMORY);
+        assert!(breakers.admit(&renewed).is_err(), "refused as well");
+        fail(&breakers, McpErrorKind::Unreachable, 1);
+        assert!(breakers.admit(&Target { credential_version: 3, ..target(None) }).is_err());
     }
 
     #[tokio::test(start_paused = true)]

@@ -28,12 +28,14 @@ impl Inner {
         match (trouble, attempt) {
             // Told by whoever begins anew.
             (_, Attempt::Refused(_) | Attempt::HeadersRefused) => {}
+            // The server answered, and knows who asks.
+            (Some(McpErrorKind::InsufficientScope), _) => self.worked(target, Some(Contacted::Called)),
             (Some(kind), Attempt::Ended(outcome) | Attempt::EndedForGood(outcome)) => {
                 let counted = if kind == McpErrorKind::Timeout { McpErrorKind::Unreachable } else { kind };
                 self.breakers.failed(target, counted, self.timeouts.timeout_memory);
                 if let Some(message) = outcome.message() {
                     let error = McpError::new(kind, message);
-                    if let Some(contact) = Contact::failed(target, &error) {
+                    if let Some(contact) = Contact::after(target, &error) {
                         self.contacted(contact);
                     }
                 }
@@ -49,7 +51,7 @@ impl Inner {
         if let Some(slot) = self.lock_slots().get(&Key::of(target)) {
             slot.distrust();
         }
-        if let Some(contact) = Contact::failed(target, error) {
+        if let Some(contact) = Contact::after(target, error) {
             self.contacted(contact);
         }
     }

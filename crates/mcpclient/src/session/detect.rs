@@ -62,6 +62,7 @@ fn words_of(kind: McpErrorKind) -> &'static str {
     match kind {
         McpErrorKind::Html => "a web page",
         McpErrorKind::Unauthorized => "the credentials are not accepted",
+        McpErrorKind::InsufficientScope => "more permission is asked for",
         McpErrorKind::Unreachable => "ended before it was complete",
         McpErrorKind::TooLarge => "too large",
         _ => "no MCP",
@@ -130,7 +131,10 @@ async fn ask(channel: &Channel, client_version: &str, trail: &mut Trail) -> Resu
         Err(error) => {
             trail.add("GET: no events of the old transport");
             // What the second question brings up is worth more where it is about MCP or about the credentials.
-            let telling = matches!(error.kind(), McpErrorKind::Protocol | McpErrorKind::Unauthorized);
+            let telling = matches!(
+                error.kind(),
+                McpErrorKind::Protocol | McpErrorKind::Unauthorized | McpErrorKind::InsufficientScope
+            );
             Err(if telling { error } else { refused })
         }
     }

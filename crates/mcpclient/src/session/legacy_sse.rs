@@ -21,7 +21,7 @@ use crate::{
     protocol::method,
     session::{GiveUp, Link, Session, initialize, message},
     wire::{
-        Answer, Ask, Channel, Decoder, Event, Form, Message, MessageError, Post, of_form, of_status, parse,
+        Answer, Ask, Channel, Decoder, Event, Form, Message, MessageError, Post, of_form, parse,
         progress_for, refused, same_id, session_ended, unsure,
     },
 };
@@ -71,10 +71,10 @@ pub(super) async fn open(channel: &Channel, client_version: &str) -> Result<Sess
         ..Limits::default()
     };
     let response = channel.get_events(None, limits, None).await.map_err(|failure| failure.error)?;
-    let form = Form::of(&response.headers);
     if !response.status.is_success() {
-        return Err(of_status(channel.host(), response.status, form));
+        return Err(channel.refusal(response.status, &response.headers));
     }
+    let form = Form::of(&response.headers);
     if form != Form::EventStream {
         return Err(of_form(channel.host(), form));
     }
@@ -174,12 +174,12 @@ impl Stream {
 /// Hands a message over. What the response says beyond its status is of no interest: the answer comes on the stream.
 async fn post(channel: &Channel, post: Post) -> Result<(), Failure> {
     let response = channel.post(post).await?;
-    let (status, form) = (response.status, Form::of(&response.headers));
+    let status = response.status;
     if status == StatusCode::NOT_FOUND {
         return Err(refused(session_ended(channel.host())));
     }
     if !status.is_success() {
-        let error = of_status(channel.host(), status, form);
+        let error = channel.refusal(status, &response.headers);
         let at_the_door = status.is_client_error() && status != StatusCode::REQUEST_TIMEOUT;
         return Err(if at_the_door { refused(error) } else { unsure(error) });
     }

@@ -186,6 +186,11 @@ impl Channel {
         self.revision().is_some_and(Revision::has_batches)
     }
 
+    /// What it means that the server answered with this.
+    pub(crate) fn refusal(&self, status: StatusCode, headers: &HeaderMap) -> McpError {
+        refusal::of_answer(&self.inner.host, status, headers, &self.inner.secrets)
+    }
+
     pub(crate) fn of_egress(&self, error: &EgressError) -> Failure {
         Failure {
             error: McpError::of_egress(error, &self.inner.secrets),
@@ -284,8 +289,7 @@ impl Channel {
             let _ = tokio::time::timeout(Duration::from_millis(100), response.prefix(1024)).await;
             return Ok(());
         }
-        let form = refusal::Form::of(&response.headers);
-        Err(refusal::of_status(&self.inner.host, response.status, form))
+        Err(self.refusal(response.status, &response.headers))
     }
 
     /// Sends a notification that nothing waits for, also when the connection is closed meanwhile: a cancellation often is

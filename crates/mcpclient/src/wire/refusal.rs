@@ -2,7 +2,11 @@
 
 use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
 
-use crate::error::{McpError, McpErrorKind};
+use crate::{
+    error::{McpError, McpErrorKind, wants_more},
+    redact::Secrets,
+    refused::challenge_of,
+};
 
 /// The form of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,8 +31,24 @@ impl Form {
     }
 }
 
-/// A status that is neither success nor a JSON-RPC answer.
-pub(crate) fn of_status(host: &str, status: StatusCode, form: Form) -> McpError {
+/// An answer that is neither success nor JSON-RPC, with what it says about the credential (protocol.md 14.1).
+pub(crate) fn of_answer(host: &str, status: StatusCode, headers: &HeaderMap, secrets: &Secrets) -> McpError {
+    if !matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+        return of_status(host, status, Form::of(headers));
+    }
+    let challenge = challenge_of(headers, secrets);
+    if status == StatusCode::FORBIDDEN
+        && challenge.as_ref().is_some_and(domain::oauth::challenge::Challenge::is_insufficient_scope)
+    {
+        let text = format!("{host} {}.", wants_more(challenge.as_ref()));
+        return McpError::quoting(McpErrorKind::InsufficientScope, text)
+            .with_status(status)
+            .with_challenge(challenge);
+    }
+    of_status(host, status, Form::of(headers)).with_challenge(challenge)
+}
+
+fn of_status(host: &str, status: StatusCode, form: Form) -> McpError {
     let code = status.as_u16();
     let (kind, text) = match code {
         401 => (

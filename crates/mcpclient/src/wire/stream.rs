@@ -26,7 +26,7 @@ const TAIL: Duration = Duration::from_millis(100);
 pub(super) async fn read(channel: &Channel, response: Response, ask: &Ask) -> Result<Answer, Failure> {
     let form = Form::of(&response.headers);
     if !response.status.is_success() {
-        return read_refusal(channel, response, form, ask).await;
+        return read_refusal(channel, response, ask).await;
     }
     if response.status == StatusCode::ACCEPTED {
         // The answer would come on a standing stream; no revision we speak allows that for a request.
@@ -77,13 +77,9 @@ async fn read_json(channel: &Channel, body: &Bytes, ask: &Ask) -> Result<Answer,
     ))))
 }
 
-async fn read_refusal(
-    channel: &Channel,
-    response: Response,
-    form: Form,
-    ask: &Ask,
-) -> Result<Answer, Failure> {
+async fn read_refusal(channel: &Channel, response: Response, ask: &Ask) -> Result<Answer, Failure> {
     let status = response.status;
+    let error = channel.refusal(status, &response.headers);
     let session = channel.has_session();
     if status == StatusCode::NOT_FOUND && session {
         return Err(refused(session_ended(channel.host())));
@@ -102,7 +98,6 @@ async fn read_refusal(
         error.status = Some(status);
         return Ok(Err(error));
     }
-    let error = refusal::of_status(channel.host(), status, form);
     // 408 and 5xx often come from something in between that had already passed the request on.
     let at_the_door = status.is_client_error() && status != StatusCode::REQUEST_TIMEOUT;
     Err(if at_the_door { refused(error) } else { unsure(error) })

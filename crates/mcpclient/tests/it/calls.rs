@@ -77,9 +77,14 @@ async fn a_tool_that_reports_a_failure_is_done() {
 
 #[tokio::test]
 async fn refusals_were_not_executed_and_are_not_repeated() {
-    for (status, word) in
-        [(400, "-32602"), (200, "-32602"), (401, "401"), (403, "403"), (413, "413"), (429, "429")]
-    {
+    for (status, word) in [
+        (400, "-32602"),
+        (200, "-32602"),
+        (401, "does not accept the credentials"),
+        (403, "403"),
+        (413, "413"),
+        (429, "429"),
+    ] {
         let fake = fake::start(move |seen: Seen| async move {
             (seen.method() == "tools/call").then(|| {
                 let code = StatusCode::from_u16(status).unwrap();

@@ -12,6 +12,7 @@ mod fake_stateless;
 mod forwarding;
 mod old_transport;
 mod pool;
+mod refusals;
 mod sample;
 mod sessions;
 mod stateless;

@@ -7,14 +7,18 @@ use std::{
 
 use patchbay_mcpclient::{CallOutcome, McpErrorKind, Revision, Target, Transport, Wire};
 use serde_json::json;
-use testkit::axum::{body::Body, http::StatusCode, response::IntoResponse};
+use testkit::axum::{
+    body::Body,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
 use tokio::{sync::mpsc, time::Instant};
 
 use crate::fake::{self, Fake, Seen};
 
 /// The two-endpoint transport: answers to POSTs come on the standing stream.
-struct Old {
-    fake: Fake,
+pub(crate) struct Old {
+    pub(crate) fake: Fake,
     streams: Arc<Mutex<Vec<mpsc::UnboundedSender<String>>>>,
 }
 
@@ -24,11 +28,26 @@ async fn old(endpoint: &'static str) -> Old {
 
 /// The same, whose POSTs of calls end a moment after the answer, with this status.
 async fn old_with(endpoint: &'static str, of_calls: StatusCode) -> Old {
+    old_made(endpoint, of_calls, Arc::new(|_| None)).await
+}
+
+/// The same, which turns away what `refuse` says.
+pub(crate) async fn old_refusing(refuse: Refuse) -> Old {
+    old_made("/messages", StatusCode::ACCEPTED, refuse).await
+}
+
+/// What a server turns away, and how.
+pub(crate) type Refuse = Arc<dyn Fn(&Seen) -> Option<Response> + Send + Sync>;
+
+async fn old_made(endpoint: &'static str, of_calls: StatusCode, refuse: Refuse) -> Old {
     let streams: Arc<Mutex<Vec<mpsc::UnboundedSender<String>>>> = Arc::default();
     let opened = Arc::clone(&streams);
     let fake = fake::start(move |seen: Seen| {
-        let opened = Arc::clone(&opened);
+        let (opened, refused) = (Arc::clone(&opened), refuse(&seen));
         async move {
+            if refused.is_some() {
+                return refused;
+            }
             if seen.http == "GET" {
                 let (tell, told) = mpsc::unbounded_channel::<String>();
                 tell.send(format!("event: endpoint\ndata: {endpoint}\n\n")).unwrap();

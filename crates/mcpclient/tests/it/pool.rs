@@ -16,7 +16,7 @@ use crate::fake::{self, Seen};
 use crate::fake_stateless;
 
 #[derive(Default)]
-struct Noting(Mutex<Vec<Contacted>>);
+pub(crate) struct Noting(pub(crate) Mutex<Vec<Contacted>>);
 
 impl Observer for Noting {
     fn found(&self, _: Found) {}
@@ -26,7 +26,7 @@ impl Observer for Noting {
     }
 }
 
-fn noting(timeouts: Timeouts) -> (McpClients, Arc<Noting>) {
+pub(crate) fn noting(timeouts: Timeouts) -> (McpClients, Arc<Noting>) {
     let noting = Arc::new(Noting::default());
     let config = egress::EgressConfig {
         allow: "127.0.0.1:*".parse().unwrap(),
@@ -84,7 +84,8 @@ async fn a_connection_in_use_is_not_idle() {
         None
     })
     .await;
-    let (clients, _) = noting(Timeouts { idle_connection: Duration::from_millis(300), ..Timeouts::default() });
+    let (clients, _) =
+        noting(Timeouts { idle_connection: Duration::from_millis(300), ..Timeouts::default() });
     let target = fake.target();
     let first = clients.catalogue(&target, fake::in_(5)).await.unwrap();
     assert!(fake.deletes().is_empty());

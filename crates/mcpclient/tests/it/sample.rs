@@ -85,7 +85,7 @@ async fn listed_and_called(sample: &Sample, revision: Revision) {
     assert!(matches!(bad, CallOutcome::Done { is_error: true, .. }), "{bad:?}");
     let missing = clients.call(&sample.target, fake::call("no_such_tool", json!({}))).await;
     assert!(
-        matches!(&missing, CallOutcome::NotExecuted { message } if message.contains("-32602")),
+        matches!(&missing, CallOutcome::NotExecuted { message, .. } if message.contains("-32602")),
         "{missing:?}"
     );
 }

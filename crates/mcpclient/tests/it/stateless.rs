@@ -80,7 +80,7 @@ async fn arguments_are_mirrored_and_a_tool_that_cannot_be_is_left_out() {
     assert!(catalogue.problems[0].detail.contains("header"), "{:?}", catalogue.problems);
     let outcome = clients.call(&target, fake::echo(&"x".repeat(5000))).await;
     assert!(
-        matches!(&outcome, CallOutcome::NotExecuted { message } if message.contains("too long")),
+        matches!(&outcome, CallOutcome::NotExecuted { message, .. } if message.contains("too long")),
         "{outcome:?}"
     );
 }
@@ -118,7 +118,7 @@ async fn refused_headers_are_built_anew_once() {
     .await;
     let outcome = fake::clients().call(&stubborn.unknown(), fake::echo("x")).await;
     assert!(
-        matches!(&outcome, CallOutcome::NotExecuted { message } if message.contains("headers")),
+        matches!(&outcome, CallOutcome::NotExecuted { message, .. } if message.contains("headers")),
         "{outcome:?}"
     );
     assert_eq!(stubborn.count("tools/call"), 2);

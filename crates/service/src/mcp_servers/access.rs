@@ -2,25 +2,33 @@
 //! here, so what they say of a server is the same fact (behaviour 10).
 
 use super::sealing::{
-    api_key_place, custom_headers_place, oauth2_secret_place, signing_secret_place, user_values_place,
+    access_token_place, api_key_place, custom_headers_place, oauth2_secret_place, refresh_token_place,
+    signing_secret_place, user_values_place,
 };
-use crate::secrets::{self, Place};
+use crate::{
+    oauth,
+    secrets::{self, Place},
+};
 use api::{
-    Uuid,
+    Timestamp, Uuid,
     check::ConnectOutcome,
     servers::{AuthStatus, AuthType, Transport},
 };
 use chatd::Unusable;
 use dbcrypt::Keyring;
-use domain::mcp_server::{Access, OwnCredential, Spoken, auth_status, config_problems};
-use http::HeaderName;
+use domain::mcp_server::{Access, OwnCredential, Spoken, TokenState, auth_status, config_problems};
+use http::{HeaderName, header::AUTHORIZATION};
 use mcpclient::{Forwarding, Identity, Target, Wire};
 use secrecy::{ExposeSecret as _, SecretString};
 use std::collections::BTreeMap;
 use store::{
     SealedColumn,
     mcp_servers::{FoundServer, StoredServer},
+    oauth::UserToken,
 };
+
+/// An access token this close to its end counts as expired (behaviour 10), seconds.
+pub(crate) const EXPIRES_SOON_SECONDS: i64 = 10;
 
 /// The secrets of a server and of one user of it, opened.
 #[derive(Default)]
@@ -30,11 +38,13 @@ struct Opened {
     custom_headers: Vec<(String, SecretString)>,
     /// By the names in lower case.
     own: BTreeMap<String, SecretString>,
+    /// With its type, as it is sent.
+    bearer: Option<SecretString>,
     signing_secret: Option<SecretString>,
 }
 
 /// Opens what the server's type needs. What cannot be opened is a state, not an error: it costs this server only.
-fn open(keyring: &Keyring, found: &FoundServer) -> Opened {
+fn open(keyring: &Keyring, found: &FoundServer, now: Timestamp) -> Opened {
     let StoredServer { record, api_key, custom_headers, oauth2_client_secret, signing_secret } =
         &found.stored;
     let mut opened = Opened::default();
@@ -62,6 +72,9 @@ fn open(keyring: &Keyring, found: &FoundServer) -> Opened {
             if unseal(keyring, &oauth2_secret_place(record.id), oauth2_client_secret).is_err() {
                 opened.access.unreadable = Some("oauth2_client_secret");
             }
+            if let Some(token) = &found.token {
+                (opened.access.own, opened.bearer) = open_token(keyring, found, token, now);
+            }
         }
         AuthType::UserHeader => {
             if let Some(values) = &found.values {
@@ -80,11 +93,38 @@ fn open(keyring: &Keyring, found: &FoundServer) -> Opened {
     opened
 }
 
+/// What a user's token is good for, and the token itself.
+fn open_token(
+    keyring: &Keyring,
+    found: &FoundServer,
+    token: &UserToken,
+    now: Timestamp,
+) -> (OwnCredential, Option<SecretString>) {
+    let (user, row) = (token.user_id, token.id);
+    let access = unseal(keyring, &access_token_place(row, user), &token.access_token);
+    let refresh = unseal(keyring, &refresh_token_place(row, user), &token.refresh_token);
+    // Either of them lost and the grant cannot be kept: the user connects again.
+    let (Ok(access), Ok(refresh)) = (access, refresh) else { return (OwnCredential::Unreadable, None) };
+    let expired = token.expires_at.is_some_and(|at| at <= now.plus_seconds(EXPIRES_SOON_SECONDS));
+    let state = TokenState {
+        expired: expired || access.is_none(),
+        refreshable: refresh.is_some() && token.failure.is_none(),
+        failure: token.failure,
+        wants_more: !token.wanted_scopes.is_empty(),
+        foreign: !oauth::belongs(token, found),
+    };
+    let bearer = access.map(|access| {
+        let kind = if token.token_type.is_empty() { "Bearer" } else { &token.token_type };
+        SecretString::from(format!("{kind} {}", access.expose_secret()))
+    });
+    (OwnCredential::Token(state), bearer)
+}
+
 /// A stored value does not open: another key, or it was moved or changed.
 #[derive(Debug)]
-pub(super) struct Unreadable;
+pub(crate) struct Unreadable;
 
-fn unseal(
+pub(crate) fn unseal(
     keyring: &Keyring,
     place: &Place,
     column: &SealedColumn,
@@ -113,7 +153,7 @@ pub(super) fn unseal_map(
 }
 
 /// What is known of the server's secrets and of the reader's own.
-pub(crate) fn access_of(keyring: &Keyring, found: &FoundServer) -> Access {
+pub(crate) fn access_of(keyring: &Keyring, found: &FoundServer, now: Timestamp) -> Access {
     let facts = found.facts.as_ref().map(|facts| Spoken {
         wire: facts.wire.clone(),
         revision: facts.revision.clone(),
@@ -121,7 +161,7 @@ pub(crate) fn access_of(keyring: &Keyring, found: &FoundServer) -> Access {
         server_version: facts.server_version.clone(),
         found_at: facts.found_at,
     });
-    Access { spoken: facts, ..open(keyring, found).access }
+    Access { spoken: facts, ..open(keyring, found, now).access }
 }
 
 fn unusable(message: impl Into<String>) -> Unusable {
@@ -129,11 +169,17 @@ fn unusable(message: impl Into<String>) -> Unusable {
 }
 
 /// How `found` is dialled for `user`, whose values it came with, or why it is not.
-pub(crate) fn access_target(keyring: &Keyring, user: Uuid, found: &FoundServer) -> Result<Target, Unusable> {
+pub(crate) fn access_target(
+    keyring: &Keyring,
+    user: Uuid,
+    found: &FoundServer,
+    now: Timestamp,
+) -> Result<Target, Unusable> {
     let record = &found.stored.record;
-    let opened = open(keyring, found);
+    let opened = open(keyring, found, now);
     let (status, reason) = auth_status(record, &opened.access);
-    if !matches!(status, AuthStatus::NotRequired | AuthStatus::Connected) {
+    // Of what a step-up asks for only some tools have need (behaviour 10).
+    if !matches!(status, AuthStatus::NotRequired | AuthStatus::Connected | AuthStatus::NeedsPermission) {
         return Err(unusable(why_not(found, &opened.access, status, reason)));
     }
     let url =
@@ -156,8 +202,13 @@ pub(crate) fn access_target(keyring: &Keyring, user: Uuid, found: &FoundServer) 
             headers.push(header(&asked.name, SecretString::from(whole))?);
         }
     }
-    // Both only ever rise, so the sum tells every pair of states that follow each other apart.
-    let own_version = found.values.as_ref().map_or(0, |values| values.version);
+    if let Some(bearer) = opened.bearer {
+        headers.push((AUTHORIZATION, bearer));
+    }
+    // All only ever rise, so the sum tells every pair of states that follow each other apart.
+    let values_version = found.values.as_ref().map_or(0, |values| values.version);
+    let token_version = found.token.as_ref().map_or(0, |token| token.version);
+    let own_version = values_version.saturating_add(token_version);
     Ok(Target {
         server_id: record.id,
         user_id: user,
@@ -193,9 +244,13 @@ fn why_not(found: &FoundServer, access: &Access, status: AuthStatus, reason: &st
             format!("{name} needs values of yours ({}). Connect it first.", asked.join(", "))
         }
         (AuthStatus::NotConnected, AuthType::Oauth2) => {
-            format!(
-                "{name} is not connected, and connecting to OAuth servers is not available in this build."
-            )
+            format!("{name} is not connected yet. Connect it first.")
+        }
+        (AuthStatus::ExpiredRefreshable, AuthType::Oauth2) => {
+            format!("The sign-in to {name} has expired and could not be renewed just now; it is tried again.")
+        }
+        (AuthStatus::NeedsReconnect, AuthType::Oauth2) => {
+            format!("{name} has to be connected again: {}.", oauth::reconnect_words(reason))
         }
         _ => {
             let missing = config_problems(record, access);

@@ -22,7 +22,7 @@ pub(super) fn custom_headers_place(row: Uuid) -> Place {
     Place { table: TABLE, column: "custom_headers", row, owner: None }
 }
 
-pub(super) fn oauth2_secret_place(row: Uuid) -> Place {
+pub(crate) fn oauth2_secret_place(row: Uuid) -> Place {
     Place { table: TABLE, column: "oauth2_client_secret", row, owner: None }
 }
 
@@ -33,6 +33,30 @@ pub(super) fn signing_secret_place(row: Uuid) -> Place {
 /// A user's own values: bound to the user as well, so that nobody's can be used as somebody else's.
 pub(super) fn user_values_place(row: Uuid, owner: Uuid) -> Place {
     Place { table: "user_header_values", column: "header_values", row, owner: Some(owner) }
+}
+
+/// What a provider gave a user: bound to the user as well.
+pub(crate) fn access_token_place(row: Uuid, owner: Uuid) -> Place {
+    Place { table: "mcp_user_tokens", column: "access_token", row, owner: Some(owner) }
+}
+
+pub(crate) fn refresh_token_place(row: Uuid, owner: Uuid) -> Place {
+    Place { table: "mcp_user_tokens", column: "refresh_token", row, owner: Some(owner) }
+}
+
+/// The secret of a sign-in under way (PKCE).
+pub(crate) fn verifier_place(row: Uuid, owner: Uuid) -> Place {
+    Place { table: "mcp_oauth_flows", column: "verifier", row, owner: Some(owner) }
+}
+
+/// With it a registered client can be deleted at the provider.
+pub(crate) fn registration_token_place(row: Uuid) -> Place {
+    Place { table: "mcp_oauth_facts", column: "registration_token", row, owner: None }
+}
+
+/// What a provider has yet to be told about.
+pub(crate) fn revocation_place(row: Uuid, column: &'static str) -> Place {
+    Place { table: "mcp_revocations", column, row, owner: None }
 }
 
 /// A map from header name to value as one text, sealed.

@@ -20,8 +20,12 @@ use store::{
 /// What became of a grant at its provider when it was removed here (behaviour 10).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Revocation {
-    /// There was none to revoke.
+    /// There was nothing that its provider could be told of.
     None,
+    /// The provider took it back.
+    Revoked,
+    /// Gone here; the provider could not be told. Where that may still work, it is tried again.
+    Failed,
 }
 
 impl Revocation {
@@ -29,6 +33,8 @@ impl Revocation {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::None => "none",
+            Self::Revoked => "true",
+            Self::Failed => "false",
         }
     }
 }
@@ -92,15 +98,6 @@ impl Service {
     /// [`Error::Unauthorized`].
     pub async fn user_headers_remove(&self, ctx: &OpContext, id: Uuid) -> Result<()> {
         self.own_values_remove(ctx, id, "connection.user_headers_removed").await
-    }
-
-    /// Removes whatever the caller has stored for a server. As [`Service::user_headers_remove`].
-    ///
-    /// # Errors
-    /// [`Error::Unauthorized`].
-    pub async fn server_disconnect(&self, ctx: &OpContext, id: Uuid) -> Result<Revocation> {
-        self.own_values_remove(ctx, id, "connection.disconnected").await?;
-        Ok(Revocation::None)
     }
 
     async fn own_values_remove(&self, ctx: &OpContext, id: Uuid, action: &'static str) -> Result<()> {

@@ -8,6 +8,7 @@ use super::{
 use crate::{
     Error, OpContext, Result,
     audit::{Act, entry_of},
+    oauth::{self, GrantsContext},
 };
 use api::{
     Uuid,
@@ -44,6 +45,32 @@ impl ServerWriter<'_> {
         ctx: &OpContext,
         draft: ServerDraft,
     ) -> Result<StoredServer> {
+        let stored = self.sealed(write, ctx, draft).await?;
+        mcp_servers::server_insert(write, &stored).await.map_err(super::slug_conflict)?;
+        let id = stored.record.id;
+        self.log(write, ctx, Act::on("server.create", "mcp_server", id, &stored.record.slug)).await?;
+        Ok(stored)
+    }
+
+    /// Inserts a new server that is not there for anybody yet, for so long: what it needs is still to be found. It has no audit entry
+    /// before it is real.
+    ///
+    /// # Errors
+    /// As [`ServerWriter::insert`].
+    pub(crate) async fn insert_in_setup(
+        &self,
+        write: &mut Write,
+        ctx: &OpContext,
+        draft: ServerDraft,
+        setup_micros: i64,
+    ) -> Result<StoredServer> {
+        let stored = self.sealed(write, ctx, draft).await?;
+        let inserted = mcp_servers::server_insert_in_setup(write, &stored, setup_micros).await;
+        inserted.map_err(super::slug_conflict)?;
+        Ok(stored)
+    }
+
+    async fn sealed(&self, write: &mut Write, ctx: &OpContext, draft: ServerDraft) -> Result<StoredServer> {
         let id = new_id(self.clock, self.entropy);
         let mut stored = StoredServer::plain(draft.record(id, self.clock.now(), author(ctx)));
         seal_into(
@@ -55,8 +82,6 @@ impl ServerWriter<'_> {
             draft.signing_secret,
         )?;
         groups_exist(write, &stored.record.allowed_group_ids).await?;
-        mcp_servers::server_insert(write, &stored).await.map_err(super::slug_conflict)?;
-        self.log(write, ctx, Act::on("server.create", "mcp_server", id, &stored.record.slug)).await?;
         Ok(stored)
     }
 
@@ -77,6 +102,7 @@ impl ServerWriter<'_> {
             groups_exist(write, &change.merged.allowed_group_ids).await?;
         }
         let changed = audit_words(&stored, &change);
+        let before = stored.clone();
         let credential_version = stored.record.credential_version;
         stored.record = change.record(self.clock.now(), author(ctx));
         if change.custom_headers == SecretChange::Keep && stored.record.forward_coder_headers {
@@ -103,14 +129,22 @@ impl ServerWriter<'_> {
             mcp_servers::definitions_accept_all(write, id, author(ctx), self.clock.now()).await?;
         }
         let wiped = self.user_values_wipe(write, id, &change.user_values).await?;
+        let context = GrantsContext { keyring: self.keyring, clock: self.clock, entropy: self.entropy };
+        let departed =
+            oauth::tokens_wipe(&context, write, &before, change.user_tokens, &stored.record.url).await?;
         let slug = &stored.record.slug;
         self.log(write, ctx, Act::on("server.update", "mcp_server", id, slug).fields(changed)).await?;
-        if wiped > 0 {
-            let act = Act::on("server.credentials_wiped", "mcp_server", id, slug)
-                .fields(vec![format!("user_header_values {wiped}")]);
+        let counts = [("user_tokens", departed.users), ("user_header_values", wiped)];
+        let counts: Vec<String> = counts
+            .into_iter()
+            .filter(|(_, count)| *count > 0)
+            .map(|(what, count)| format!("{what} {count}"))
+            .collect();
+        if !counts.is_empty() {
+            let act = Act::on("server.credentials_wiped", "mcp_server", id, slug).fields(counts);
             self.log(write, ctx, act).await?;
         }
-        Ok(CredentialsCleared { user_header_values: wiped, ..change.cleared })
+        Ok(CredentialsCleared { user_tokens: departed.users, user_header_values: wiped, ..change.cleared })
     }
 
     /// The names of stored custom headers are sealed, so the rule of behaviour 12 is applied where they can be opened. What

@@ -1,6 +1,10 @@
 //! *Try a tool*: one call by hand, with the caller's own connection, and an entry in the audit log before it is sent.
 
-use crate::{Error, OpContext, Result, Service, audit::Act, mcp_servers::access_target};
+use crate::{
+    Error, OpContext, Result, Service,
+    audit::Act,
+    mcp_servers::{USE_WAIT, access_target},
+};
 use api::{
     Uuid, Validation,
     messages::{ResultContent, ToolOutcome},
@@ -35,9 +39,9 @@ impl Service {
     /// [`Error::RateLimited`].
     pub async fn tool_call(&self, ctx: &OpContext, id: Uuid, tool: &str, call: ToolTry) -> Result<ToolTried> {
         let user = ctx.authorize(Action::ServersWrite)?.user.id;
-        let found = self.server_found(Self::user_of_servers(ctx)?, id).await?;
+        let found = self.server_found_fresh(Self::user_of_servers(ctx)?, id, USE_WAIT).await?;
         self.0.trials.admit(user, Instant::now())?;
-        let target = access_target(&self.deps().keyring, user, &found)
+        let target = access_target(&self.deps().keyring, user, &found, self.now())
             .map_err(|unusable| Error::invalid_field("server", unusable.message))?;
         let deadline = Instant::now() + CONNECT;
         let catalogue = self
@@ -148,7 +152,7 @@ fn tried(outcome: CallOutcome, started: Instant) -> ToolTried {
         CallOutcome::Done { content, is_error, .. } => {
             ToolTried { outcome: ToolOutcome::Ok, is_error, result: content, duration_ms }
         }
-        CallOutcome::NotExecuted { message } => own(ToolOutcome::Error, message),
+        CallOutcome::NotExecuted { message, .. } => own(ToolOutcome::Error, message),
         CallOutcome::Unknown { message } => own(ToolOutcome::Unknown, message),
         CallOutcome::Cancelled { sure: true } => {
             own(ToolOutcome::Cancelled, "Stopped before anything was sent.".to_owned())

@@ -9,7 +9,7 @@ use mcpclient::{ClientConfig, McpClients};
 pub(crate) use patchbay_service as service;
 use service::{
     Caller, ChangeFollower, Definitions, Deps, FactKeeper, HealthKeeper, Keys, OpContext, OperatorEgress,
-    Replica, RequestInfo, Service, Sources,
+    Refresher, Replica, RequestInfo, Service, Sources,
 };
 use std::{sync::Arc, time::Duration};
 use testkit::TestDb;
@@ -80,11 +80,21 @@ impl Bench {
             },
         );
         let definitions = Arc::new(Definitions::new(db.db().clone(), clock.clone(), entropy.clone()));
+        let refresher = Refresher::new(
+            db.db().clone(),
+            keyring.clone(),
+            egress.clone(),
+            mcp.clone(),
+            clock.clone(),
+            entropy.clone(),
+            access_url.clone(),
+        );
         let sources = Arc::new(Sources::new(
             db.db().clone(),
             keyring.clone(),
             egress.clone(),
             definitions.clone(),
+            refresher.clone(),
             Duration::ZERO,
         ));
         let chatd = ChatDaemon::start(chatd::Deps {
@@ -112,6 +122,7 @@ impl Bench {
             mcp: mcp.clone(),
             chatd,
             definitions,
+            refresher,
             health,
             tool_trials_per_minute: 30,
             clock: clock.clone(),

@@ -1,19 +1,9 @@
 //! Leases (behaviour 18): a durable row, the database's clock, an epoch that never repeats.
 
 use super::{COLUMNS, ChatRecord, ChatRow};
-use crate::{Result, Session, Write};
+use crate::{Result, Session, Write, clock::now_sql};
 use api::{Uuid, chats::ChatStatus};
 use std::time::Duration;
-
-/// The database's clock as an expression, microseconds since the epoch. Both engines give the start of the statement or later,
-/// never the start of the transaction: a transaction that waited for a lock must not judge by an old clock.
-pub(super) fn now_sql(session: &Session) -> &'static str {
-    if session.is_postgres() {
-        "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)"
-    } else {
-        "CAST(unixepoch('subsec') * 1000000 AS INTEGER)"
-    }
-}
 
 pub(super) fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX / 4)

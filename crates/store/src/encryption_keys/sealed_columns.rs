@@ -11,7 +11,7 @@ pub struct SealedField {
     pub key_column: &'static str,
     /// The column with the user the value belongs to; `None` for secrets of the deployment. Part of what a value is bound to.
     pub owner_column: Option<&'static str>,
-    /// What else a row's readers must notice when its value is given up, as assignments with `$2` for now; `None` where the row is
+    /// What else a row's readers must notice when its value is given up, as assignments in which `$2` is now; `None` where the row is
     /// nothing without the value and goes with it.
     given_up: Option<&'static str>,
 }
@@ -33,6 +33,21 @@ const fn of_server(column: &'static str, key_column: &'static str) -> SealedFiel
     }
 }
 
+/// A token of which a part is lost is given up as a whole: its user connects again.
+const fn of_token(column: &'static str, key_column: &'static str) -> SealedField {
+    SealedField {
+        table: "mcp_user_tokens",
+        column,
+        key_column,
+        owner_column: Some("user_id"),
+        given_up: None,
+    }
+}
+
+const fn of_revocation(column: &'static str, key_column: &'static str) -> SealedField {
+    SealedField { table: "mcp_revocations", column, key_column, owner_column: None, given_up: None }
+}
+
 /// Every column that holds sealed values. Rotation, purge and the start-up check walk it; a test compares it with the schema.
 pub const SEALED_COLUMNS: &[SealedField] = &[
     of_server("api_key_value", "api_key_value_key_id"),
@@ -52,6 +67,20 @@ pub const SEALED_COLUMNS: &[SealedField] = &[
         owner_column: Some("user_id"),
         given_up: None,
     },
+    SealedField {
+        table: "mcp_oauth_facts",
+        column: "registration_token",
+        key_column: "registration_token_key_id",
+        owner_column: None,
+        // The address is of no use without it.
+        given_up: Some("registration_uri = ''"),
+    },
+    of_token("access_token", "access_token_key_id"),
+    of_token("refresh_token", "refresh_token_key_id"),
+    SealedField { table: "mcp_oauth_flows", ..of_token("verifier", "verifier_key_id") },
+    of_revocation("client_secret", "client_secret_key_id"),
+    of_revocation("refresh_token", "refresh_token_key_id"),
+    of_revocation("access_token", "access_token_key_id"),
     SealedField {
         table: "llm_providers",
         column: "api_key",
@@ -159,6 +188,9 @@ pub async fn sealed_value_replace(
     Ok(execute!(write, sql, old.row, &old.ciphertext, &old.key_id, ciphertext, key_id)? == 1)
 }
 
+/// Holds always: it names the instant where the assignments do not, so that every text has the same parameters.
+const PURGED_AT: &str = "CAST($2 AS BIGINT) IS NOT NULL";
+
 /// Gives up every value of a column that needs `key`; how many there were.
 ///
 /// # Errors
@@ -173,7 +205,7 @@ pub async fn sealed_values_purge(
     match given_up {
         Some(also) => {
             let sql = sqlx::AssertSqlSafe(format!(
-                "UPDATE {table} SET {column} = NULL, {key_column} = NULL, {also} WHERE {key_column} = $1"
+                "UPDATE {table} SET {column} = NULL, {key_column} = NULL, {also} WHERE {key_column} = $1 AND {PURGED_AT}"
             ));
             execute!(write, sql, key, Micros::from(now))
         }

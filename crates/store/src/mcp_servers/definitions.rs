@@ -122,9 +122,9 @@ pub async fn definitions_purge_gone(write: &mut Write, server: Uuid) -> Result<u
 /// [`crate::StoreError`].
 pub async fn definitions_lock(write: &mut Write, server: Uuid) -> Result<Option<(ToolChangePolicy, String)>> {
     let sql = if write.is_postgres() {
-        "SELECT tool_change_policy, url FROM mcp_servers WHERE id = $1 FOR NO KEY UPDATE"
+        "SELECT tool_change_policy, url FROM mcp_servers WHERE id = $1 AND setup_until IS NULL FOR NO KEY UPDATE"
     } else {
-        "SELECT tool_change_policy, url FROM mcp_servers WHERE id = $1"
+        "SELECT tool_change_policy, url FROM mcp_servers WHERE id = $1 AND setup_until IS NULL"
     };
     let Some((policy, url)) = fetch_optional!(write, (String, String), sql, server)? else { return Ok(None) };
     let policy = ToolChangePolicy::parse(&policy).ok_or_else(|| StoreError::Inconsistent {

@@ -47,7 +47,7 @@ impl FactsRow {
 /// # Errors
 /// [`crate::StoreError::Unavailable`].
 pub async fn server_url(session: &mut Session, id: Uuid) -> Result<Option<String>> {
-    let sql = "SELECT url FROM mcp_servers WHERE id = $1";
+    let sql = "SELECT url FROM mcp_servers WHERE id = $1 AND setup_until IS NULL";
     Ok(fetch_optional!(session, (String,), sql, id)?.map(|(url,)| url))
 }
 
@@ -57,7 +57,7 @@ pub async fn server_url(session: &mut Session, id: Uuid) -> Result<Option<String
 /// [`crate::StoreError::Unavailable`].
 pub async fn server_facts_put(write: &mut Write, id: Uuid, url: &str, facts: &ServerFacts) -> Result<bool> {
     let sql = "INSERT INTO mcp_server_facts (mcp_server_id, url, transport, wire, revision, server_name, server_version, found_at) \
-               SELECT s.id, s.url, s.transport, $3, $4, $5, $6, $7 FROM mcp_servers s WHERE s.id = $1 AND s.url = $2 \
+               SELECT s.id, s.url, s.transport, $3, $4, $5, $6, $7 FROM mcp_servers s WHERE s.id = $1 AND s.url = $2 AND s.setup_until IS NULL \
                ON CONFLICT (mcp_server_id) DO UPDATE SET url = excluded.url, transport = excluded.transport, wire = excluded.wire, \
                revision = excluded.revision, server_name = excluded.server_name, server_version = excluded.server_version, \
                found_at = excluded.found_at";

@@ -18,7 +18,7 @@ pub(super) async fn of_page(
     limit: i64,
 ) -> Result<HashMap<Uuid, Vec<Uuid>>> {
     let sql = "SELECT g.mcp_server_id, g.group_id FROM (SELECT s.id FROM mcp_servers s \
-               WHERE lower(s.display_name) >= $1 AND (lower(s.display_name) > $1 OR s.id > $2) ORDER BY lower(s.display_name), s.id LIMIT $3) p \
+               WHERE s.setup_until IS NULL AND lower(s.display_name) >= $1 AND (lower(s.display_name) > $1 OR s.id > $2) ORDER BY lower(s.display_name), s.id LIMIT $3) p \
                JOIN mcp_server_groups g ON g.mcp_server_id = p.id ORDER BY g.group_id";
     let mut found: HashMap<Uuid, Vec<Uuid>> = HashMap::new();
     for (server, group) in fetch_all!(session, (Uuid, Uuid), sql, name, id, limit)? {

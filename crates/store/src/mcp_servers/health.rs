@@ -1,6 +1,6 @@
 //! How servers are doing: written by whoever contacted them, read for the fleet page.
 
-use crate::{Micros, Result, Session, StoreError, Write, search::contains_pattern};
+use crate::{Micros, Result, Session, StoreError, Write, clock::now_sql, search::contains_pattern};
 use api::{
     Timestamp, Uuid,
     fleet::{HealthCount, HealthState, ServerHealth},
@@ -125,7 +125,7 @@ const WITH_STATE: &str = "WITH listed AS (SELECT d.mcp_server_id, d.accepted_at,
      h.since, t.waiting_since, h.last_error, h.last_error_at, h.last_ok_at, h.latency_ms, \
      COALESCE(t.tools, 0) AS tools, COALESCE(t.waiting, 0) AS tools_to_review FROM mcp_servers s \
      LEFT JOIN (SELECT mcp_server_health.*, (COALESCE(last_ok_at, 0) >= $1 OR COALESCE(last_error_at, 0) >= $1) AS fresh \
-     FROM mcp_server_health) h ON h.mcp_server_id = s.id LEFT JOIN tools t ON t.mcp_server_id = s.id) ";
+     FROM mcp_server_health) h ON h.mcp_server_id = s.id LEFT JOIN tools t ON t.mcp_server_id = s.id WHERE s.setup_until IS NULL) ";
 
 /// How many servers are in each state; states without servers are missing.
 ///
@@ -166,11 +166,16 @@ pub async fn fleet_list(
     let sql = format!("{WITH_STATE} SELECT COUNT(*) FROM fleet f WHERE {wanted}");
     let (total,): (i64,) =
         fetch_one!(session, (i64,), AssertSqlSafe(sql.as_str()), fresh, state, pattern.as_str(), ids)?;
+    let now = now_sql(session);
     let sql = format!(
         "{WITH_STATE} SELECT f.*, \
-         (SELECT COUNT(*) FROM user_header_values v WHERE v.mcp_server_id = f.id) AS connected_users, \
+         (SELECT COUNT(*) FROM user_header_values v WHERE v.mcp_server_id = f.id) \
+         + (SELECT COUNT(*) FROM mcp_user_tokens t WHERE t.mcp_server_id = f.id) AS connected_users, \
          (SELECT COUNT(*) FROM user_header_values v WHERE v.mcp_server_id = f.id \
-         AND NOT $5 LIKE '%,' || v.header_values_key_id || ',%') AS expired_users \
+         AND NOT $5 LIKE '%,' || v.header_values_key_id || ',%') \
+         + (SELECT COUNT(*) FROM mcp_user_tokens t WHERE t.mcp_server_id = f.id AND (t.failure <> '' \
+         OR (t.refresh_token IS NULL AND t.expires_at <= {now}) OR NOT $5 LIKE '%,' || t.access_token_key_id || ',%' \
+         OR NOT $5 LIKE '%,' || t.refresh_token_key_id || ',%')) AS expired_users \
          FROM fleet f WHERE {wanted} ORDER BY CASE f.state WHEN 'failing' THEN 0 WHEN 'auth_trouble' THEN 1 WHEN 'slow' THEN 2 \
          WHEN 'changed' THEN 3 WHEN 'ok' THEN 4 ELSE 5 END, lower(f.display_name), f.id LIMIT $6"
     );
@@ -195,7 +200,7 @@ pub async fn fleet_list(
 /// [`crate::StoreError::Unavailable`].
 pub async fn health_put(write: &mut Write, server: Uuid, health: &HealthRecord) -> Result<bool> {
     let sql = "INSERT INTO mcp_server_health (mcp_server_id, state, since, last_error, last_error_at, last_ok_at, latency_ms, next_check_at) \
-               SELECT s.id, $2, $3, $4, $5, $6, $7, $8 FROM mcp_servers s WHERE s.id = $1 \
+               SELECT s.id, $2, $3, $4, $5, $6, $7, $8 FROM mcp_servers s WHERE s.id = $1 AND s.setup_until IS NULL \
                ON CONFLICT (mcp_server_id) DO UPDATE SET \
                since = CASE WHEN mcp_server_health.state = excluded.state THEN mcp_server_health.since ELSE excluded.since END, \
                state = excluded.state, \
@@ -237,7 +242,7 @@ pub async fn health_check_claim(
     // The clause at the end decides between two replicas that found the same server due.
     let sql = "INSERT INTO mcp_server_health (mcp_server_id, state, since, next_check_at) \
                SELECT s.id, 'unknown', $1, $2 FROM mcp_servers s LEFT JOIN mcp_server_health h ON h.mcp_server_id = s.id \
-               WHERE s.enabled AND NOT s.forward_coder_headers AND s.auth_type IN ('none', 'api_key', 'custom_headers') \
+               WHERE s.enabled AND s.setup_until IS NULL AND NOT s.forward_coder_headers AND s.auth_type IN ('none', 'api_key', 'custom_headers') \
                AND COALESCE(h.next_check_at, s.updated_at + $3) <= $1 ORDER BY COALESCE(h.next_check_at, s.updated_at), s.id LIMIT $4 \
                ON CONFLICT (mcp_server_id) DO UPDATE SET next_check_at = excluded.next_check_at \
                WHERE mcp_server_health.next_check_at <= $1 RETURNING mcp_server_id";

@@ -3,6 +3,7 @@
 use super::{ServerFacts, ServerRow, StoredServer, facts::FactsRow, groups, selected};
 use crate::{
     Result, Session,
+    oauth::{OAuthFacts, OAuthFactsRow, TokenRow, UserToken},
     search::contains_pattern,
     user_header_values::{UserHeaderRecord, ValuesRow},
 };
@@ -39,6 +40,17 @@ pub struct FoundServer {
     pub values: Option<UserHeaderRecord>,
     /// What it was found to speak, where it is now.
     pub facts: Option<ServerFacts>,
+    /// What the provider gave the reader for it.
+    pub token: Option<UserToken>,
+    /// What is known of the provider that it has now.
+    pub oauth: Option<OAuthFacts>,
+}
+
+impl FoundServer {
+    /// A server for which nobody has stored anything.
+    pub fn plain(stored: StoredServer) -> Self {
+        Self { stored, values: None, facts: None, token: None, oauth: None }
+    }
 }
 
 /// A place in the list: behind the server of this name (lower case) and id.
@@ -64,17 +76,26 @@ struct FoundRow {
     values: ValuesRow,
     #[sqlx(flatten)]
     facts: FactsRow,
+    #[sqlx(flatten)]
+    token: TokenRow,
+    #[sqlx(flatten)]
+    oauth: OAuthFactsRow,
 }
 
 impl FoundRow {
     fn found(self, reader: Reader, groups: Vec<Uuid>) -> Result<FoundServer> {
-        let values = self.values.record(self.server.id, reader.user_id);
-        Ok(FoundServer { stored: self.server.stored(groups)?, values, facts: self.facts.facts() })
+        Ok(FoundServer {
+            values: self.values.record(self.server.id, reader.user_id),
+            facts: self.facts.facts(),
+            token: self.token.token()?,
+            oauth: self.oauth.facts(),
+            stored: self.server.stored(groups)?,
+        })
     }
 }
 
-/// What `$1` (user), `$2` (disabled ones too) and `$3` (every group) find.
-const OPEN: &str = "($2 OR s.enabled) AND ($3 \
+/// What `$1` (user), `$2` (disabled ones too) and `$3` (every group) find. A row in setup is found by nobody.
+const OPEN: &str = "s.setup_until IS NULL AND ($2 OR s.enabled) AND ($3 \
      OR NOT EXISTS (SELECT 1 FROM mcp_server_groups g WHERE g.mcp_server_id = s.id) \
      OR EXISTS (SELECT 1 FROM mcp_server_groups g JOIN group_members m ON m.group_id = g.group_id \
      WHERE g.mcp_server_id = s.id AND m.user_id = $1))";
@@ -82,13 +103,17 @@ const OPEN: &str = "($2 OR s.enabled) AND ($3 \
 /// `SELECT … WHERE` what a reader finds `AND` …
 fn select(and: &str) -> String {
     format!(
-        "SELECT {}, EXISTS (SELECT 1 FROM mcp_server_groups g WHERE g.mcp_server_id = s.id) AS limited, {}, {} FROM mcp_servers s \
+        "SELECT {}, EXISTS (SELECT 1 FROM mcp_server_groups g WHERE g.mcp_server_id = s.id) AS limited, {}, {}, {}, {} FROM mcp_servers s \
          LEFT JOIN user_header_values v ON v.mcp_server_id = s.id AND v.user_id = $1 \
          LEFT JOIN mcp_server_facts f ON f.mcp_server_id = s.id AND f.url = s.url AND f.transport = s.transport \
+         LEFT JOIN mcp_user_tokens t ON t.mcp_server_id = s.id AND t.user_id = $1 \
+         LEFT JOIN mcp_oauth_facts o ON o.mcp_server_id = s.id AND o.issuer = s.oauth2_issuer AND o.token_url = s.oauth2_token_url \
          WHERE {OPEN} AND {and}",
         selected(),
         ValuesRow::SELECTED,
         FactsRow::SELECTED,
+        TokenRow::selected("t."),
+        OAuthFactsRow::SELECTED,
     )
 }
 

@@ -163,7 +163,8 @@ both_engines! {
         for column in SEALED_COLUMNS {
             gone.push(commit!(db, |write| sealed_values_purge(write, column, ONE, now)));
         }
-        assert_eq!(gone, [1, 0, 0, 0, 1, 0]);
+        assert_eq!(gone.len(), SEALED_COLUMNS.len());
+        assert_eq!((&gone[..5], gone[5..].iter().sum::<u64>()), (&[1, 0, 0, 0, 1][..], 0));
         let after = commit!(db, |write| store::mcp_servers::server_get_for_update(write, lost.record.id)).unwrap();
         assert!(!after.api_key.is_set() && after.custom_headers.is_set());
         assert_eq!((after.record.version, after.record.credential_version, after.record.updated_at), (2, 2, now));

@@ -41,6 +41,7 @@ both_engines! {
             outcome: ConnectOutcome::Error,
             error: error.to_owned(),
             tool_count: 0,
+            auth_status: None,
         };
         let ids = fill(&db, chat.id, 2).await;
         assert_eq!(read!(db, |session| turn_servers(session, chat.id)), None);
@@ -89,6 +90,7 @@ both_engines! {
                         outcome: ToolOutcome::Ok,
                         truncated: true,
                         total_bytes: Some(2),
+                        needs: None,
                         created_at: START,
                     }),
                     Part::Other(json!({"type": "hologram", "depth": 3})),

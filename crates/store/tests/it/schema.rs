@@ -63,6 +63,12 @@ async fn fill(db: &TestDb) {
     commit!(db, |write| server_insert(write, &kept));
     let values = crate::user_header_values::values(kept.record.id, ada.user.id, 1);
     commit!(db, |write| store::user_header_values::user_values_put(write, &values));
+    let (of, by) = (kept.record.id, ada.user.id);
+    commit!(db, |write| store::oauth::oauth_facts_put(write, &crate::oauth_facts::facts(of)));
+    commit!(db, |write| store::oauth::user_token_put(write, &crate::oauth_tokens::token(of, by)));
+    let flow = crate::oauth_flows::flow(of, by, session.id);
+    commit!(db, |write| store::oauth::oauth_flow_insert(write, &flow, 1));
+    commit!(db, |write| store::oauth::revocation_put(write, &crate::oauth_revocations::revocation(), 0));
     let provider = insert_provider(db, "P").await;
     commit!(db, |write| model_insert(write, &model(&provider, "m")));
     let record = chat(ada.user.id, ChatStatus::Waiting);
@@ -80,7 +86,7 @@ async fn fill(db: &TestDb) {
     ));
 }
 
-async fn assert_refused(db: &TestDb, sql: &str) {
+pub(crate) async fn assert_refused(db: &TestDb, sql: &str) {
     let error = db.raw(sql).await.expect_err(sql).to_string().to_lowercase();
     // Where there is always a value, NOT NULL says so.
     let refused =
@@ -105,6 +111,9 @@ both_engines! {
             ("mcp_servers", "availability", texts(Availability::ALL, Availability::as_str)),
             ("mcp_servers", "oauth2_registration", vec!["", "manual", "cimd", "dcr"]),
             ("mcp_servers", "tool_change_policy", vec!["accept", "notify", "hold"]),
+            ("mcp_oauth_facts", "scopes_source", vec!["", "challenge", "published"]),
+            ("mcp_oauth_facts", "auth_method", vec!["client_secret_basic", "client_secret_post", "none"]),
+            ("mcp_revocations", "auth_method", vec!["client_secret_basic", "client_secret_post", "none"]),
             ("llm_providers", "type", texts(&providers, ProviderType::as_str)),
             ("chats", "title_source", vec!["prompt", "generated", "user"]),
             ("chats", "client_type", vec!["ui", "api"]),
@@ -180,6 +189,12 @@ both_engines! {
             "UPDATE llm_models SET context_limit = 0",
             "UPDATE llm_models SET max_output_tokens = -1",
             "UPDATE encryption_keys SET id = 'short'",
+            "UPDATE mcp_revocations SET tries = -1",
+            if db.is_postgres() {
+                "UPDATE mcp_oauth_flows SET state_hash = '\\x00'"
+            } else {
+                "UPDATE mcp_oauth_flows SET state_hash = x'00'"
+            },
         ] {
             assert_refused(&db, sql).await;
         }

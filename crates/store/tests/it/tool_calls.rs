@@ -38,6 +38,7 @@ fn result(text: &str) -> ToolResultPart {
         outcome: ToolOutcome::Ok,
         truncated: false,
         total_bytes: None,
+        needs: None,
         created_at: START,
     }
 }

@@ -14,7 +14,11 @@ use serde_json::{Value, json};
 const REVISION: &str = "2025-06-18";
 
 pub(super) async fn answer(State(shared): State<Shared>, request: Request) -> Response {
-    let recorded = Recorded::read(request).await;
+    respond(&shared, Recorded::read(request).await).await
+}
+
+/// The answer to a request that somebody else has read.
+pub(crate) async fn respond(shared: &Shared, recorded: Recorded) -> Response {
     let message = recorded.json();
     let manners = shared.manners();
     let refused = manners
@@ -30,7 +34,7 @@ pub(super) async fn answer(State(shared): State<Shared>, request: Request) -> Re
         return (StatusCode::UNAUTHORIZED, [("www-authenticate", "Bearer")], "no").into_response();
     }
     match method {
-        Method::POST => rpc(&shared, &message).await,
+        Method::POST => rpc(shared, &message).await,
         // No standing stream, sessions end quietly.
         Method::DELETE => StatusCode::NO_CONTENT.into_response(),
         _ => StatusCode::METHOD_NOT_ALLOWED.into_response(),

@@ -97,7 +97,7 @@ pub(super) async fn run(args: ProbeArgs, config: &Config) -> anyhow::Result<()> 
     match outcome {
         None | Some(CallOutcome::Done { is_error: false, .. }) => Ok(()),
         Some(CallOutcome::Done { .. }) => bail!("the tool reports a failure"),
-        Some(CallOutcome::NotExecuted { message } | CallOutcome::Unknown { message }) => bail!(message),
+        Some(CallOutcome::NotExecuted { message, .. } | CallOutcome::Unknown { message }) => bail!(message),
         Some(CallOutcome::Cancelled { .. }) => bail!("the call was cancelled"),
     }
 }
@@ -240,7 +240,7 @@ fn outcome_json(outcome: &CallOutcome) -> Value {
         CallOutcome::Done { content, is_error, total_bytes } => {
             json!({"outcome": "ok", "is_error": is_error, "content": content, "total_bytes": total_bytes})
         }
-        CallOutcome::NotExecuted { message } => json!({"outcome": "error", "message": message}),
+        CallOutcome::NotExecuted { message, .. } => json!({"outcome": "error", "message": message}),
         CallOutcome::Unknown { message } => json!({"outcome": "unknown", "message": message}),
         CallOutcome::Cancelled { .. } => json!({"outcome": "cancelled"}),
     }

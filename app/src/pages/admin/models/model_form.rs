@@ -112,7 +112,7 @@ fn number(field: &str, text: &str) -> Result<Option<i64>, Validation> {
 }
 
 fn refused(validations: Vec<Validation>) -> UiError {
-    let body = ErrorBody { message: "Some fields need a change.".to_owned(), detail: None, validations };
+    let body = ErrorBody { validations, ..ErrorBody::message("Some fields need a change.") };
     UiError { kind: UiErrorKind::Invalid, body }
 }
 

@@ -10,6 +10,7 @@ mod forwarding;
 mod headers;
 mod health;
 mod known_tools;
+mod oauth;
 mod report;
 #[cfg(test)]
 mod sample;

@@ -31,6 +31,26 @@ pub(super) fn is_unusable(server: &McpServer) -> bool {
     server.auth_status == AuthStatus::Misconfigured
 }
 
+/// How a server came to its client at the provider; `None` while it has none.
+pub(super) fn registration_label(registration: &str) -> Option<&'static str> {
+    match registration {
+        "dcr" => Some("Registered automatically"),
+        "cimd" => Some("Identified by URL"),
+        "manual" => Some("Using your client"),
+        _ => None,
+    }
+}
+
+/// Where scopes come from, to stand behind them.
+pub(super) fn scopes_source_label(source: &str) -> Option<&'static str> {
+    match source {
+        "given" => Some("set by you"),
+        "challenge" => Some("asked by the server"),
+        "published" => Some("published by the server"),
+        _ => None,
+    }
+}
+
 /// Label of an availability.
 pub(super) fn availability_label(availability: Availability) -> &'static str {
     match availability {
@@ -61,6 +81,9 @@ pub(super) fn field_label(field: &str) -> &str {
         "oauth2_revocation_url" => "Revocation URL",
         "oauth2_scopes" => "Scopes",
         "oauth2_issuer" => "Issuer",
+        "oauth2_registration" => "Client",
+        "oauth2_resource" | "resource" => "Token audience",
+        "oauth2_auth_method" | "auth_method" => "Client login",
         "availability" => "Availability",
         "model_intent" => "Model intent",
         "tool_allow_list" => "Allowed tools",

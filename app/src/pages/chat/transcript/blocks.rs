@@ -56,7 +56,7 @@ impl Frame {
     pub fn folds(&self) -> bool {
         self.turn_over
             && self.calls.len() > 1
-            && self.calls.iter().all(|call| call.state != CallState::Unknown)
+            && self.calls.iter().all(|call| call.state != CallState::Unknown && !call.state.is_waiting())
     }
 
     /// "Used 3 tools in 4.2 s, 1 failed"; the seconds are those on the wall, parallel calls overlap.
@@ -81,7 +81,12 @@ impl Frame {
 
     /// Calls that did not do what was asked.
     pub fn failed(&self) -> usize {
-        self.count(&[CallState::ToolError, CallState::Failed])
+        self.count(&[
+            CallState::ToolError,
+            CallState::Failed,
+            CallState::NeedsConnection,
+            CallState::NeedsPermission,
+        ])
     }
 
     fn count(&self, states: &[CallState]) -> usize {

@@ -3,7 +3,7 @@
 use super::Shared;
 use api::{
     Timestamp,
-    messages::{ResultContent, ToolCallPart, ToolOutcome, ToolResultPart},
+    messages::{ResultContent, ToolCallPart, ToolNeeds, ToolOutcome, ToolResultPart},
     stream::ToolProgress,
 };
 use std::sync::Arc;
@@ -23,6 +23,10 @@ pub enum CallState {
     Cancelled,
     /// It may or may not have happened.
     Unknown,
+    /// Surely not executed: the person has to connect first.
+    NeedsConnection,
+    /// Surely not executed: the server wants more permission than the person gave.
+    NeedsPermission,
 }
 
 impl CallState {
@@ -37,6 +41,8 @@ impl CallState {
             Self::Denied => "denied",
             Self::Cancelled => "cancelled",
             Self::Unknown => "unknown",
+            Self::NeedsConnection => "needs-connection",
+            Self::NeedsPermission => "needs-permission",
         }
     }
 
@@ -51,11 +57,27 @@ impl CallState {
             Self::Denied => "Denied",
             Self::Cancelled => "Stopped",
             Self::Unknown => "Outcome unknown",
+            Self::NeedsConnection => "Needs your account",
+            Self::NeedsPermission => "Needs more permission",
         }
     }
 
     pub fn is_active(self) -> bool {
         matches!(self, Self::Streaming | Self::Running)
+    }
+
+    /// The person can do something about it.
+    pub fn is_waiting(self) -> bool {
+        matches!(self, Self::NeedsConnection | Self::NeedsPermission)
+    }
+
+    /// How a call ended that has this result.
+    fn of(result: &ToolResultPart) -> Self {
+        match result.needs {
+            Some(ToolNeeds::Connection) => Self::NeedsConnection,
+            Some(ToolNeeds::Permission) => Self::NeedsPermission,
+            None => Self::ended(result.outcome, result.is_error),
+        }
     }
 
     /// How a call ended that did so with `outcome`.
@@ -93,7 +115,7 @@ impl CallView {
         turn_runs: bool,
     ) -> Self {
         let state = match &result {
-            Some(result) => CallState::ended(result.outcome, result.is_error),
+            Some(result) => CallState::of(result),
             None if turn_runs => CallState::Running,
             None => CallState::Unknown,
         };
@@ -140,6 +162,11 @@ impl CallView {
                 or(self.result_line(), "The tool reported a problem without saying which.")
             }
             CallState::Failed => or(self.result_line(), "The call was not executed."),
+            CallState::NeedsConnection => format!("{} needs your account", self.server_name()),
+            // Which, if the server told.
+            CallState::NeedsPermission => {
+                or(self.result_line(), &format!("{} needs more permission for this", self.server_name()))
+            }
             CallState::Denied => "This call was denied.".to_owned(),
             CallState::Cancelled => "Stopped".to_owned(),
             CallState::Unknown => {

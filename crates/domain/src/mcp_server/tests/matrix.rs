@@ -109,7 +109,8 @@ fn every_credential_field_lives_under_its_own_type_only() {
 fn every_type_names_what_it_needs() {
     for (to, expected) in [
         (AuthType::None, vec![]),
-        (AuthType::Oauth2, vec!["oauth2_client_id"]),
+        // What it needs is discovered.
+        (AuthType::Oauth2, vec![]),
         (AuthType::ApiKey, vec!["api_key_value"]),
         (AuthType::CustomHeaders, vec!["custom_headers"]),
         (AuthType::UserOidc, vec!["auth_type"]),

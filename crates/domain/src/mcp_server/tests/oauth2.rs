@@ -25,9 +25,10 @@ fn patch(current: &ServerRecord, write: ServerWrite) -> Result<ServerChange, Vec
 fn all_three_by_hand_or_none() {
     let draft = validate_create(&manual(), &policy()).unwrap();
     assert_eq!(draft.merged.oauth2.registration, Some(OAuth2Registration::Manual));
+    assert!(!draft.discover);
     assert_eq!(draft.oauth2_secret, SecretChange::Clear, "a public client");
     // Which of the three is given, and what is refused.
-    for bits in 0..7_u8 {
+    for bits in 1..7_u8 {
         let pick = |bit: u8, text: Option<String>| text.filter(|_| bits & bit != 0);
         let write = ServerWrite {
             oauth2_client_id: pick(1, manual().oauth2_client_id),
@@ -38,15 +39,6 @@ fn all_three_by_hand_or_none() {
         for problems in
             [validate_create(&write, &policy()).unwrap_err(), patch(&record(), write.clone()).unwrap_err()]
         {
-            if bits == 0 {
-                assert_eq!(problems.len(), 1);
-                assert_eq!(problems[0].field, "oauth2_client_id");
-                assert!(
-                    problems[0].detail.contains("Discovery is not available in this build"),
-                    "{problems:?}"
-                );
-                continue;
-            }
             let missing: Vec<&str> =
                 [(1, "oauth2_client_id"), (2, "oauth2_auth_url"), (4, "oauth2_token_url")]
                     .into_iter()
@@ -69,7 +61,7 @@ fn a_secret_needs_its_client() {
     let lone = ServerWrite { auth_type: some("oauth2"), oauth2_client_secret: some("s"), ..minimal() };
     let fields = |problems: Vec<Validation>| problems.into_iter().map(|p| p.field).collect::<Vec<_>>();
     let refused = fields(validate_create(&lone, &policy()).unwrap_err());
-    assert_eq!(refused, ["oauth2_client_id", "oauth2_client_secret"]);
+    assert_eq!(refused, ["oauth2_client_secret"]);
     let whole = ServerWrite { oauth2_client_secret: some(" s "), ..manual() };
     let draft = validate_create(&whole, &policy()).unwrap();
     assert_eq!(draft.oauth2_secret, SecretChange::Set("s".into()));
@@ -168,7 +160,8 @@ fn what_discovery_found_is_wiped_with_the_origin_and_then_needed_again() {
         ..with_oauth2()
     };
     let moved = ServerWrite { url: some("https://evil.example/mcp"), ..ServerWrite::default() };
-    assert_eq!(fields(patch(&discovered, moved.clone())), ["oauth2_client_id"]);
+    let again = patch(&discovered, moved.clone()).unwrap();
+    assert!(again.discover && again.merged.oauth2.client_id.is_empty());
     // Set up by hand in the same request: the rest of what was found goes.
     let by_hand = ServerWrite { url: moved.url, auth_type: None, ..manual() };
     let by_hand = patch(&discovered, by_hand).unwrap();
@@ -182,20 +175,76 @@ fn what_discovery_found_is_wiped_with_the_origin_and_then_needed_again() {
 }
 
 #[test]
-fn the_three_cannot_be_cleared() {
+fn none_of_the_three_is_discovery() {
     let empty = || some("");
+    let write = ServerWrite { auth_type: some("oauth2"), oauth2_scopes: some("read"), ..minimal() };
+    let draft = validate_create(&write, &policy()).unwrap();
+    assert!(draft.discover && draft.merged.oauth2.registration.is_none());
+    assert_eq!(draft.merged.oauth2.scopes, "read", "scopes sent along are used");
+    let changed = patch(&record(), write).unwrap();
+    assert!(changed.discover && changed.credentials_changed);
     let all = ServerWrite {
         oauth2_client_id: empty(),
         oauth2_auth_url: empty(),
         oauth2_token_url: empty(),
         ..ServerWrite::default()
     };
-    assert_eq!(fields(patch(&with_oauth2(), all.clone())), ["oauth2_client_id"]);
+    let anew = patch(&with_oauth2(), all.clone()).unwrap();
+    assert!(anew.discover);
+    assert_eq!(anew.user_tokens, UserTokensWipe::All);
     let one = ServerWrite { oauth2_token_url: empty(), ..ServerWrite::default() };
     assert_eq!(fields(patch(&with_oauth2(), one)), ["oauth2_token_url"]);
+    // A mistake is no blank.
+    let wrong = ServerWrite {
+        oauth2_token_url: some("nonsense"),
+        oauth2_client_id: empty(),
+        oauth2_auth_url: empty(),
+        ..ServerWrite::default()
+    };
+    assert_eq!(fields(patch(&with_oauth2(), wrong)), ["oauth2_token_url"]);
     // Away from the type they may go, and go anyway.
     let none = patch(&with_oauth2(), ServerWrite { auth_type: some("none"), ..all }).unwrap();
+    assert!(!none.discover);
     assert_eq!(none.merged.oauth2, OAuth2Settings::default());
     assert_eq!(none.oauth2_secret, SecretChange::Clear);
+    assert_eq!(none.user_tokens, UserTokensWipe::All);
     assert_eq!(none.cleared.fields.len(), 7, "{:?}", none.cleared.fields);
+}
+
+/// Behaviour 6, point 5: which edits take the users' tokens.
+#[test]
+fn tokens_stay_where_they_were_meant_for() {
+    let none = ServerWrite::default;
+    for (what, write, wipe) in [
+        ("nothing", none(), UserTokensWipe::Nothing),
+        ("name", ServerWrite { display_name: some("Other"), ..none() }, UserTokensWipe::Nothing),
+        ("scopes", ServerWrite { oauth2_scopes: some("read"), ..none() }, UserTokensWipe::Nothing),
+        ("secret", ServerWrite { oauth2_client_secret: some("new"), ..none() }, UserTokensWipe::Nothing),
+        (
+            "path",
+            ServerWrite { url: some("https://mcp.example.com/other"), ..none() },
+            UserTokensWipe::UnfitResource,
+        ),
+        ("origin", ServerWrite { url: some("https://evil.example/mcp"), ..none() }, UserTokensWipe::All),
+        ("client", ServerWrite { oauth2_client_id: some("other"), ..none() }, UserTokensWipe::All),
+        (
+            "auth",
+            ServerWrite { oauth2_auth_url: some("https://evil.example/a"), ..none() },
+            UserTokensWipe::All,
+        ),
+        (
+            "token",
+            ServerWrite { oauth2_token_url: some("https://evil.example/t"), ..none() },
+            UserTokensWipe::All,
+        ),
+        ("revocation", ServerWrite { oauth2_revocation_url: some(""), ..none() }, UserTokensWipe::All),
+        (
+            "issuer",
+            ServerWrite { oauth2_issuer: some("https://evil.example"), ..none() },
+            UserTokensWipe::All,
+        ),
+        ("type", ServerWrite { auth_type: some("none"), ..none() }, UserTokensWipe::All),
+    ] {
+        assert_eq!(patch(&with_oauth2(), write).unwrap().user_tokens, wipe, "{what}");
+    }
 }

@@ -1,7 +1,10 @@
 //! `auth_status` and `auth_connected` (behaviour 10), and what an admin must mend.
 
 use super::*;
-use api::servers::AuthStatus::{self, Connected, Misconfigured, NeedsReconnect, NotConnected, NotRequired};
+use api::servers::AuthStatus::{
+    self, Connected, ExpiredRefreshable, Misconfigured, NeedsPermission, NeedsReconnect, NotConnected,
+    NotRequired,
+};
 
 fn values(names: &[&str]) -> Access {
     let names = names.iter().map(|name| (*name).to_owned()).collect();
@@ -52,6 +55,39 @@ fn status_and_flag_of_every_type() {
             false,
         ),
         (with_oauth2(), unreadable("oauth2_client_secret"), (Misconfigured, "undecryptable"), false),
+        (with_oauth2(), token(TokenState::default()), (Connected, ""), true),
+        (with_oauth2(), token(TokenState { refreshable: true, ..expired() }), (ExpiredRefreshable, ""), true),
+        (with_oauth2(), token(expired()), (NeedsReconnect, "expired_no_refresh_token"), false),
+        (
+            with_oauth2(),
+            token(TokenState { wants_more: true, ..TokenState::default() }),
+            (NeedsPermission, "insufficient_scope"),
+            false,
+        ),
+        (
+            with_oauth2(),
+            token(TokenState { foreign: true, refreshable: true, ..expired() }),
+            (NeedsReconnect, "client_changed"),
+            false,
+        ),
+        (
+            with_oauth2(),
+            token(failed(TokenFailure::RefreshRejected)),
+            (NeedsReconnect, "refresh_rejected"),
+            false,
+        ),
+        (
+            with_oauth2(),
+            token(failed(TokenFailure::RejectedByServer)),
+            (NeedsReconnect, "rejected_by_server"),
+            false,
+        ),
+        (
+            with_oauth2(),
+            Access { own: OwnCredential::Unreadable, ..Access::default() },
+            (NeedsReconnect, "undecryptable"),
+            false,
+        ),
         (with_user_headers(), nothing(), (NotConnected, ""), false),
         (with_user_headers(), values(&["x-token", "x-team"]), (Connected, ""), true),
         (with_user_headers(), values(&["x-token", "x-team", "x-old"]), (Connected, ""), true),
@@ -92,6 +128,18 @@ fn everything_that_is_missing_is_named() {
     let fields: Vec<String> =
         config_problems(&bare, &Access::default()).into_iter().map(|problem| problem.field).collect();
     assert_eq!(fields, ["oauth2_client_id", "oauth2_auth_url", "oauth2_token_url", "oauth2_client_secret"]);
+}
+
+fn token(state: TokenState) -> Access {
+    Access { own: OwnCredential::Token(state), ..Access::default() }
+}
+
+fn expired() -> TokenState {
+    TokenState { expired: true, ..TokenState::default() }
+}
+
+fn failed(failure: TokenFailure) -> TokenState {
+    TokenState { failure: Some(failure), ..TokenState::default() }
 }
 
 /// A value of one's own says nothing about a type that has none.

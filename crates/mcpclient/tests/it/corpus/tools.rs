@@ -286,7 +286,7 @@ async fn assert_refused_after(lab: &Lab, era: Era, later: Value) {
     let fake = changing(era, later.clone()).await;
     let outcome = call_what_was_seen(lab, era, &fake).await;
     assert!(
-        matches!(&outcome, CallOutcome::NotExecuted { message } if message.contains("Nothing was sent")),
+        matches!(&outcome, CallOutcome::NotExecuted { message, .. } if message.contains("Nothing was sent")),
         "{outcome:?}"
     );
     assert_eq!(fake.count("tools/call"), 0, "{era:?}, {later}");

@@ -3,11 +3,12 @@
 use super::{
     form::{AUTHENTICATION_FIELDS, EditorForm},
     headers::HeadersField,
+    oauth::{DiscoveryFailed, OAuthFields},
     sections::{Section, options},
     user_headers::UserHeadersField,
 };
 use crate::{
-    components::{Notice, SecretField, SelectField, TextField, Tone},
+    components::{SecretField, SelectField, TextField},
     pages::admin::servers::words::{AUTH_TYPES, auth_label},
 };
 use api::servers::{AuthType, McpServer};
@@ -34,6 +35,7 @@ pub(super) fn AuthenticationSection(form: EditorForm) -> impl IntoView {
                 Some(AuthType::Oauth2) => view! { <OAuthFields form/> }.into_any(),
                 _ => view! { <p class="field-hint">"Requests carry no credential."</p> }.into_any(),
             }}
+            <DiscoveryFailed form/>
         </Section>
     }
 }
@@ -51,33 +53,5 @@ fn ApiKeyFields(form: EditorForm) -> impl IntoView {
         <SecretField name="api_key_value" label="API key" value=form.api_key removable=false
             stored=stored(form, |server| server.has_api_key) error=form.error_at("api_key_value")
             hint="Sent exactly as entered: write “Bearer …” if the server wants it. To remove it choose another authentication."/>
-    }
-}
-
-/// A client that was made at the provider by hand.
-#[component]
-fn OAuthFields(form: EditorForm) -> impl IntoView {
-    let oauth = form.oauth;
-    view! {
-        <Notice tone=Tone::Warn>
-            <p>"Users cannot connect yet in this build; the server is not used until they can. This build also finds no endpoints by itself: client ID, authorization URL and token URL are all needed."</p>
-        </Notice>
-        <TextField name="oauth2_client_id" label="Client ID" value=oauth.client_id mono=true required=true
-            error=form.error_at("oauth2_client_id") hint="Of the client you registered at the provider."/>
-        <SecretField name="oauth2_client_secret" label="Client secret" value=oauth.client_secret
-            stored=stored(form, |server| server.has_oauth2_secret) error=form.error_at("oauth2_client_secret")
-            hint="Empty for a public client."/>
-        <TextField name="oauth2_auth_url" label="Authorization URL" value=oauth.auth_url mono=true required=true kind="url"
-            placeholder="https://auth.example.com/authorize" error=form.error_at("oauth2_auth_url")
-            hint="Where people give their consent."/>
-        <TextField name="oauth2_token_url" label="Token URL" value=oauth.token_url mono=true required=true kind="url"
-            placeholder="https://auth.example.com/token" error=form.error_at("oauth2_token_url")
-            hint="Where Patchbay gets and renews tokens."/>
-        <TextField name="oauth2_revocation_url" label="Revocation URL" value=oauth.revocation_url mono=true kind="url"
-            error=form.error_at("oauth2_revocation_url") hint="Optional: where tokens are given back."/>
-        <TextField name="oauth2_scopes" label="Scopes" value=oauth.scopes mono=true error=form.error_at("oauth2_scopes")
-            hint="Optional: what Patchbay asks for, separated by blanks."/>
-        <TextField name="oauth2_issuer" label="Issuer" value=oauth.issuer mono=true kind="url" error=form.error_at("oauth2_issuer")
-            hint="Optional: the provider's identifier, exactly as it writes it."/>
     }
 }

@@ -3,11 +3,11 @@
 use super::form::EditorForm;
 use crate::{
     components::{
-        Badge, Column, Connect, Deed, DeleteButton, Glyph, RelativeTime, Table, Tone, loaded,
-        toast::use_toasts,
+        Badge, Column, Connect, Deed, DeleteButton, Glyph, RelativeTime, Table, Tone, connect::keep_live,
+        loaded, toast::use_toasts,
     },
     context::viewer_is_admin,
-    server_fns::servers::{connection_list, connection_remove, server_get},
+    server_fns::servers::{ServerState, connection_list, connection_remove, is_personal, server_get},
 };
 use api::{
     Uuid,
@@ -23,28 +23,67 @@ const ROWS: usize = 25;
 pub(super) fn ConnectionsSection(form: EditorForm) -> impl IntoView {
     let personal = Memo::new(move |_| {
         form.saved.with(|saved| {
-            saved.as_ref().filter(|saved| saved.auth_type == AuthType::UserHeader).map(|saved| saved.id)
+            saved
+                .as_ref()
+                .filter(|saved| is_personal(saved))
+                .map(|saved| (saved.id, Words::of(saved.auth_type)))
         })
     });
-    move || personal.get().map(|id| view! { <Connections form id/> })
+    move || personal.get().map(|(id, words)| view! { <Connections form id words/> })
+}
+
+/// How the section speaks of a connection, by the authentication it is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Words {
+    purpose: &'static str,
+    nobody: &'static str,
+    one_gone: &'static str,
+    all_gone: &'static str,
+}
+
+impl Words {
+    pub(super) fn of(auth_type: AuthType) -> Self {
+        match auth_type {
+            AuthType::Oauth2 => Self {
+                purpose: "Who signed in to this server. Nobody can read what the provider gave them.",
+                nobody: "Nobody is connected yet.",
+                one_gone: "This user's sign-in is deleted here and given back to the provider. Their chats lose this server's tools until they connect again.",
+                all_gone: "Their sign-ins are deleted here and given back to the provider. Each of them has to connect again before their chats can use this server.",
+            },
+            _ => Self {
+                purpose: "Who entered values for this server. Nobody can read them.",
+                nobody: "Nobody has entered values yet.",
+                one_gone: "What this user entered is deleted. Their chats lose this server's tools until they enter values again.",
+                all_gone: "What they entered is deleted. Each of them has to enter values again before their chats can use this server.",
+            },
+        }
+    }
 }
 
 #[component]
-fn Connections(form: EditorForm, id: Uuid) -> impl IntoView {
+fn Connections(form: EditorForm, id: Uuid, words: Words) -> impl IntoView {
     // A save may have wiped what users entered.
     let version = Memo::new(move |_| form.saved.with(|saved| saved.as_ref().map(|saved| saved.updated_at)));
     let connections = Resource::new(move || version.get(), move |_| connection_list(id));
     let server = Signal::derive(move || form.saved.get());
     let own_changed = Callback::new(move |server: McpServer| {
-        form.hear(&server);
+        form.hear(&ServerState::of(&server));
         connections.refetch();
     });
+    keep_live(
+        move || vec![id],
+        move |states| {
+            if states.iter().any(|state| form.hear(state)) {
+                connections.refetch();
+            }
+        },
+    );
     // Among those removed the viewer's own may be.
     let removed = Callback::new(move |()| {
         connections.refetch();
         spawn_local(async move {
             if let Ok(server) = server_get(id).await {
-                form.hear(&server);
+                form.hear(&ServerState::of(&server));
             }
         });
     });
@@ -52,7 +91,7 @@ fn Connections(form: EditorForm, id: Uuid) -> impl IntoView {
         <section class="section" aria-label="Connections">
             <div class="section-head">
                 <h2>"Connections"</h2>
-                <p>"Who entered values for this server. Nobody can read them."</p>
+                <p>{words.purpose}</p>
             </div>
             <div class="section-body stack">
                 {move || server.get().map(|first| {
@@ -64,7 +103,7 @@ fn Connections(form: EditorForm, id: Uuid) -> impl IntoView {
                         </div>
                     }
                 })}
-                {loaded(connections, false, move |list| view! { <ConnectionTable form id list removed/> })}
+                {loaded(connections, false, move |list| view! { <ConnectionTable form id words list removed/> })}
             </div>
         </section>
     }
@@ -82,6 +121,7 @@ const COLUMNS: [Column; 5] = [
 pub(super) fn ConnectionTable(
     form: EditorForm,
     id: Uuid,
+    words: Words,
     list: Vec<ServerConnection>,
     removed: Callback<()>,
 ) -> impl IntoView {
@@ -92,7 +132,7 @@ pub(super) fn ConnectionTable(
     // The bar counts by it. After mount, so that server and browser draw the same first.
     Effect::new(move || form.connections.set(Some(known.clone())));
     if list.is_empty() {
-        return view! { <p class="field-hint">"Nobody has entered values yet."</p> }.into_any();
+        return view! { <p class="field-hint">{words.nobody}</p> }.into_any();
     }
     let all = RwSignal::new(count <= ROWS);
     let rows = StoredValue::new(list);
@@ -108,7 +148,7 @@ pub(super) fn ConnectionTable(
     view! {
         <Table columns=&COLUMNS>
             <For each=shown key=|row| row.user_id let(connection)>
-                <ConnectionRow id connection admin removed/>
+                <ConnectionRow id words connection admin removed/>
             </For>
         </Table>
         <div class="btn-row">
@@ -117,7 +157,7 @@ pub(super) fn ConnectionTable(
             </Show>
             {(admin && count > 1).then(|| view! {
                 <DeleteButton label="Disconnect" verb="Disconnect" glyph=Glyph::Logout name=users.clone()
-                    consequence="What they entered is deleted. Each of them has to enter values again before their chats can use this server."
+                    consequence=words.all_gone
                     deed=Deed::new(move || connection_remove(id, None)) done=all_gone/>
             })}
         </div>
@@ -128,6 +168,7 @@ pub(super) fn ConnectionTable(
 #[component]
 fn ConnectionRow(
     id: Uuid,
+    words: Words,
     connection: ServerConnection,
     admin: bool,
     removed: Callback<()>,
@@ -144,7 +185,7 @@ fn ConnectionRow(
             <td class="row-actions">
                 {admin.then(|| view! {
                     <DeleteButton label="Disconnect" verb="Disconnect" glyph=Glyph::Logout name
-                        consequence="What this user entered is deleted. Their chats lose this server's tools until they enter values again."
+                        consequence=words.one_gone
                         deed=Deed::new(move || connection_remove(id, Some(user))) done=removed/>
                 })}
             </td>
@@ -154,13 +195,20 @@ fn ConnectionRow(
 
 fn status_badge(status: AuthStatus, reason: &str) -> impl IntoView + use<> {
     let (tone, glyph, text) = match (status, reason) {
-        (AuthStatus::Connected | AuthStatus::ExpiredRefreshable | AuthStatus::NotRequired, _) => {
-            (Tone::Ok, Glyph::Check, "Connected")
-        }
+        (AuthStatus::Connected | AuthStatus::NotRequired, _) => (Tone::Ok, Glyph::Check, "Connected"),
+        (AuthStatus::ExpiredRefreshable, _) => (Tone::Ok, Glyph::Check, "Connected, renews automatically"),
+        (AuthStatus::NeedsPermission, _) => (Tone::Info, Glyph::Key, "Asked for more permission"),
         (AuthStatus::NotConnected, "missing_value") => (Tone::Warn, Glyph::Warn, "A value is missing"),
         (AuthStatus::NotConnected, _) => (Tone::Neutral, Glyph::Dots, "Not connected"),
         (AuthStatus::NeedsReconnect, "rejected_by_server") => {
             (Tone::Warn, Glyph::Warn, "Refused by the server")
+        }
+        (AuthStatus::NeedsReconnect, "refresh_rejected") => {
+            (Tone::Warn, Glyph::Warn, "Ended by the provider")
+        }
+        (AuthStatus::NeedsReconnect, "expired_no_refresh_token") => (Tone::Warn, Glyph::Warn, "Expired"),
+        (AuthStatus::NeedsReconnect, "client_changed") => {
+            (Tone::Warn, Glyph::Warn, "From before the client changed")
         }
         (AuthStatus::NeedsReconnect, "undecryptable") => (Tone::Warn, Glyph::Warn, "Cannot be read"),
         (AuthStatus::Misconfigured | AuthStatus::UntrustedOrigin, _) => {

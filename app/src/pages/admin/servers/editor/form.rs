@@ -1,10 +1,14 @@
 //! The state of the editor: what is typed, what is stored, what the difference means.
 
-use super::{conflict::Conflict, headers::HeaderRows, user_headers::UserHeaderRows, wipes::removed_by_save};
+use super::{
+    conflict::Conflict, headers::HeaderRows, oauth::OAuthInput, user_headers::UserHeaderRows,
+    wipes::removed_by_save,
+};
 use crate::{
     components::SecretInput,
     error::UiError,
     pages::admin::servers::words::{etag, is_unusable},
+    server_fns::servers::ServerState,
 };
 use api::{
     Uuid,
@@ -75,7 +79,7 @@ pub(super) struct EditorForm {
     pub(super) api_key: RwSignal<SecretInput>,
     pub(super) headers: HeaderRows,
     pub(super) user_headers: UserHeaderRows,
-    pub(super) oauth: OAuthFields,
+    pub(super) oauth: OAuthInput,
     pub(super) availability: RwSignal<String>,
     pub(super) model_intent: RwSignal<bool>,
     pub(super) forward_coder_headers: RwSignal<bool>,
@@ -120,7 +124,7 @@ impl EditorForm {
             api_key: RwSignal::default(),
             headers: HeaderRows::new(),
             user_headers: UserHeaderRows::new(),
-            oauth: OAuthFields::default(),
+            oauth: OAuthInput::default(),
             availability: RwSignal::new(Availability::DefaultOff.as_str().to_owned()),
             // The API's default is off (behaviour 3); the form proposes what makes calls readable, and says so.
             model_intent: RwSignal::new(true),
@@ -214,7 +218,9 @@ impl EditorForm {
             }
             Some(AuthType::CustomHeaders) => write.custom_headers = self.headers.to_wire(),
             Some(AuthType::UserHeader) => write.user_headers = Some(self.user_headers.to_wire()),
-            Some(AuthType::Oauth2) => self.oauth.write(&mut write),
+            Some(AuthType::Oauth2) => {
+                self.saved.with(|saved| self.oauth.write(&mut write, saved.as_ref()));
+            }
             _ => {}
         }
         write.auth_type = Some(auth_type);
@@ -246,15 +252,13 @@ impl EditorForm {
         self.saved.set(Some(server));
     }
 
-    /// Takes over the viewer's own connection, which is no part of what is saved here.
-    pub(super) fn hear(self, server: &McpServer) {
-        self.saved.update(|saved| {
-            if let Some(saved) = saved.as_mut().filter(|saved| saved.id == server.id) {
-                saved.auth_connected = server.auth_connected;
-                saved.auth_status = server.auth_status;
-                saved.auth_status_reason.clone_from(&server.auth_status_reason);
-            }
+    /// Takes over the viewer's own connection, which is no part of what is saved here. True when something is new.
+    pub(super) fn hear(self, state: &ServerState) -> bool {
+        let heard = self.saved.try_maybe_update(|saved| {
+            let new = saved.as_mut().is_some_and(|saved| state.apply(saved));
+            (new, new)
         });
+        heard == Some(true)
     }
 
     /// `If-Match` of the next save.
@@ -319,41 +323,6 @@ impl EditorForm {
             let Some(saved) = saved else { return Vec::new() };
             self.connections.with(|connections| removed_by_save(saved, &write, connections.as_deref()))
         })
-    }
-}
-
-/// The fields of a manual OAuth setup.
-#[derive(Clone, Copy, Default)]
-pub(super) struct OAuthFields {
-    pub(super) client_id: RwSignal<String>,
-    pub(super) client_secret: RwSignal<SecretInput>,
-    pub(super) auth_url: RwSignal<String>,
-    pub(super) token_url: RwSignal<String>,
-    pub(super) revocation_url: RwSignal<String>,
-    pub(super) scopes: RwSignal<String>,
-    pub(super) issuer: RwSignal<String>,
-}
-
-impl OAuthFields {
-    fn load(self, server: &McpServer) {
-        let text = |field: &Option<String>| field.clone().unwrap_or_default();
-        self.client_id.set(text(&server.oauth2_client_id));
-        self.client_secret.set(SecretInput::Keep);
-        self.auth_url.set(text(&server.oauth2_auth_url));
-        self.token_url.set(text(&server.oauth2_token_url));
-        self.revocation_url.set(text(&server.oauth2_revocation_url));
-        self.scopes.set(text(&server.oauth2_scopes));
-        self.issuer.set(text(&server.oauth2_issuer));
-    }
-
-    fn write(self, write: &mut ServerWrite) {
-        write.oauth2_client_id = Some(self.client_id.get());
-        write.oauth2_client_secret = self.client_secret.get().to_wire();
-        write.oauth2_auth_url = Some(self.auth_url.get());
-        write.oauth2_token_url = Some(self.token_url.get());
-        write.oauth2_revocation_url = Some(self.revocation_url.get());
-        write.oauth2_scopes = Some(self.scopes.get());
-        write.oauth2_issuer = Some(self.issuer.get());
     }
 }
 

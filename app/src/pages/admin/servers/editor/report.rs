@@ -7,7 +7,7 @@ use super::{
 use crate::components::{BusyButton, Glyph, Icon, Notice, Tone};
 use api::{
     check::{CheckReport, ConnectOutcome},
-    servers::AuthStatus,
+    servers::{AuthStatus, AuthType},
 };
 use domain::text::neutralise;
 use leptos::{html, prelude::*, task::spawn_local};
@@ -48,7 +48,10 @@ fn Report(form: EditorForm, saver: Saver, report: CheckReport) -> impl IntoView 
             section.scroll_into_view();
         }
     });
-    let lines = steps(&report)
+    let signs_in = form
+        .saved
+        .with_untracked(|saved| saved.as_ref().is_some_and(|server| server.auth_type == AuthType::Oauth2));
+    let lines = steps(&report, signs_in)
         .into_iter()
         .map(|step| {
             let (glyph, class, word) = match step.state {
@@ -79,9 +82,7 @@ fn Report(form: EditorForm, saver: Saver, report: CheckReport) -> impl IntoView 
                     let tone = if good { Tone::Warn } else { Tone::Danger };
                     view! { <Notice tone><p dir="auto">{report.error.clone()}</p></Notice> }
                 })}
-                {own_missing.then(|| view! {
-                    <p class="field-hint">"A test uses your own values: enter them under Connections, then test again."</p>
-                })}
+                {own_missing.then(|| view! { <p class="field-hint">{own_words(signs_in, form.enabled.get_untracked())}</p> })}
                 <Show when=offer>
                     <div class="btn-row">
                         <BusyButton
@@ -99,18 +100,29 @@ fn Report(form: EditorForm, saver: Saver, report: CheckReport) -> impl IntoView 
     }
 }
 
+/// How to come to what a test needs of the tester.
+fn own_words(signs_in: bool, enabled: bool) -> &'static str {
+    match (signs_in, enabled) {
+        (true, true) => "A test uses your own connection: connect under Connections, then test again.",
+        (true, false) => {
+            "A test uses your own connection: enable and save the server, connect under Connections, then test again."
+        }
+        (false, _) => "A test uses your own values: enter them under Connections, then test again.",
+    }
+}
+
 /// Whether the test could not begin because the tester has no usable values.
 fn needs_own(report: &CheckReport) -> bool {
     matches!(report.auth_status, AuthStatus::NotConnected | AuthStatus::NeedsReconnect)
 }
 
 /// Reached → protocol → tools.
-fn steps(report: &CheckReport) -> Vec<Step> {
+fn steps(report: &CheckReport, signs_in: bool) -> Vec<Step> {
     if report.outcome == ConnectOutcome::Skipped {
-        let why = if needs_own(report) {
-            "your own values are missing"
-        } else {
-            "the configuration is not complete"
+        let why = match (needs_own(report), signs_in) {
+            (true, true) => "you are not connected to it yourself",
+            (true, false) => "your own values are missing",
+            (false, _) => "the configuration is not complete",
         };
         let texts = [
             format!("Reach the server: not dialled, {why}"),
@@ -238,7 +250,8 @@ mod tests {
 
     #[test]
     fn the_first_broken_step_fails_and_the_rest_is_not_tried() {
-        let states = |report: &CheckReport| steps(report).iter().map(|step| step.state).collect::<Vec<_>>();
+        let states =
+            |report: &CheckReport| steps(report, false).iter().map(|step| step.state).collect::<Vec<_>>();
         assert_eq!(
             states(&report(ConnectOutcome::Error)),
             [StepState::Failed, StepState::Skipped, StepState::Skipped]
@@ -250,11 +263,15 @@ mod tests {
     #[test]
     fn a_test_that_dialled_nothing_says_so_and_why() {
         let mut skipped = report(ConnectOutcome::Skipped);
-        let first = |report: &CheckReport| steps(report).remove(0);
+        let first = |report: &CheckReport| steps(report, false).remove(0);
         assert!(first(&skipped).text.ends_with("not dialled, the configuration is not complete"));
         skipped.auth_status = AuthStatus::NotConnected;
         assert!(first(&skipped).text.ends_with("not dialled, your own values are missing"));
-        assert!(steps(&skipped).iter().all(|step| step.state == StepState::Skipped));
+        assert!(steps(&skipped, true)[0].text.ends_with("not dialled, you are not connected to it yourself"));
+        assert!(
+            own_words(true, false).contains("enable and save") && own_words(false, true).contains("values")
+        );
+        assert!(steps(&skipped, false).iter().all(|step| step.state == StepState::Skipped));
         // The server refused what was sent: it was dialled.
         let refused = CheckReport { outcome: ConnectOutcome::Error, ..skipped };
         assert_eq!(first(&refused).state, StepState::Failed);
@@ -300,7 +317,7 @@ mod tests {
             tools: vec![tool("a", true), tool("b", false)],
             ..report(ConnectOutcome::Connected)
         };
-        let texts: Vec<String> = steps(&good).into_iter().map(|step| step.text).collect();
+        let texts: Vec<String> = steps(&good, false).into_iter().map(|step| step.text).collect();
         assert_eq!(
             texts,
             [

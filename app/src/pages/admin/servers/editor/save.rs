@@ -129,6 +129,10 @@ impl Saver {
     async fn store(self, enabled: Option<bool>) -> Option<McpServer> {
         let form = self.form;
         form.error.set(None);
+        if let Some(error) = untrack(|| form.unconfirmed()) {
+            self.refuse(error).await;
+            return None;
+        }
         let mut write = untrack(|| form.to_write());
         if enabled.is_some() {
             write.enabled = enabled;
@@ -170,7 +174,7 @@ impl Saver {
             _ => error,
         };
         form.error.set(Some(deleted_meanwhile(error)));
-        browser::focus_soon("[aria-invalid=true], .editor > .notice");
+        browser::focus_soon("[aria-invalid=true], #discovery-failed, .editor > .notice");
     }
 }
 
@@ -184,13 +188,22 @@ fn deleted_meanwhile(mut error: UiError) -> UiError {
 
 fn saved_text(server: &McpServer) -> String {
     let name = &server.display_name;
-    let users = server.credentials_cleared.as_ref().map_or(0, |cleared| cleared.user_header_values);
+    let (values, tokens) = server
+        .credentials_cleared
+        .as_ref()
+        .map_or((0, 0), |cleared| (cleared.user_header_values, cleared.user_tokens));
     if is_unusable(server) {
         format!("{name} is saved. It is not used until you fix what is marked")
-    } else if users > 0 {
-        let users = if users == 1 { "1 user has".to_owned() } else { format!("{users} users have") };
-        format!("{name} is saved. {users} to enter values again")
+    } else if tokens > 0 {
+        format!("{name} is saved. {} to connect again", users_have(tokens))
+    } else if values > 0 {
+        format!("{name} is saved. {} to enter values again", users_have(values))
     } else {
         format!("{name} is saved")
     }
+}
+
+/// "1 user has", "2 users have".
+pub(super) fn users_have(users: i64) -> String {
+    if users == 1 { "1 user has".to_owned() } else { format!("{users} users have") }
 }

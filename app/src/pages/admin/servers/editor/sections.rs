@@ -4,6 +4,7 @@ use super::{
     SectionErrors,
     form::{ALL_FIELDS, BEHAVIOUR_FIELDS, CONNECTION_FIELDS, EditorForm, TOOLS_FIELDS, belongs_to},
     known_tools::KnownTools,
+    oauth::is_of_discovery,
 };
 use crate::{
     components::{
@@ -22,7 +23,7 @@ use leptos::prelude::*;
 #[component]
 pub(super) fn FormError(form: EditorForm) -> impl IntoView {
     move || {
-        let mut error = form.error.get()?;
+        let mut error = form.error.get().filter(|error| !is_of_discovery(error))?;
         let refused = error.body.validations.len();
         error.body.validations.retain(|v| {
             !ALL_FIELDS.iter().any(|fields| fields.iter().any(|field| belongs_to(&v.field, field)))

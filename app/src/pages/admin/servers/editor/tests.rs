@@ -4,7 +4,7 @@ use super::{
     access::GroupList,
     authentication::AuthenticationSection,
     conflict::{Conflict, ConflictView},
-    connections::ConnectionTable,
+    connections::{ConnectionTable, Words},
     form::EditorForm,
     health::Doing,
     known_tools::KnownTools,
@@ -15,7 +15,10 @@ use crate::{
     error::{UiError, UiErrorKind},
     server_fns::groups::GroupChoice,
 };
-use api::{ErrorBody, Uuid, Validation, servers::AuthType};
+use api::{
+    ErrorBody, Uuid, Validation,
+    servers::{AuthStatus, AuthType},
+};
 use leptos::{prelude::*, reactive::owner::Owner};
 use serde_json::json;
 
@@ -47,25 +50,13 @@ fn each_type_shows_its_fields_and_no_others() {
         ("user_header", &every[3..4]),
         ("oauth2", &every[4..]),
     ] {
-        let server = sample::server(auth_type, json!({}));
+        let server = sample::server(auth_type, json!({"oauth2_client_id": "client-1"}));
         let html = rendered(|| view! { <AuthenticationSection form=EditorForm::new(Some(server))/> });
         for field in every {
             assert_eq!(html.contains(field), own.contains(&field), "{field} of {auth_type}: {html}");
         }
         assert!(!html.contains("user_oidc"), "it is not in this build: {html}");
     }
-}
-
-#[test]
-fn oauth_says_plainly_that_nobody_can_connect() {
-    let server = sample::server("oauth2", json!({"has_oauth2_secret": true, "oauth2_client_id": "client-1"}));
-    let html = rendered(|| view! { <AuthenticationSection form=EditorForm::new(Some(server))/> });
-    assert!(
-        html.contains("Users cannot connect yet in this build; the server is not used until they can."),
-        "{html}"
-    );
-    assert!(html.contains("client ID, authorization URL and token URL are all needed"), "{html}");
-    assert!(html.contains("client-1") && html.contains("Stored ••••") && html.contains(">Remove<"), "{html}");
 }
 
 #[test]
@@ -82,6 +73,7 @@ fn what_was_typed_for_another_type_stays_until_it_is_saved() {
     Owner::new().with(|| {
         let form = EditorForm::new(Some(sample::server("none", json!({}))));
         form.auth_type.set("oauth2".into());
+        form.oauth.by_hand.set(true);
         form.oauth.client_id.set("client-1".into());
         form.auth_type.set("api_key".into());
         assert_eq!(untrack(|| form.to_write()).oauth2_client_id, None, "only the chosen type is sent");
@@ -95,7 +87,7 @@ fn what_was_typed_for_another_type_stays_until_it_is_saved() {
 fn refused(fields: &[(&str, &str)]) -> UiError {
     let validations = fields.iter().map(|(field, detail)| Validation::new(*field, *detail)).collect();
     let message = "Some fields need a change.".to_owned();
-    UiError { kind: UiErrorKind::Invalid, body: ErrorBody { message, detail: None, validations } }
+    UiError { kind: UiErrorKind::Invalid, body: ErrorBody { validations, ..ErrorBody::message(message) } }
 }
 
 #[test]
@@ -187,7 +179,8 @@ fn connections_show_who_since_when_and_why_not() {
     let html = rendered(|| {
         let form = EditorForm::new(Some(sample::server("user_header", json!({}))));
         let list = vec![sample::connection("ada"), broken];
-        view! { <ConnectionTable form id=Uuid::nil() list removed=Callback::new(|()| ())/> }
+        let words = Words::of(AuthType::UserHeader);
+        view! { <ConnectionTable form id=Uuid::nil() words list removed=Callback::new(|()| ())/> }
     });
     for words in ["ada", "Connected", "bo", "Refused by the server", "2026-01-01 00:00 UTC"] {
         assert!(html.contains(words), "{words}: {html}");
@@ -196,9 +189,44 @@ fn connections_show_who_since_when_and_why_not() {
     assert!(!html.contains(">Disconnect<"), "who may not change the server ends nobody's connection: {html}");
     let html = rendered(|| {
         let form = EditorForm::new(Some(sample::server("user_header", json!({}))));
-        view! { <ConnectionTable form id=Uuid::nil() list=Vec::new() removed=Callback::new(|()| ())/> }
+        let words = Words::of(AuthType::UserHeader);
+        view! { <ConnectionTable form id=Uuid::nil() words list=Vec::new() removed=Callback::new(|()| ())/> }
     });
     assert!(html.contains("Nobody has entered values yet."), "{html}");
+}
+
+#[test]
+fn connections_of_people_who_sign_in_have_their_own_words() {
+    let of = |status: AuthStatus, reason: &str| {
+        let mut one = sample::connection("ada");
+        one.auth_status = status;
+        one.auth_status_reason = reason.into();
+        rendered(move || {
+            let form = EditorForm::new(Some(sample::server("oauth2", json!({}))));
+            let words = Words::of(AuthType::Oauth2);
+            view! { <ConnectionTable form id=Uuid::nil() words list=vec![one] removed=Callback::new(|()| ())/> }
+        })
+    };
+    for (status, reason, words) in [
+        (AuthStatus::Connected, "", "Connected"),
+        (AuthStatus::ExpiredRefreshable, "", "Connected, renews automatically"),
+        (AuthStatus::NeedsPermission, "insufficient_scope", "Asked for more permission"),
+        (AuthStatus::NeedsReconnect, "refresh_rejected", "Ended by the provider"),
+        (AuthStatus::NeedsReconnect, "expired_no_refresh_token", "Expired"),
+        (AuthStatus::NeedsReconnect, "client_changed", "From before the client changed"),
+        (AuthStatus::NeedsReconnect, "rejected_by_server", "Refused by the server"),
+        (AuthStatus::NeedsReconnect, "undecryptable", "Cannot be read"),
+        (AuthStatus::NeedsReconnect, "a_new_one", "Has to connect again"),
+    ] {
+        let html = of(status, reason);
+        assert!(html.contains(words), "{status:?} {reason}: {html}");
+    }
+    let html = rendered(|| {
+        let form = EditorForm::new(Some(sample::server("oauth2", json!({}))));
+        let words = Words::of(AuthType::Oauth2);
+        view! { <ConnectionTable form id=Uuid::nil() words list=Vec::new() removed=Callback::new(|()| ())/> }
+    });
+    assert!(html.contains("Nobody is connected yet.") && !html.contains("values"), "{html}");
 }
 
 #[test]

@@ -41,29 +41,61 @@ pub(super) fn removed_by_save(
     if saved.has_signing_secret && removed(moved, filled(&write.signing_secret)) {
         gone.push("the signing secret".to_owned());
     }
+    let found = matches!(saved.oauth2_registration.as_deref(), Some("cimd" | "dcr"));
     match saved.auth_type {
         AuthType::Oauth2 if left => gone.push("the OAuth settings".to_owned()),
+        AuthType::Oauth2 if found && (moved || write.oauth2_client_id.is_some()) => {
+            gone.push("what discovery found".to_owned());
+        }
+        AuthType::Oauth2
+            if saved.oauth2_client_id.is_some() && write.oauth2_client_id.as_deref() == Some("") =>
+        {
+            gone.push("the client you entered".to_owned());
+        }
         AuthType::UserHeader if left => gone.push("the list of personal headers".to_owned()),
         _ => {}
     }
+    let Some(users) = counted(connections) else { return gone };
     if saved.auth_type == AuthType::UserHeader {
         let names = names_gone(saved, write);
-        let users = match connections {
-            None => Some("its users".to_owned()),
-            Some([]) => None,
-            Some([_]) => Some("1 user".to_owned()),
-            Some(many) if many.len() >= COUNTED => Some(format!("at least {COUNTED} users")),
-            Some(many) => Some(format!("{} users", many.len())),
-        };
-        match users {
-            Some(users) if moved || left => gone.push(format!("the personal values of {users}")),
-            Some(users) if !names.is_empty() => {
-                gone.push(format!("the personal values of {users} for {}", names.join(", ")));
-            }
-            _ => {}
+        if moved || left {
+            gone.push(format!("the personal values of {users}"));
+        } else if !names.is_empty() {
+            gone.push(format!("the personal values of {users} for {}", names.join(", ")));
         }
     }
+    if saved.auth_type == AuthType::Oauth2
+        && (moved || left || provider_changed(saved, write) || leaves_audience(saved, write))
+    {
+        gone.push(format!("the sign-ins of {users}, who have to connect again"));
+    }
     gone
+}
+
+/// How many users have something to lose; `None`: nobody has.
+fn counted(connections: Option<&[ServerConnection]>) -> Option<String> {
+    match connections {
+        None => Some("its users".to_owned()),
+        Some([]) => None,
+        Some([_]) => Some("1 user".to_owned()),
+        Some(many) if many.len() >= COUNTED => Some(format!("at least {COUNTED} users")),
+        Some(many) => Some(format!("{} users", many.len())),
+    }
+}
+
+/// Whether the address leaves what tokens were issued for (protocol.md R1): another path, unless the audience is wide enough.
+fn leaves_audience(saved: &McpServer, write: &ServerWrite) -> bool {
+    let Some(url) = write.url.as_deref().map(str::trim).filter(|url| *url != saved.url) else { return false };
+    let resource = saved.oauth2_client.as_ref().map_or(saved.url.as_str(), |client| &client.resource);
+    let path = |url: &str| {
+        let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+        let path = rest.find('/').map_or("", |start| &rest[start..]);
+        path.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/').to_owned()
+    };
+    let (wider, own) = (path(resource), path(url));
+    let inside =
+        own.strip_prefix(wider.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    origin(resource) != origin(url) || !inside
 }
 
 /// Whether the client secret would go to another provider, or belong to another client.
@@ -160,6 +192,62 @@ mod tests {
         assert_eq!(removed_by_save(&saved, &sent_again, Some(&[])), Vec::<String>::new());
         let left = removed_by_save(&saved, &edit(HERE, "none"), Some(&[]));
         assert_eq!(left, vec![secret, "the OAuth settings".to_owned()]);
+    }
+
+    #[test]
+    fn users_who_would_have_to_connect_again_are_counted() {
+        let client = |resource: &str| {
+            serde_json::json!({"redirect_uri": "https://p.example/cb", "resource": resource, "auth_method": "none", "scopes": "",
+                "scopes_source": "", "guessed": false})
+        };
+        let stored = |registration: &str, resource: &str| {
+            sample::server(
+                "oauth2",
+                serde_json::json!({"oauth2_client_id": "client", "oauth2_auth_url": "https://id.example/a",
+                    "oauth2_token_url": "https://id.example/t", "oauth2_registration": registration,
+                    "oauth2_client": client(resource)}),
+            )
+        };
+        let two = [sample::connection("ada"), sample::connection("bo")];
+        let ends = |saved: &McpServer, edit: &ServerWrite| {
+            removed_by_save(saved, edit, Some(&two))
+                .iter()
+                .any(|gone| gone.contains("the sign-ins of 2 users"))
+        };
+        const DEEPER: &str = "https://mcp.example.com/mcp/v2";
+        const BESIDE: &str = "https://mcp.example.com/mcp2";
+        for (resource, url, expected) in [
+            (HERE, HERE, false),
+            (HERE, DEEPER, false),
+            (HERE, BESIDE, true),
+            (HERE, "https://mcp.example.com/", true),
+            ("https://mcp.example.com", BESIDE, false),
+            ("https://mcp.example.com/", BESIDE, false),
+            ("https://mcp.example.com", ELSEWHERE, true),
+        ] {
+            let saved = stored("dcr", resource);
+            assert_eq!(ends(&saved, &edit(url, "oauth2")), expected, "{resource} {url}");
+        }
+        let manual = stored("manual", HERE);
+        let issuer = ServerWrite { oauth2_issuer: Some("https://id.example".into()), ..edit(HERE, "oauth2") };
+        assert!(ends(&manual, &issuer) && ends(&manual, &edit(HERE, "none")));
+        let scopes = ServerWrite { oauth2_scopes: Some("other".into()), ..edit(HERE, "oauth2") };
+        assert!(!ends(&manual, &scopes), "who consented to fewer is asked when it matters");
+        let automatic = ServerWrite {
+            oauth2_client_id: Some(String::new()),
+            oauth2_auth_url: Some(String::new()),
+            oauth2_token_url: Some(String::new()),
+            ..edit(HERE, "oauth2")
+        };
+        assert_eq!(
+            removed_by_save(&manual, &automatic, Some(&two[..1])),
+            ["the client you entered", "the sign-ins of 1 user, who have to connect again"]
+        );
+        assert_eq!(removed_by_save(&manual, &automatic, Some(&[])), ["the client you entered"]);
+        assert_eq!(
+            removed_by_save(&stored("dcr", HERE), &edit(ELSEWHERE, "oauth2"), None),
+            ["what discovery found", "the sign-ins of its users, who have to connect again"]
+        );
     }
 
     #[test]

@@ -233,7 +233,7 @@ mod tests {
                 Validation::new("arguments/x/y", "Too plain."),
                 Validation::new("arguments", "Too many."),
             ];
-            let body = ErrorBody { message: "Refused.".into(), detail: None, validations };
+            let body = ErrorBody { validations, ..ErrorBody::message("Refused.") };
             let error = UiError { kind: UiErrorKind::Invalid, body };
             let left = draft.refuse(error.clone()).unwrap();
             assert_eq!(left.body.validations, [Validation::new("arguments", "Too many.")]);

@@ -1,0 +1,116 @@
+//! "Run discovery again": look first, then apply.
+
+use super::{
+    super::{form::EditorForm, save::users_have},
+    Refused,
+    report::DiscoveryReport,
+};
+use crate::{
+    components::{BusyButton, Glyph, Icon, Modal, Skeleton, Task, toast::use_toasts},
+    context::viewer_is_admin,
+    server_fns::servers::{server_discover, server_get},
+};
+use api::oauth::{DiscoverRequest, Discovery};
+use leptos::{prelude::*, task::spawn_local};
+
+/// The button and its dialog, for admins.
+#[component]
+pub(super) fn Rediscover(form: EditorForm) -> impl IntoView {
+    if !viewer_is_admin() {
+        return ().into_any();
+    }
+    let open = RwSignal::new(false);
+    let look = Task::new();
+    let found = RwSignal::new(None::<Discovery>);
+    let dirty = Memo::new(move |_| form.is_dirty());
+    let id = move || form.saved.with_untracked(|saved| saved.as_ref().map(|server| server.id));
+    let begin = move |_| {
+        let Some(id) = id() else { return };
+        found.set(None);
+        open.set(true);
+        look.run(server_discover(id, DiscoverRequest { apply: false }), move |discovery| {
+            found.try_set(Some(discovery));
+        });
+    };
+    view! {
+        <div class="btn-row">
+            <button type="button" class="btn btn-small" disabled=move || dirty.get() on:click=begin>
+                <Icon glyph=Glyph::Search/>
+                "Run discovery again"
+            </button>
+            <span class="field-hint">
+                {move || if dirty.get() {
+                    "Save your changes first: discovery works on what is stored."
+                } else {
+                    "Shows first what would change."
+                }}
+            </span>
+        </div>
+        <Modal open title="What the provider offers" wide=true>
+            <Looked form open look found/>
+        </Modal>
+    }
+    .into_any()
+}
+
+/// The report, and the button that stores it.
+#[component]
+fn Looked(
+    form: EditorForm,
+    open: RwSignal<bool>,
+    look: Task,
+    found: RwSignal<Option<Discovery>>,
+) -> impl IntoView {
+    let toasts = use_toasts();
+    let apply = Task::new();
+    let url = form
+        .saved
+        .with_untracked(|saved| saved.as_ref().map(|server| server.url.clone()).unwrap_or_default());
+    let close = Callback::new(move |()| open.set(false));
+    let can_apply = Memo::new(move |_| {
+        found.with(|found| found.as_ref().is_some_and(|found| !found.changes.is_empty() && !found.applied))
+    });
+    let store = Callback::new(move |()| {
+        let Some(id) = form.saved.with_untracked(|saved| saved.as_ref().map(|server| server.id)) else {
+            return;
+        };
+        apply.run(server_discover(id, DiscoverRequest { apply: true }), move |discovery: Discovery| {
+            let users = discovery.user_tokens;
+            toasts.say(if users > 0 {
+                format!("What was found is stored. {} to connect again", users_have(users))
+            } else {
+                "What was found is stored".to_owned()
+            });
+            open.try_set(false);
+            spawn_local(async move {
+                if let Ok(server) = server_get(id).await {
+                    form.load(server);
+                }
+            });
+        });
+    });
+    view! {
+        <div class="modal-body" aria-live="polite">
+            {move || {
+                if let Some(error) = look.error.get() {
+                    return view! { <Refused form error done=close/> }.into_any();
+                }
+                match found.get() {
+                    Some(discovery) => view! { <DiscoveryReport discovery url=url.clone()/> }.into_any(),
+                    None => view! {
+                        <p class="field-hint">"Asking the server and its provider. This can take half a minute."</p>
+                        <Skeleton/>
+                    }
+                    .into_any(),
+                }
+            }}
+            {move || apply.error.get().map(|error| view! { <Refused form error done=close/> })}
+        </div>
+        <div class="modal-foot">
+            <button type="button" class="btn" on:click=move |_| open.set(false)>"Close"</button>
+            <Show when=move || can_apply.get()>
+                <BusyButton label="Apply" class="btn-primary" busy=apply.busy on_press=store/>
+            </Show>
+        </div>
+    }
+}

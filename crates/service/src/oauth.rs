@@ -1,0 +1,151 @@
+//! Connecting people to servers over OAuth (behaviour 8 to 10): who our client is at a provider, how a person gives consent, how what
+//! they gave is renewed and given back. What goes over the wire is `mcpauth`'s; here it is decided, stored and audited.
+
+mod background;
+mod callback;
+mod connect;
+mod discovery;
+mod grants;
+mod permission;
+mod prepare;
+mod refresher;
+mod registration;
+
+pub use callback::{CallbackQuery, CallbackRefused, Connected};
+pub(crate) use grants::{
+    Departed, GrantsContext, grant_note, grants_of_server, tokens_at_stake, tokens_wipe,
+};
+pub(crate) use prepare::Prepared;
+pub use refresher::Refresher;
+
+use crate::{
+    mcp_servers::{oauth2_secret_place, unseal},
+    secrets::Place,
+};
+use api::{Uuid, oauth::OAuthClientFacts, servers::AuthType};
+use dbcrypt::Keyring;
+use domain::mcp_server::TokenFailure;
+use mcpauth::{auth_method::AuthMethod, token::Client};
+pub(crate) use store::oauth::oauth_facts_get as facts_get;
+use store::{
+    mcp_servers::{FoundServer, StoredServer},
+    oauth::{OAuthFacts, UserToken},
+};
+use url::Url;
+
+/// Where a provider sends people back to; distinct for each server and frozen (behaviour 4).
+pub(crate) fn redirect_uri(access_url: &Url, server: Uuid) -> String {
+    format!("{}/oauth2/callback", base(access_url, server))
+}
+
+/// Where the client document of a server lies; it is the client's id where providers take documents.
+pub(crate) fn client_document_url(access_url: &Url, server: Uuid) -> String {
+    format!("{}/oauth2/client-metadata.json", base(access_url, server))
+}
+
+fn base(access_url: &Url, server: Uuid) -> String {
+    let root = access_url.as_str().trim_end_matches('/');
+    format!("{root}/api/experimental/mcp/servers/{server}")
+}
+
+/// What discovery found, while the server still stands at that provider.
+pub(crate) fn facts_of<'a>(stored: &StoredServer, facts: Option<&'a OAuthFacts>) -> Option<&'a OAuthFacts> {
+    let oauth2 = &stored.record.oauth2;
+    facts.filter(|facts| facts.issuer == oauth2.issuer && facts.token_url == oauth2.token_url)
+}
+
+/// What tokens are for: as the server published it, else its URL as it was typed (RFC 8707).
+pub(crate) fn resource_of<'a>(stored: &'a StoredServer, facts: Option<&'a OAuthFacts>) -> &'a str {
+    facts_of(stored, facts)
+        .map(|facts| facts.resource.as_str())
+        .filter(|resource| !resource.is_empty())
+        .unwrap_or(&stored.record.url)
+}
+
+/// Whether a token was issued to the client that the server has now, by its provider, for it (protocol.md R1, 14.11).
+pub(crate) fn belongs(token: &UserToken, found: &FoundServer) -> bool {
+    let oauth2 = &found.stored.record.oauth2;
+    token.client_id == oauth2.client_id
+        && token.token_url == oauth2.token_url
+        && token.issuer == oauth2.issuer
+        && mcpauth::resource::fits(&found.stored.record.url, &token.resource).is_some()
+}
+
+/// Our client at the provider; `None` when its secret cannot be opened or something is missing.
+pub(crate) fn client_of(
+    keyring: &Keyring,
+    stored: &StoredServer,
+    facts: Option<&OAuthFacts>,
+    resource: &str,
+) -> Option<Client> {
+    let record = &stored.record;
+    if record.auth_type != AuthType::Oauth2 || record.oauth2.needed().iter().any(|(_, text)| text.is_empty())
+    {
+        return None;
+    }
+    let secret = unseal(keyring, &oauth2_secret_place(record.id), &stored.oauth2_client_secret).ok()?;
+    let facts = facts_of(stored, facts);
+    let named = facts.map(|facts| facts.auth_method.as_str()).filter(|method| {
+        // A secret that was given by hand since is meant to be used.
+        *method != AuthMethod::None.as_str() || secret.is_none()
+    });
+    let supported = facts.and_then(|facts| facts.auth_methods.as_deref());
+    let (auth_method, withheld) = mcpauth::auth_method::choose(named, secret.is_some(), supported);
+    Some(Client {
+        client_id: record.oauth2.client_id.clone(),
+        client_secret: secret.filter(|_| !withheld),
+        auth_method,
+        token_url: record.oauth2.token_url.clone(),
+        resource: resource.to_owned(),
+    })
+}
+
+/// What admins and auditors see of it.
+pub(crate) fn client_facts(access_url: &Url, found: &FoundServer) -> Option<OAuthClientFacts> {
+    let record = &found.stored.record;
+    if record.auth_type != AuthType::Oauth2 {
+        return None;
+    }
+    let facts = facts_of(&found.stored, found.oauth.as_ref());
+    let method = match facts {
+        Some(facts) => facts.auth_method.clone(),
+        None if record.has_oauth2_secret => AuthMethod::Basic.as_str().to_owned(),
+        None => AuthMethod::None.as_str().to_owned(),
+    };
+    Some(OAuthClientFacts {
+        redirect_uri: redirect_uri(access_url, record.id),
+        resource: resource_of(&found.stored, found.oauth.as_ref()).to_owned(),
+        auth_method: method,
+        scopes: facts.map(|facts| facts.scopes.clone()).unwrap_or_default(),
+        scopes_source: facts.map(|facts| facts.scopes_source.clone()).unwrap_or_default(),
+        guessed: facts.is_some_and(|facts| facts.guessed),
+        discovered_at: facts.map(|facts| facts.found_at),
+        registered_at: facts.and_then(|facts| facts.registered_at),
+    })
+}
+
+/// Why somebody has to connect again, in words that end a sentence.
+pub(crate) fn reconnect_words(reason: &str) -> &'static str {
+    match TokenFailure::parse(reason) {
+        Some(TokenFailure::RefreshRejected) => "the provider did not renew the sign-in",
+        Some(TokenFailure::ExpiredNoRefreshToken) => {
+            "the sign-in has expired, and the provider gave nothing to renew it with"
+        }
+        Some(TokenFailure::RejectedByServer) => "the server refused the sign-in",
+        Some(TokenFailure::ClientChanged) => "the server's sign-in was set up anew",
+        None if reason == "undecryptable" => "the stored sign-in cannot be read any more",
+        None => "the sign-in does not work any more",
+    }
+}
+
+/// A value to be sealed, if there is one.
+pub(crate) fn sealed(
+    keyring: &Keyring,
+    place: &Place,
+    secret: Option<&secrecy::SecretString>,
+) -> crate::Result<store::SealedColumn> {
+    secret.map_or_else(
+        || Ok(store::SealedColumn::default()),
+        |secret| crate::secrets::seal(keyring, place, secret),
+    )
+}

@@ -1,0 +1,153 @@
+//! What nobody waits for: renewals ahead of time, grants that their providers are told of, and what was left behind (behaviour 10).
+
+use super::{Refresher, grants::GrantsContext};
+use crate::{
+    Deps, Result, Service,
+    mcp_servers::{registration_token_place, revocation_place, unseal},
+};
+use mcpauth::{
+    auth_method::AuthMethod,
+    registration::delete_client,
+    revocation::{Revoked, revoke},
+    token::Client,
+};
+use secrecy::SecretString;
+use std::{sync::Arc, time::Duration};
+use store::{
+    mcp_servers,
+    oauth::{self, OAuthFacts, Revocation},
+};
+use tokio_util::sync::CancellationToken;
+
+/// How often it looks.
+const EVERY: Duration = Duration::from_secs(20);
+/// Tokens are renewed so long before their end, seconds, less by chance.
+const AHEAD_SECONDS: i64 = 300;
+const AHEAD_JITTER_SECONDS: u64 = 120;
+/// Of users whose chats were used within this time, seconds.
+const ACTIVE_SECONDS: i64 = 24 * 3600;
+/// A provider is told three times within an hour at most (threats 5).
+const TRIES: i64 = 3;
+const TRY_LEASE_MICROS: i64 = 60_000_000;
+const RETRY_MICROS: i64 = 15 * 60_000_000;
+const KEPT_MICROS: i64 = 3600 * 1_000_000;
+/// Grants that are given back in one look.
+const ROUND: usize = 200;
+
+impl Deps {
+    pub(crate) fn grants_context(&self) -> GrantsContext<'_> {
+        GrantsContext { keyring: &self.keyring, clock: &*self.clock, entropy: &*self.entropy }
+    }
+}
+
+impl Service {
+    /// Runs until `stop`.
+    pub async fn connections_keep(self, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(EVERY) => {}
+                () = stop.cancelled() => return,
+            }
+            if let Err(error) = self.connections_look().await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "connections were not looked after");
+            }
+        }
+    }
+
+    /// One look: renews, gives back, and removes what was left behind.
+    ///
+    /// # Errors
+    /// [`crate::Error::Unavailable`].
+    pub async fn connections_look(&self) -> Result<()> {
+        let refresher = &self.deps().refresher;
+        let now = self.now();
+        // Replicas that look at the same moment do not take the same tokens for due.
+        let mut byte = [0];
+        self.deps().entropy.fill(&mut byte);
+        let less = i64::try_from(AHEAD_JITTER_SECONDS * u64::from(byte[0]) / 255).unwrap_or(0);
+        refresher.ahead(now.plus_seconds(AHEAD_SECONDS - less), now.plus_seconds(-ACTIVE_SECONDS)).await?;
+        refresher.give_back(ROUND).await?;
+        let mut write = self.db().write().await?;
+        mcp_servers::servers_setup_sweep(&mut write).await?;
+        oauth::oauth_flows_sweep(&mut write).await?;
+        oauth::revocations_sweep(&mut write, KEPT_MICROS).await?;
+        Ok(write.commit().await?)
+    }
+
+    /// A server is gone: its provider is told, beside and once.
+    pub(crate) fn provider_forget(&self, facts: Option<OAuthFacts>) {
+        let refresher = Arc::clone(&self.deps().refresher);
+        let opened = facts.and_then(|facts| {
+            let place = registration_token_place(facts.id);
+            let token = unseal(&refresher.keyring, &place, &facts.registration_token).ok()??;
+            (!facts.registration_uri.is_empty()).then_some((facts.registration_uri, token))
+        });
+        self.revocations_soon();
+        if let Some((uri, token)) = opened {
+            tokio::spawn(async move { delete_client(&refresher.egress, &uri, &token).await });
+        }
+    }
+
+    /// Grants that have just been noted are given back beside.
+    pub(crate) fn revocations_soon(&self) {
+        let refresher = Arc::clone(&self.deps().refresher);
+        tokio::spawn(async move {
+            if let Err(error) = refresher.give_back(ROUND).await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "grants are given back later");
+            }
+        });
+    }
+}
+
+impl Refresher {
+    /// Tells providers of grants that ended here; `most` of those that are due.
+    pub(crate) async fn give_back(&self, most: usize) -> Result<()> {
+        for _ in 0..most {
+            let mut write = self.db.write().await?;
+            let due = oauth::revocation_claim(&mut write, TRY_LEASE_MICROS, TRIES).await?;
+            write.commit().await?;
+            let Some(due) = due else { return Ok(()) };
+            self.give_back_one(&due).await?;
+        }
+        Ok(())
+    }
+
+    /// True when the provider took it back.
+    pub(crate) async fn give_back_one(&self, due: &Revocation) -> Result<bool> {
+        let open =
+            |column: &'static str, value| unseal(&self.keyring, &revocation_place(due.id, column), value);
+        let opened = (
+            open("client_secret", &due.client_secret),
+            open("refresh_token", &due.refresh_token),
+            open("access_token", &due.access_token),
+        );
+        let revoked = match opened {
+            (Ok(client_secret), Ok(refresh), Ok(access)) => {
+                let client = Client {
+                    client_id: due.client_id.clone(),
+                    client_secret,
+                    auth_method: AuthMethod::parse(&due.auth_method).unwrap_or(AuthMethod::None),
+                    token_url: String::new(),
+                    resource: due.resource.clone(),
+                };
+                let access = access.unwrap_or_else(|| SecretString::from(String::new()));
+                revoke(&self.egress, &due.revocation_url, &client, refresh.as_ref(), &access).await
+            }
+            _ => Revoked::Refused { cause: "what is to be given back cannot be read any more".to_owned() },
+        };
+        let mut write = self.db.write().await?;
+        match &revoked {
+            Revoked::Done => oauth::revocation_done(&mut write, due.id).await?,
+            Revoked::Refused { cause } => {
+                tracing::info!(server = %due.mcp_server_id, cause, "a provider did not take a grant back");
+                oauth::revocation_done(&mut write, due.id).await?
+            }
+            Revoked::Later { after } => {
+                let asked = after.and_then(|after| i64::try_from(after.as_micros()).ok()).unwrap_or(0);
+                oauth::revocation_retry(&mut write, due.id, RETRY_MICROS.max(asked)).await?
+            }
+        };
+        write.commit().await?;
+        Ok(revoked == Revoked::Done)
+    }
+}

@@ -1,0 +1,183 @@
+//! Discovery for an admin: when a server is added or changed, and again by a button (behaviour 5, 6 and 8).
+
+use super::{
+    Departed, grants_of_server,
+    prepare::{Prepared, candidate, provider_of, warnings, way_words},
+};
+use crate::{Error, OpContext, Result, Service, audit::Act, mcp_servers::oauth2_secret_place, secrets::seal};
+use api::{
+    Timestamp, Uuid,
+    oauth::{DiscoverRequest, Discovery},
+    servers::AuthType,
+    transfer::FieldChange,
+};
+use domain::{accounts::Action, mcp_server::OAuth2Settings};
+use mcpauth::discovery::Found;
+use serde_json::{Value, json};
+use store::{
+    Write,
+    changes::{ChangeKind, change_note},
+    mcp_servers::{self, FoundServer, StoredServer},
+    oauth,
+};
+
+/// A client that is yet to be made.
+const NEW_CLIENT: &str = "(new)";
+
+impl Service {
+    /// Asks who issues tokens for a stored server, and says what would change; `apply` stores it. Users have to connect again where the
+    /// client or an endpoint becomes another.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::NotFound`]; [`Error::Discovery`] with everything that was asked; [`Error::Conflict`] when the server
+    /// was changed meanwhile.
+    pub async fn server_discover(
+        &self,
+        ctx: &OpContext,
+        id: Uuid,
+        request: DiscoverRequest,
+    ) -> Result<Discovery> {
+        let user = ctx.authorize(Action::ServersWrite)?.user.id;
+        let found = self.server_found(Self::reader(ctx)?, id).await?;
+        if found.stored.record.auth_type != AuthType::Oauth2 {
+            return Err(Error::invalid_field(
+                "auth_type",
+                "Only a server of type `oauth2` has a provider to discover.",
+            ));
+        }
+        self.0.checks.admit(user, std::time::Instant::now())?;
+        let refresher = &self.deps().refresher;
+        let provider = refresher.discover(&found.stored).await?;
+        let is_https = self.deps().access_url.scheme() == "https";
+        let (registration, keeps) = way_words(&found.stored, &provider, is_https);
+        let scopes = &found.stored.record.oauth2.scopes;
+        let mut answer = Discovery {
+            found: provider_of(&provider, scopes, registration),
+            changes: changes(&found.stored, &provider, keeps, registration),
+            user_tokens: 0,
+            applied: false,
+            candidates: provider.report.iter().map(candidate).collect(),
+            warnings: warnings(&provider),
+        };
+        if registration.is_empty() {
+            answer.warnings.push(
+                "The provider supports neither client documents nor automatic registration: make a client there by hand.".to_owned(),
+            );
+        }
+        let ends = !keeps || !answer.changes.is_empty();
+        if ends {
+            let mut session = self.db().read().await?;
+            answer.user_tokens = oauth::user_tokens_count(&mut session, id).await?;
+        }
+        if !request.apply {
+            return Ok(answer);
+        }
+        let prepared = refresher.prepare(&found.stored, found.oauth.as_ref(), &provider).await?;
+        answer.user_tokens = self.discovery_apply(ctx, &found, prepared).await?;
+        answer.applied = true;
+        Ok(answer)
+    }
+
+    /// Stores what was found, unless somebody changed the server meanwhile; how many users lost their connection.
+    async fn discovery_apply(&self, ctx: &OpContext, seen: &FoundServer, prepared: Prepared) -> Result<i64> {
+        let id = seen.stored.record.id;
+        let mut write = self.db().write().await?;
+        let stored = mcp_servers::server_get_for_update(&mut write, id).await?;
+        let Some(mut stored) = stored.filter(|stored| stored.record.version == seen.stored.record.version)
+        else {
+            drop(write);
+            self.deps().refresher.undo(prepared).await;
+            return Err(Error::conflict(
+                "The server was changed while its provider was asked. Look at it, and run discovery again.",
+            ));
+        };
+        let before = stored.clone();
+        let facts_before = oauth::oauth_facts_get(&mut write, id).await?;
+        self.prepared_take(&mut write, &mut stored, &prepared).await?;
+        let grants_end = before.record.oauth2.grants_end(&stored.record.oauth2);
+        let mut departed = Departed::default();
+        if grants_end {
+            departed =
+                grants_of_server(&self.deps().grants_context(), &mut write, &before, facts_before.as_ref())
+                    .await?;
+        }
+        stored.record.version += 1;
+        stored.record.credential_version += i64::from(grants_end);
+        stored.record.updated_at = self.now().max(Timestamp(stored.record.updated_at.0.saturating_add(1)));
+        stored.record.updated_by = ctx.caller.as_ref().map(|caller| caller.user.id);
+        mcp_servers::server_update(&mut write, &stored).await?;
+        let mut facts = vec![format!("issuer {}", domain::text::quote(&stored.record.oauth2.issuer, 200))];
+        if departed.users > 0 {
+            facts.push(format!("user_tokens {}", departed.users));
+        }
+        let act = Act::on("server.discovered", "mcp_server", id, &stored.record.slug).fields(facts);
+        self.audit(&mut write, ctx, act).await?;
+        let change = change_note(&mut write, ChangeKind::Servers, &id.to_string()).await?;
+        write.commit().await?;
+        self.server_follow(id);
+        self.followed(change);
+        self.revocations_soon();
+        Ok(departed.users)
+    }
+
+    /// Puts what was found into the row and beside it; the caller writes the row.
+    pub(crate) async fn prepared_take(
+        &self,
+        write: &mut Write,
+        stored: &mut StoredServer,
+        prepared: &Prepared,
+    ) -> Result<()> {
+        let id = stored.record.id;
+        stored.record.oauth2 = prepared.settings.clone();
+        match &prepared.secret {
+            None => {}
+            Some(None) => stored.oauth2_client_secret = store::SealedColumn::default(),
+            Some(Some(secret)) => {
+                stored.oauth2_client_secret = seal(&self.deps().keyring, &oauth2_secret_place(id), secret)?;
+            }
+        }
+        stored.record.has_oauth2_secret = stored.oauth2_client_secret.is_set();
+        prepared.facts_store(write).await
+    }
+
+    /// Finds the provider of a server that is being added or changed, and makes a client there.
+    pub(crate) async fn provider_prepare(&self, stored: &StoredServer) -> Result<Prepared> {
+        let refresher = &self.deps().refresher;
+        let provider = refresher.discover(stored).await?;
+        refresher.prepare(stored, None, &provider).await
+    }
+}
+
+fn changes(stored: &StoredServer, found: &Found, keeps: bool, registration: &str) -> Vec<FieldChange> {
+    let oauth2 = &stored.record.oauth2;
+    let after = OAuth2Settings {
+        client_id: if keeps { oauth2.client_id.clone() } else { NEW_CLIENT.to_owned() },
+        auth_url: found.metadata.authorization_endpoint.clone(),
+        token_url: found.metadata.token_endpoint.clone(),
+        revocation_url: found.metadata.revocation_endpoint.clone().unwrap_or_default(),
+        issuer: found.issuer.clone(),
+        ..oauth2.clone()
+    };
+    let now = oauth2.registration.map_or("", api::servers::OAuth2Registration::as_str);
+    [
+        ("oauth2_client_id", &oauth2.client_id, &after.client_id),
+        ("oauth2_auth_url", &oauth2.auth_url, &after.auth_url),
+        ("oauth2_token_url", &oauth2.token_url, &after.token_url),
+        ("oauth2_revocation_url", &oauth2.revocation_url, &after.revocation_url),
+        ("oauth2_issuer", &oauth2.issuer, &after.issuer),
+        ("oauth2_registration", &now.to_owned(), &registration.to_owned()),
+    ]
+    .into_iter()
+    .filter(|(_, before, after)| before != after)
+    .map(|(field, before, after)| FieldChange {
+        field: field.to_owned(),
+        old: value(before),
+        new: value(after),
+        secret: None,
+    })
+    .collect()
+}
+
+fn value(text: &str) -> Value {
+    if text.is_empty() { Value::Null } else { json!(text) }
+}

@@ -1,0 +1,359 @@
+//! From a server's URL to everything that is stored about its provider: found, and a client made there (behaviour 8).
+
+use super::{Refresher, client_document_url, redirect_uri, sealed};
+use crate::{Error, Result, mcp_servers::registration_token_place};
+use api::{
+    Uuid,
+    oauth::{DiscoveryCandidate, FoundProvider, ManualSetup},
+    servers::OAuth2Registration,
+};
+use domain::{
+    mcp_server::OAuth2Settings,
+    oauth::scopes::{self, ScopeSource},
+};
+use mcpauth::{
+    auth_method::{self, AuthMethod},
+    discovery::{Candidate, CandidateKind, DiscoveryError, DiscoveryErrorKind, Found, Question, discover},
+    registration::{Registered, Registration, Way, choose, delete_client, register},
+    resource::Fit,
+};
+use secrecy::SecretString;
+use store::{
+    Write,
+    mcp_servers::StoredServer,
+    oauth::{self, OAuthFacts},
+};
+
+/// A client at a provider, ready to be stored.
+pub(crate) struct Prepared {
+    pub(crate) settings: OAuth2Settings,
+    /// `None` keeps what is stored.
+    pub(crate) secret: Option<Option<SecretString>>,
+    pub(crate) facts: OAuthFacts,
+    /// The version of the server that it was found for; 0 for one in setup.
+    pub(crate) seen_version: i64,
+    /// To be undone at the provider when it cannot be stored.
+    registered: Option<(String, SecretString)>,
+}
+
+impl Prepared {
+    /// Puts what was found beside the server.
+    pub(crate) async fn facts_store(&self, write: &mut Write) -> Result<()> {
+        oauth::oauth_facts_delete(write, self.facts.mcp_server_id).await?;
+        Ok(oauth::oauth_facts_put(write, &self.facts).await?)
+    }
+}
+
+impl Refresher {
+    /// Asks who issues tokens for `stored`.
+    ///
+    /// # Errors
+    /// [`Error::Discovery`] with everything that was asked.
+    pub(crate) async fn discover(&self, stored: &StoredServer) -> Result<Found> {
+        let oauth2 = &stored.record.oauth2;
+        let question = Question {
+            server_url: stored.record.url.clone(),
+            given_issuer: None,
+            pinned_issuer: Some(oauth2.issuer.clone()).filter(|issuer| !issuer.is_empty()),
+        };
+        discover(&self.egress, question).await.map_err(|error| refused(error, &oauth2.scopes))
+    }
+
+    /// Makes a client there, or keeps the one that `stored` has where that is this provider's.
+    ///
+    /// # Errors
+    /// [`Error::Discovery`] when there is no way to one.
+    pub(crate) async fn prepare(
+        &self,
+        stored: &StoredServer,
+        facts: Option<&OAuthFacts>,
+        found: &Found,
+    ) -> Result<Prepared> {
+        let (id, oauth2, metadata) = (stored.record.id, &stored.record.oauth2, &found.metadata);
+        let row = facts.map_or_else(|| self.new_id(), |facts| facts.id);
+        let chosen = scopes::choose("", found.challenge_scope.as_deref(), &found.published_scopes);
+        let mut settings = OAuth2Settings {
+            client_id: oauth2.client_id.clone(),
+            auth_url: metadata.authorization_endpoint.clone(),
+            token_url: metadata.token_endpoint.clone(),
+            revocation_url: match oauth2.revocation_url.as_str() {
+                // What an admin gave in a setup by hand stays; what was found before is found anew.
+                given
+                    if !given.is_empty()
+                        && oauth2.registration != Some(OAuth2Registration::Dcr)
+                        && oauth2.registration != Some(OAuth2Registration::Cimd) =>
+                {
+                    given.to_owned()
+                }
+                _ => metadata.revocation_endpoint.clone().unwrap_or_default(),
+            },
+            scopes: oauth2.scopes.clone(),
+            issuer: found.issuer.clone(),
+            registration: oauth2.registration,
+            secret_wiped: oauth2.secret_wiped,
+        };
+        let mut next = OAuthFacts {
+            id: row,
+            mcp_server_id: id,
+            issuer: found.issuer.clone(),
+            resource: found.resource.clone(),
+            token_url: metadata.token_endpoint.clone(),
+            iss_required: metadata.iss_parameter_supported,
+            offline_access: metadata.lists_offline_access(),
+            scopes: chosen.as_ref().map(|chosen| chosen.scopes.clone()).unwrap_or_default(),
+            scopes_source: match chosen.map(|chosen| chosen.source) {
+                Some(ScopeSource::Challenge) => "challenge".to_owned(),
+                Some(ScopeSource::Published) => "published".to_owned(),
+                Some(ScopeSource::Given) | None => String::new(),
+            },
+            guessed: found.guessed,
+            auth_methods: metadata.token_endpoint_auth_methods.clone(),
+            auth_method: AuthMethod::None.as_str().to_owned(),
+            registration_endpoint: metadata.registration_endpoint.clone().unwrap_or_default(),
+            registration_uri: String::new(),
+            registration_token: store::SealedColumn::default(),
+            secret_expires_at: None,
+            found_at: self.clock.now(),
+            registered_at: None,
+        };
+        if keeps_client(oauth2, found) {
+            let has_secret = stored.record.has_oauth2_secret;
+            match facts {
+                // Registered there before: as it was answered then.
+                Some(known) if known.registered_at.is_some() => {
+                    next.auth_method.clone_from(&known.auth_method);
+                    next.registration_uri.clone_from(&known.registration_uri);
+                    next.registration_token.clone_from(&known.registration_token);
+                    next.secret_expires_at = known.secret_expires_at;
+                    next.registered_at = known.registered_at;
+                }
+                _ => {
+                    let (method, _) = auth_method::choose(None, has_secret, next.auth_methods.as_deref());
+                    method.as_str().clone_into(&mut next.auth_method);
+                }
+            }
+            return Ok(Prepared { settings, secret: None, facts: next, seen_version: 0, registered: None });
+        }
+        match choose(metadata, self.access_url.scheme() == "https") {
+            Way::Cimd => {
+                settings.client_id = client_document_url(&self.access_url, id);
+                settings.registration = Some(OAuth2Registration::Cimd);
+                settings.secret_wiped = false;
+                Ok(Prepared { settings, secret: Some(None), facts: next, seen_version: 0, registered: None })
+            }
+            Way::Dcr => {
+                let asked = if oauth2.scopes.is_empty() { &next.scopes } else { &oauth2.scopes };
+                let scope = Some(asked.clone()).filter(|scope| !scope.is_empty());
+                let registered = self.register(id, metadata, scope).await.map_err(|error| {
+                    registration_refused(
+                        found,
+                        metadata.registration_endpoint.as_deref(),
+                        &error,
+                        &oauth2.scopes,
+                    )
+                })?;
+                self.take_client(&mut settings, &mut next, &registered)?;
+                let undo = registered.registration_client_uri.zip(registered.registration_access_token);
+                Ok(Prepared {
+                    settings,
+                    secret: Some(registered.client_secret),
+                    facts: next,
+                    seen_version: 0,
+                    registered: undo,
+                })
+            }
+            Way::ByHand => {
+                let message = "The provider supports neither client documents nor automatic registration. Make a client there by \
+                               hand, with this server's redirect URI, and enter its id.";
+                Err(with_report(
+                    message.to_owned(),
+                    found.report.iter(),
+                    Some(manual_of(found, &oauth2.scopes)),
+                ))
+            }
+        }
+    }
+
+    pub(super) async fn register(
+        &self,
+        id: Uuid,
+        metadata: &mcpauth::metadata::ServerMetadata,
+        scope: Option<String>,
+    ) -> std::result::Result<Registered, mcpauth::registration::RegistrationError> {
+        let asked = Registration {
+            client_name: None,
+            client_uri: self.access_url.as_str().trim_end_matches('/').to_owned(),
+            redirect_uri: redirect_uri(&self.access_url, id),
+            scope,
+        };
+        register(&self.egress, metadata, asked).await
+    }
+
+    /// What a provider answered to a registration, into what is stored.
+    pub(super) fn take_client(
+        &self,
+        settings: &mut OAuth2Settings,
+        facts: &mut OAuthFacts,
+        registered: &Registered,
+    ) -> Result<()> {
+        settings.client_id.clone_from(&registered.client_id);
+        settings.registration = Some(OAuth2Registration::Dcr);
+        settings.secret_wiped = false;
+        registered.auth_method.as_str().clone_into(&mut facts.auth_method);
+        facts.registration_uri = registered.registration_client_uri.clone().unwrap_or_default();
+        let place = registration_token_place(facts.id);
+        facts.registration_token =
+            sealed(&self.keyring, &place, registered.registration_access_token.as_ref())?;
+        facts.secret_expires_at =
+            registered.secret_expires_at.map(|seconds| api::Timestamp(seconds.saturating_mul(1_000_000)));
+        facts.registered_at = Some(self.clock.now());
+        Ok(())
+    }
+
+    /// A client that was made for nothing is taken back, if the provider lets us.
+    pub(crate) async fn undo(&self, prepared: Prepared) {
+        if let Some((uri, token)) = prepared.registered {
+            let _ = delete_client(&self.egress, &uri, &token).await;
+        }
+    }
+}
+
+/// The client that is there is this provider's (protocol.md 14.11).
+fn keeps_client(oauth2: &OAuth2Settings, found: &Found) -> bool {
+    let same = if oauth2.issuer.is_empty() {
+        oauth2.token_url == found.metadata.token_endpoint
+    } else {
+        oauth2.issuer == found.issuer
+    };
+    !oauth2.client_id.is_empty() && same
+}
+
+/// How a client would come about, for a look before anything is done.
+pub(super) fn way_words(stored: &StoredServer, found: &Found, is_https: bool) -> (&'static str, bool) {
+    let oauth2 = &stored.record.oauth2;
+    if keeps_client(oauth2, found) {
+        return (oauth2.registration.map_or("manual", OAuth2Registration::as_str), true);
+    }
+    match choose(&found.metadata, is_https) {
+        Way::Cimd => ("cimd", false),
+        Way::Dcr => ("dcr", false),
+        Way::ByHand => ("", false),
+    }
+}
+
+pub(super) fn provider_of(found: &Found, scopes: &str, registration: &str) -> FoundProvider {
+    let chosen = scopes::choose(scopes, found.challenge_scope.as_deref(), &found.published_scopes);
+    let source = chosen.as_ref().map_or("", |chosen| match chosen.source {
+        ScopeSource::Given => "given",
+        ScopeSource::Challenge => "challenge",
+        ScopeSource::Published => "published",
+    });
+    FoundProvider {
+        issuer: found.issuer.clone(),
+        all_issuers: found.all_issuers.clone(),
+        resource: found.resource.clone(),
+        auth_url: found.metadata.authorization_endpoint.clone(),
+        token_url: found.metadata.token_endpoint.clone(),
+        revocation_url: found.metadata.revocation_endpoint.clone().unwrap_or_default(),
+        scopes_source: source.to_owned(),
+        scopes: chosen.map(|chosen| chosen.scopes).unwrap_or_default(),
+        registration: registration.to_owned(),
+        guessed: found.guessed,
+    }
+}
+
+/// What an admin should know before taking it over.
+pub(super) fn warnings(found: &Found) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if found.resource_fit == Fit::Ancestor {
+        warnings.push(format!("Tokens are for {}, which is wider than this server.", found.resource));
+    }
+    for foreign in found.metadata.foreign_origins() {
+        warnings.push(format!(
+            "The {} is on {}, another origin than the issuer's.",
+            foreign.field, foreign.origin
+        ));
+    }
+    if found.guessed {
+        warnings.push(
+            "The server publishes nothing: the endpoints are those of the 2025-03-26 revision, and PKCE is not declared.".to_owned(),
+        );
+    }
+    if found.all_issuers.len() > 1 {
+        warnings.push(format!(
+            "The server names {} authorization servers; the one of {} is used.",
+            found.all_issuers.len(),
+            found.issuer
+        ));
+    }
+    warnings
+}
+
+pub(super) fn candidate(candidate: &Candidate) -> DiscoveryCandidate {
+    let what = match candidate.what {
+        CandidateKind::Probe => "probe",
+        CandidateKind::ResourceMetadata => "resource_metadata",
+        CandidateKind::AuthorizationServer => "authorization_server",
+    };
+    DiscoveryCandidate {
+        url: candidate.url.clone(),
+        what: what.to_owned(),
+        status: candidate.status,
+        cause: candidate.cause.clone(),
+        used: candidate.used,
+    }
+}
+
+fn with_report<'a>(
+    message: String,
+    report: impl Iterator<Item = &'a Candidate>,
+    manual: Option<ManualSetup>,
+) -> Error {
+    let candidates = report.map(candidate).collect();
+    Error::Discovery { message, candidates, manual: manual.map(Box::new) }
+}
+
+fn refused(error: DiscoveryError, scopes: &str) -> Error {
+    let manual = match &error.kind {
+        DiscoveryErrorKind::IssuerMismatch { published, metadata: Some(metadata), .. } => Some(ManualSetup {
+            issuer: published.clone(),
+            auth_url: metadata.authorization_endpoint.clone(),
+            token_url: metadata.token_endpoint.clone(),
+            revocation_url: metadata.revocation_endpoint.clone().unwrap_or_default(),
+            scopes: scopes.to_owned(),
+        }),
+        _ => None,
+    };
+    with_report(error.public_message(), error.report.iter(), manual)
+}
+
+fn manual_of(found: &Found, scopes: &str) -> ManualSetup {
+    ManualSetup {
+        issuer: found.issuer.clone(),
+        auth_url: found.metadata.authorization_endpoint.clone(),
+        token_url: found.metadata.token_endpoint.clone(),
+        revocation_url: found.metadata.revocation_endpoint.clone().unwrap_or_default(),
+        scopes: scopes.to_owned(),
+    }
+}
+
+fn registration_refused(
+    found: &Found,
+    endpoint: Option<&str>,
+    error: &mcpauth::registration::RegistrationError,
+    scopes: &str,
+) -> Error {
+    let message = format!(
+        "Patchbay could not be registered: {}. Make a client there by hand, with this server's redirect URI, and enter its id.",
+        error.public_message().trim_end_matches('.')
+    );
+    let mut candidates: Vec<DiscoveryCandidate> = found.report.iter().map(candidate).collect();
+    candidates.push(DiscoveryCandidate {
+        url: endpoint.unwrap_or_default().to_owned(),
+        what: "registration".to_owned(),
+        status: None,
+        cause: error.public_message(),
+        used: false,
+    });
+    Error::Discovery { message, candidates, manual: Some(Box::new(manual_of(found, scopes))) }
+}

@@ -1,0 +1,150 @@
+//! A new registration where the provider forgot us or our secret ends: one in the whole cluster, and no loop (threat 13).
+
+use super::{Refresher, facts_of};
+use crate::{Result, Service, audit::Act, mcp_servers::oauth2_secret_place, secrets::seal};
+use api::{Timestamp, Uuid, servers::OAuth2Registration};
+use domain::mcp_server::TokenFailure;
+use mcpauth::metadata::ServerMetadata;
+use std::time::Duration;
+use store::{
+    changes::{ChangeKind, change_note},
+    mcp_servers::{self, FoundServer},
+    oauth,
+};
+
+/// Who registers holds the lease for so long, microseconds: twice what the request may take.
+const LEASE_MICROS: i64 = 30_000_000;
+/// After a registration none follows for so long, seconds: a provider that forgets us at once is asked no further.
+const REST_SECONDS: i64 = 3600;
+/// A secret that ends within this time is renewed before anybody is sent away with it, seconds.
+const ENDS_SOON_SECONDS: i64 = 3600;
+const LOOKS: u32 = 60;
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// Whether the client's secret ends before a sign-in could be over.
+pub(super) fn is_secret_ending(found: &FoundServer, now: Timestamp) -> bool {
+    let facts = facts_of(&found.stored, found.oauth.as_ref());
+    facts
+        .and_then(|facts| facts.secret_expires_at)
+        .is_some_and(|at| at.0 > 0 && at <= now.plus_seconds(ENDS_SOON_SECONDS))
+}
+
+impl Service {
+    /// A client's secret is about to end: Patchbay registers anew. What goes wrong with it shows when the client is used.
+    pub(super) async fn client_renew(&self, id: Uuid) -> Result<()> {
+        let refresher = &self.deps().refresher;
+        if let Some(found) = refresher.found(id, Uuid::nil()).await? {
+            refresher.client_refused(id, &found.stored.record.oauth2.client_id).await;
+        }
+        Ok(())
+    }
+
+    /// As [`Refresher::client_refused`].
+    pub(super) async fn client_refused(&self, id: Uuid, client_id: &str) -> bool {
+        self.deps().refresher.client_refused(id, client_id).await
+    }
+}
+
+impl Refresher {
+    /// The provider does not know this client any more (`invalid_client`): registers anew where Patchbay registered itself. True when
+    /// there is another client now, by us or by somebody else; all users have to connect again then.
+    pub(crate) async fn client_refused(&self, id: Uuid, client_id: &str) -> bool {
+        match self.register_anew(id, client_id).await {
+            Ok(done) => done,
+            Err(error) => {
+                tracing::warn!(server = %id, error = &error as &dyn std::error::Error, "no new registration");
+                false
+            }
+        }
+    }
+
+    async fn register_anew(&self, id: Uuid, client_id: &str) -> Result<bool> {
+        for _ in 0..LOOKS {
+            let Some(found) = self.found(id, Uuid::nil()).await? else { return Ok(false) };
+            let oauth2 = &found.stored.record.oauth2;
+            if oauth2.registration != Some(OAuth2Registration::Dcr) {
+                return Ok(false);
+            }
+            if oauth2.client_id != client_id {
+                return Ok(true);
+            }
+            let Some(facts) = facts_of(&found.stored, found.oauth.as_ref()) else { return Ok(false) };
+            let rested =
+                facts.registered_at.is_none_or(|at| at.plus_seconds(REST_SECONDS) <= self.clock.now());
+            if facts.registration_endpoint.is_empty()
+                || !(rested || is_secret_ending(&found, self.clock.now()))
+            {
+                return Ok(false);
+            }
+            let holder = self.new_id();
+            if self.claim_registration(id, holder).await? {
+                return self.register_as(&found, holder).await;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Ok(false)
+    }
+
+    async fn claim_registration(&self, id: Uuid, holder: Uuid) -> Result<bool> {
+        let mut write = self.db.write().await?;
+        let claimed = oauth::oauth_registration_claim(&mut write, id, holder, LEASE_MICROS).await?;
+        write.commit().await?;
+        Ok(claimed)
+    }
+
+    async fn register_as(&self, found: &FoundServer, holder: Uuid) -> Result<bool> {
+        let (id, before) = (found.stored.record.id, found.stored.record.oauth2.clone());
+        let Some(mut facts) = found.oauth.clone() else { return Ok(false) };
+        let metadata = ServerMetadata {
+            issuer: facts.issuer.clone(),
+            authorization_endpoint: before.auth_url.clone(),
+            token_endpoint: before.token_url.clone(),
+            registration_endpoint: Some(facts.registration_endpoint.clone()),
+            revocation_endpoint: None,
+            scopes_supported: Vec::new(),
+            token_endpoint_auth_methods: facts.auth_methods.clone(),
+            revocation_endpoint_auth_methods: None,
+            iss_parameter_supported: facts.iss_required,
+            cimd_supported: false,
+        };
+        let asked = if before.scopes.is_empty() { facts.scopes.clone() } else { before.scopes.clone() };
+        let registered = self.register(id, &metadata, Some(asked).filter(|scope| !scope.is_empty())).await;
+        let registered = match registered {
+            Ok(registered) => registered,
+            Err(error) => {
+                tracing::warn!(server = %id, cause = error.public_message(), "Patchbay could not register anew");
+                let mut write = self.db.write().await?;
+                oauth::oauth_registration_release(&mut write, id, holder).await?;
+                write.commit().await?;
+                return Ok(false);
+            }
+        };
+        let mut write = self.db.write().await?;
+        // First: what was got without the lease is not stored.
+        let held = oauth::oauth_registration_release(&mut write, id, holder).await?;
+        let stored = mcp_servers::server_get_for_update(&mut write, id).await?;
+        let Some(mut stored) = stored.filter(|stored| held && stored.record.oauth2 == before) else {
+            return Ok(false);
+        };
+        self.take_client(&mut stored.record.oauth2, &mut facts, &registered)?;
+        stored.oauth2_client_secret = match &registered.client_secret {
+            Some(secret) => seal(&self.keyring, &oauth2_secret_place(id), secret)?,
+            None => store::SealedColumn::default(),
+        };
+        stored.record.has_oauth2_secret = stored.oauth2_client_secret.is_set();
+        stored.record.version += 1;
+        stored.record.credential_version += 1;
+        let now = self.clock.now();
+        stored.record.updated_at = now.max(Timestamp(stored.record.updated_at.0.saturating_add(1)));
+        mcp_servers::server_update(&mut write, &stored).await?;
+        oauth::oauth_facts_put(&mut write, &facts).await?;
+        let ended = oauth::user_tokens_fail_all(&mut write, id, TokenFailure::ClientChanged).await?;
+        let act = Act::on("server.registered_anew", "mcp_server", id, &stored.record.slug)
+            .fields(vec![format!("user_tokens {ended}")]);
+        self.log(&mut write, act, "ok").await?;
+        change_note(&mut write, ChangeKind::Servers, &id.to_string()).await?;
+        write.commit().await?;
+        self.mcp.close_server(id);
+        Ok(true)
+    }
+}
