@@ -33,12 +33,10 @@ pub(crate) fn Shell() -> impl IntoView {
         .into_any();
     }
     let here = browser::use_here();
-    let path = {
-        let location = location.clone();
-        move || location.pathname.get() + &query(&location.search.get())
-    };
+    let (pathname, search) = (location.pathname, location.search);
+    let path = move || pathname.get() + &query(&search.get());
     // The first frame has it already, on both sides.
-    here.set(untrack(&path));
+    here.set(untrack(path));
     Effect::new(move || here.set(path()));
     // A followed link closes the drawer.
     Effect::new(move || {

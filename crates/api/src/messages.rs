@@ -263,3 +263,28 @@ pub enum ResultContent {
         kind: String,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_a_result_needs_is_absent_in_rows_of_older_builds() {
+        let mut stored = json!({
+            "type": "tool-result", "tool_call_id": "c", "tool_name": "s__t", "result": [], "is_error": true, "outcome": "error",
+            "created_at": "2026-01-01T00:00:00Z",
+        });
+        let needs = |stored: &Value| match serde_json::from_value(stored.clone()).unwrap() {
+            Part::ToolResult(part) => part.needs,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(needs(&stored), None);
+        let again: Part = serde_json::from_value(stored.clone()).unwrap();
+        assert_eq!(serde_json::to_value(&again).unwrap(), stored);
+        stored["needs"] = json!("permission");
+        assert_eq!(needs(&stored), Some(ToolNeeds::Permission));
+        stored["needs"] = json!("connection");
+        assert_eq!(needs(&stored), Some(ToolNeeds::Connection));
+    }
+}

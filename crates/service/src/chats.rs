@@ -327,7 +327,12 @@ fn auth_required(service: &Service, servers: &ChatServers, selected: &[Uuid]) ->
                     service.access_url().as_str(),
                     record.id
                 ),
-                // Nothing to open in this build.
+                // To be opened in a browser in which the owner is signed in.
+                AuthType::Oauth2 => format!(
+                    "{}api/experimental/mcp/servers/{}/oauth2/connect",
+                    service.access_url().as_str(),
+                    record.id
+                ),
                 _ => String::new(),
             },
         })

@@ -84,11 +84,11 @@ impl Popups {
     }
 
     /// Opens the window. Only in answer to a click, or the browser refuses.
-    pub(super) fn open(self, address: &str, sign_in: SignIn) {
+    pub(super) fn open(self, sign_in: SignIn) {
         let id = sign_in.server.id;
         // One window for each server: a second click brings the first one back.
         let name = format!("patchbay-connect-{id}");
-        let opened = window().open_with_url_and_target_and_features(address, &name, &features());
+        let opened = window().open_with_url_and_target_and_features(&address(id), &name, &features());
         let opened = opened.ok().flatten();
         self.blocked.update(|blocked| {
             if opened.is_some() {
@@ -208,11 +208,13 @@ pub(super) fn use_popups() -> Popups {
 }
 
 /// Where a sign-in begins: a page of its own, because only a navigation may begin one.
-pub(super) fn address(id: Uuid, return_to: &str) -> String {
-    format!(
-        "/api/experimental/mcp/servers/{id}/oauth2/connect?return_to={}",
-        browser::encode_query_value(return_to)
-    )
+pub(super) fn address(id: Uuid) -> String {
+    format!("/api/experimental/mcp/servers/{id}/oauth2/connect")
+}
+
+/// The same for this very tab, which comes back afterwards. A window of its own must not: it would show the page a second time.
+pub(super) fn address_and_back(id: Uuid, here: &str) -> String {
+    format!("{}?return_to={}", address(id), browser::encode_query_value(here))
 }
 
 /// In the middle of the page that opens it.
@@ -241,7 +243,7 @@ mod tests {
     fn a_sign_in_begins_at_the_server_and_leads_back() {
         let id = Uuid::from_u128(7);
         assert_eq!(
-            address(id, "/chats/1?a=b&c"),
+            address_and_back(id, "/chats/1?a=b&c"),
             format!("/api/experimental/mcp/servers/{id}/oauth2/connect?return_to=/chats/1%3Fa%3Db%26c")
         );
     }

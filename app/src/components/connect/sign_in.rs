@@ -1,9 +1,10 @@
 //! The button that leads to a provider, and "Not now".
 
-use super::popup::{SignIn, address, use_popups};
+use super::popup::{SignIn, address, address_and_back, use_popups};
 use crate::{
     browser,
     components::{BusyButton, Glyph, Icon, Task, toast::use_toasts},
+    error::UiErrorKind,
     server_fns::servers::{permission_decline, server_get},
 };
 use api::servers::McpServer;
@@ -31,13 +32,13 @@ pub(super) fn SignInLink(
         let own_way = event.ctrl_key() || event.meta_key() || event.shift_key() || event.button() != 0;
         if !own_way {
             event.prevent_default();
-            popups.open(&address(id, &here.get_untracked()), sign_in());
+            popups.open(sign_in());
         }
     };
     view! {
         <a
             class="btn btn-small btn-primary"
-            href=move || address(id, &here.get())
+            href=move || address_and_back(id, &here.get())
             // Not a page of the router's.
             rel="external"
             aria-label=spoken
@@ -60,7 +61,7 @@ pub(super) fn SignInLink(
                 // needs none.
                 <a
                     class="connect-plain"
-                    href=move || address(id, &here.get())
+                    href=address(id)
                     target="_blank"
                     rel="noopener external"
                     on:click=move |_| popups.opened_by_hand(sign_in())
@@ -79,7 +80,14 @@ pub(crate) fn NotNow(server: Signal<McpServer>, changed: Callback<McpServer>) ->
     let task = Task::new();
     let (id, name) = server.with_untracked(|server| (server.id, server.display_name.clone()));
     let decline = Callback::new(move |()| {
-        task.run(permission_decline(id), move |()| {
+        let declined = async move {
+            match permission_decline(id).await {
+                // Said already, in another tab.
+                Err(error) if error.kind == UiErrorKind::NotFound => Ok(()),
+                answer => answer,
+            }
+        };
+        task.run(declined, move |()| {
             popups.note_deed();
             spawn_local(async move {
                 if let Ok(server) = server_get(id).await {

@@ -1,8 +1,8 @@
 //! Servers that refuse the credential of a turn, or want more permission (behaviour 10 and 15, threats A 12 and 19).
 
 use crate::{
-    servers::Renewing,
-    support::{Say, World, answer, call, calls, end, outcomes, record, result_text, step_server},
+    servers::{Renewing, Servers},
+    support::{Say, World, answer, call, calls, config, end, outcomes, record, result_text, step_server},
     turn::{echo, stopped_within_half_a_second},
 };
 use api::{
@@ -23,7 +23,7 @@ use testkit::{
     axum::{
         Json, Router,
         body::Bytes,
-        http::{HeaderMap, Method, StatusCode},
+        http::{Method, StatusCode},
         response::{IntoResponse as _, Response},
         routing::any,
     },
@@ -52,12 +52,27 @@ fn require(mcp: &FakeMcp, token: &str) {
     mcp.require_header("authorization", &format!("Bearer {token}"));
 }
 
+/// A world with these servers, of which `lab` can be renewed to `renewed`. `allow`: where they are.
+async fn world_with(db: &TestDb, allow: &str, step: Vec<StepServer>, renewed: StepServer) -> World {
+    let servers =
+        Servers { step: Mutex::new(step), renewed: Mutex::new(Some(renewed)), ..Servers::default() };
+    let world = World::start(db, allow, Arc::new(servers), Arc::default(), config()).await;
+    world.owner_insert().await;
+    world
+}
+
 /// A world whose `lab` is dialled with the token `old`, version 1; its renewal gives `new`, version 2.
 async fn world_of(db: &TestDb, mcp: &FakeMcp) -> World {
-    let world = World::new(db, mcp).await;
-    *world.servers.step.lock().unwrap() = vec![lab(&mcp.url(), "old", 1)];
-    *world.servers.renewed.lock().unwrap() = Some(lab(&mcp.url(), "new", 2));
-    world
+    let url = mcp.url();
+    world_with(db, &mcp.authority(), vec![lab(&url, "old", 1)], lab(&url, "new", 2)).await
+}
+
+/// The same with another server beside it, `calm`.
+async fn world_beside(db: &TestDb, mcp: &FakeMcp, calm: &FakeMcp) -> World {
+    let url = mcp.url();
+    let step = vec![lab(&url, "old", 1), step_server(record(2, "calm"), &calm.url())];
+    let allow = format!("{},{}", mcp.authority(), calm.authority());
+    world_with(db, &allow, step, lab(&url, "new", 2)).await
 }
 
 /// Calls of the echo tool, made only when the test lets the model go on: the list is there, and then the token is revoked.
@@ -132,11 +147,7 @@ async fn a_second_refusal_ends_the_call_and_nothing_else() {
     let mcp = FakeMcp::start(vec![echo()]).await;
     let calm = FakeMcp::start(vec![echo()]).await;
     require(&mcp, "old");
-    let allow = format!("{},{}", mcp.authority(), calm.authority());
-    let world = world_of(&db, &mcp).await;
-    world.servers.step.lock().unwrap().push(step_server(record(2, "calm"), &calm.url()));
-    let world =
-        World::start(&db, &allow, Arc::clone(&world.servers), Arc::default(), crate::support::config()).await;
+    let world = world_beside(&db, &mcp, &calm).await;
     let go = Arc::new(Notify::new());
     let mut says = vec![Say::Wait(Arc::clone(&go))];
     says.extend(call(0, "a", "lab__echo", r#"{"text":"1"}"#));
@@ -287,12 +298,8 @@ async fn a_listing_that_stays_refused_shows_what_to_do() {
         let mcp = FakeMcp::start(vec![echo()]).await;
         let calm = FakeMcp::start(vec![echo()]).await;
         require(&mcp, newest);
-        let world = world_of(&db, &mcp).await;
+        let world = world_beside(&db, &mcp, &calm).await;
         *world.servers.renewing.lock().unwrap() = renewing;
-        world.servers.step.lock().unwrap().push(step_server(record(2, "calm"), &calm.url()));
-        let allow = format!("{},{}", mcp.authority(), calm.authority());
-        let servers = Arc::clone(&world.servers);
-        let world = World::start(&db, &allow, servers, Arc::default(), crate::support::config()).await;
         world.script.then(answer("done"));
         let chat = world.chat().await;
         world.send(chat, "go").await;
@@ -323,7 +330,7 @@ impl Guarded {
     async fn start(guard: Guard) -> Self {
         let ran: Arc<Mutex<Vec<String>>> = Arc::default();
         let seen = Arc::clone(&ran);
-        let answering = move |method: Method, _: HeaderMap, body: Bytes| {
+        let answering = move |method: Method, body: Bytes| {
             let ran = Arc::clone(&seen);
             async move { guarded(guard, &ran, &method, &body) }
         };
@@ -335,12 +342,8 @@ impl Guarded {
     }
 
     async fn world(&self, db: &TestDb) -> World {
-        let mcp = FakeMcp::start(Vec::new()).await;
-        let world = World::new(db, &mcp).await;
-        *world.servers.step.lock().unwrap() = vec![lab(&self.url, "old", 1)];
-        *world.servers.renewed.lock().unwrap() = Some(lab(&self.url, "new", 2));
-        let servers = Arc::clone(&world.servers);
-        World::start(db, &self.authority, servers, Arc::default(), crate::support::config()).await
+        let step = vec![lab(&self.url, "old", 1)];
+        world_with(db, &self.authority, step, lab(&self.url, "new", 2)).await
     }
 
     fn ran(&self) -> Vec<String> {
@@ -406,8 +409,8 @@ async fn a_wish_for_more_permission_becomes_a_question_and_no_loop() {
     let wants = Some(ToolNeeds::Permission);
     let needs: Vec<_> = refused.iter().map(|result| result.needs).collect();
     assert_eq!(needs, [wants, wants, None, None]);
-    let ends = ["has been asked;", "has been asked;", "has declined that", "asked too often already"];
-    for (result, how) in refused.iter().zip(["has been asked.", "has been asked.", ends[2], ends[3]]) {
+    let words = ["been asked.", "been asked.", "declined that.", "been asked too often already."];
+    for (result, how) in refused.iter().zip(words) {
         let text = result_text(result);
         assert!(
             text.contains("LAB needs more permission (scopes files:read, files:write); the person "),

@@ -80,9 +80,12 @@ fn greetings(fake: &Fake) -> usize {
     fake.count("initialize") + fake.count("server/discover")
 }
 
+/// Metadata and scope of a challenge, where there is one.
+type Said = Option<(Option<&'static str>, Option<&'static str>)>;
+
 #[tokio::test]
 async fn a_refused_call_carries_what_the_server_says_of_the_credential() {
-    let table: [(&[&[u8]], Option<(Option<&str>, Option<&str>)>); 4] = [
+    let table: [(&[&[u8]], Said); 4] = [
         (&[], None),
         (&[b"Basic realm=\"x\""], None),
         (&[b"Bearer"], Some((None, None))),

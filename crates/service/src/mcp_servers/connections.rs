@@ -139,8 +139,8 @@ impl Service {
         let departed = oauth::grants_of_server(&context, &mut write, &stored, facts.as_ref()).await?.users;
         let removed = user_header_values::user_values_delete_all(&mut write, id).await?;
         if removed > 0 || departed > 0 {
-            let act = Act::on("connection.removed", "mcp_server", id, &slug)
-                .fields(vec![format!("user_tokens {departed}"), format!("user_header_values {removed}")]);
+            let act =
+                Act::on("connection.removed", "mcp_server", id, &slug).fields(counted(departed, removed));
             self.audit(&mut write, ctx, act).await?;
             change_note(&mut write, ChangeKind::Servers, &id.to_string()).await?;
             write.commit().await?;
@@ -149,4 +149,11 @@ impl Service {
         }
         Ok(())
     }
+}
+
+/// What was removed, in the words of the log.
+fn counted(tokens: i64, values: u64) -> Vec<String> {
+    let tokens = (tokens > 0).then(|| format!("user_tokens {tokens}"));
+    let values = (values > 0).then(|| format!("user_header_values {values}"));
+    tokens.into_iter().chain(values).collect()
 }

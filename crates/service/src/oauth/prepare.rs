@@ -142,9 +142,7 @@ impl Refresher {
                 Ok(Prepared { settings, secret: Some(None), facts: next, seen_version: 0, registered: None })
             }
             Way::Dcr => {
-                let asked = if oauth2.scopes.is_empty() { &next.scopes } else { &oauth2.scopes };
-                let scope = Some(asked.clone()).filter(|scope| !scope.is_empty());
-                let registered = self.register(id, metadata, scope).await.map_err(|error| {
+                let registered = self.register(id, metadata).await.map_err(|error| {
                     registration_refused(
                         found,
                         metadata.registration_endpoint.as_deref(),
@@ -178,13 +176,13 @@ impl Refresher {
         &self,
         id: Uuid,
         metadata: &mcpauth::metadata::ServerMetadata,
-        scope: Option<String>,
     ) -> std::result::Result<Registered, mcpauth::registration::RegistrationError> {
         let asked = Registration {
             client_name: None,
             client_uri: self.access_url.as_str().trim_end_matches('/').to_owned(),
             redirect_uri: redirect_uri(&self.access_url, id),
-            scope,
+            // Providers take registered scopes for all that the client may ever ask for: a step-up would be refused.
+            scope: None,
         };
         register(&self.egress, metadata, asked).await
     }

@@ -107,8 +107,7 @@ impl Refresher {
             iss_parameter_supported: facts.iss_required,
             cimd_supported: false,
         };
-        let asked = if before.scopes.is_empty() { facts.scopes.clone() } else { before.scopes.clone() };
-        let registered = self.register(id, &metadata, Some(asked).filter(|scope| !scope.is_empty())).await;
+        let registered = self.register(id, &metadata).await;
         let registered = match registered {
             Ok(registered) => registered,
             Err(error) => {

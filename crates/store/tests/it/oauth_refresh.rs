@@ -270,6 +270,20 @@ both_engines! {
         assert_eq!((found.failure, found.failure_detail.as_str()), (Some(TokenFailure::RejectedByServer), "401"));
     }
 
+    async fn what_a_server_refused_counts_as_expired_and_can_still_be_renewed(db: TestDb) {
+        let (server, user) = pair(&db).await;
+        let entry = put(&db, token(server, user)).await;
+        assert!(!commit!(db, |write| user_token_expire(write, entry.id, entry.version - 1)), "another one by now");
+        assert!(commit!(db, |write| user_token_expire(write, entry.id, entry.version)));
+        assert_eq!(get(&db, &entry).await.unwrap(), UserToken { expires_at: Some(Timestamp(0)), ..entry.clone() });
+        assert_eq!(claim(&db, &entry, id()).await, Claim::Claimed { sends: 0 });
+        let version = store_it(&db, &entry, &renewed(b"next")).await.unwrap();
+        assert_eq!(get(&db, &entry).await.unwrap().expires_at, renewed(b"next").expires_at);
+        commit!(db, |write| user_token_fail(write, entry.id, version, TokenFailure::RefreshRejected, ""));
+        assert!(!commit!(db, |write| user_token_expire(write, entry.id, version + 1)), "it has failed for good");
+        assert_eq!(get(&db, &entry).await.unwrap().expires_at, None);
+    }
+
     async fn a_new_client_ends_every_token_that_still_worked(db: TestDb) {
         let (server, ada) = pair(&db).await;
         let (other, bob) = pair(&db).await;

@@ -58,6 +58,21 @@ both_engines! {
         assert_eq!(prompt(&db, of, "write", "d").await, StepUp::Exhausted);
     }
 
+    async fn a_no_to_all_holds_for_what_each_tool_asked_last(db: TestDb) {
+        let (of, other) = (pair(&db).await, pair(&db).await);
+        for (key, tool, scopes) in [(of, "write", "a"), (of, "write", "b"), (of, "delete", "c"), (other, "write", "b")] {
+            assert_eq!(prompt(&db, key, tool, scopes).await, StepUp::Prompt);
+        }
+        assert!(decline(&db, of, "delete", "c").await);
+        assert_eq!(commit!(db, |write| step_ups_decline_all(write, of.0, of.1)), 1, "the other one was declined before");
+        an_hour_passes(&db).await;
+        for (tool, scopes) in [("write", "b"), ("delete", "c")] {
+            assert!(matches!(prompt(&db, of, tool, scopes).await, StepUp::Declined { .. }), "{tool}");
+        }
+        assert_eq!(prompt(&db, of, "write", "a").await, StepUp::Prompt);
+        assert_eq!(prompt(&db, other, "write", "b").await, StepUp::Prompt);
+    }
+
     async fn a_new_grant_forgets_both(db: TestDb) {
         let of = pair(&db).await;
         let other = pair(&db).await;

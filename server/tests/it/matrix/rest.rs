@@ -194,6 +194,28 @@ fn connections() -> Vec<Row> {
         row(DELETE, "/api/experimental/mcp/servers/{id=personal}/oauth2/disconnect", "", signed_in(204)),
         row(DELETE, "/api/experimental/mcp/servers/{id=disabled}/oauth2/disconnect", "", signed_in(204)),
         row(DELETE, "/api/experimental/mcp/servers/{id=unknown}/oauth2/disconnect", "", signed_in(204)),
+        // None of these is `oauth2`: who may know the server is told so.
+        row(GET, "/api/experimental/mcp/servers/{id=open}/oauth2/connect", "", signed_in(400)),
+        row(GET, "/api/experimental/mcp/servers/{id=grouped}/oauth2/connect", "", inside_to_use(400)),
+        row(GET, "/api/experimental/mcp/servers/{id=disabled}/oauth2/connect", "", admins_to_use(400)),
+        row(GET, "/api/experimental/mcp/servers/{id=unknown}/oauth2/connect", "", signed_in(404)),
+        row(
+            GET,
+            "/api/experimental/mcp/servers/{id=open}/oauth2/callback?state=x&code=y",
+            "",
+            signed_in(400),
+        ),
+        row(GET, "/api/experimental/mcp/servers/{id=grouped}/oauth2/callback", "", inside_to_use(400)),
+        row(GET, "/api/experimental/mcp/servers/{id=unknown}/oauth2/callback", "", signed_in(404)),
+        row(GET, "/api/experimental/mcp/servers/{id=open}/oauth2/client-metadata.json", "", everybody(404)),
+        row(
+            GET,
+            "/api/experimental/mcp/servers/{id=unknown}/oauth2/client-metadata.json",
+            "",
+            everybody(404),
+        ),
+        row(POST, "/api/experimental/mcp/servers/{id=open}/discover", "", admins(400)),
+        row(POST, "/api/experimental/mcp/servers/{id=unknown}/discover", "{}", admins(404)),
         row(GET, "/api/experimental/mcp/servers/{id=personal}/connections", "", readers(200)),
         row(GET, "/api/experimental/mcp/servers/{id=unknown}/connections", "", readers(404)),
         row(

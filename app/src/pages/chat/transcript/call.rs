@@ -163,10 +163,10 @@ impl CallView {
             }
             CallState::Failed => or(self.result_line(), "The call was not executed."),
             CallState::NeedsConnection => format!("{} needs your account", self.server_name()),
-            // Which, if the server told.
-            CallState::NeedsPermission => {
-                or(self.result_line(), &format!("{} needs more permission for this", self.server_name()))
-            }
+            CallState::NeedsPermission => match self.wanted_scopes() {
+                Some(scopes) => format!("{} needs more permission: {scopes}", self.server_name()),
+                None => format!("{} needs more permission for this", self.server_name()),
+            },
             CallState::Denied => "This call was denied.".to_owned(),
             CallState::Cancelled => "Stopped".to_owned(),
             CallState::Unknown => {
@@ -204,6 +204,15 @@ impl CallView {
                 _ => None,
             });
         texts.into_iter().find(|line| !line.is_empty()).unwrap_or_default()
+    }
+
+    /// Which permission it was, where the server told; the rest of the sentence is the model's.
+    fn wanted_scopes(&self) -> Option<String> {
+        const MARK: &str = " (scopes ";
+        let line = self.result_line();
+        let from = line.rfind(MARK)? + MARK.len();
+        let scopes = line[from..].split(')').next().unwrap_or_default();
+        (!scopes.is_empty()).then(|| scopes.to_owned())
     }
 
     /// What was recorded before the warning begins. The warning itself is said by the line, in its own words.

@@ -541,9 +541,10 @@ fn a_call_that_needs_the_person_says_so_and_stays_open() {
     assert_eq!(found.calls[0].state, CallState::NeedsConnection);
     assert_eq!(found.calls[0].remark(), "Linear needs your account");
     assert!(!found.folds() && found.failed() == 1, "its button must not be hidden");
-    let found = needing("permission", "Linear asks for more permission: issues:write");
+    let told = "The call did not happen: Linear needs more permission (scopes issues:write); the person has been asked. Do not repeat";
+    let found = needing("permission", told);
     assert_eq!(found.calls[0].state, CallState::NeedsPermission);
-    assert_eq!(found.calls[0].remark(), "Linear asks for more permission: issues:write");
+    assert_eq!(found.calls[0].remark(), "Linear needs more permission: issues:write");
     assert_eq!(needing("permission", "").calls[0].remark(), "Linear needs more permission for this");
 }
 
