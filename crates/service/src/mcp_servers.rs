@@ -17,7 +17,11 @@ pub(crate) use sealing::{
 pub use user_headers::Revocation;
 pub(crate) use writing::{ServerWriter, user_values_at_stake};
 
-use crate::{Error, OpContext, Result, Service, audit::Act, oauth};
+use crate::{
+    Error, OpContext, Result, Service,
+    audit::Act,
+    oauth::{self, Prepared},
+};
 use api::{
     Uuid,
     servers::{AuthType, McpServer, ServerWrite},
@@ -219,16 +223,31 @@ impl Service {
     ) -> Result<(McpServer, String)> {
         ctx.authorize(Action::ServersWrite)?;
         let prepared = self.update_prepare(ctx, id, &request, if_match).await?;
+        let written = self.update_write(ctx, id, &request, if_match, prepared.as_ref()).await;
+        if let (Err(_), Some(prepared)) = (&written, prepared) {
+            self.deps().refresher.undo(prepared).await;
+        }
+        written
+    }
+
+    async fn update_write(
+        &self,
+        ctx: &OpContext,
+        id: Uuid,
+        request: &ServerWrite,
+        if_match: Option<&str>,
+        prepared: Option<&Prepared>,
+    ) -> Result<(McpServer, String)> {
         let mut write = self.db().write().await?;
         let stored = mcp_servers::server_get_for_update(&mut write, id).await?.ok_or(Error::NotFound)?;
         check_match(if_match, &etag(&stored.record))?;
         let mut change =
-            mcp_server::merge_update(&stored.record, &request, &self.url_policy()).map_err(Error::invalid)?;
+            mcp_server::merge_update(&stored.record, request, &self.url_policy()).map_err(Error::invalid)?;
         if change.discover || prepared.is_some() {
-            self.update_take(&mut change, &stored, prepared.as_ref())?;
+            self.update_take(&mut change, &stored, prepared)?;
         }
         let cleared = self.writer().update(&mut write, ctx, stored, change).await?;
-        if let Some(prepared) = &prepared {
+        if let Some(prepared) = prepared {
             prepared.facts_store(&mut write).await?;
         }
         let change = change_note(&mut write, ChangeKind::Servers, &id.to_string()).await?;

@@ -22,7 +22,9 @@ pub use refresh::{
 pub use revocations::{
     Revocation, revocation_claim, revocation_done, revocation_put, revocation_retry, revocations_sweep,
 };
-pub use step_ups::{StepUp, step_up_decline, step_up_prompt, step_ups_decline_all, step_ups_forget};
+pub use step_ups::{
+    StepUp, step_up_decline, step_up_prompt, step_ups_decline_all, step_ups_forget, step_ups_reopen,
+};
 pub(crate) use tokens::TokenRow;
 pub use tokens::{
     UserToken, user_token_delete, user_token_get, user_token_put, user_token_want, user_tokens_count,

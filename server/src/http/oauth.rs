@@ -7,7 +7,10 @@ use super::{
     oauth_pages::{connected_page, refused_page},
     router::{AppState, parse_id},
 };
-use api::oauth::{DiscoverRequest, Discovery};
+use api::{
+    ErrorBody,
+    oauth::{DiscoverRequest, Discovery},
+};
 use axum::{
     extract::{Path, RawQuery, State},
     response::{IntoResponse, Redirect, Response},
@@ -30,7 +33,9 @@ const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-p
     responses(
         (status = 307, description = "To the provider"),
         (status = 303, description = "A browser that is not signed in: to the login page and back"),
-        (status = 400), (status = 403, description = "Not a whole page"), (status = 404),
+        (status = 400, description = "Not enabled, not `oauth2`, or not set up; a page for browsers", content((ErrorBody = "application/json"), (String = "text/html"))),
+        (status = 403, description = "Not a whole page"),
+        (status = 404, description = "Unknown, or concealed from the caller; a page for browsers", content((ErrorBody = "application/json"), (String = "text/html"))),
     ),
 )]
 pub(crate) async fn connect(
@@ -103,7 +108,12 @@ pub(crate) async fn connect(
     ),
     responses(
         (status = 200, description = "Connected", content_type = "text/html", body = String),
-        (status = 400), (status = 401), (status = 403), (status = 404), (status = 502),
+        (status = 400, description = "Expired, used already, refused, or changed meanwhile", content_type = "text/html", body = String),
+        (status = 401, description = "Not signed in", content_type = "text/html", body = String),
+        (status = 403, description = "Begun by somebody else or in another session", content_type = "text/html", body = String),
+        (status = 404, description = "No such server", content_type = "text/html", body = String),
+        (status = 502, description = "The provider did not answer as it should", content_type = "text/html", body = String),
+        (status = 503, description = "The database is unavailable", content((String = "text/html"), (ErrorBody = "application/json"))),
     ),
 )]
 pub(crate) async fn callback(

@@ -80,12 +80,12 @@ pub(crate) async fn unknown_route() -> ApiError {
 
 /// axum's own refusals (wrong method, bad query) in our envelope.
 async fn envelope(response: Response) -> Response {
-    let json = response
-        .headers()
-        .get(http::header::CONTENT_TYPE)
-        .is_some_and(|t| t.as_bytes().starts_with(b"application/json"));
+    let kind = response.headers().get(http::header::CONTENT_TYPE).map(http::HeaderValue::as_bytes);
+    // Ours already: the envelope, or a page for people.
+    let ours =
+        kind.is_some_and(|kind| kind.starts_with(b"application/json") || kind.starts_with(b"text/html"));
     match response.status() {
-        StatusCode::METHOD_NOT_ALLOWED if !json => {
+        StatusCode::METHOD_NOT_ALLOWED if !ours => {
             let allow = response.headers().get(http::header::ALLOW).cloned();
             let mut answer =
                 ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "This address does not take that method.")
@@ -95,7 +95,7 @@ async fn envelope(response: Response) -> Response {
             }
             answer
         }
-        StatusCode::BAD_REQUEST if !json => {
+        StatusCode::BAD_REQUEST if !ours => {
             ApiError::new(StatusCode::BAD_REQUEST, "A parameter in the address is not valid.").into_response()
         }
         _ => response,

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use testkit::{
     fake_mcp::{FakeMcp, FakeTool},
+    fake_oauth::FakeOauth,
     http::{Answer, Ask, Client},
 };
 
@@ -175,6 +176,7 @@ async fn too_much_is_429_and_says_when_to_come_again() {
     let description = Description::of(&server).await;
     let stream = "/api/experimental/chats/{id}/stream";
     let (check, call) = (format!("{SERVER}/check"), format!("{SERVER}/tools/{{tool}}/call"));
+    let discover = format!("{SERVER}/discover");
     let (first, login, password) =
         ("/api/v2/users/first", "/api/v2/users/login", "/api/v2/users/{user}/password");
     // Limits of turns come with a later issue.
@@ -185,6 +187,7 @@ async fn too_much_is_429_and_says_when_to_come_again() {
             ("GET", stream),
             ("POST", &check),
             ("POST", &call),
+            ("POST", &discover),
             ("POST", first),
             ("POST", login),
             ("PUT", password),
@@ -205,6 +208,14 @@ async fn too_much_is_429_and_says_when_to_come_again() {
         .await;
     let other = server.user(Role::Member).await.client;
     other.post(&path, &json!({})).await.expect(200);
+
+    let oauth = FakeOauth::start(vec![FakeTool::of_text("note", "x")]).await;
+    let body = over(server_body("oauth", &oauth.url()), json!({"auth_type": "oauth2"}));
+    let path = format!("{SERVERS}/{}/discover", server.register(&body).await);
+    exhaust(&description, Method::POST, &discover, || {
+        server.owner().request(Method::POST, &path).json(&json!({}))
+    })
+    .await;
 
     let path = format!("{SERVERS}/{id}/tools/note/call");
     let note = json!({"arguments": {"text": "x"}});

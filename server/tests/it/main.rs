@@ -16,6 +16,7 @@ mod keys;
 mod limits;
 mod matrix;
 mod models;
+mod oauth;
 mod openapi;
 mod pages;
 mod probe_cli;

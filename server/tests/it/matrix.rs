@@ -41,7 +41,9 @@ async fn every_cell_holds(server: TestServer) {
         walk.beside(&row).await;
     }
     let succeeded = walk.succeeded.clone();
-    for key in described.difference(&succeeded).filter(|key| *key != rest::NEVER_SUCCEEDS_HERE) {
+    for key in
+        described.difference(&succeeded).filter(|key| !rest::NEVER_SUCCEED_HERE.contains(&key.as_str()))
+    {
         walk.wrong(format!("`{key}` never succeeded: its good answer was not held against the description"));
     }
     let functions = functions::rows();

@@ -143,7 +143,6 @@ async fn each_rule_refuses_its_own_field() {
         ("url", json!({"url": "http://x.example/mcp"})),
         ("url", json!({"url": "https://x.example/\r\nHost: y"})),
         ("url", json!({"url": long_url})),
-        ("oauth2_client_id", json!({"auth_type": "oauth2"})),
         (
             "oauth2_token_url",
             json!({"auth_type": "oauth2", "oauth2_client_id": "c", "oauth2_auth_url": "https://x.example/a"}),

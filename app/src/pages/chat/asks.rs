@@ -55,8 +55,10 @@ pub(super) fn AskCard(
     view! {
         <div class="call-ask" role="status" data-testid="call-ask">
             <span class="call-ask-text">{move || words.get()}</span>
-            <NextStep server changed />
-            {move || permission.get().then(|| view! { <NotNow server changed /> })}
+            <div class="ask-buttons">
+                <NextStep server changed />
+                {move || permission.get().then(|| view! { <NotNow server changed /> })}
+            </div>
         </div>
     }
 }

@@ -50,8 +50,10 @@ fn NeedLine(id: Uuid, selection: Selection) -> impl IntoView {
         <li class="chat-need" data-testid="needs-you">
             <Icon glyph=Glyph::Key />
             <span class="chat-need-text"><bdi>{name}</bdi> {move || words.get()}</span>
-            <NextStep server changed=selection.changed() />
-            {move || more.get().then(|| view! { <NotNow server changed=selection.changed() /> })}
+            <div class="ask-buttons">
+                <NextStep server changed=selection.changed() />
+                {move || more.get().then(|| view! { <NotNow server changed=selection.changed() /> })}
+            </div>
         </li>
     }
     .into_any()

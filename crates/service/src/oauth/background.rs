@@ -82,24 +82,28 @@ impl Service {
             let token = unseal(&refresher.keyring, &place, &facts.registration_token).ok()??;
             (!facts.registration_uri.is_empty()).then_some((facts.registration_uri, token))
         });
-        self.revocations_soon();
-        if let Some((uri, token)) = opened {
-            tokio::spawn(async move { delete_client(&refresher.egress, &uri, &token).await });
-        }
+        let Some((uri, token)) = opened else { return self.revocations_soon() };
+        tokio::spawn(async move {
+            // The grants first: they are given back with the client's login.
+            refresher.give_back_now().await;
+            delete_client(&refresher.egress, &uri, &token).await
+        });
     }
 
     /// Grants that have just been noted are given back beside.
     pub(crate) fn revocations_soon(&self) {
         let refresher = Arc::clone(&self.deps().refresher);
-        tokio::spawn(async move {
-            if let Err(error) = refresher.give_back(ROUND).await {
-                tracing::warn!(error = &error as &dyn std::error::Error, "grants are given back later");
-            }
-        });
+        tokio::spawn(async move { refresher.give_back_now().await });
     }
 }
 
 impl Refresher {
+    async fn give_back_now(&self) {
+        if let Err(error) = self.give_back(ROUND).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "grants are given back later");
+        }
+    }
+
     /// Tells providers of grants that ended here; `most` of those that are due.
     pub(crate) async fn give_back(&self, most: usize) -> Result<()> {
         for _ in 0..most {

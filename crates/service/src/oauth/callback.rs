@@ -15,6 +15,7 @@ use mcpauth::{
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
+use std::time::Duration;
 use store::{
     changes::{ChangeKind, change_note},
     mcp_servers::{self, FoundServer},
@@ -81,6 +82,9 @@ impl CallbackRefused {
 
 /// Characters shown of what a provider says went wrong.
 const PROVIDER_WORDS: usize = 200;
+/// Pauses between attempts to store a grant.
+const STORE_PAUSES: [Duration; 3] =
+    [Duration::from_millis(200), Duration::from_millis(500), Duration::from_secs(1)];
 const NOT_VERIFIED: &str = "The sign-in could not be verified";
 const START_AGAIN: &str = "Start again";
 const EXPIRED: &str = "This sign-in has expired or was used already. Nothing was changed.";
@@ -139,6 +143,20 @@ impl Service {
             )
             .at(&found));
         }
+        // What is consumed is finished, with or without the browser: a closed tab must not cost the code (threats 98).
+        let (service, ctx) = (self.clone(), ctx.clone());
+        let work = async move { service.answered(&ctx, found, flow, query).await };
+        tokio::spawn(work).await.unwrap_or_else(|error| Err(internal(&Error::internal("a sign-in", error))))
+    }
+
+    /// 4 to 9, for a flow that is the caller's.
+    async fn answered(
+        &self,
+        ctx: &OpContext,
+        found: FoundServer,
+        flow: OAuthFlow,
+        query: CallbackQuery,
+    ) -> std::result::Result<Connected, CallbackRefused> {
         // 4: consumed by one atomic statement, whatever comes after.
         if !self.flow_consume(flow.id).await.map_err(|error| internal(&error).at(&found))? {
             return Err(CallbackRefused::new(400, START_AGAIN, EXPIRED).of(&found, &flow));
@@ -160,10 +178,7 @@ impl Service {
         if found.stored.record.credential_version != flow.credential_version {
             return Err(changed().of(&found, &flow));
         }
-        let (service, ctx) = (self.clone(), ctx.clone());
-        let code = SecretString::from(query.code);
-        let work = async move { service.finish(&ctx, found, flow, code).await };
-        tokio::spawn(work).await.unwrap_or_else(|error| Err(internal(&Error::internal("a sign-in", error))))
+        self.finish(ctx, found, flow, SecretString::from(query.code)).await
     }
 
     async fn flow_of(&self, hash: &[u8; 32]) -> Result<Option<OAuthFlow>> {
@@ -269,7 +284,7 @@ impl Service {
                     .of(&found, &flow));
             }
         };
-        let refused = match self.grant_store(ctx, &flow, &grant).await {
+        let refused = match self.grant_kept(ctx, &flow, &grant).await {
             Ok(Some(connected)) => return Ok(connected),
             Ok(None) => changed(),
             Err(error) => internal(&error),
@@ -281,6 +296,25 @@ impl Service {
                 .await;
         }
         Err(refused.of(&found, &flow))
+    }
+
+    /// As [`Service::grant_store`]. The code is spent: a database that is busy for a moment must not cost the grant.
+    async fn grant_kept(
+        &self,
+        ctx: &OpContext,
+        flow: &OAuthFlow,
+        grant: &Grant,
+    ) -> Result<Option<Connected>> {
+        for pause in STORE_PAUSES {
+            match self.grant_store(ctx, flow, grant).await {
+                Err(Error::Unavailable(error)) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "a grant is not stored yet");
+                    tokio::time::sleep(pause).await;
+                }
+                stored => return stored,
+            }
+        }
+        self.grant_store(ctx, flow, grant).await
     }
 
     /// `None`: the server is not what the sign-in was for any more; nothing is kept.
@@ -333,7 +367,7 @@ impl Service {
         let Some(found) = still else { return Ok(None) };
         let record = &found.stored.record;
         oauth::user_token_put(&mut write, &token).await?;
-        oauth::step_ups_forget(&mut write, server, user).await?;
+        oauth::step_ups_reopen(&mut write, server, user).await?;
         let mut facts =
             vec![format!("stays connected {}", if grant.refresh_token.is_some() { "yes" } else { "no" })];
         if !token.scopes.is_empty() {

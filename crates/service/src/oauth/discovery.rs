@@ -45,7 +45,7 @@ impl Service {
                 "Only a server of type `oauth2` has a provider to discover.",
             ));
         }
-        self.0.checks.admit(user, std::time::Instant::now())?;
+        self.0.discoveries.admit(user, std::time::Instant::now())?;
         let refresher = &self.deps().refresher;
         let provider = refresher.discover(&found.stored).await?;
         let is_https = self.deps().access_url.scheme() == "https";

@@ -123,7 +123,8 @@ async fn note_all(
     Ok(())
 }
 
-/// Notes a grant whose row is gone, for its provider to be told after `after_micros`. `None` when there is nothing to tell, or nobody:
+/// Notes a grant whose row is gone, for its provider to be told after `after_micros`; with such a pause the caller tells it itself first,
+/// and that counts as a try. `None` when there is nothing to tell, or nobody:
 /// no revocation address, a credential that failed or cannot be opened, a client that it was not issued to.
 pub(crate) async fn grant_note(
     context: &GrantsContext<'_>,
@@ -163,7 +164,7 @@ pub(crate) async fn grant_note(
         refresh_token: sealed(keyring, &revocation_place(id, "refresh_token"), refresh.as_ref())?,
         access_token: sealed(keyring, &revocation_place(id, "access_token"), access.as_ref())?,
         resource: token.resource.clone(),
-        tries: 0,
+        tries: i64::from(after_micros > 0),
         next_try_at: Timestamp(0),
         created_at: Timestamp(0),
     };

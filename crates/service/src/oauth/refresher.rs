@@ -174,8 +174,15 @@ impl Refresher {
                     let sent = tokio::spawn(async move { this.send(token, holder).await });
                     return sent.await.unwrap_or(Ok(Renewal::Later));
                 }
-                Claim::BackOff { .. } if token.refresh_failures == 0 => return Ok(Renewal::Rested),
-                Claim::BackOff { .. } => return Ok(Renewal::Later),
+                Claim::BackOff { .. } => {
+                    // What was read before the claim may be older than another replica's failure, and a failure is no rest.
+                    let now = self.token(server, user).await?.filter(|now| now.version == version);
+                    match now {
+                        Some(now) if now.refresh_failures == 0 => return Ok(Renewal::Rested),
+                        Some(_) => return Ok(Renewal::Later),
+                        None => {}
+                    }
+                }
                 Claim::Gone => return Ok(Renewal::Ended),
                 Claim::Held { .. } | Claim::Changed => {
                     tokio::time::sleep(pause).await;

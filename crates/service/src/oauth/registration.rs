@@ -4,7 +4,7 @@ use super::{Refresher, facts_of};
 use crate::{Result, Service, audit::Act, mcp_servers::oauth2_secret_place, secrets::seal};
 use api::{Timestamp, Uuid, servers::OAuth2Registration};
 use domain::mcp_server::TokenFailure;
-use mcpauth::metadata::ServerMetadata;
+use mcpauth::{metadata::ServerMetadata, registration::delete_client};
 use std::time::Duration;
 use store::{
     changes::{ChangeKind, change_note},
@@ -59,6 +59,7 @@ impl Refresher {
     }
 
     async fn register_anew(&self, id: Uuid, client_id: &str) -> Result<bool> {
+        let mut waited = false;
         for _ in 0..LOOKS {
             let Some(found) = self.found(id, Uuid::nil()).await? else { return Ok(false) };
             let oauth2 = &found.stored.record.oauth2;
@@ -77,10 +78,24 @@ impl Refresher {
                 return Ok(false);
             }
             let holder = self.new_id();
-            if self.claim_registration(id, holder).await? {
-                return self.register_as(&found, holder).await;
+            if !self.claim_registration(id, holder).await? {
+                waited = true;
+                tokio::time::sleep(LOOK_EVERY).await;
+                continue;
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            // What was read before the lease may be older than what its last holder did.
+            let again = self.found(id, Uuid::nil()).await?;
+            let same = again.filter(|again| again.stored.record.oauth2 == found.stored.record.oauth2);
+            match same {
+                Some(found) if !waited => return self.register_as(&found, holder).await,
+                same => {
+                    self.release_registration(id, holder).await?;
+                    if same.is_some() {
+                        // Who had the lease got no client. If all who waited asked the provider again, that would be a storm.
+                        return Ok(false);
+                    }
+                }
+            }
         }
         Ok(false)
     }
@@ -90,6 +105,12 @@ impl Refresher {
         let claimed = oauth::oauth_registration_claim(&mut write, id, holder, LEASE_MICROS).await?;
         write.commit().await?;
         Ok(claimed)
+    }
+
+    async fn release_registration(&self, id: Uuid, holder: Uuid) -> Result<()> {
+        let mut write = self.db.write().await?;
+        oauth::oauth_registration_release(&mut write, id, holder).await?;
+        Ok(write.commit().await?)
     }
 
     async fn register_as(&self, found: &FoundServer, holder: Uuid) -> Result<bool> {
@@ -112,9 +133,7 @@ impl Refresher {
             Ok(registered) => registered,
             Err(error) => {
                 tracing::warn!(server = %id, cause = error.public_message(), "Patchbay could not register anew");
-                let mut write = self.db.write().await?;
-                oauth::oauth_registration_release(&mut write, id, holder).await?;
-                write.commit().await?;
+                self.release_registration(id, holder).await?;
                 return Ok(false);
             }
         };
@@ -123,6 +142,13 @@ impl Refresher {
         let held = oauth::oauth_registration_release(&mut write, id, holder).await?;
         let stored = mcp_servers::server_get_for_update(&mut write, id).await?;
         let Some(mut stored) = stored.filter(|stored| held && stored.record.oauth2 == before) else {
+            write.commit().await?;
+            // A client that was made for nothing is taken back, if the provider lets us.
+            if let Some((uri, token)) =
+                registered.registration_client_uri.zip(registered.registration_access_token)
+            {
+                let _ = delete_client(&self.egress, &uri, &token).await;
+            }
             return Ok(false);
         };
         self.take_client(&mut stored.record.oauth2, &mut facts, &registered)?;

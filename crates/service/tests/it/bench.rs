@@ -22,7 +22,7 @@ pub(crate) struct Bench {
     pub(crate) db: TestDb,
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) mcp: McpClients,
-    sources: Arc<Sources>,
+    pub(crate) sources: Arc<Sources>,
     entropy: Arc<dyn Entropy>,
 }
 
@@ -58,11 +58,37 @@ impl Bench {
         ChangeFollower::start(self.service.clone(), self.sources.clone(), replica).await.unwrap()
     }
 
+    /// Reached by people and providers at this address.
+    pub(crate) async fn at(db: TestDb, access_url: &str) -> Self {
+        let keyring = Arc::new(Keyring::generate().unwrap().0);
+        let pool = db.db().clone();
+        Self::build(db, pool, keyring, Arc::default(), SeededEntropy::default(), access_url).await
+    }
+
+    /// Another process on the same database, with connections of its own, the same keys and the same clock.
+    pub(crate) async fn replica(&self, seed: u64) -> Self {
+        let (keyring, clock) = (self.keyring.clone(), self.clock.clone());
+        let pool = self.db.reopen().await;
+        let access_url = self.service.access_url().as_str();
+        Self::build(self.db.clone(), pool, keyring, clock, SeededEntropy::new(seed), access_url).await
+    }
+
     async fn with(db: TestDb, keyring: Keyring) -> Self {
-        let clock = Arc::new(ManualClock::default());
-        let entropy: Arc<dyn Entropy> = Arc::new(SeededEntropy::default());
-        let keyring = Arc::new(keyring);
-        let access_url: url::Url = "http://127.0.0.1:3000".parse().unwrap();
+        let pool = db.db().clone();
+        let entropy = SeededEntropy::default();
+        Self::build(db, pool, Arc::new(keyring), Arc::default(), entropy, "http://127.0.0.1:3000").await
+    }
+
+    async fn build(
+        db: TestDb,
+        pool: store::Db,
+        keyring: Arc<Keyring>,
+        clock: Arc<ManualClock>,
+        entropy: SeededEntropy,
+        access_url: &str,
+    ) -> Self {
+        let entropy: Arc<dyn Entropy> = Arc::new(entropy);
+        let access_url: url::Url = access_url.parse().unwrap();
         let egress = Egress::new(EgressConfig {
             allow: "127.0.0.1/32:*".parse().unwrap(),
             own_listeners: vec![],
@@ -70,18 +96,18 @@ impl Bench {
             user_agent: "patchbay-test".to_owned(),
         })
         .unwrap();
-        let health = Arc::new(HealthKeeper::new(db.db().clone(), clock.clone()));
+        let health = Arc::new(HealthKeeper::new(pool.clone(), clock.clone()));
         let mcp = McpClients::new(
             egress.clone(),
             ClientConfig {
-                observer: Some(Arc::new(FactKeeper::new(db.db().clone(), clock.clone(), health.clone()))),
+                observer: Some(Arc::new(FactKeeper::new(pool.clone(), clock.clone(), health.clone()))),
                 version: "0".to_owned(),
                 clock: Arc::clone(&clock) as Arc<dyn domain::clock::Clock>,
             },
         );
-        let definitions = Arc::new(Definitions::new(db.db().clone(), clock.clone(), entropy.clone()));
+        let definitions = Arc::new(Definitions::new(pool.clone(), clock.clone(), entropy.clone()));
         let refresher = Refresher::new(
-            db.db().clone(),
+            pool.clone(),
             keyring.clone(),
             egress.clone(),
             mcp.clone(),
@@ -90,7 +116,7 @@ impl Bench {
             access_url.clone(),
         );
         let sources = Arc::new(Sources::new(
-            db.db().clone(),
+            pool.clone(),
             keyring.clone(),
             egress.clone(),
             definitions.clone(),
@@ -98,7 +124,7 @@ impl Bench {
             Duration::ZERO,
         ));
         let chatd = ChatDaemon::start(chatd::Deps {
-            db: db.db().clone(),
+            db: pool.clone(),
             mcp: mcp.clone(),
             models: sources.clone(),
             servers: sources.clone(),
@@ -115,7 +141,7 @@ impl Bench {
             dashboard_url: access_url.to_string(),
         };
         let deps = Deps {
-            db: db.db().clone(),
+            db: pool.clone(),
             keyring: keyring.clone(),
             egress,
             operator_egress: OperatorEgress::default(),

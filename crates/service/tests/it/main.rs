@@ -8,6 +8,7 @@ mod connections;
 mod expiry;
 mod groups;
 mod keys;
+mod oauth;
 mod sealed;
 mod tools;
 mod transfer;

@@ -19,9 +19,9 @@ pub struct Revocation {
     pub refresh_token: SealedColumn,
     pub access_token: SealedColumn,
     pub resource: String,
-    /// This one among them. Begins with none; not read by [`revocation_put`], as the two below.
+    /// This one among them; whoever removes the grant and tries at once begins with one.
     pub tries: i64,
-    /// By the database's clock.
+    /// By the database's clock; not read by [`revocation_put`], as the one below.
     pub next_try_at: Timestamp,
     pub created_at: Timestamp,
 }
@@ -75,7 +75,7 @@ pub async fn revocation_put(write: &mut Write, revocation: &Revocation, after_mi
     let sql = sqlx::AssertSqlSafe(format!(
         "INSERT INTO mcp_revocations (id, mcp_server_id, user_id, revocation_url, client_id, auth_method, client_secret, \
          client_secret_key_id, refresh_token, refresh_token_key_id, access_token, access_token_key_id, resource, tries, next_try_at, \
-         created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0, {now} + $14, {now})"
+         created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, {now} + $15, {now})"
     ));
     execute!(
         write,
@@ -93,6 +93,7 @@ pub async fn revocation_put(write: &mut Write, revocation: &Revocation, after_mi
         revocation.access_token.ciphertext.as_deref(),
         revocation.access_token.key_id.as_deref(),
         &revocation.resource,
+        revocation.tries,
         after_micros,
     )
     .map(|_| ())

@@ -68,7 +68,17 @@ pub async fn step_up_decline(
     Ok(execute!(write, sql, server, user, tool, scopes)? > 0)
 }
 
-/// Forgets what a user was asked and answered: there is a new grant.
+/// A user who connected anew may be asked again what they said no to. How often they were asked stays: a server that wants more after each
+/// grant, or whose provider never grants it, must not have them ask without end (threats 19).
+///
+/// # Errors
+/// [`crate::StoreError::Unavailable`].
+pub async fn step_ups_reopen(write: &mut Write, server: Uuid, user: Uuid) -> Result<()> {
+    let sql = "UPDATE mcp_step_ups SET declined_at = NULL WHERE mcp_server_id = $1 AND user_id = $2";
+    execute!(write, sql, server, user).map(|_| ())
+}
+
+/// Forgets what a user was asked and answered: there is no grant any more.
 ///
 /// # Errors
 /// [`crate::StoreError::Unavailable`].

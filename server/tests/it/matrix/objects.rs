@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use std::{collections::BTreeMap, sync::Mutex};
 use testkit::{
     fake_mcp::{FakeMcp, FakeTool},
+    fake_oauth::FakeOauth,
     http::Client,
     temp::unique,
 };
@@ -35,11 +36,13 @@ pub(super) struct World {
     /// The call of the last `called_chat`.
     call: Mutex<String>,
     _fake: FakeMcp,
+    _oauth: FakeOauth,
 }
 
 impl World {
     pub(super) async fn new(server: TestServer) -> Self {
         let fake = FakeMcp::start(vec![FakeTool::of_text("get_issue", "Reads an issue")]).await;
+        let oauth = FakeOauth::start(vec![FakeTool::of_text("get_issue", "Reads an issue")]).await;
         let model = server.demo_model().await;
         let mut people = BTreeMap::new();
         for (who, role) in [
@@ -79,6 +82,7 @@ impl World {
             ("disabled", server.register(&server_body("disabled", &fake.url())).await),
             ("grouped", grouped_server(&server, &fake, &insiders).await),
             ("personal", personal_server(&server, &fake).await),
+            ("oauth", oauth_server(&server, &oauth).await),
             ("group", insiders),
             ("stranger", stranger.id.clone()),
             ("first_owner", first_owner["id"].as_str().unwrap().to_owned()),
@@ -105,6 +109,7 @@ impl World {
             message,
             call,
             _fake: fake,
+            _oauth: oauth,
         }
     }
 
@@ -256,6 +261,12 @@ async fn grouped_server(server: &TestServer, fake: &FakeMcp, group: &str) -> Str
 }
 
 /// An enabled server that asks every user for a header.
+/// Found by its URL alone.
+async fn oauth_server(server: &TestServer, oauth: &FakeOauth) -> String {
+    let body = json!({"auth_type": "oauth2", "enabled": true});
+    server.register(&over(server_body("oauth", &oauth.url()), body)).await
+}
+
 async fn personal_server(server: &TestServer, fake: &FakeMcp) -> String {
     let asks = json!({"enabled": true, "auth_type": "user_header", "user_headers": [{"name": "X-Token"}]});
     server.register(&over(server_body("personal", &fake.url()), asks)).await

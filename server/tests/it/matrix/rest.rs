@@ -55,8 +55,13 @@ pub(super) const fn owners(status: u16) -> Cells {
     [401, 401, 403, 403, 403, 403, status]
 }
 
-/// Its one good answer would make the first owner: `the_first_owner_is_made_as_described`.
-pub(super) const NEVER_SUCCEEDS_HERE: &str = "POST /api/v2/users/first";
+/// The one good answer of the first would make the first owner: `the_first_owner_is_made_as_described`. The other two come at the end of a
+/// sign-in, and where providers take our document: `oauth::a_person_connects_over_http`, `oauth::the_client_document_is_for_everybody`.
+pub(super) const NEVER_SUCCEED_HERE: [&str; 3] = [
+    "POST /api/v2/users/first",
+    "GET /api/experimental/mcp/servers/{id}/oauth2/callback",
+    "GET /api/experimental/mcp/servers/{id}/oauth2/client-metadata.json",
+];
 
 pub(super) fn rows() -> Vec<Row> {
     [servers(), connections(), chats(), accounts(), credentials(), groups(), models(), operations()]
@@ -194,6 +199,15 @@ fn connections() -> Vec<Row> {
         row(DELETE, "/api/experimental/mcp/servers/{id=personal}/oauth2/disconnect", "", signed_in(204)),
         row(DELETE, "/api/experimental/mcp/servers/{id=disabled}/oauth2/disconnect", "", signed_in(204)),
         row(DELETE, "/api/experimental/mcp/servers/{id=unknown}/oauth2/disconnect", "", signed_in(204)),
+        row(GET, "/api/experimental/mcp/servers/{id=oauth}/oauth2/connect", "", signed_in(307)),
+        row(
+            GET,
+            "/api/experimental/mcp/servers/{id=oauth}/oauth2/callback?state=x&code=y",
+            "",
+            signed_in(400),
+        ),
+        row(POST, "/api/experimental/mcp/servers/{id=oauth}/discover", r#"{"apply": false}"#, admins(200))
+            .once(),
         // None of these is `oauth2`: who may know the server is told so.
         row(GET, "/api/experimental/mcp/servers/{id=open}/oauth2/connect", "", signed_in(400)),
         row(GET, "/api/experimental/mcp/servers/{id=grouped}/oauth2/connect", "", inside_to_use(400)),

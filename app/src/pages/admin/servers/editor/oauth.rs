@@ -14,7 +14,7 @@ use crate::{
     error::{UiError, UiErrorKind},
 };
 use api::{ErrorBody, Validation, oauth::ManualSetup};
-use facts::ClientFacts;
+use facts::{ClientFacts, RedirectUri};
 pub(super) use input::OAuthInput;
 use leptos::prelude::*;
 
@@ -122,16 +122,9 @@ fn ByHand(form: EditorForm) -> impl IntoView {
     let has_secret = stored(form, |server| {
         server.has_oauth2_secret && !matches!(server.oauth2_registration.as_deref(), Some("cimd" | "dcr"))
     });
-    let is_new = Memo::new(move |_| {
-        form.saved.with(|saved| saved.as_ref().is_none_or(|server| server.oauth2_client.is_none()))
-    });
     let typed = Callback::new(move |()| oauth.unconfirmed.set(false));
     view! {
-        {move || is_new.get().then(|| view! {
-            <p class="field-hint" data-testid="redirect-later">
-                "The redirect URI to register at the provider is shown here once the server is saved."
-            </p>
-        })}
+        <RedirectUri form/>
         <TextField name="oauth2_client_id" label="Client ID" value=oauth.client_id mono=true required=true
             error=form.error_at("oauth2_client_id") hint="Of the client you registered at the provider."/>
         <SecretField name="oauth2_client_secret" label="Client secret" value=oauth.client_secret

@@ -31,7 +31,6 @@ pub(super) fn ClientFacts(form: EditorForm) -> impl IntoView {
         shown.get().map(|(client, stored)| {
             view! {
                 <div class="oauth-facts stack-tight" role="group" aria-label="What is stored" data-testid="oauth-facts">
-                    <RedirectUri uri=client.redirect_uri.clone() by_hand=form.oauth.by_hand/>
                     <FactList client stored/>
                     <Rediscover form/>
                 </div>
@@ -69,13 +68,16 @@ impl Stored {
     }
 }
 
-/// Where the provider sends people back to. Whoever makes a client by hand has to enter it there.
+/// Where the provider sends people back to: whoever makes a client by hand has to enter it there. It holds the server's id, so it is
+/// known once the server is stored.
 #[component]
-fn RedirectUri(uri: String, by_hand: RwSignal<bool>) -> impl IntoView {
-    let copied = uri.clone();
-    move || {
-        let (uri, copied) = (uri.clone(), copied.clone());
-        by_hand.get().then(|| {
+pub(super) fn RedirectUri(form: EditorForm) -> impl IntoView {
+    let uri = Memo::new(move |_| {
+        form.saved.with(|saved| Some(saved.as_ref()?.oauth2_client.as_ref()?.redirect_uri.clone()))
+    });
+    move || match uri.get() {
+        Some(uri) => {
+            let copied = uri.clone();
             view! {
                 <div class="field" role="group" aria-label="Redirect URI">
                     <span class="field-label">"Redirect URI to register at the provider"</span>
@@ -85,7 +87,14 @@ fn RedirectUri(uri: String, by_hand: RwSignal<bool>) -> impl IntoView {
                     </div>
                 </div>
             }
-        })
+            .into_any()
+        }
+        None => view! {
+            <p class="field-hint" data-testid="redirect-later">
+                "The redirect URI to register at the provider is shown here once the server is saved."
+            </p>
+        }
+        .into_any(),
     }
 }
 
