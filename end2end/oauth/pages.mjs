@@ -27,7 +27,7 @@ function show({ params, prompt }, response) {
   const fields = prompt.name === 'login'
     ? '<label>Name <input name="login" autocomplete="off" autofocus></label> <button>Sign in</button>'
     : `<p>${text(params.client_id)} asks for: ${text(params.scope ?? 'nothing in particular')}</p><button>Continue</button>`;
-  const page = `<!doctype html><html lang="en"><title>Authorization server</title>
+  const page = `<!doctype html><html lang="en"><title>Authorization server</title><link rel="icon" href="data:,">
 <h1>${prompt.name === 'login' ? 'Who are you?' : 'Is that all right?'}</h1>
 <form method="post">${fields} <button name="deny" value="1">Deny</button></form></html>`;
   response.writeHead(200, { 'content-type': 'text/html; charset=utf-8', 'cache-control': 'no-store' }).end(page);

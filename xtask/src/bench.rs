@@ -7,6 +7,7 @@ mod connector;
 mod disk;
 mod http;
 mod machine;
+mod oauth;
 mod proc_fs;
 mod registry;
 mod report;
@@ -40,6 +41,8 @@ enum Which {
     Registry(BuildArgs),
     /// A few minutes: one tool call by rmcp's client, through the pool, and over REST on both databases
     Connector(BuildArgs),
+    /// A few minutes: connecting a user over OAuth, and the list of 1 000 servers with a connection each
+    Oauth(BuildArgs),
 }
 
 #[derive(Args)]
@@ -59,7 +62,8 @@ struct BuildArgs {
 /// # Errors
 /// When the build fails, when the binary does not do what the benchmark asks of it, or when this is not Linux.
 pub(crate) fn run(workspace: &Workspace, args: &BenchArgs) -> Result<()> {
-    let (Which::Smoke(which) | Which::Registry(which) | Which::Connector(which)) = &args.which;
+    let (Which::Smoke(which) | Which::Registry(which) | Which::Connector(which) | Which::Oauth(which)) =
+        &args.which;
     if !cfg!(target_os = "linux") {
         bail!("the benchmark reads memory and processor time from /proc, which only Linux has");
     }
@@ -67,7 +71,7 @@ pub(crate) fn run(workspace: &Workspace, args: &BenchArgs) -> Result<()> {
     let mode = Mode::from_release(!which.debug);
     if !which.no_build {
         build(workspace, mode)?;
-        if let Which::Connector(_) = args.which {
+        if let Which::Connector(_) | Which::Oauth(_) = args.which {
             connector::build(workspace, mode)?;
         }
     }
@@ -79,6 +83,7 @@ pub(crate) fn run(workspace: &Workspace, args: &BenchArgs) -> Result<()> {
         Which::Smoke(_) => smoke::measure(workspace, mode, &binary)?,
         Which::Registry(_) => registry::measure(workspace, mode, &binary)?,
         Which::Connector(_) => connector::measure(workspace, mode, &binary)?,
+        Which::Oauth(_) => oauth::measure(workspace, mode, &binary)?,
     };
     println!("{report:#}");
     Ok(())

@@ -3,7 +3,7 @@
 //! Direct calls, calls through the pool and calls over REST take turns in short rounds against one echo server, so that
 //! whatever else the machine does meets all of them, and only differences within a run are judged.
 
-mod program;
+pub(super) mod program;
 mod rest;
 mod upstream;
 
@@ -27,7 +27,7 @@ use program::Program;
 use rest::Rest;
 use upstream::Upstream;
 
-const PROGRAM: &str = "connector_bench";
+pub(super) const PROGRAM: &str = "connector_bench";
 /// As the program and the echo server's addresses name them.
 const ERAS: [&str; 2] = ["stateless", "sessions"];
 const IN_FLIGHT: [usize; 2] = [1, 8];

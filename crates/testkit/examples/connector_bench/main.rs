@@ -1,12 +1,13 @@
-//! The half of `cargo xtask bench connector` that needs our crates and rmcp; xtask, which may use neither, starts it.
+//! The half of `cargo xtask bench connector` and `oauth` that needs our crates and rmcp; xtask, which may use neither, starts it.
 //!
 //! `echo` is the upstream server, `load ORIGIN` calls it with rmcp's client and through the pool, `rows` counts what
-//! calls over REST left in a database. A process for each, so that processor time and memory are of one thing only.
+//! calls over REST left in a database, `oauth` is a provider with the server it protects. A process for each, so that processor time and memory are of one thing only.
 
 mod direct;
 mod echo;
 mod era;
 mod load;
+mod oauth;
 mod pooled;
 mod rows;
 
@@ -19,7 +20,8 @@ fn main() -> Result<()> {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["echo"] => echo::serve(&runtime),
         ["load", origin] => load::obey(&runtime, origin),
+        ["oauth"] => oauth::serve(&runtime),
         ["rows"] => runtime.block_on(rows::print()),
-        _ => bail!("usage: connector_bench echo | load ORIGIN | rows"),
+        _ => bail!("usage: connector_bench echo | load ORIGIN | oauth | rows"),
     }
 }

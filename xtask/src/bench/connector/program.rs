@@ -15,7 +15,7 @@ use crate::process;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A running child. It ends when its standard input does, so also with us.
-pub(super) struct Program {
+pub(in crate::bench) struct Program {
     child: Child,
     input: ChildStdin,
     lines: Receiver<(Instant, String)>,
@@ -26,7 +26,7 @@ impl Program {
     ///
     /// # Errors
     /// When the file is not there.
-    pub(super) fn start(file: &Path, arguments: &[&str]) -> Result<Self> {
+    pub(in crate::bench) fn start(file: &Path, arguments: &[&str]) -> Result<Self> {
         let mut command = Command::new(file);
         command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
         let line = process::command_line(&command);
@@ -45,7 +45,7 @@ impl Program {
     ///
     /// # Errors
     /// When it is silent or has ended.
-    pub(super) fn line(&self) -> Result<String> {
+    pub(in crate::bench) fn line(&self) -> Result<String> {
         match self.lines.recv_timeout(PATIENCE) {
             Ok((_, line)) => Ok(line),
             Err(RecvTimeoutError::Timeout) => {
@@ -53,6 +53,15 @@ impl Program {
             }
             Err(RecvTimeoutError::Disconnected) => bail!("the benchmark's program ended"),
         }
+    }
+
+    /// Its answer to a line.
+    ///
+    /// # Errors
+    /// When it is silent or has ended.
+    pub(in crate::bench) fn ask(&mut self, line: &str) -> Result<String> {
+        writeln!(self.input, "{line}").with_context(|| line.to_owned())?;
+        self.line().with_context(|| line.to_owned())
     }
 
     /// Has it make calls; the time of each.
@@ -67,8 +76,7 @@ impl Program {
         count: usize,
     ) -> Result<Vec<Duration>> {
         let ask = format!("{who} {era} {in_flight} {count}");
-        writeln!(self.input, "{ask}").with_context(|| ask.clone())?;
-        let answer = self.line().with_context(|| ask.clone())?;
+        let answer = self.ask(&ask)?;
         let times: Vec<u64> = serde_json::from_str(&answer).with_context(|| ask.clone())?;
         if times.len() != count {
             bail!("{ask}: {} times came back", times.len());
