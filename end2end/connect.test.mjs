@@ -49,6 +49,7 @@ function withIntent(tool, properties) {
 }
 
 const needs = (page) => page.getByTestId('needs-you').filter({ hasText: NAME });
+const ownRow = (page) => page.getByTestId('own-connection').filter({ hasText: NAME });
 const lastCall = (page) => page.getByTestId('tool-call').last();
 
 /** Asks in the open chat and waits until the turn is over; `answers` counts from the chat's beginning. */
@@ -127,65 +128,71 @@ describe('a connection from the URL to its end', () => {
     console.assertQuiet();
   });
 
-  step('a grant that ended at the provider shows at the call, on the account page and in the picker', async (test) => {
+  step('disconnected, it is given back at the provider', async () => {
     account = await context.newPage();
     await account.goto(`${server.url}/account`);
     await shellAlive(account);
-    const row = account.getByTestId('own-connection').filter({ hasText: NAME });
-    await row.getByText('Connected', { exact: true }).waitFor();
+    const row = ownRow(account);
+    const menu = row.getByLabel(`Connected to ${NAME}: show what can be done`);
+    await menu.click();
+    await row.getByRole('button', { name: `Disconnect ${NAME}` }).click();
+    await account.getByRole('dialog', { name: NAME }).getByRole('button', { name: 'Disconnect' }).click();
+    await account.getByText('Disconnected; revoked at the provider').waitFor();
+    await row.getByText('Needs your account.').waitFor();
+    const { events, grants } = await provider.control();
+    assert.equal(grants, 0);
+    assert.equal(events.filter(({ event }) => event === 'grant.revoked').length, 1);
+  });
+
+  step('the next chat says so before anything is sent, and runs with the others', async () => {
+    await page.goto(server.url);
+    await composerAlive(page);
+    await needs(page).getByText('is not connected yet; the chat goes on without its tools').waitFor();
+    await ask(page, 'Echo something', 1);
+    assert.equal(await lastCall(page).getAttribute('data-state'), 'done');
+    const offered = model.requests().at(-1).tools.map((tool) => tool.function.name);
+    assert.ok(offered.some((name) => name.endsWith('echo')), offered.join(', '));
+    assert.ok(!offered.some((name) => name.endsWith('search_docs')), offered.join(', '));
+    console.assertQuiet();
+  });
+
+  step('connected from the line above the text, in one tab, it is connected in the other', async () => {
     await markDocument(account);
+    await connect(connectLink(needs(page)), 'mina');
+    await until('the line goes', async () => (await needs(page).count()) === 0);
+    await ownRow(account).getByText('Connected', { exact: true }).waitFor();
+    assert.ok(await isSameDocument(account));
+    await ask(page, 'Search the docs now', 2);
+    assert.equal(await lastCall(page).getAttribute('data-state'), 'done');
+    console.assertQuiet();
+  });
+
+  step('a grant that ended at the provider shows at the call, on the account page and in the picker', async (test) => {
     await provider.control({ revoke_grants: true });
     await ask(page, 'Search the docs again', 3);
     const learned = performance.now();
     assert.equal(await lastCall(page).getAttribute('data-state'), 'needs-connection');
-    const card = lastCall(page).getByTestId('call-ask');
-    await card.getByText('The provider ended your sign-in.').waitFor();
-    await row.getByText('The provider ended your sign-in.').waitFor();
+    await lastCall(page).getByTestId('call-ask').getByText('The provider ended your sign-in.').waitFor();
+    await needs(page).getByText('has to be connected again').waitFor();
+    await ownRow(account).getByText('The provider ended your sign-in.').waitFor();
     // The page asks every 4 s; how loaded this machine is decides the rest.
-    test.diagnostic(`shown on the account page ${Math.round(performance.now() - learned)} ms after the turn`);
-    assert.ok(await isSameDocument(account));
-    await connectLink(row).getByText('Reconnect').waitFor();
+    test.diagnostic(`on the account page ${Math.round(performance.now() - learned)} ms after the turn`);
+    assert.equal(await connectLink(ownRow(account)).innerText(), 'Reconnect');
+    assert.ok(await isSameDocument(account), 'without a reload');
     const picked = await pickerRow(page, NAME);
-    await connectLink(picked).getByText('Reconnect').waitFor();
+    assert.equal(await connectLink(picked).innerText(), 'Reconnect');
     await picked.getByText('The provider ended your sign-in.').waitFor();
     await page.keyboard.press('Escape');
-    await needs(page).getByText('has to be connected again').waitFor();
     console.assertQuiet();
   });
 
-  step('reconnected in one tab, it is connected in the other', async () => {
-    const row = account.getByTestId('own-connection').filter({ hasText: NAME });
-    await connect(connectLink(row), 'mina');
-    await row.getByText('Connected', { exact: true }).waitFor();
+  step('reconnected on the account page, the chat goes on', async () => {
+    await connect(connectLink(ownRow(account)), 'mina');
+    await ownRow(account).getByText('Connected', { exact: true }).waitFor();
     await until('the chat heard of it', async () => (await needs(page).count()) === 0);
     await until('the call asks for nothing any more', async () => (await lastCall(page).getByTestId('call-ask').count()) === 0);
-    await ask(page, 'Search the docs now', 4);
+    await ask(page, 'Search the docs at last', 4);
     assert.equal(await lastCall(page).getAttribute('data-state'), 'done');
-    console.assertQuiet();
-  });
-
-  step('disconnected, it is given back at the provider', async () => {
-    const row = account.getByTestId('own-connection').filter({ hasText: NAME });
-    await row.getByLabel(`Connected to ${NAME}: show what can be done`).click();
-    await row.getByRole('button', { name: `Disconnect ${NAME}` }).click();
-    const question = account.getByRole('dialog', { name: new RegExp(NAME) });
-    await question.getByRole('button', { name: 'Disconnect' }).click();
-    await account.getByText('Disconnected; revoked at the provider').waitFor();
-    await row.getByText('Needs your account.').waitFor();
-    const { events } = await provider.control();
-    assert.ok(events.some(({ event }) => event === 'revocation.success'));
-    await account.close();
-  });
-
-  step('the next message says so first, and runs with the others', async () => {
-    await page.goto(server.url);
-    await composerAlive(page);
-    await needs(page).getByText('is not connected yet; the chat goes on without its tools').waitFor();
-    await connectLink(needs(page)).waitFor();
-    await ask(page, 'Echo something', 1);
-    assert.equal(await lastCall(page).getAttribute('data-state'), 'done');
-    const offered = model.requests().at(-1).tools.map((tool) => tool.function.name);
-    assert.ok(offered.length > 0 && !offered.some((name) => name.endsWith('search_docs')), offered.join(', '));
     console.assertQuiet();
   });
 });

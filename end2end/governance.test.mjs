@@ -245,14 +245,14 @@ describe('the server editor', () => {
     assert.ok(!/s3cret|X-First/.test(await page.content()), 'neither names nor values come back');
   }));
 
-  it('an OAuth server is stored and says that nobody can connect', () => withPage(async ({ page, console }) => {
+  it('an OAuth server is set up with a client made by hand', () => withPage(async ({ page, console }) => {
     console.expect(refusedWith(400));
     await logIn(page, server, OWNER, '/admin/servers/new');
     await alive(page.locator('form.editor'), 'submit');
     await page.getByLabel('Display name').fill('Delegated');
     await page.getByLabel('URL', { exact: true }).fill('https://mcp.example.com/mcp');
     await page.getByLabel('Authentication', { exact: true }).selectOption('oauth2');
-    await page.getByText('Users cannot connect yet in this build; the server is not used until they can.').waitFor();
+    await page.getByText('Enter a client by hand').click();
     await page.getByLabel('Client ID').fill('client-1');
     await page.getByRole('button', { name: 'Save server' }).click();
     const token = page.getByLabel('Token URL');

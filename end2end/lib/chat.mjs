@@ -9,10 +9,13 @@ export async function send(page, text) {
   await field.press('Enter');
 }
 
-/** Waits until no turn runs and the transcript holds `answers` answers. */
+/**
+ * Waits until the transcript holds `answers` answers and no turn runs. In this order: right after a message is sent its turn does not
+ * run yet.
+ */
 export async function turnOver(page, answers = 1) {
-  await page.locator('article.chat[data-status=waiting]').waitFor();
   await until(`${answers} answers`, async () => (await page.getByTestId('answer').count()) >= answers);
+  await page.locator('article.chat[data-status=waiting]').waitFor();
 }
 
 /** What is to be read of the transcript, as a person sees it. */

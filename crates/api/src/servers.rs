@@ -134,7 +134,7 @@ pub struct McpServer {
     /// What the server was found to speak; absent until it was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detected: Option<Detected>,
-    /// Of `oauth2`: how the client at the provider stands. Admins and auditors only.
+    /// How the client at the provider stands; of other types the redirect address alone says something. Admins and auditors only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oauth2_client: Option<OAuthClientFacts>,
     pub created_at: Timestamp,

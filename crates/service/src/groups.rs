@@ -141,7 +141,13 @@ impl Service {
         if !servers.is_empty() {
             return Err(still_limits(&record.name, &servers));
         }
-        groups::group_delete(&mut write, id).await?;
+        groups::group_delete(&mut write, id).await.map_err(|error| match error {
+            // A server that is being added right now, and not there for anybody else yet.
+            StoreError::Conflict { .. } => Error::conflict(
+                "A server that is limited to this group is being added. Try again in a moment.",
+            ),
+            other => other.into(),
+        })?;
         self.audit(&mut write, ctx, Act::on("group.delete", "group", id, &record.name)).await?;
         change_note(&mut write, ChangeKind::Groups, &id.to_string()).await?;
         write.commit().await?;

@@ -10,7 +10,7 @@ use crate::{
 use api::{
     Uuid,
     check::{CheckReport, CheckedTool, ConnectOutcome},
-    servers::AuthType,
+    servers::{AuthStatus, AuthType},
     tools::ToolState,
 };
 use domain::{
@@ -22,6 +22,7 @@ use domain::{
 };
 use mcpclient::{Found, ToolProblem};
 use std::time::{Duration, Instant};
+use store::mcp_servers::FoundServer;
 
 /// Checks per user and minute (behaviour 4).
 pub(crate) const CHECKS: usize = 10;
@@ -36,11 +37,10 @@ impl Service {
     /// [`crate::Error::NotFound`], [`crate::Error::RateLimited`]. A server that cannot be used is no error: the report says so.
     pub async fn server_check(&self, ctx: &OpContext, id: Uuid) -> Result<CheckReport> {
         let caller = ctx.require()?;
-        let found = self.server_found_fresh(Self::user_of_servers(ctx)?, id, USE_WAIT).await?;
+        let reader = Self::user_of_servers(ctx)?;
+        let mut found = self.server_found_fresh(reader, id, USE_WAIT).await?;
         self.0.checks.admit(caller.user.id, Instant::now())?;
-        let stored = &found.stored;
-        let (status, reason) =
-            auth_status(&stored.record, &access_of(&self.deps().keyring, &found, self.now()));
+        let (status, reason) = self.status_of(&found);
         let mut report = CheckReport {
             outcome: ConnectOutcome::Skipped,
             auth_status: status,
@@ -58,35 +58,49 @@ impl Service {
             list_ms: None,
             tools: Vec::new(),
         };
-        let target = match access_target(&self.deps().keyring, caller.user.id, &found, self.now()) {
-            Ok(target) => target,
-            Err(unusable) => {
-                report.outcome = unusable.outcome;
-                report.error = unusable.message;
-                return Ok(report);
-            }
-        };
         let mcp = &self.deps().mcp;
-        // Members do not see what would be measured.
-        let checked = if Self::viewer(ctx).unredacted {
-            mcp.check_measured(&target).await
-        } else {
-            mcp.check(&target).await
-        };
-        let result = match checked {
-            Ok(result) => result,
-            Err(error) => {
-                report.outcome =
-                    if error.is_timeout() { ConnectOutcome::Timeout } else { ConnectOutcome::Error };
-                // Host, port and the operator's settings are hidden from members, as the URL is (behaviour 3).
-                report.error = if Self::viewer(ctx).unredacted {
-                    error.public_message()
-                } else {
-                    outcome_words(report.outcome, &stored.record.display_name)
-                };
-                return Ok(report);
+        let mut renewed = false;
+        let (target, result) = loop {
+            let target = match access_target(&self.deps().keyring, caller.user.id, &found, self.now()) {
+                Ok(target) => target,
+                Err(unusable) => {
+                    report.outcome = unusable.outcome;
+                    report.error = unusable.message;
+                    return Ok(report);
+                }
+            };
+            // Members do not see what would be measured.
+            let checked = if Self::viewer(ctx).unredacted {
+                mcp.check_measured(&target).await
+            } else {
+                mcp.check(&target).await
+            };
+            let error = match checked {
+                Ok(result) => break (target, result),
+                Err(error) => error,
+            };
+            // A refused credential is renewed once; what the server said last is what counts (behaviour 10).
+            if error.is_unauthorized() {
+                let refresher = &self.deps().refresher;
+                let version = target.credential_version;
+                let again = refresher.refused(id, caller.user.id, version, error.challenge()).await?;
+                found = self.server_found(reader, id).await?;
+                report.auth_status = self.status_of(&found).0;
+                if again && !renewed {
+                    renewed = true;
+                    continue;
+                }
             }
+            report.outcome = if error.is_timeout() { ConnectOutcome::Timeout } else { ConnectOutcome::Error };
+            // Host, port and the operator's settings are hidden from members, as the URL is (behaviour 3).
+            report.error = if Self::viewer(ctx).unredacted {
+                error.public_message()
+            } else {
+                outcome_words(report.outcome, &found.stored.record.display_name)
+            };
+            return Ok(report);
         };
+        let stored = &found.stored;
         // Whoever reads the server after this answer finds what it speaks; the pool tells it beside.
         let found_out = Found {
             server_id: id,
@@ -169,6 +183,13 @@ impl Service {
         report.connect_ms = Some(result.connect_ms);
         report.list_ms = Some(result.list_ms);
         Ok(report)
+    }
+}
+
+impl Service {
+    fn status_of(&self, found: &FoundServer) -> (AuthStatus, &'static str) {
+        let access = access_of(&self.deps().keyring, found, self.now());
+        auth_status(&found.stored.record, &access)
     }
 }
 

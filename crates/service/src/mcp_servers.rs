@@ -93,7 +93,7 @@ impl Service {
         let access = access_of(&self.deps().keyring, found, self.now());
         let mut wire = to_wire(&found.stored.record, Self::viewer(ctx), &access);
         if Self::viewer(ctx).unredacted {
-            wire.oauth2_client = oauth::client_facts(&self.deps().access_url, found);
+            wire.oauth2_client = Some(oauth::client_facts(&self.deps().access_url, found));
         }
         wire
     }

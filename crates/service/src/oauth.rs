@@ -26,6 +26,7 @@ use api::{Uuid, oauth::OAuthClientFacts, servers::AuthType};
 use dbcrypt::Keyring;
 use domain::mcp_server::TokenFailure;
 use mcpauth::{auth_method::AuthMethod, token::Client};
+use std::time::Duration;
 pub(crate) use store::oauth::oauth_facts_get as facts_get;
 use store::{
     mcp_servers::{FoundServer, StoredServer},
@@ -100,19 +101,16 @@ pub(crate) fn client_of(
     })
 }
 
-/// What admins and auditors see of it.
-pub(crate) fn client_facts(access_url: &Url, found: &FoundServer) -> Option<OAuthClientFacts> {
+/// What admins and auditors see of it. Of every type: who makes a client by hand needs the redirect address before there is a client.
+pub(crate) fn client_facts(access_url: &Url, found: &FoundServer) -> OAuthClientFacts {
     let record = &found.stored.record;
-    if record.auth_type != AuthType::Oauth2 {
-        return None;
-    }
     let facts = facts_of(&found.stored, found.oauth.as_ref());
     let method = match facts {
         Some(facts) => facts.auth_method.clone(),
         None if record.has_oauth2_secret => AuthMethod::Basic.as_str().to_owned(),
         None => AuthMethod::None.as_str().to_owned(),
     };
-    Some(OAuthClientFacts {
+    OAuthClientFacts {
         redirect_uri: redirect_uri(access_url, record.id),
         resource: resource_of(&found.stored, found.oauth.as_ref()).to_owned(),
         auth_method: method,
@@ -121,7 +119,7 @@ pub(crate) fn client_facts(access_url: &Url, found: &FoundServer) -> Option<OAut
         guessed: facts.is_some_and(|facts| facts.guessed),
         discovered_at: facts.map(|facts| facts.found_at),
         registered_at: facts.and_then(|facts| facts.registered_at),
-    })
+    }
 }
 
 /// Why somebody has to connect again, in words that end a sentence.
@@ -136,6 +134,29 @@ pub(crate) fn reconnect_words(reason: &str) -> &'static str {
         None if reason == "undecryptable" => "the stored sign-in cannot be read any more",
         None => "the sign-in does not work any more",
     }
+}
+
+/// Pauses between attempts to store what a provider gave.
+const STORE_PAUSES: [Duration; 4] =
+    [Duration::from_millis(200), Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
+
+/// Stores what a provider gives only once: a database that is busy for a moment must not cost it.
+async fn patiently<T, F: Future<Output = crate::Result<T>>>(
+    mut store: impl FnMut() -> F,
+) -> crate::Result<T> {
+    for pause in STORE_PAUSES {
+        match store().await {
+            Err(crate::Error::Unavailable(error)) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "what a provider gave is not stored yet"
+                );
+                tokio::time::sleep(pause).await;
+            }
+            stored => return stored,
+        }
+    }
+    store().await
 }
 
 /// A value to be sealed, if there is one.

@@ -18,14 +18,15 @@ const SCRIPT: &str = r#"(() => {
   if (window.opener) { try { window.opener.postMessage(message, origin); } catch {} window.close(); }
 })();"#;
 
+/// The colours of `style/tokens.css`: these pages do without the app's files.
 const STYLE: &str = "\
-:root{color-scheme:light dark;--bg:#f7f7f8;--card:#fff;--fg:#18181b;--soft:#52525b;--line:#e4e4e7;--accent:#0f62fe;--on:#fff}\
-@media(prefers-color-scheme:dark){:root{--bg:#111113;--card:#1b1b1f;--fg:#ececf1;--soft:#a1a1aa;--line:#2e2e33;--accent:#6ea8fe;--on:#0b1220}}\
+:root{color-scheme:light dark;--bg:light-dark(#f3f6f7,#12171b);--card:light-dark(#fcfdfd,#171d22);--fg:light-dark(#182027,#e7ecef);\
+--soft:light-dark(#4d5b66,#aab6bf);--line:light-dark(#e1e6ea,#2a343c);--accent:light-dark(#0b6b80,#58c5da);--on:light-dark(#ffffff,#06232a)}\
 *{box-sizing:border-box}body{margin:0;min-height:100vh;display:grid;place-items:center;background:var(--bg);color:var(--fg);\
 font:16px/1.5 system-ui,-apple-system,Segoe UI,Roboto,sans-serif;padding:1rem}\
 main{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:2rem;max-width:28rem;width:100%}\
 h1{font-size:1.25rem;margin:0 0 .75rem;overflow-wrap:anywhere}p{margin:0 0 1rem;color:var(--soft);overflow-wrap:anywhere}\
-nav{display:flex;gap:.75rem;flex-wrap:wrap;margin-top:1.5rem}a{color:var(--accent)}\
+nav{display:flex;gap:1rem;align-items:center;flex-wrap:wrap;margin-top:1.5rem}a{color:var(--accent)}\
 a.button{background:var(--accent);color:var(--on);text-decoration:none;padding:.5rem 1rem;border-radius:8px}\
 a:focus-visible{outline:3px solid var(--accent);outline-offset:2px}";
 

@@ -1,6 +1,6 @@
 //! The way back from a provider: checked in the order of the contract, and no token request before every check has passed (behaviour 9).
 
-use super::{belongs, client_of, connect::check_connectable, resource_of, sealed};
+use super::{belongs, client_of, connect::check_connectable, patiently, resource_of, sealed};
 use crate::{
     Error, OpContext, Result, Service,
     audit::Act,
@@ -15,7 +15,6 @@ use mcpauth::{
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
-use std::time::Duration;
 use store::{
     changes::{ChangeKind, change_note},
     mcp_servers::{self, FoundServer},
@@ -82,9 +81,6 @@ impl CallbackRefused {
 
 /// Characters shown of what a provider says went wrong.
 const PROVIDER_WORDS: usize = 200;
-/// Pauses between attempts to store a grant.
-const STORE_PAUSES: [Duration; 3] =
-    [Duration::from_millis(200), Duration::from_millis(500), Duration::from_secs(1)];
 const NOT_VERIFIED: &str = "The sign-in could not be verified";
 const START_AGAIN: &str = "Start again";
 const EXPIRED: &str = "This sign-in has expired or was used already. Nothing was changed.";
@@ -284,7 +280,7 @@ impl Service {
                     .of(&found, &flow));
             }
         };
-        let refused = match self.grant_kept(ctx, &flow, &grant).await {
+        let refused = match patiently(|| self.grant_store(ctx, &flow, &grant)).await {
             Ok(Some(connected)) => return Ok(connected),
             Ok(None) => changed(),
             Err(error) => internal(&error),
@@ -296,25 +292,6 @@ impl Service {
                 .await;
         }
         Err(refused.of(&found, &flow))
-    }
-
-    /// As [`Service::grant_store`]. The code is spent: a database that is busy for a moment must not cost the grant.
-    async fn grant_kept(
-        &self,
-        ctx: &OpContext,
-        flow: &OAuthFlow,
-        grant: &Grant,
-    ) -> Result<Option<Connected>> {
-        for pause in STORE_PAUSES {
-            match self.grant_store(ctx, flow, grant).await {
-                Err(Error::Unavailable(error)) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "a grant is not stored yet");
-                    tokio::time::sleep(pause).await;
-                }
-                stored => return stored,
-            }
-        }
-        self.grant_store(ctx, flow, grant).await
     }
 
     /// `None`: the server is not what the sign-in was for any more; nothing is kept.

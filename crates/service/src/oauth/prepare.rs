@@ -341,11 +341,21 @@ fn registration_refused(
     error: &mcpauth::registration::RegistrationError,
     scopes: &str,
 ) -> Error {
-    let message = format!(
-        "Patchbay could not be registered: {}. Make a client there by hand, with this server's redirect URI, and enter its id.",
-        error.public_message().trim_end_matches('.')
-    );
+    let guessed = "The server asks for a sign-in and publishes nothing about who provides it; where the revision of 2025-03-26 would have \
+                   it, nobody answers as a provider does. If it wants an API key or headers, choose that authentication. Otherwise make a \
+                   client at its provider by hand, with this server's redirect URI, and enter its id and addresses.";
+    let message = if found.guessed {
+        guessed.to_owned()
+    } else {
+        format!(
+            "Patchbay could not be registered: {}. Make a client there by hand, with this server's redirect URI, and enter its id.",
+            error.public_message().trim_end_matches('.')
+        )
+    };
     let mut candidates: Vec<DiscoveryCandidate> = found.report.iter().map(candidate).collect();
+    for candidate in &mut candidates {
+        candidate.used &= !found.guessed;
+    }
     candidates.push(DiscoveryCandidate {
         url: endpoint.unwrap_or_default().to_owned(),
         what: "registration".to_owned(),
@@ -353,5 +363,7 @@ fn registration_refused(
         cause: error.public_message(),
         used: false,
     });
-    Error::Discovery { message, candidates, manual: Some(Box::new(manual_of(found, scopes))) }
+    // What nobody published is nothing to start from.
+    let manual = (!found.guessed).then(|| Box::new(manual_of(found, scopes)));
+    Error::Discovery { message, candidates, manual }
 }

@@ -435,7 +435,7 @@ impl Refresher {
     }
 
     /// The server with what this user has for it, whoever may see it: tokens are judged by what they are.
-    pub(super) async fn found(&self, server: Uuid, user: Uuid) -> Result<Option<FoundServer>> {
+    pub(crate) async fn found(&self, server: Uuid, user: Uuid) -> Result<Option<FoundServer>> {
         let mut session = self.db.read().await?;
         let everything = Reader { user_id: user, disabled: true, every_group: true };
         Ok(mcp_servers::server_get(&mut session, everything, server).await?)

@@ -1,15 +1,18 @@
 //! A new registration where the provider forgot us or our secret ends: one in the whole cluster, and no loop (threat 13).
 
-use super::{Refresher, facts_of};
+use super::{Refresher, facts_of, patiently};
 use crate::{Result, Service, audit::Act, mcp_servers::oauth2_secret_place, secrets::seal};
 use api::{Timestamp, Uuid, servers::OAuth2Registration};
 use domain::mcp_server::TokenFailure;
-use mcpauth::{metadata::ServerMetadata, registration::delete_client};
+use mcpauth::{
+    metadata::ServerMetadata,
+    registration::{Registered, delete_client},
+};
 use std::time::Duration;
 use store::{
     changes::{ChangeKind, change_note},
     mcp_servers::{self, FoundServer},
-    oauth,
+    oauth::{self, OAuthFacts},
 };
 
 /// Who registers holds the lease for so long, microseconds: twice what the request may take.
@@ -84,7 +87,7 @@ impl Refresher {
                 continue;
             }
             // What was read before the lease may be older than what its last holder did.
-            let again = self.found(id, Uuid::nil()).await?;
+            let again = patiently(|| self.found(id, Uuid::nil())).await?;
             let same = again.filter(|again| again.stored.record.oauth2 == found.stored.record.oauth2);
             match same {
                 Some(found) if !waited => return self.register_as(&found, holder).await,
@@ -115,7 +118,7 @@ impl Refresher {
 
     async fn register_as(&self, found: &FoundServer, holder: Uuid) -> Result<bool> {
         let (id, before) = (found.stored.record.id, found.stored.record.oauth2.clone());
-        let Some(mut facts) = found.oauth.clone() else { return Ok(false) };
+        let Some(facts) = found.oauth.clone() else { return Ok(false) };
         let metadata = ServerMetadata {
             issuer: facts.issuer.clone(),
             authorization_endpoint: before.auth_url.clone(),
@@ -137,21 +140,45 @@ impl Refresher {
                 return Ok(false);
             }
         };
-        let mut write = self.db.write().await?;
-        // First: what was got without the lease is not stored.
-        let held = oauth::oauth_registration_release(&mut write, id, holder).await?;
-        let stored = mcp_servers::server_get_for_update(&mut write, id).await?;
-        let Some(mut stored) = stored.filter(|stored| held && stored.record.oauth2 == before) else {
-            write.commit().await?;
+        let kept = patiently(|| self.client_store(found, holder, facts.clone(), &registered)).await;
+        if !matches!(kept, Ok(true)) {
             // A client that was made for nothing is taken back, if the provider lets us.
             if let Some((uri, token)) =
                 registered.registration_client_uri.zip(registered.registration_access_token)
             {
                 let _ = delete_client(&self.egress, &uri, &token).await;
             }
+            return kept;
+        }
+        self.mcp.close_server(id);
+        Ok(true)
+    }
+
+    /// Stores a new client; everybody has to connect again. False when it came too late: the lease is somebody else's, or the server was
+    /// changed.
+    async fn client_store(
+        &self,
+        found: &FoundServer,
+        holder: Uuid,
+        mut facts: OAuthFacts,
+        registered: &Registered,
+    ) -> Result<bool> {
+        let id = found.stored.record.id;
+        let mut write = self.db.write().await?;
+        // First: what was got without the lease is not stored.
+        let held = oauth::oauth_registration_release(&mut write, id, holder).await?;
+        let Some(mut stored) = mcp_servers::server_get_for_update(&mut write, id).await? else {
             return Ok(false);
         };
-        self.take_client(&mut stored.record.oauth2, &mut facts, &registered)?;
+        if stored.record.oauth2.client_id == registered.client_id {
+            // It was stored after all, when the database did not say so.
+            return Ok(true);
+        }
+        if !held || stored.record.oauth2 != found.stored.record.oauth2 {
+            write.commit().await?;
+            return Ok(false);
+        }
+        self.take_client(&mut stored.record.oauth2, &mut facts, registered)?;
         stored.oauth2_client_secret = match &registered.client_secret {
             Some(secret) => seal(&self.keyring, &oauth2_secret_place(id), secret)?,
             None => store::SealedColumn::default(),
@@ -169,7 +196,6 @@ impl Refresher {
         self.log(&mut write, act, "ok").await?;
         change_note(&mut write, ChangeKind::Servers, &id.to_string()).await?;
         write.commit().await?;
-        self.mcp.close_server(id);
         Ok(true)
     }
 }

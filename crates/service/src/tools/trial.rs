@@ -12,15 +12,17 @@ use api::{
 };
 use domain::{
     accounts::Action,
+    oauth::challenge::Challenge,
     text::{cut_chars, hex},
 };
-use mcpclient::{CallOutcome, Target, Tool, ToolCall};
+use mcpclient::{CallOutcome, RefusedKind, Target, Tool, ToolCall};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
+use store::mcp_servers::FoundServer;
 use tokio_util::sync::CancellationToken;
 
 /// Connecting and listing before the call, as in a turn (threats 5).
@@ -39,17 +41,28 @@ impl Service {
     /// [`Error::RateLimited`].
     pub async fn tool_call(&self, ctx: &OpContext, id: Uuid, tool: &str, call: ToolTry) -> Result<ToolTried> {
         let user = ctx.authorize(Action::ServersWrite)?.user.id;
-        let found = self.server_found_fresh(Self::user_of_servers(ctx)?, id, USE_WAIT).await?;
+        let reader = Self::user_of_servers(ctx)?;
+        let mut found = self.server_found_fresh(reader, id, USE_WAIT).await?;
         self.0.trials.admit(user, Instant::now())?;
-        let target = access_target(&self.deps().keyring, user, &found, self.now())
-            .map_err(|unusable| Error::invalid_field("server", unusable.message))?;
-        let deadline = Instant::now() + CONNECT;
-        let catalogue = self
-            .deps()
-            .mcp
-            .catalogue(&target, deadline.into())
-            .await
-            .map_err(|error| Error::invalid_field("server", error.public_message()))?;
+        let mut renewed = false;
+        let (target, catalogue) = loop {
+            let target = self.target_of(user, &found)?;
+            let deadline = Instant::now() + CONNECT;
+            let error = match self.deps().mcp.catalogue(&target, deadline.into()).await {
+                Ok(catalogue) => break (target, catalogue),
+                Err(error) => error,
+            };
+            // A refused credential is renewed once; what the server said last is what counts (behaviour 10).
+            if error.is_unauthorized()
+                && self.credential_renewed(user, &target, error.challenge()).await?
+                && !renewed
+            {
+                renewed = true;
+                found = self.server_found(reader, id).await?;
+                continue;
+            }
+            return Err(Error::invalid_field("server", error.public_message()));
+        };
         self.deps().definitions.learn(&found.stored.record, &catalogue.tools, false).await?;
         let tool = catalogue.tool(tool).ok_or(Error::NotFound)?;
         if call.definition_hash.as_ref().is_some_and(|seen| *seen != tool.hash) {
@@ -99,7 +112,7 @@ impl Service {
         self.audit(&mut write, &ctx, act).await?;
         write.commit().await?;
         let started = Instant::now();
-        let tried = tried(self.deps().mcp.call(&target, request).await, started);
+        let tried = tried(self.call_once_more(target, request).await, started);
         let mut fields = what;
         fields.push(format!("outcome {}", tried.outcome.as_str()));
         fields.push(format!("duration {} ms", tried.duration_ms));
@@ -114,6 +127,56 @@ impl Service {
             );
         }
         Ok(tried)
+    }
+
+    fn target_of(&self, user: Uuid, found: &FoundServer) -> Result<Target> {
+        access_target(&self.deps().keyring, user, found, self.now())
+            .map_err(|unusable| Error::invalid_field("server", unusable.message))
+    }
+
+    /// The server refused the credential: whether there is another one now.
+    async fn credential_renewed(
+        &self,
+        user: Uuid,
+        target: &Target,
+        challenge: Option<&Challenge>,
+    ) -> Result<bool> {
+        let refresher = &self.deps().refresher;
+        refresher.refused(target.server_id, user, target.credential_version, challenge).await
+    }
+
+    /// Calls; a call that was refused for its credential was surely not carried out, and goes out once more with another one.
+    async fn call_once_more(&self, target: Target, request: ToolCall) -> CallOutcome {
+        let again = request.clone();
+        let outcome = self.deps().mcp.call(&target, request).await;
+        let CallOutcome::NotExecuted { refused: Some(refused), .. } = &outcome else { return outcome };
+        if refused.kind != RefusedKind::Credential {
+            return outcome;
+        }
+        let user = target.user_id;
+        match self.credential_renewed(user, &target, refused.challenge.as_ref()).await {
+            Ok(true) => {}
+            Ok(false) => return outcome,
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "a refused credential could not be renewed"
+                );
+                return outcome;
+            }
+        }
+        let found = self.deps().refresher.found(target.server_id, user).await;
+        let Some(target) = found.ok().flatten().and_then(|found| self.target_of(user, &found).ok()) else {
+            return outcome;
+        };
+        let last = self.deps().mcp.call(&target, again).await;
+        if let CallOutcome::NotExecuted { refused: Some(refused), .. } = &last
+            && refused.kind == RefusedKind::Credential
+        {
+            // Told, and not tried a third time.
+            let _ = self.credential_renewed(user, &target, refused.challenge.as_ref()).await;
+        }
+        last
     }
 
     async fn trial_log(&self, ctx: &OpContext, act: Act<'_>, outcome: &'static str) -> Result<()> {

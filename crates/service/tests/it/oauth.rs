@@ -3,6 +3,7 @@
 
 mod ahead;
 mod answers;
+mod busy;
 mod callbacks;
 mod connect;
 mod disconnect;

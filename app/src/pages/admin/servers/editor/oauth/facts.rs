@@ -25,7 +25,8 @@ pub(super) fn ClientFacts(form: EditorForm) -> impl IntoView {
     });
     // The viewer's own connection changes too: only what is shown here draws anew.
     let shown = Memo::new(move |_| {
-        saved.get().and_then(|server| Some((server.oauth2_client.clone()?, Stored::of(&server))))
+        let of_oauth = saved.get().filter(|server| server.auth_type == AuthType::Oauth2);
+        of_oauth.and_then(|server| Some((server.oauth2_client.clone()?, Stored::of(&server))))
     });
     move || {
         shown.get().map(|(client, stored)| {
@@ -75,7 +76,8 @@ pub(super) fn RedirectUri(form: EditorForm) -> impl IntoView {
     let uri = Memo::new(move |_| {
         form.saved.with(|saved| Some(saved.as_ref()?.oauth2_client.as_ref()?.redirect_uri.clone()))
     });
-    move || match uri.get() {
+    move || {
+        match uri.get() {
         Some(uri) => {
             let copied = uri.clone();
             view! {
@@ -91,10 +93,11 @@ pub(super) fn RedirectUri(form: EditorForm) -> impl IntoView {
         }
         None => view! {
             <p class="field-hint" data-testid="redirect-later">
-                "The redirect URI to register at the provider is shown here once the server is saved."
+                "The redirect URI to register at the provider is shown here once the server is saved. Save it with the authentication “None” first, switched off, and come back."
             </p>
         }
         .into_any(),
+    }
     }
 }
 
