@@ -2,6 +2,7 @@
 
 import { alive } from './alive.mjs';
 import { watchConsole } from './browser.mjs';
+import { rest } from './people.mjs';
 import { until } from './wait.mjs';
 
 /** What asks for a sign-in, wherever it stands: "Connect", "Reconnect" or "Grant". */
@@ -26,7 +27,7 @@ export async function openWindow(link) {
  * @param {string} who any name is an account there
  */
 export async function consent(window, who) {
-  const heading = window.getByRole('heading', { level: 1 });
+  const heading = window.getByRole('heading', { name: /^(Who are you|Is that all right)\?$/ });
   await heading.waitFor();
   if ((await heading.innerText()) === 'Who are you?') {
     await window.getByLabel('Name').fill(who);
@@ -36,6 +37,19 @@ export async function consent(window, who) {
   const asked = await window.getByText(' asks for: ').innerText();
   await window.getByRole('button', { name: 'Continue' }).click();
   return asked.split(' asks for: ')[1];
+}
+
+/** The same up to the answer that the provider sends the browser back with, which is kept from the browser and given. */
+export async function caughtAnswer(window, who) {
+  await window.getByLabel('Name').fill(who);
+  await window.getByRole('button', { name: 'Sign in' }).click();
+  await window.getByRole('heading', { name: 'Is that all right?' }).waitFor();
+  let answer = await window.request.post(window.url(), { form: {}, maxRedirects: 0 });
+  for (;;) {
+    const next = answer.headers().location;
+    if (next.includes('/oauth2/callback?')) return next;
+    answer = await window.request.get(next, { maxRedirects: 0 });
+  }
 }
 
 /** The whole way: press, sign in, consent, and the window closes by itself. Gives the scopes that were asked for. */
@@ -58,3 +72,10 @@ export async function pickerRow(page, name) {
 /** Marks the document, so that [`isSameDocument`] can tell that nothing reloaded it. */
 export const markDocument = (page) => page.evaluate(() => void (globalThis.patchbaySame = true));
 export const isSameDocument = (page) => page.evaluate(() => globalThis.patchbaySame === true);
+
+/** Registers a server by its URL alone, over REST; the rest is found by discovery. */
+export function registerByUrl(server, owner, display_name, url, over = {}) {
+  return rest(server, owner, 'POST', '/api/experimental/mcp/servers', {
+    display_name, slug: display_name.toLowerCase(), url, transport: 'streamable_http', auth_type: 'oauth2', availability: 'default_on', enabled: true, ...over,
+  });
+}

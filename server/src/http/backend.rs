@@ -42,7 +42,7 @@ impl ServiceBackend {
 
 fn ui_error(error: service::Error) -> UiError {
     let error = ApiError::from(error);
-    UiError { kind: kind_of(error.status), body: error.body }
+    UiError { kind: kind_of(error.status), body: *error.body }
 }
 
 /// Pages show whole lists of chats up to this many; older ones are reached by search, later.

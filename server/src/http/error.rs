@@ -12,13 +12,14 @@ use service::Error;
 #[derive(Debug)]
 pub(crate) struct ApiError {
     pub(crate) status: StatusCode,
-    pub(crate) body: ErrorBody,
+    /// Boxed: errors are rare, and every handler's result would grow by it.
+    pub(crate) body: Box<ErrorBody>,
     retry_after: Option<u64>,
 }
 
 impl ApiError {
     pub(crate) fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, body: ErrorBody::message(message), retry_after: None }
+        Self { status, body: Box::new(ErrorBody::message(message)), retry_after: None }
     }
 
     /// 429 with `Retry-After`, seconds.
@@ -31,7 +32,11 @@ impl ApiError {
     }
 
     fn with(status: StatusCode, message: String, validations: Vec<Validation>) -> Self {
-        Self { status, body: ErrorBody { message, validations, ..ErrorBody::default() }, retry_after: None }
+        Self {
+            status,
+            body: Box::new(ErrorBody { message, validations, ..ErrorBody::default() }),
+            retry_after: None,
+        }
     }
 }
 
@@ -49,13 +54,13 @@ impl From<Error> for ApiError {
             }
             Error::Discovery { message, candidates, manual } => Self {
                 status: StatusCode::BAD_REQUEST,
-                body: ErrorBody {
+                body: Box::new(ErrorBody {
                     message,
                     detail: Some(listed(&candidates)).filter(|text| !text.is_empty()),
                     candidates,
                     manual_setup: manual,
                     ..ErrorBody::default()
-                },
+                }),
                 retry_after: None,
             },
             Error::Conflict { message, validations } => {
@@ -67,7 +72,7 @@ impl From<Error> for ApiError {
             ),
             Error::RateLimited { message, retry_after } => Self {
                 status: StatusCode::TOO_MANY_REQUESTS,
-                body: ErrorBody::message(message),
+                body: Box::new(ErrorBody::message(message)),
                 retry_after: Some(retry_after.as_secs().max(1)),
             },
             Error::Unavailable(source) => {

@@ -44,7 +44,7 @@ async fn again(
     } else {
         ui::kind_of(error.status)
     };
-    let form = FormState::refused(fields, UiError { kind, body: error.body });
+    let form = FormState::refused(fields, UiError { kind, body: *error.body });
     let mut request = Request::new(axum::body::Body::empty());
     *request.uri_mut() = http::Uri::from_static(path);
     let mut response = ui::render(state, ctx, request, form).await;

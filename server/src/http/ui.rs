@@ -133,6 +133,6 @@ const NOT_UNDERSTOOD: &str = "This request was not understood; the page may be f
 
 /// An error as the browser's half of a server function reads it.
 fn refusal(error: ApiError) -> Response {
-    let (status, body) = (error.status, error.body);
+    let (status, body) = (error.status, *error.body);
     (status, axum::Json(UiError { kind: kind_of(status), body })).into_response()
 }

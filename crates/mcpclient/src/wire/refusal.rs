@@ -64,7 +64,9 @@ fn of_status(host: &str, status: StatusCode, form: Form) -> McpError {
         ),
         404 | 405 | 410 => (
             McpErrorKind::NotMcp,
-            format!("{host} speaks no MCP at this path (HTTP {code}). Check the path of the URL."),
+            format!(
+                "{host} speaks no MCP at this path (HTTP {code}). Check the path of the URL, and the transport."
+            ),
         ),
         429 => (
             McpErrorKind::Refused,

@@ -74,6 +74,9 @@ pub(crate) enum Renewal {
     Ended,
 }
 
+/// Whoever renews the credential of this server and user holds it.
+type Turn = Weak<AsyncMutex<()>>;
+
 /// Renews tokens, and registers anew where a provider forgot us. One for the process.
 pub struct Refresher {
     pub(super) db: Db,
@@ -84,7 +87,7 @@ pub struct Refresher {
     pub(super) entropy: Arc<dyn Entropy>,
     pub(super) access_url: Url,
     /// Of this process: the others wait here without asking the database.
-    running: Mutex<HashMap<(Uuid, Uuid), Weak<AsyncMutex<()>>>>,
+    running: Mutex<HashMap<(Uuid, Uuid), Turn>>,
 }
 
 impl Refresher {

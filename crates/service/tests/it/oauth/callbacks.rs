@@ -84,6 +84,9 @@ both_engines! {
         for (change, status) in [
             (ServerWrite { oauth2_token_url: Some(evil), oauth2_client_secret: text("s"), ..ServerWrite::default() }, 400),
             (ServerWrite { oauth2_client_id: text("another"), oauth2_client_secret: text("s"), ..ServerWrite::default() }, 400),
+            // The same client and the same endpoint, but another provider; and another secret of the same client.
+            (ServerWrite { oauth2_issuer: text("https://id.evil.example"), oauth2_client_secret: text("s"), ..ServerWrite::default() }, 400),
+            (ServerWrite { oauth2_client_secret: text("s"), ..ServerWrite::default() }, 400),
             (ServerWrite { enabled: Some(false), ..ServerWrite::default() }, 400),
             (ServerWrite { auth_type: text("none"), ..ServerWrite::default() }, 400),
         ] {

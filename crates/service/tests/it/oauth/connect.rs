@@ -83,7 +83,7 @@ both_engines! {
         assert!(authorize[0].query().contains(&raw));
         for request in token {
             let resources: Vec<_> = request.form().into_iter().filter(|(name, _)| name == "resource").collect();
-            assert_eq!(resources, [raw.clone()], "{}", request.body);
+            assert_eq!(resources, std::slice::from_ref(&raw), "{}", request.body);
         }
     }
 

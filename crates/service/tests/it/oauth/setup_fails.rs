@@ -40,6 +40,9 @@ async fn owner_of(bench: &Bench) -> OpContext {
     bench.signed_in("owner", Role::Owner).await.0
 }
 
+/// What is wrong with the provider, what is said of it, the last address that was asked, and whether there is something to begin with.
+type Case = (fn(&FakeOauth), &'static str, &'static str, bool);
+
 fn not_there(peer: &FakeOauth) {
     peer.change(|knobs| {
         knobs.resource_metadata_at = Some(vec![]);
@@ -88,7 +91,7 @@ both_engines! {
     async fn what_fails_leaves_nothing_and_says_what_was_asked(db: TestDb) {
         let bench = Bench::new(db).await;
         let owner = owner_of(&bench).await;
-        let cases: [(fn(&FakeOauth), &str, &str, bool); 8] = [
+        let cases: [Case; 8] = [
             (not_there, "publishes no OAuth metadata", "resource_metadata", false),
             (html, "publishes no OAuth metadata", "resource_metadata", false),
             (overloaded, "Try again", "resource_metadata", false),

@@ -184,7 +184,7 @@ fn Refused(form: EditorForm, error: UiError, #[prop(optional)] done: Option<Call
         <ErrorNotice error/>
         {setup.map(|setup| view! {
             <div class="btn-row">
-                <button type="button" class="btn" on:click=move |_| {
+                <button type="button" class="btn btn-wraps" on:click=move |_| {
                     if let Some(done) = done {
                         done.run(());
                     }

@@ -25,8 +25,7 @@ pub(super) fn ClientFacts(form: EditorForm) -> impl IntoView {
     });
     // The viewer's own connection changes too: only what is shown here draws anew.
     let shown = Memo::new(move |_| {
-        let of_oauth = saved.get().filter(|server| server.auth_type == AuthType::Oauth2);
-        of_oauth.and_then(|server| Some((server.oauth2_client.clone()?, Stored::of(&server))))
+        saved.get().and_then(|server| Some((server.oauth2_client.clone()?, Stored::of(&server))))
     });
     move || {
         shown.get().map(|(client, stored)| {
