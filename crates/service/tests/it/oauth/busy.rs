@@ -19,6 +19,7 @@ async fn hold(scene: &Scene) {
     tokio::time::sleep(HELD).await;
 }
 
+/// Threat 98: the code is spent, so its grant is stored when the database can again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_busy_database_costs_no_sign_in() {
     let scene = Scene::new(TestDb::postgres().await).await;
@@ -32,6 +33,7 @@ async fn a_busy_database_costs_no_sign_in() {
     assert_eq!((scene.status().await, scene.peer.live_families()), (is(AuthStatus::Connected), 1));
 }
 
+/// Threat 13: one new registration, which is stored when the database can again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_busy_database_costs_no_new_client() {
     let scene = Scene::connected(TestDb::postgres().await).await;

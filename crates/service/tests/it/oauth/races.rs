@@ -61,6 +61,7 @@ async fn refresh_race(scene: &Scene, processes: &[Arc<Sources>]) {
     assert_eq!(scene.status().await, is(AuthStatus::Connected));
 }
 
+/// Threat 95.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_callers_on_three_processes_make_one_token_request() {
     let scene = Scene::connected(TestDb::postgres().await).await;
@@ -69,6 +70,7 @@ async fn two_hundred_callers_on_three_processes_make_one_token_request() {
     refresh_race(&scene, &processes).await;
 }
 
+/// Threat 95, on the engine that has one process.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_callers_on_sqlite_make_one_token_request() {
     let scene = Scene::connected(TestDb::sqlite().await).await;
@@ -173,6 +175,7 @@ async fn consent_despite(scene: &Scene, person: &OpContext) -> Option<String> {
     shown.header("location").map(str::to_owned)
 }
 
+/// Threat 13.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_provider_that_forgot_us_is_asked_for_one_new_client_by_three_processes() {
     let scene = Scene::new(TestDb::postgres().await).await;
@@ -181,6 +184,7 @@ async fn a_provider_that_forgot_us_is_asked_for_one_new_client_by_three_processe
     forgotten(&scene, &services).await;
 }
 
+/// Threat 13, on the engine that has one process.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_provider_that_forgot_us_is_asked_for_one_new_client_on_sqlite() {
     let scene = Scene::new(TestDb::sqlite().await).await;
