@@ -20,7 +20,7 @@ use domain::{
     provider_schema::{Severity, lint},
     tools::{ToolFilter, exposed_name},
 };
-use mcpclient::{Found, ToolProblem};
+use mcpclient::{Found, RefusedKind, ToolProblem};
 use std::time::{Duration, Instant};
 use store::mcp_servers::FoundServer;
 
@@ -80,7 +80,7 @@ impl Service {
                 Err(error) => error,
             };
             // A refused credential is renewed once; what the server said last is what counts (behaviour 10).
-            if error.is_unauthorized() {
+            if error.refused().is_some_and(|refused| refused.kind == RefusedKind::Credential) {
                 let refresher = &self.deps().refresher;
                 let version = target.credential_version;
                 let again = refresher.refused(id, caller.user.id, version, error.challenge()).await?;

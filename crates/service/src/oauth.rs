@@ -59,7 +59,8 @@ pub(crate) fn facts_of<'a>(stored: &StoredServer, facts: Option<&'a OAuthFacts>)
 pub(crate) fn resource_of<'a>(stored: &'a StoredServer, facts: Option<&'a OAuthFacts>) -> &'a str {
     facts_of(stored, facts)
         .map(|facts| facts.resource.as_str())
-        .filter(|resource| !resource.is_empty())
+        // After a move to another path it may be that of the old one.
+        .filter(|resource| mcpauth::resource::fits(&stored.record.url, resource).is_some())
         .unwrap_or(&stored.record.url)
 }
 

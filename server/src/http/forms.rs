@@ -1,7 +1,7 @@
 //! Login, set-up and logout as plain HTML forms: they work without wasm. Success redirects, failure renders the page again with
 //! what was typed (never a password) and the reason at its field.
 
-use super::{auth::Ctx, error::ApiError, router::AppState, ui};
+use super::{auth::Ctx, error::ApiError, oauth_pages::onward_page, router::AppState, ui};
 use api::users::{FirstUserCreate, LoginRequest};
 use app::{
     error::{UiError, UiErrorKind},
@@ -24,7 +24,10 @@ fn field(fields: &Fields, name: &str) -> String {
 }
 
 fn signed_in(state: &AppState, token: &str, to: &str) -> Response {
-    let mut response = Redirect::to(to).into_response();
+    // Beyond our pages lie redirects to providers, and browsers hold a form to `form-action 'self'` through every redirect: there the
+    // form ends with a page, and the way goes on from that.
+    let mut response =
+        if to.starts_with("/api/") { onward_page(state, to) } else { Redirect::to(to).into_response() };
     if let Ok(cookie) = HeaderValue::from_str(&state.cookie.set(token)) {
         response.headers_mut().insert(SET_COOKIE, cookie);
     }

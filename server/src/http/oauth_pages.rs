@@ -77,6 +77,16 @@ pub(super) fn refused_page(state: &AppState, id: Uuid, refused: &CallbackRefused
     page(state, status, refused.title, "", &body, None)
 }
 
+/// Goes on by itself to a path of ours.
+pub(super) fn onward_page(state: &AppState, to: &str) -> Response {
+    let to = escape(to);
+    let refresh = format!("<meta http-equiv=\"refresh\" content=\"0;url={to}\">");
+    let body = format!(
+        "<h1>You are signed in</h1><p>This page goes on by itself.</p><nav><a class=\"button\" href=\"{to}\">Go on</a></nav>"
+    );
+    page(state, StatusCode::OK, "Signed in", &refresh, &body, None)
+}
+
 fn page(
     state: &AppState,
     status: StatusCode,

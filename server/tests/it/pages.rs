@@ -205,6 +205,13 @@ async fn a_page_for_people_sends_strangers_to_login_and_back() {
         let answer = post_form(&browser, "/login", &server.origin, &fields).await.expect(303);
         assert_eq!(answer.header("location"), Some(expected), "{return_to}");
     }
+    // Browsers hold a form to this site through every redirect; what leads on to a provider is gone to from a page.
+    let onward = "/api/experimental/mcp/servers/x/oauth2/connect?return_to=/a&b=\"";
+    let fields = [("email", OWNER_EMAIL), ("password", OWNER_PASSWORD), ("return_to", onward)];
+    let answer = post_form(&browser, "/login", &server.origin, &fields).await.expect(200);
+    assert!(answer.header("set-cookie").is_some());
+    let goes = r#"content="0;url=/api/experimental/mcp/servers/x/oauth2/connect?return_to=/a&amp;b=&quot;""#;
+    assert!(answer.body.contains(goes), "{}", answer.body);
 }
 
 #[tokio::test]

@@ -154,7 +154,7 @@ impl Refresher {
                 let undo = registered.registration_client_uri.zip(registered.registration_access_token);
                 Ok(Prepared {
                     settings,
-                    secret: Some(registered.client_secret),
+                    secret: Some(kept_secret(registered.auth_method, registered.client_secret)),
                     facts: next,
                     seen_version: 0,
                     registered: undo,
@@ -366,4 +366,9 @@ fn registration_refused(
     // What nobody published is nothing to start from.
     let manual = (!found.guessed).then(|| Box::new(manual_of(found, scopes)));
     Error::Discovery { message, candidates, manual }
+}
+
+/// A client that logs in without a secret has none, whatever came along: it would be taken for one that was given by hand.
+pub(super) fn kept_secret(method: AuthMethod, secret: Option<SecretString>) -> Option<SecretString> {
+    secret.filter(|_| method != AuthMethod::None)
 }

@@ -1,7 +1,7 @@
 //! The one place that renews tokens (behaviour 10): one token request per credential at a time in the whole cluster, by a lease on the
 //! database's clock; whoever comes later reads what the first one got.
 
-use super::{belongs, callback::expiry, client_of, sealed};
+use super::{belongs, callback::expiry, client_of, patiently, sealed};
 use crate::{
     OpContext, Result,
     audit::{Act, entry_of},
@@ -16,8 +16,12 @@ use domain::{
 };
 use egress::Egress;
 use futures::future::join_all;
-use mcpauth::token::{Grant, TokenError, TokenErrorKind, refresh};
+use mcpauth::{
+    revocation::revoke,
+    token::{Client, Grant, TokenError, TokenErrorKind, refresh},
+};
 use mcpclient::McpClients;
+use secrecy::SecretString;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError, Weak},
@@ -72,6 +76,14 @@ pub(crate) enum Renewal {
     Rested,
     /// There is nothing left that could be renewed.
     Ended,
+}
+
+/// What a renewal is sent with.
+struct Ready {
+    client: Client,
+    secret: SecretString,
+    /// Where a grant can be given back; may be empty.
+    url: String,
 }
 
 /// Whoever renews the credential of this server and user holds it.
@@ -164,6 +176,18 @@ impl Refresher {
             if token.failure.is_some() || !token.refresh_token.is_set() {
                 return Ok(Renewal::Ended);
             }
+            // All that is needed is there before the request is noted: trouble of our own must not look like a lost answer.
+            let Some(found) = self.found(server, user).await? else { return Ok(Renewal::Ended) };
+            if !belongs(&token, &found) {
+                let detail = "The server's sign-in was set up anew.";
+                self.fail(&token, TokenFailure::ClientChanged, detail).await?;
+                return Ok(Renewal::Ended);
+            }
+            let client = client_of(&self.keyring, &found.stored, found.oauth.as_ref(), &token.resource);
+            let secret = unseal(&self.keyring, &refresh_token_place(token.id, user), &token.refresh_token);
+            // A key may come back.
+            let (Some(client), Ok(Some(secret))) = (client, secret) else { return Ok(Renewal::Later) };
+            let ready = Ready { url: found.stored.record.oauth2.revocation_url.clone(), client, secret };
             let holder = self.new_id();
             match self.claim(&token, holder, why).await? {
                 Claim::Claimed { sends } if sends >= LOST_AT_MOST && token.refresh_failures == 0 => {
@@ -174,7 +198,7 @@ impl Refresher {
                 Claim::Claimed { .. } => {
                     // The lease outlives the request by far; the patience of whoever waits does not count for it.
                     let (this, token) = (Arc::clone(self), token.clone());
-                    let sent = tokio::spawn(async move { this.send(token, holder).await });
+                    let sent = tokio::spawn(async move { this.send(token, holder, ready).await });
                     return sent.await.unwrap_or(Ok(Renewal::Later));
                 }
                 Claim::BackOff { .. } => {
@@ -212,27 +236,14 @@ impl Refresher {
         Ok(claim)
     }
 
-    async fn send(self: Arc<Self>, token: UserToken, holder: Uuid) -> Result<Renewal> {
-        let (server, user) = (token.mcp_server_id, token.user_id);
-        let found = self.found(server, user).await?;
-        let Some(found) = found.filter(|found| belongs(&token, found)) else {
-            self.fail(&token, TokenFailure::ClientChanged, "The server's sign-in was set up anew.").await?;
-            return Ok(Renewal::Ended);
-        };
-        let client = client_of(&self.keyring, &found.stored, found.oauth.as_ref(), &token.resource);
-        let secret = unseal(&self.keyring, &refresh_token_place(token.id, user), &token.refresh_token);
-        let (Some(client), Ok(Some(secret))) = (client, secret) else {
-            // A key may come back; nothing was sent.
-            self.failed(&token, holder, Duration::from_secs(BACK_OFF_AT_MOST), true).await?;
-            return Ok(Renewal::Later);
-        };
-        match refresh(&self.egress, &client, &secret, None).await {
-            Ok(grant) => self.keep(&token, &grant).await,
-            Err(error) => self.not_renewed(&found, &token, holder, &error).await,
+    async fn send(self: Arc<Self>, token: UserToken, holder: Uuid, ready: Ready) -> Result<Renewal> {
+        match refresh(&self.egress, &ready.client, &ready.secret, None).await {
+            Ok(grant) => self.keep(&token, &grant, &ready).await,
+            Err(error) => self.not_renewed(&token, holder, &error).await,
         }
     }
 
-    async fn keep(&self, token: &UserToken, grant: &Grant) -> Result<Renewal> {
+    async fn keep(&self, token: &UserToken, grant: &Grant, ready: &Ready) -> Result<Renewal> {
         let user = token.user_id;
         let place = refresh_token_place(token.id, user);
         let renewed = Renewed {
@@ -250,8 +261,14 @@ impl Refresher {
         for attempt in 0_u32.. {
             match self.store(token, &renewed).await {
                 Ok(true) => return Ok(Renewal::Renewed),
-                // Disconnected, or connected anew: what came is of no use to anybody.
-                Ok(false) => return Ok(Renewal::Ended),
+                // Disconnected, or connected anew: what came is of no use to anybody, and is given back.
+                Ok(false) => {
+                    if !ready.url.is_empty() {
+                        let (fresh, access) = (grant.refresh_token.as_ref(), &grant.access_token);
+                        revoke(&self.egress, &ready.url, &ready.client, fresh, access).await;
+                    }
+                    return Ok(Renewal::Ended);
+                }
                 Err(error) if attempt >= 5 => return Err(error),
                 Err(error) => {
                     tracing::warn!(
@@ -274,7 +291,6 @@ impl Refresher {
 
     async fn not_renewed(
         self: &Arc<Self>,
-        found: &FoundServer,
         token: &UserToken,
         holder: Uuid,
         error: &TokenError,
@@ -295,9 +311,10 @@ impl Refresher {
         let doubled = BACK_OFF_FIRST << token.refresh_failures.clamp(0, 6);
         let pause = Duration::from_secs(doubled.min(BACK_OFF_AT_MOST)).max(asked.unwrap_or_default());
         let taken = error.kind == TokenErrorKind::Unsure;
-        self.failed(token, holder, pause.min(Duration::from_secs(3600)), !taken).await?;
+        let pause = pause.min(Duration::from_secs(3600));
+        patiently(|| self.failed(token, holder, pause, !taken)).await?;
         if error.kind == TokenErrorKind::InvalidClient {
-            self.client_refused(found.stored.record.id, &token.client_id).await;
+            self.client_refused(token.mcp_server_id, &token.client_id).await;
         }
         Ok(Renewal::Later)
     }
@@ -330,6 +347,20 @@ impl Refresher {
     /// The server refused the credential of this version (401): renews it once, or ends it. True when there is another one to try with.
     /// `challenge`: what the server said.
     pub(crate) async fn refused(
+        self: &Arc<Self>,
+        server: Uuid,
+        user: Uuid,
+        credential_version: i64,
+        challenge: Option<&Challenge>,
+    ) -> Result<bool> {
+        let (this, challenge) = (Arc::clone(self), challenge.cloned());
+        // Goes on when the caller leaves: what was learned must not be forgotten.
+        let work =
+            async move { this.refused_now(server, user, credential_version, challenge.as_ref()).await };
+        tokio::spawn(work).await.unwrap_or(Ok(false))
+    }
+
+    async fn refused_now(
         self: &Arc<Self>,
         server: Uuid,
         user: Uuid,

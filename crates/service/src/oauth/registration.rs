@@ -1,6 +1,6 @@
 //! A new registration where the provider forgot us or our secret ends: one in the whole cluster, and no loop (threat 13).
 
-use super::{Refresher, facts_of, patiently};
+use super::{Refresher, facts_of, patiently, prepare::kept_secret};
 use crate::{Result, Service, audit::Act, mcp_servers::oauth2_secret_place, secrets::seal};
 use api::{Timestamp, Uuid, servers::OAuth2Registration};
 use domain::mcp_server::TokenFailure;
@@ -24,12 +24,13 @@ const ENDS_SOON_SECONDS: i64 = 3600;
 const LOOKS: u32 = 60;
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-/// Whether the client's secret ends before a sign-in could be over.
+/// Whether the client's secret ends before a sign-in could be over. Not of a client that was made a moment ago: a provider whose secrets
+/// end that soon, or did already, would be asked for another one by every click.
 pub(super) fn is_secret_ending(found: &FoundServer, now: Timestamp) -> bool {
-    let facts = facts_of(&found.stored, found.oauth.as_ref());
-    facts
-        .and_then(|facts| facts.secret_expires_at)
-        .is_some_and(|at| at.0 > 0 && at <= now.plus_seconds(ENDS_SOON_SECONDS))
+    let Some(facts) = facts_of(&found.stored, found.oauth.as_ref()) else { return false };
+    let ends =
+        facts.secret_expires_at.is_some_and(|at| at.0 > 0 && at <= now.plus_seconds(ENDS_SOON_SECONDS));
+    ends && facts.registered_at.is_none_or(|at| at.plus_seconds(REST_SECONDS) <= now)
 }
 
 impl Service {
@@ -75,9 +76,7 @@ impl Refresher {
             let Some(facts) = facts_of(&found.stored, found.oauth.as_ref()) else { return Ok(false) };
             let rested =
                 facts.registered_at.is_none_or(|at| at.plus_seconds(REST_SECONDS) <= self.clock.now());
-            if facts.registration_endpoint.is_empty()
-                || !(rested || is_secret_ending(&found, self.clock.now()))
-            {
+            if facts.registration_endpoint.is_empty() || !rested {
                 return Ok(false);
             }
             let holder = self.new_id();
@@ -179,10 +178,11 @@ impl Refresher {
             return Ok(false);
         }
         self.take_client(&mut stored.record.oauth2, &mut facts, registered)?;
-        stored.oauth2_client_secret = match &registered.client_secret {
-            Some(secret) => seal(&self.keyring, &oauth2_secret_place(id), secret)?,
-            None => store::SealedColumn::default(),
-        };
+        stored.oauth2_client_secret =
+            match &kept_secret(registered.auth_method, registered.client_secret.clone()) {
+                Some(secret) => seal(&self.keyring, &oauth2_secret_place(id), secret)?,
+                None => store::SealedColumn::default(),
+            };
         stored.record.has_oauth2_secret = stored.oauth2_client_secret.is_set();
         stored.record.version += 1;
         stored.record.credential_version += 1;

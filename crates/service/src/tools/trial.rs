@@ -53,7 +53,7 @@ impl Service {
                 Err(error) => error,
             };
             // A refused credential is renewed once; what the server said last is what counts (behaviour 10).
-            if error.is_unauthorized()
+            if error.refused().is_some_and(|refused| refused.kind == RefusedKind::Credential)
                 && self.credential_renewed(user, &target, error.challenge()).await?
                 && !renewed
             {

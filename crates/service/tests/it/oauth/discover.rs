@@ -92,7 +92,12 @@ both_engines! {
     async fn a_secret_that_ends_is_renewed_before_a_sign_in(db: TestDb) {
         let scene = Scene::connected(db).await;
         let ends = scene.bench.now().plus_seconds(600).0;
+        // Whoever registered a moment ago goes on with what there is: no click asks for one more.
         scene.raw(&format!("UPDATE mcp_oauth_facts SET secret_expires_at = {ends}")).await;
+        scene.service().oauth_connect(&scene.owner, scene.id, None).await.unwrap();
+        assert_eq!((scene.peer.registrations(), scene.status().await), (1, super::is(api::servers::AuthStatus::Connected)));
+        let before = scene.bench.now().plus_seconds(-7200).0;
+        scene.raw(&format!("UPDATE mcp_oauth_facts SET registered_at = {before}")).await;
         let url = scene.service().oauth_connect(&scene.owner, scene.id, None).await.unwrap();
         assert_eq!(scene.peer.registrations(), 2);
         let client = scene.wire().await.oauth2_client_id.unwrap();

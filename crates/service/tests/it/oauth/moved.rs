@@ -100,6 +100,10 @@ both_engines! {
         assert_eq!((wire.credentials_cleared.unwrap().user_tokens, wire.has_oauth2_secret), (1, true));
         assert_eq!((scene.status().await, scene.tokens().await), (is(AuthStatus::NotConnected), 0));
         until("the provider knows", || async { (scene.peer.live_families() == 0).then_some(()) }).await;
+        // What was published for the old path is not asked for any more.
+        let sent = service.oauth_connect(owner, scene.id, None).await.unwrap();
+        let asked = testkit::fake_oauth::browser::parameters(&sent)["resource"].clone();
+        assert_eq!(asked, scene.peer.at("/other"));
     }
 
     /// Behaviour 6: a new origin whose provider is not found leaves all as it was.
