@@ -121,6 +121,16 @@ async fn who_is_signed_out_signs_in_first() {
     let to = sent.header("location").unwrap();
     assert!(to.starts_with("/login?return_to=%2Fapi%2Fexperimental%2Fmcp%2Fservers%2F"), "{to}");
     server.anonymous().get(&connect).await.expect(401);
+    // From the login page it goes on by a page: a redirect to the provider would be refused as the target of our form.
+    let person = server.user(Role::Member).await;
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.append_pair("email", &person.email)
+        .append_pair("password", &person.password)
+        .append_pair("return_to", &connect);
+    let sent = server.anonymous().request(Method::POST, "/login").header("origin", &server.origin);
+    let onward = sent.body("application/x-www-form-urlencoded", form.finish()).send().await.expect(200);
+    assert!(page(&onward).contains(&format!("url={connect}")), "{}", onward.body);
+    assert!(onward.header("set-cookie").is_some());
 }
 
 /// Only a page of its own begins a sign-in, and `return_to` stays here (threat 16).
