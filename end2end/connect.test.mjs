@@ -128,7 +128,8 @@ describe('a connection from the URL to its end', () => {
     console.assertQuiet();
   });
 
-  step('disconnected, it is given back at the provider', async () => {
+  step('disconnected elsewhere, it is given back at the provider and named in the open chat', async () => {
+    await markDocument(page);
     account = await context.newPage();
     await account.goto(`${server.url}/account`);
     await shellAlive(account);
@@ -142,6 +143,8 @@ describe('a connection from the URL to its end', () => {
     const { events, grants } = await provider.control();
     assert.equal(grants, 0);
     assert.equal(events.filter(({ event }) => event === 'grant.revoked').length, 1);
+    await needs(page).getByText('is not connected yet; the chat goes on without its tools').waitFor();
+    assert.ok(await isSameDocument(page), 'without a reload');
   });
 
   step('the next chat says so before anything is sent, and runs with the others', async () => {
@@ -150,6 +153,7 @@ describe('a connection from the URL to its end', () => {
     await needs(page).getByText('is not connected yet; the chat goes on without its tools').waitFor();
     await ask(page, 'Echo something', 1);
     assert.equal(await lastCall(page).getAttribute('data-state'), 'done');
+    await page.getByTestId('server-trouble').getByText('Protected is not connected yet; continuing without it.').waitFor();
     const offered = model.requests().at(-1).tools.map((tool) => tool.function.name);
     assert.ok(offered.some((name) => name.endsWith('echo')), offered.join(', '));
     assert.ok(!offered.some((name) => name.endsWith('search_docs')), offered.join(', '));

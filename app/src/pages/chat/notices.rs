@@ -5,6 +5,7 @@ use crate::components::{Glyph, Icon};
 use api::{
     chats::TurnError,
     check::{ConnectOutcome, ServerOutcome},
+    servers::AuthStatus,
     stream::RetryNotice,
 };
 use leptos::prelude::*;
@@ -23,7 +24,7 @@ pub(super) fn ServerTrouble(outcomes: Shared<Vec<ServerOutcome>>) -> impl IntoVi
                 <details class="chat-trouble" data-testid="server-trouble">
                     <summary>
                         <Icon glyph=Glyph::Warn />
-                        <span><bdi>{server.display_name.clone()}</bdi> {trouble_words(server.outcome)}</span>
+                        <span><bdi>{server.display_name.clone()}</bdi> {trouble_words(server)}</span>
                         <span class="chat-link">"Why?"</span>
                     </summary>
                     <p class="chat-trouble-why" dir="auto">{why}</p>
@@ -34,8 +35,14 @@ pub(super) fn ServerTrouble(outcomes: Shared<Vec<ServerOutcome>>) -> impl IntoVi
     view! { <div class="chat-troubles">{lines}</div> }
 }
 
-fn trouble_words(outcome: ConnectOutcome) -> &'static str {
-    match outcome {
+/// What the person can do something about goes first.
+fn trouble_words(server: &ServerOutcome) -> &'static str {
+    match server.auth_status {
+        Some(AuthStatus::NotConnected) => return " is not connected yet; continuing without it.",
+        Some(AuthStatus::NeedsReconnect) => return " has to be connected again; continuing without it.",
+        _ => {}
+    }
+    match server.outcome {
         ConnectOutcome::Timeout => " did not answer in time; continuing without it.",
         ConnectOutcome::NoTools => " offers no tools; continuing without it.",
         ConnectOutcome::Skipped => " cannot be used; continuing without it.",
@@ -83,5 +90,29 @@ pub(super) fn ErrorCard(
                 "Retry"
             </button>
         </div>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_person_can_do_goes_before_what_happened() {
+        for (outcome, auth_status, words) in [
+            ("error", None, " is not reachable; continuing without it."),
+            ("error", Some("connected"), " is not reachable; continuing without it."),
+            ("error", Some("needs_reconnect"), " has to be connected again; continuing without it."),
+            ("skipped", Some("needs_reconnect"), " has to be connected again; continuing without it."),
+            ("skipped", Some("not_connected"), " is not connected yet; continuing without it."),
+            ("skipped", Some("misconfigured"), " cannot be used; continuing without it."),
+        ] {
+            let server: ServerOutcome = serde_json::from_value(serde_json::json!({
+                "server_id": api::Uuid::nil(), "slug": "s", "display_name": "S", "outcome": outcome, "error": "e", "tool_count": 0,
+                "auth_status": auth_status,
+            }))
+            .unwrap();
+            assert_eq!(trouble_words(&server), words, "{outcome} {auth_status:?}");
+        }
     }
 }

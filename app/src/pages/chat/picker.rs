@@ -148,17 +148,16 @@ impl Selection {
         }
     }
 
-    /// What is shown of connections follows the truth as long as somebody can see it: all of the picker, or what waits for the person.
+    /// What is shown of connections follows the truth as long as somebody can see it: all of the picker, or what takes part, which
+    /// is named before sending as soon as its connection ends.
     pub(super) fn follow(self) {
         let shown = move || {
-            if self.open.get() {
-                let personal = |servers: &Vec<McpServer>| {
-                    servers.iter().filter(|server| is_personal(server)).map(|server| server.id).collect()
-                };
-                self.servers.with(personal)
-            } else {
-                self.waiting()
-            }
+            let all = self.open.get();
+            self.servers.with(|servers| {
+                let shown =
+                    servers.iter().filter(|server| is_personal(server) && (all || self.is_on(server)));
+                shown.map(|server| server.id).collect()
+            })
         };
         keep_live(shown, move |states| self.hear_states(&states));
     }
