@@ -47,8 +47,6 @@ pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
 
 /// Life of a sign-in that was begun.
 pub const FLOW_LIFE: Duration = Duration::from_secs(600);
-/// Times that one can be finished.
-pub const FLOW_USES: u32 = 1;
 /// Questions for more permission per user, server and tool, within [`STEP_UP_WINDOW`].
 pub const STEP_UPS: u32 = 2;
 /// What [`STEP_UPS`] is counted over.

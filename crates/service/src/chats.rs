@@ -6,8 +6,8 @@ mod turns;
 
 pub(crate) use reading::{render_message, veil_outcomes};
 
-use crate::mcp_servers::access_of;
 use crate::{Error, OpContext, Result, Service};
+use crate::{mcp_servers::access_of, oauth::connect_url};
 use api::{
     Timestamp, Uuid, Validation,
     chats::{AuthRequired, Chat, ChatCreate, ChatCreated, ChatStatus, ChatUpdate, InputPart},
@@ -328,11 +328,7 @@ fn auth_required(service: &Service, servers: &ChatServers, selected: &[Uuid]) ->
                     record.id
                 ),
                 // To be opened in a browser in which the owner is signed in.
-                AuthType::Oauth2 => format!(
-                    "{}api/experimental/mcp/servers/{}/oauth2/connect",
-                    service.access_url().as_str(),
-                    record.id
-                ),
+                AuthType::Oauth2 => connect_url(service.access_url(), record.id),
                 _ => String::new(),
             },
         })

@@ -20,7 +20,7 @@ use domain::{
     provider_schema::{Severity, lint},
     tools::{ToolFilter, exposed_name},
 };
-use mcpclient::{Found, RefusedKind, ToolProblem};
+use mcpclient::{Found, ToolProblem};
 use std::time::{Duration, Instant};
 use store::mcp_servers::FoundServer;
 
@@ -79,11 +79,8 @@ impl Service {
                 Ok(result) => break (target, result),
                 Err(error) => error,
             };
-            // A refused credential is renewed once; what the server said last is what counts (behaviour 10).
-            if error.refused().is_some_and(|refused| refused.kind == RefusedKind::Credential) {
-                let refresher = &self.deps().refresher;
-                let version = target.credential_version;
-                let again = refresher.refused(id, caller.user.id, version, error.challenge()).await?;
+            if error.refused().is_some() {
+                let again = self.credential_renewed(&target, error.refused().as_ref()).await?;
                 found = self.server_found(reader, id).await?;
                 report.auth_status = self.status_of(&found).0;
                 if again && !renewed {
@@ -184,9 +181,7 @@ impl Service {
         report.list_ms = Some(result.list_ms);
         Ok(report)
     }
-}
 
-impl Service {
     fn status_of(&self, found: &FoundServer) -> (AuthStatus, &'static str) {
         let access = access_of(&self.deps().keyring, found, self.now());
         auth_status(&found.stored.record, &access)

@@ -32,6 +32,7 @@ use domain::{
     mcp_server::{self, Viewer, etag, to_wire},
 };
 use egress::AllowList;
+use mcpauth::limits;
 use std::{
     net::{IpAddr, Ipv4Addr},
     time::Duration,
@@ -43,9 +44,9 @@ use store::{
 };
 
 /// Lists and reads wait so long for expired tokens of the caller (behaviour 10).
-pub(crate) const READ_WAIT: Duration = Duration::from_secs(2);
+const READ_WAIT: Duration = limits::REFRESH_WAIT_IN_LISTS;
 /// Whoever is about to use a server waits as long as the provider may take.
-pub(crate) const USE_WAIT: Duration = Duration::from_secs(10);
+pub(crate) const USE_WAIT: Duration = limits::REFRESH;
 
 fn slug_conflict(error: StoreError) -> Error {
     if error.is_conflict_on("slug") {

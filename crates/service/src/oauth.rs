@@ -13,12 +13,13 @@ mod registration;
 
 pub use callback::{CallbackQuery, CallbackRefused, Connected};
 pub(crate) use grants::{
-    Departed, GrantsContext, grant_note, grants_of_server, tokens_at_stake, tokens_wipe,
+    Departed, GrantsContext, grant_note, grants_of_server, grants_of_user_note, tokens_at_stake, tokens_wipe,
 };
 pub(crate) use prepare::Prepared;
 pub use refresher::Refresher;
 
 use crate::{
+    Result, Service,
     mcp_servers::{oauth2_secret_place, unseal},
     secrets::Place,
 };
@@ -26,6 +27,7 @@ use api::{Uuid, oauth::OAuthClientFacts, servers::AuthType};
 use dbcrypt::Keyring;
 use domain::mcp_server::TokenFailure;
 use mcpauth::{auth_method::AuthMethod, token::Client};
+use mcpclient::{Refused, RefusedKind, Target};
 use std::time::Duration;
 pub(crate) use store::oauth::oauth_facts_get as facts_get;
 use store::{
@@ -47,6 +49,16 @@ pub(crate) fn client_document_url(access_url: &Url, server: Uuid) -> String {
 fn base(access_url: &Url, server: Uuid) -> String {
     let root = access_url.as_str().trim_end_matches('/');
     format!("{root}/api/experimental/mcp/servers/{server}")
+}
+
+/// Where a person begins to connect.
+pub(crate) fn connect_url(access_url: &Url, server: Uuid) -> String {
+    format!("{}/oauth2/connect", base(access_url, server))
+}
+
+/// A limit as the database takes it.
+fn micros(limit: Duration) -> i64 {
+    i64::try_from(limit.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// What discovery found, while the server still stands at that provider.
@@ -123,6 +135,22 @@ pub(crate) fn client_facts(access_url: &Url, found: &FoundServer) -> OAuthClient
     }
 }
 
+impl Service {
+    /// Whether a server refused the credential of `target`, and there is another one now. It is renewed once, or ended: what the server said
+    /// last is what counts (behaviour 10).
+    pub(crate) async fn credential_renewed(
+        &self,
+        target: &Target,
+        refused: Option<&Refused>,
+    ) -> Result<bool> {
+        let Some(refused) = refused.filter(|refused| refused.kind == RefusedKind::Credential) else {
+            return Ok(false);
+        };
+        let (server, user, version) = (target.server_id, target.user_id, target.credential_version);
+        self.deps().refresher.refused(server, user, version, refused.challenge.as_ref()).await
+    }
+}
+
 /// Why somebody has to connect again, in words that end a sentence.
 pub(crate) fn reconnect_words(reason: &str) -> &'static str {
     match TokenFailure::parse(reason) {
@@ -142,9 +170,7 @@ const STORE_PAUSES: [Duration; 4] =
     [Duration::from_millis(200), Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
 
 /// Stores what a provider gives only once: a database that is busy for a moment must not cost it.
-async fn patiently<T, F: Future<Output = crate::Result<T>>>(
-    mut store: impl FnMut() -> F,
-) -> crate::Result<T> {
+async fn patiently<T, F: Future<Output = Result<T>>>(mut store: impl FnMut() -> F) -> Result<T> {
     for pause in STORE_PAUSES {
         match store().await {
             Err(crate::Error::Unavailable(error)) => {
@@ -165,7 +191,7 @@ pub(crate) fn sealed(
     keyring: &Keyring,
     place: &Place,
     secret: Option<&secrecy::SecretString>,
-) -> crate::Result<store::SealedColumn> {
+) -> Result<store::SealedColumn> {
     secret.map_or_else(
         || Ok(store::SealedColumn::default()),
         |secret| crate::secrets::seal(keyring, place, secret),

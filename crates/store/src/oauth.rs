@@ -22,11 +22,10 @@ pub use refresh::{
 pub use revocations::{
     Revocation, revocation_claim, revocation_done, revocation_put, revocation_retry, revocations_sweep,
 };
-pub use step_ups::{
-    StepUp, step_up_decline, step_up_prompt, step_ups_decline_all, step_ups_forget, step_ups_reopen,
-};
+pub use step_ups::{StepUp, step_up_prompt, step_ups_decline, step_ups_forget, step_ups_reopen};
 pub(crate) use tokens::TokenRow;
 pub use tokens::{
     UserToken, user_token_delete, user_token_get, user_token_put, user_token_want, user_tokens_count,
-    user_tokens_delete_of_resource, user_tokens_delete_page, user_tokens_page, user_tokens_resources,
+    user_tokens_delete_of_resource, user_tokens_delete_page, user_tokens_of_user, user_tokens_page,
+    user_tokens_resources,
 };

@@ -42,10 +42,9 @@ impl Service {
         }
         let mut session = self.db().read().await?;
         let found = mcp_servers::server_get(&mut session, Self::reader(ctx)?, id).await?;
-        let FoundServer { stored, oauth: found_facts, .. } = found.ok_or(Error::NotFound)?;
+        let FoundServer { stored, oauth: facts, .. } = found.ok_or(Error::NotFound)?;
         let all = self.connected_users(&mut session, &stored, after).await?;
         drop(session);
-        let facts = found_facts;
         let connection = |(username, user_id, since, one): (String, Uuid, Timestamp, Own)| {
             let mut found = FoundServer { oauth: facts.clone(), ..FoundServer::plain(stored.clone()) };
             let mut last_error = String::new();

@@ -1,12 +1,14 @@
 //! What nobody waits for: renewals ahead of time, grants that their providers are told of, and what was left behind (behaviour 10).
 
-use super::{Refresher, grants::GrantsContext};
+use super::{Refresher, grants::GrantsContext, micros};
 use crate::{
     Deps, Result, Service,
     mcp_servers::{registration_token_place, revocation_place, unseal},
 };
+use api::Timestamp;
 use mcpauth::{
     auth_method::AuthMethod,
+    limits,
     registration::delete_client,
     revocation::{Revoked, revoke},
     token::Client,
@@ -21,16 +23,10 @@ use tokio_util::sync::CancellationToken;
 
 /// How often it looks.
 const EVERY: Duration = Duration::from_secs(20);
-/// Tokens are renewed so long before their end, seconds, less by chance.
-const AHEAD_SECONDS: i64 = 300;
-const AHEAD_JITTER_SECONDS: u64 = 120;
 /// Of users whose chats were used within this time, seconds.
 const ACTIVE_SECONDS: i64 = 24 * 3600;
-/// A provider is told three times within an hour at most (threats 5).
-const TRIES: i64 = 3;
 const TRY_LEASE_MICROS: i64 = 60_000_000;
 const RETRY_MICROS: i64 = 15 * 60_000_000;
-const KEPT_MICROS: i64 = 3600 * 1_000_000;
 /// Grants that are given back in one look.
 const ROUND: usize = 200;
 
@@ -54,24 +50,27 @@ impl Service {
         }
     }
 
-    /// One look: renews, gives back, and removes what was left behind.
+    /// One look: removes what was left behind, renews, and gives back. A provider that is slow to take grants back holds up nothing else.
     ///
     /// # Errors
     /// [`crate::Error::Unavailable`].
     pub async fn connections_look(&self) -> Result<()> {
+        let mut write = self.db().write().await?;
+        mcp_servers::servers_setup_sweep(&mut write).await?;
+        oauth::oauth_flows_sweep(&mut write).await?;
+        oauth::revocations_sweep(&mut write, micros(limits::REVOCATION_WINDOW)).await?;
+        write.commit().await?;
         let refresher = &self.deps().refresher;
         let now = self.now();
         // Replicas that look at the same moment do not take the same tokens for due.
         let mut byte = [0];
         self.deps().entropy.fill(&mut byte);
-        let less = i64::try_from(AHEAD_JITTER_SECONDS * u64::from(byte[0]) / 255).unwrap_or(0);
-        refresher.ahead(now.plus_seconds(AHEAD_SECONDS - less), now.plus_seconds(-ACTIVE_SECONDS)).await?;
-        refresher.give_back(ROUND).await?;
-        let mut write = self.db().write().await?;
-        mcp_servers::servers_setup_sweep(&mut write).await?;
-        oauth::oauth_flows_sweep(&mut write).await?;
-        oauth::revocations_sweep(&mut write, KEPT_MICROS).await?;
-        Ok(write.commit().await?)
+        let less = limits::REFRESH_AHEAD * u32::from(byte[0]) / 255 * 2 / 5;
+        let before = Timestamp(now.0.saturating_add(micros(limits::REFRESH_AHEAD - less)));
+        let renewing = refresher.ahead(before, now.plus_seconds(-ACTIVE_SECONDS));
+        let (renewed, given) = tokio::join!(renewing, refresher.give_back(ROUND));
+        renewed?;
+        given
     }
 
     /// A server is gone: its provider is told, beside and once.
@@ -108,7 +107,8 @@ impl Refresher {
     pub(crate) async fn give_back(&self, most: usize) -> Result<()> {
         for _ in 0..most {
             let mut write = self.db.write().await?;
-            let due = oauth::revocation_claim(&mut write, TRY_LEASE_MICROS, TRIES).await?;
+            let due = oauth::revocation_claim(&mut write, TRY_LEASE_MICROS, limits::REVOCATION_TRIES.into())
+                .await?;
             write.commit().await?;
             let Some(due) = due else { return Ok(()) };
             self.give_back_one(&due).await?;

@@ -7,7 +7,7 @@ use crate::{
     mcp_servers::{access_token_place, refresh_token_place, unseal, verifier_place},
 };
 use api::{Timestamp, Uuid};
-use domain::{accounts::Action, text::quote};
+use domain::text::quote;
 use mcpauth::{
     authorization::check_iss,
     revocation::revoke,
@@ -22,13 +22,20 @@ use store::{
 };
 
 /// What the provider sent the browser back with. Empty and absent are the same.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct CallbackQuery {
     pub state: String,
     pub code: String,
     pub iss: Option<String>,
     pub error: String,
     pub error_description: String,
+}
+
+impl std::fmt::Debug for CallbackQuery {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // State and code are secrets until they are used.
+        f.debug_struct("CallbackQuery").field("error", &self.error).finish_non_exhaustive()
+    }
 }
 
 /// A connection that was made.
@@ -202,15 +209,9 @@ impl Service {
             if flow.issuer.is_empty() { "nothing".to_owned() } else { quote(&flow.issuer, PROVIDER_WORDS) };
         let facts = vec![format!("recorded issuer {recorded}"), format!("answered issuer {named}")];
         self.callback_refused(ctx, found, "connection.issuer_refused", facts).await;
-        let text = if ctx.may(Action::ServersWrite) {
-            format!(
-                "The answer came from {named}, but this server's recorded issuer is {recorded}. If the first is your provider, enter it \
-                 as the issuer of the server. Nothing was changed."
-            )
-        } else {
-            "The answer did not come from the provider it was asked of. Nothing was changed. An admin finds the details in the audit log."
-                .to_owned()
-        };
+        // Not even to admins: whoever answered could be anybody (protocol.md A4), and would be recommended by us.
+        let text = "The answer did not come from the provider it was asked of. Nothing was changed. Admins find both identifiers in the \
+                    audit log.";
         CallbackRefused::new(400, NOT_VERIFIED, text).of(found, flow)
     }
 

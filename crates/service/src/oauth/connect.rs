@@ -1,6 +1,8 @@
 //! Connect: where a person is sent to give their consent (behaviour 9).
 
-use super::{client_document_url, facts_of, redirect_uri, registration::is_secret_ending, resource_of};
+use super::{
+    client_document_url, facts_of, micros, redirect_uri, registration::is_secret_ending, resource_of,
+};
 use crate::{
     Error, OpContext, Result, Service,
     mcp_servers::{access_of, verifier_place},
@@ -14,6 +16,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use domain::{clock::random_token, mcp_server::auth_status, oauth::scopes, redirect::safe_return_to};
 use mcpauth::{
     authorization::{AuthorizationRequest, Pkce, authorization_url},
+    limits,
     registration::client_document,
 };
 use sha2::{Digest as _, Sha256};
@@ -21,9 +24,6 @@ use store::{
     mcp_servers::FoundServer,
     oauth::{self, OAuthFlow},
 };
-
-/// How long a person may take at the provider (threats 5), microseconds.
-const FLOW_LIFE_MICROS: i64 = 10 * 60 * 1_000_000;
 
 impl Service {
     /// Begins a sign-in at the provider of a server for the caller: the address to go to. `return_to` is a path of ours to come back
@@ -87,7 +87,7 @@ impl Service {
             is_live: true,
         };
         let mut write = self.db().write().await?;
-        oauth::oauth_flow_insert(&mut write, &flow, FLOW_LIFE_MICROS).await?;
+        oauth::oauth_flow_insert(&mut write, &flow, micros(limits::FLOW_LIFE)).await?;
         write.commit().await?;
         Ok(location)
     }

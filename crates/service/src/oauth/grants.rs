@@ -13,7 +13,7 @@ use domain::{
 };
 use store::{
     Session, Write,
-    mcp_servers::StoredServer,
+    mcp_servers::{Reader, StoredServer, server_get},
     oauth::{self, OAuthFacts, Revocation, UserToken},
 };
 
@@ -100,6 +100,21 @@ pub(crate) async fn grants_of_server(
         departed.users += count(&gone);
         note_all(context, write, before, facts, &gone).await?;
     }
+}
+
+/// Notes every grant of a user whose account is about to go, and their rows with it.
+pub(crate) async fn grants_of_user_note(
+    context: &GrantsContext<'_>,
+    write: &mut Write,
+    user: Uuid,
+) -> Result<()> {
+    for token in oauth::user_tokens_of_user(write, user).await? {
+        let server = token.mcp_server_id;
+        let Some(found) = server_get(write, Reader::of_everything(user), server).await? else { continue };
+        let facts = oauth::oauth_facts_get(write, server).await?;
+        grant_note(context, write, &found.stored, facts.as_ref(), &token, 0).await?;
+    }
+    Ok(())
 }
 
 fn count(tokens: &[UserToken]) -> i64 {

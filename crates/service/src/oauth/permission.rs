@@ -4,16 +4,13 @@ use crate::{Error, OpContext, Result, Service};
 use api::Uuid;
 use chatd::PermissionAsk;
 use domain::oauth::{challenge::Challenge, scopes};
+use mcpauth::limits;
 use store::{
     changes::{ChangeKind, change_note},
     oauth::{self, StepUp},
 };
 
-use super::Refresher;
-
-/// Questions for one tool within [`WINDOW_MICROS`] (threats 5).
-const PROMPTS: i64 = 2;
-const WINDOW_MICROS: i64 = 3600 * 1_000_000;
+use super::{Refresher, micros};
 
 impl Refresher {
     /// A tool was refused for want of scopes: notes them for the next consent, unless the person has been asked often enough.
@@ -34,8 +31,16 @@ impl Refresher {
             // It asks for what it has, or for nothing that could be granted: asking the person would change nothing.
             return Ok(PermissionAsk::Exhausted);
         }
-        let asked =
-            oauth::step_up_prompt(&mut write, server, user, tool, &wanted, PROMPTS, WINDOW_MICROS).await?;
+        let asked = oauth::step_up_prompt(
+            &mut write,
+            server,
+            user,
+            tool,
+            &wanted,
+            limits::STEP_UPS.into(),
+            micros(limits::STEP_UP_WINDOW),
+        )
+        .await?;
         if asked == StepUp::Prompt {
             let all = scopes::union(&token.wanted_scopes, &wanted);
             oauth::user_token_want(&mut write, server, user, &all).await?;
@@ -62,7 +67,7 @@ impl Service {
             .await?
             .filter(|token| !token.wanted_scopes.is_empty());
         token.ok_or(Error::NotFound)?;
-        oauth::step_ups_decline_all(&mut write, id, user).await?;
+        oauth::step_ups_decline(&mut write, id, user).await?;
         oauth::user_token_want(&mut write, id, user, "").await?;
         change_note(&mut write, ChangeKind::Users, &user.to_string()).await?;
         Ok(write.commit().await?)

@@ -1,7 +1,7 @@
 //! The one place that renews tokens (behaviour 10): one token request per credential at a time in the whole cluster, by a lease on the
 //! database's clock; whoever comes later reads what the first one got.
 
-use super::{belongs, callback::expiry, client_of, patiently, sealed};
+use super::{belongs, callback::expiry, client_of, micros, patiently, sealed};
 use crate::{
     OpContext, Result,
     audit::{Act, entry_of},
@@ -17,6 +17,7 @@ use domain::{
 use egress::Egress;
 use futures::future::join_all;
 use mcpauth::{
+    limits,
     revocation::revoke,
     token::{Client, Grant, TokenError, TokenErrorKind, refresh},
 };
@@ -37,15 +38,9 @@ use store::{
 use tokio::{sync::Mutex as AsyncMutex, time::timeout};
 use url::Url;
 
-/// Who renews holds the lease for so long (threats 5), microseconds.
-const LEASE_MICROS: i64 = 30_000_000;
-/// Others wait for the result so long.
-const PATIENCE: Duration = Duration::from_secs(15);
 /// Least pause between two looks at what another replica does, and the longest.
 const LOOK_FIRST: Duration = Duration::from_millis(20);
 const LOOK_AT_MOST: Duration = Duration::from_millis(250);
-/// A credential is renewed once a minute at most, microseconds.
-const REST_MICROS: i64 = 60_000_000;
 /// First pause after a failure that may pass, and the longest, seconds. Doubles in between.
 const BACK_OFF_FIRST: u64 = 5;
 const BACK_OFF_AT_MOST: u64 = 300;
@@ -146,7 +141,7 @@ impl Refresher {
     pub(crate) async fn renew(self: &Arc<Self>, server: Uuid, user: Uuid, version: i64, why: Why) -> Renewal {
         let this = Arc::clone(self);
         let work = async move {
-            match timeout(PATIENCE, this.renew_in_turn(server, user, version, why)).await {
+            match timeout(limits::REFRESH_PATIENCE, this.renew_in_turn(server, user, version, why)).await {
                 Ok(Ok(renewal)) => renewal,
                 Ok(Err(error)) => {
                     tracing::warn!(%server, error = &error as &dyn std::error::Error, "a token was not renewed");
@@ -222,9 +217,14 @@ impl Refresher {
     /// Claim and note in one transaction: between the two nothing can be lost.
     async fn claim(&self, token: &UserToken, holder: Uuid, why: Why) -> Result<Claim> {
         let mut write = self.db.write().await?;
-        let claim =
-            oauth::user_token_refresh_claim(&mut write, token.id, token.version, holder, LEASE_MICROS)
-                .await?;
+        let claim = oauth::user_token_refresh_claim(
+            &mut write,
+            token.id,
+            token.version,
+            holder,
+            micros(limits::REFRESH_LEASE),
+        )
+        .await?;
         if let Claim::Claimed { sends } = claim
             && (sends < LOST_AT_MOST || token.refresh_failures > 0)
             && !oauth::user_token_refresh_sending(&mut write, token.id, token.version, holder).await?
@@ -255,31 +255,17 @@ impl Refresher {
             token_type: grant.token_type.clone(),
             expires_at: expiry(self.clock.now(), grant),
             scopes: grant.scope.clone().unwrap_or_else(|| token.scopes.clone()),
-            rest_micros: REST_MICROS,
+            rest_micros: micros(limits::REFRESH_EVERY),
         };
-        // The old one is spent: a database that is busy for a moment must not cost the grant.
-        for attempt in 0_u32.. {
-            match self.store(token, &renewed).await {
-                Ok(true) => return Ok(Renewal::Renewed),
-                // Disconnected, or connected anew: what came is of no use to anybody, and is given back.
-                Ok(false) => {
-                    if !ready.url.is_empty() {
-                        let (fresh, access) = (grant.refresh_token.as_ref(), &grant.access_token);
-                        revoke(&self.egress, &ready.url, &ready.client, fresh, access).await;
-                    }
-                    return Ok(Renewal::Ended);
-                }
-                Err(error) if attempt >= 5 => return Err(error),
-                Err(error) => {
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "a renewed token is not stored yet"
-                    );
-                    tokio::time::sleep(Duration::from_millis(200) * (attempt + 1)).await;
-                }
-            }
+        if patiently(|| self.store(token, &renewed)).await? {
+            return Ok(Renewal::Renewed);
         }
-        Ok(Renewal::Later)
+        // Disconnected, or connected anew: what came is of no use to anybody, and is given back.
+        if !ready.url.is_empty() {
+            let (fresh, access) = (grant.refresh_token.as_ref(), &grant.access_token);
+            revoke(&self.egress, &ready.url, &ready.client, fresh, access).await;
+        }
+        Ok(Renewal::Ended)
     }
 
     async fn store(&self, token: &UserToken, renewed: &Renewed) -> Result<bool> {
@@ -330,7 +316,13 @@ impl Refresher {
     /// Ends a credential for good; false when there is a newer one, which stays.
     pub(super) async fn fail(&self, token: &UserToken, reason: TokenFailure, detail: &str) -> Result<bool> {
         let mut write = self.db.write().await?;
-        if !oauth::user_token_fail(&mut write, token.id, token.version, reason, detail).await? {
+        // What a server says of the old token must not cost the one that somebody is getting.
+        let ended = if reason == TokenFailure::RejectedByServer {
+            oauth::user_token_reject(&mut write, token.id, token.version, detail).await?
+        } else {
+            oauth::user_token_fail(&mut write, token.id, token.version, reason, detail).await?
+        };
+        if !ended {
             return Ok(false);
         }
         let (server, user) = (token.mcp_server_id, token.user_id);
@@ -392,7 +384,7 @@ impl Refresher {
                 Some(_) => {}
                 // Nobody could say: nothing is sent, and nothing is called connected.
                 None => {
-                    self.expire(&token).await?;
+                    self.expire(&token, limits::REFRESH_EVERY).await?;
                     return Ok(false);
                 }
             }
@@ -400,7 +392,7 @@ impl Refresher {
         match self.renew(server, user, token.version, Why::Refused).await {
             Renewal::Renewed => Ok(true),
             Renewal::Later => {
-                self.expire(&token).await?;
+                self.expire(&token, Duration::ZERO).await?;
                 Ok(false)
             }
             Renewal::Rested | Renewal::Ended => {
@@ -427,9 +419,9 @@ impl Refresher {
     }
 
     /// What a server refused counts as expired until it is renewed.
-    async fn expire(&self, token: &UserToken) -> Result<()> {
+    async fn expire(&self, token: &UserToken, pause: Duration) -> Result<()> {
         let mut write = self.db.write().await?;
-        oauth::user_token_expire(&mut write, token.id, token.version).await?;
+        oauth::user_token_expire(&mut write, token.id, token.version, micros(pause)).await?;
         Ok(write.commit().await?)
     }
 

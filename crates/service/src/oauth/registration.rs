@@ -15,8 +15,8 @@ use store::{
     oauth::{self, OAuthFacts},
 };
 
-/// Who registers holds the lease for so long, microseconds: twice what the request may take.
-const LEASE_MICROS: i64 = 30_000_000;
+/// Who registers holds the lease for so long, microseconds: two requests, and what is read and written around them.
+const LEASE_MICROS: i64 = 60_000_000;
 /// After a registration none follows for so long, seconds: a provider that forgets us at once is asked no further.
 const REST_SECONDS: i64 = 3600;
 /// A secret that ends within this time is renewed before anybody is sent away with it, seconds.

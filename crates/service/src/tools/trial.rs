@@ -12,10 +12,9 @@ use api::{
 };
 use domain::{
     accounts::Action,
-    oauth::challenge::Challenge,
     text::{cut_chars, hex},
 };
-use mcpclient::{CallOutcome, RefusedKind, Target, Tool, ToolCall};
+use mcpclient::{CallOutcome, Target, Tool, ToolCall};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use std::{
@@ -53,10 +52,7 @@ impl Service {
                 Err(error) => error,
             };
             // A refused credential is renewed once; what the server said last is what counts (behaviour 10).
-            if error.refused().is_some_and(|refused| refused.kind == RefusedKind::Credential)
-                && self.credential_renewed(user, &target, error.challenge()).await?
-                && !renewed
-            {
+            if self.credential_renewed(&target, error.refused().as_ref()).await? && !renewed {
                 renewed = true;
                 found = self.server_found(reader, id).await?;
                 continue;
@@ -112,7 +108,7 @@ impl Service {
         self.audit(&mut write, &ctx, act).await?;
         write.commit().await?;
         let started = Instant::now();
-        let tried = tried(self.call_once_more(target, request).await, started);
+        let tried = tried(self.call_once_more(&ctx, target, request).await, started);
         let mut fields = what;
         fields.push(format!("outcome {}", tried.outcome.as_str()));
         fields.push(format!("duration {} ms", tried.duration_ms));
@@ -134,49 +130,32 @@ impl Service {
             .map_err(|unusable| Error::invalid_field("server", unusable.message))
     }
 
-    /// The server refused the credential: whether there is another one now.
-    async fn credential_renewed(
-        &self,
-        user: Uuid,
-        target: &Target,
-        challenge: Option<&Challenge>,
-    ) -> Result<bool> {
-        let refresher = &self.deps().refresher;
-        refresher.refused(target.server_id, user, target.credential_version, challenge).await
+    /// Calls; a call that was refused for its credential was surely not carried out, and goes out once more with another one.
+    async fn call_once_more(&self, ctx: &OpContext, target: Target, request: ToolCall) -> CallOutcome {
+        let mcp = &self.deps().mcp;
+        let outcome = mcp.call(&target, request.clone()).await;
+        if !self.was_renewed(&target, &outcome).await {
+            return outcome;
+        }
+        // As the caller finds the server now: an edit acts on the next call.
+        let again = async {
+            let found = self.server_found(Self::user_of_servers(ctx)?, target.server_id).await?;
+            self.target_of(target.user_id, &found)
+        };
+        let Ok(target) = again.await else { return outcome };
+        let last = mcp.call(&target, request).await;
+        // Told, and not tried a third time.
+        self.was_renewed(&target, &last).await;
+        last
     }
 
-    /// Calls; a call that was refused for its credential was surely not carried out, and goes out once more with another one.
-    async fn call_once_more(&self, target: Target, request: ToolCall) -> CallOutcome {
-        let again = request.clone();
-        let outcome = self.deps().mcp.call(&target, request).await;
-        let CallOutcome::NotExecuted { refused: Some(refused), .. } = &outcome else { return outcome };
-        if refused.kind != RefusedKind::Credential {
-            return outcome;
-        }
-        let user = target.user_id;
-        match self.credential_renewed(user, &target, refused.challenge.as_ref()).await {
-            Ok(true) => {}
-            Ok(false) => return outcome,
-            Err(error) => {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "a refused credential could not be renewed"
-                );
-                return outcome;
-            }
-        }
-        let found = self.deps().refresher.found(target.server_id, user).await;
-        let Some(target) = found.ok().flatten().and_then(|found| self.target_of(user, &found).ok()) else {
-            return outcome;
-        };
-        let last = self.deps().mcp.call(&target, again).await;
-        if let CallOutcome::NotExecuted { refused: Some(refused), .. } = &last
-            && refused.kind == RefusedKind::Credential
-        {
-            // Told, and not tried a third time.
-            let _ = self.credential_renewed(user, &target, refused.challenge.as_ref()).await;
-        }
-        last
+    async fn was_renewed(&self, target: &Target, outcome: &CallOutcome) -> bool {
+        let CallOutcome::NotExecuted { refused, .. } = outcome else { return false };
+        self.credential_renewed(target, refused.as_deref()).await.unwrap_or_else(|error| {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "a refused credential could not be renewed");
+            false
+        })
     }
 
     async fn trial_log(&self, ctx: &OpContext, act: Act<'_>, outcome: &'static str) -> Result<()> {

@@ -246,11 +246,17 @@ pub async fn user_tokens_due(
 }
 
 /// What a server refused counts as expired until it is renewed: nothing calls it connected meanwhile. The version stays, as the credential
-/// does. False when it is another one by now.
+/// does. It is not renewed before `pause_micros` are over. False when it is another one by now.
 ///
 /// # Errors
 /// [`crate::StoreError::Unavailable`].
-pub async fn user_token_expire(write: &mut Write, id: Uuid, version: i64) -> Result<bool> {
-    let sql = "UPDATE mcp_user_tokens SET expires_at = 0 WHERE id = $1 AND version = $2 AND failure = ''";
-    Ok(execute!(write, sql, id, version)? > 0)
+pub async fn user_token_expire(write: &mut Write, id: Uuid, version: i64, pause_micros: i64) -> Result<bool> {
+    let now = now_sql(write);
+    let sql = sqlx::AssertSqlSafe(format!(
+        "UPDATE mcp_user_tokens SET expires_at = 0, \
+         refresh_not_before = CASE WHEN $3 > 0 THEN {now} + $3 ELSE refresh_not_before END, \
+         refresh_failures = CASE WHEN $3 > 0 THEN refresh_failures + 1 ELSE refresh_failures END \
+         WHERE id = $1 AND version = $2 AND failure = ''"
+    ));
+    Ok(execute!(write, sql, id, version, pause_micros)? > 0)
 }

@@ -28,6 +28,12 @@ pub async fn step_up_prompt(
     most: i64,
     window_micros: i64,
 ) -> Result<StepUp> {
+    // Whatever the tool is called: a server could name another one for the same question.
+    let sql =
+        "SELECT MAX(declined_at) FROM mcp_step_ups WHERE mcp_server_id = $1 AND user_id = $2 AND scopes = $3";
+    if let (Some(at),) = fetch_one!(write, (Option<Micros>,), sql, server, user, scopes)? {
+        return Ok(StepUp::Declined { at });
+    }
     let now = now_sql(write);
     let sql = sqlx::AssertSqlSafe(format!(
         "INSERT INTO mcp_step_ups (mcp_server_id, user_id, tool, scopes, prompts, window_started_at) VALUES ($1, $2, $3, $4, 1, {now}) \
@@ -36,36 +42,10 @@ pub async fn step_up_prompt(
          ELSE mcp_step_ups.prompts + 1 END, \
          window_started_at = CASE WHEN mcp_step_ups.window_started_at <= excluded.window_started_at - $6 \
          THEN excluded.window_started_at ELSE mcp_step_ups.window_started_at END \
-         WHERE (mcp_step_ups.declined_at IS NULL OR mcp_step_ups.scopes <> excluded.scopes) \
-         AND (mcp_step_ups.window_started_at <= excluded.window_started_at - $6 OR mcp_step_ups.prompts < $5)"
+         WHERE mcp_step_ups.window_started_at <= excluded.window_started_at - $6 OR mcp_step_ups.prompts < $5"
     ));
-    if execute!(write, sql, server, user, tool, scopes, most, window_micros)? > 0 {
-        return Ok(StepUp::Prompt);
-    }
-    let sql = "SELECT declined_at FROM mcp_step_ups WHERE mcp_server_id = $1 AND user_id = $2 AND tool = $3 AND scopes = $4";
-    let declined = fetch_optional!(write, (Option<Micros>,), sql, server, user, tool, scopes)?;
-    Ok(match declined {
-        Some((Some(at),)) => StepUp::Declined { at },
-        _ => StepUp::Exhausted,
-    })
-}
-
-/// The user said no. False when these scopes are not those that were asked for last.
-///
-/// # Errors
-/// [`crate::StoreError::Unavailable`].
-pub async fn step_up_decline(
-    write: &mut Write,
-    server: Uuid,
-    user: Uuid,
-    tool: &str,
-    scopes: &str,
-) -> Result<bool> {
-    let now = now_sql(write);
-    let sql = sqlx::AssertSqlSafe(format!(
-        "UPDATE mcp_step_ups SET declined_at = {now} WHERE mcp_server_id = $1 AND user_id = $2 AND tool = $3 AND scopes = $4"
-    ));
-    Ok(execute!(write, sql, server, user, tool, scopes)? > 0)
+    let asked = execute!(write, sql, server, user, tool, scopes, most, window_micros)? > 0;
+    Ok(if asked { StepUp::Prompt } else { StepUp::Exhausted })
 }
 
 /// A user who connected anew may be asked again what they said no to. How often they were asked stays: a server that wants more after each
@@ -91,7 +71,7 @@ pub async fn step_ups_forget(write: &mut Write, server: Uuid, user: Uuid) -> Res
 ///
 /// # Errors
 /// [`crate::StoreError::Unavailable`].
-pub async fn step_ups_decline_all(write: &mut Write, server: Uuid, user: Uuid) -> Result<u64> {
+pub async fn step_ups_decline(write: &mut Write, server: Uuid, user: Uuid) -> Result<u64> {
     let now = now_sql(write);
     let sql = sqlx::AssertSqlSafe(format!(
         "UPDATE mcp_step_ups SET declined_at = {now} WHERE mcp_server_id = $1 AND user_id = $2 AND declined_at IS NULL"

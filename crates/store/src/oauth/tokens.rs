@@ -240,6 +240,18 @@ pub async fn user_token_delete(write: &mut Write, server: Uuid, user: Uuid) -> R
     fetch_optional!(write, TokenRow, sql, server, user)?.map_or(Ok(None), TokenRow::token)
 }
 
+/// The tokens of one user, of every server.
+///
+/// # Errors
+/// [`StoreError::Unavailable`].
+pub async fn user_tokens_of_user(session: &mut Session, user: Uuid) -> Result<Vec<UserToken>> {
+    let sql = sqlx::AssertSqlSafe(format!(
+        "SELECT {} FROM mcp_user_tokens t WHERE t.user_id = $1 ORDER BY t.mcp_server_id",
+        TokenRow::selected("t.")
+    ));
+    tokens(fetch_all!(session, TokenRow, sql, user)?)
+}
+
 /// Removes the tokens of up to `limit` users of a server; what there was. Empty: none is left.
 ///
 /// # Errors

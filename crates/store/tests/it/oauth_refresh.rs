@@ -273,14 +273,18 @@ both_engines! {
     async fn what_a_server_refused_counts_as_expired_and_can_still_be_renewed(db: TestDb) {
         let (server, user) = pair(&db).await;
         let entry = put(&db, token(server, user)).await;
-        assert!(!commit!(db, |write| user_token_expire(write, entry.id, entry.version - 1)), "another one by now");
-        assert!(commit!(db, |write| user_token_expire(write, entry.id, entry.version)));
+        assert!(!commit!(db, |write| user_token_expire(write, entry.id, entry.version - 1, 0)), "another one by now");
+        assert!(commit!(db, |write| user_token_expire(write, entry.id, entry.version, 0)));
         assert_eq!(get(&db, &entry).await.unwrap(), UserToken { expires_at: Some(Timestamp(0)), ..entry.clone() });
+        // With a pause nobody renews it at once.
+        assert!(commit!(db, |write| user_token_expire(write, entry.id, entry.version, LEASE)));
+        assert!(matches!(claim(&db, &entry, id()).await, Claim::BackOff { .. }));
+        db.raw("UPDATE mcp_user_tokens SET refresh_not_before = 0").await.unwrap();
         assert_eq!(claim(&db, &entry, id()).await, Claim::Claimed { sends: 0 });
         let version = store_it(&db, &entry, &renewed(b"next")).await.unwrap();
         assert_eq!(get(&db, &entry).await.unwrap().expires_at, renewed(b"next").expires_at);
         commit!(db, |write| user_token_fail(write, entry.id, version, TokenFailure::RefreshRejected, ""));
-        assert!(!commit!(db, |write| user_token_expire(write, entry.id, version + 1)), "it has failed for good");
+        assert!(!commit!(db, |write| user_token_expire(write, entry.id, version + 1, 0)), "it has failed for good");
         assert_eq!(get(&db, &entry).await.unwrap().expires_at, None);
     }
 

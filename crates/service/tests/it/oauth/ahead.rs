@@ -2,19 +2,26 @@
 
 use super::{Scene, connect, is, status};
 use api::{
-    chats::{ChatCreate, InputPart},
+    chats::{ChatCreate, ChatStatus, InputPart},
     servers::{AuthStatus, ServerWrite},
 };
 use std::time::Duration;
 use testkit::{
     both_engines,
     fake_oauth::{Canned, Knobs, Meddle},
+    wait::until,
 };
 
+/// A chat with a turn that is over: one that still runs would use the chat at whatever time the test makes it by then.
 async fn chats(scene: &Scene, ctx: &crate::bench::service::OpContext) {
     let request =
         ChatCreate { content: vec![InputPart::Text { text: "hi".to_owned() }], ..ChatCreate::default() };
-    scene.service().chat_create(ctx, request, None).await.unwrap();
+    let chat = scene.service().chat_create(ctx, request, None).await.unwrap().chat.id;
+    until("the turn is over", || async {
+        let status = scene.service().chat_get(ctx, chat).await.unwrap().status;
+        (status != ChatStatus::Running).then_some(())
+    })
+    .await;
 }
 
 async fn look(scene: &Scene) -> usize {

@@ -151,4 +151,15 @@ both_engines! {
         let register = "SELECT COUNT(*) FROM mcp_oauth_facts";
         assert_eq!((scene.count(WAITING).await, scene.count(register).await, scene.tokens().await), (0, 0, 0));
     }
+
+    /// Behaviour 6: with an account its grants go, at the provider as well.
+    async fn a_removed_account_gives_back_its_grants(db: TestDb) {
+        let scene = Scene::connected(db).await;
+        let ada = scene.member("ada").await;
+        connect(scene.service(), &ada, scene.id).await;
+        let id = ada.caller.unwrap().user.id.to_string();
+        scene.service().user_delete(&scene.owner, &id).await.unwrap();
+        until("the provider knows", || async { (scene.peer.revoked_families() == 1).then_some(()) }).await;
+        assert_eq!((scene.peer.live_families(), scene.tokens().await), (1, 1), "the owner's stays");
+    }
 }
