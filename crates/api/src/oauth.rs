@@ -11,6 +11,12 @@ pub struct DiscoverRequest {
     /// Store what was found: the client and the endpoints become those of the provider, and every user has to connect again where
     /// they are others than before. Otherwise nothing is written.
     pub apply: bool,
+    /// One of `all_issuers`, where the server names several authorization servers. Left out: the one in use while it is still listed, else
+    /// the first that is usable.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
+    /// Register anew although there is a client that Patchbay registered there. Every user has to connect again.
+    pub register_again: bool,
 }
 
 /// What a discovery found, and what would change with it.

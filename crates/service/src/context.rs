@@ -43,6 +43,12 @@ impl OpContext {
         self.caller.as_ref().ok_or(Error::Unauthorized)
     }
 
+    /// Notes that the caller was refused `attempted`.
+    pub(crate) fn refusal_note(&self, attempted: &'static str, resource_type: &'static str, fact: String) {
+        let caller = self.caller.as_ref();
+        self.request.refusals.note(caller, &self.request, attempted, resource_type, Some(fact));
+    }
+
     /// The caller, if one of their roles allows `action`.
     ///
     /// # Errors

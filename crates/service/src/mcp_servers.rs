@@ -223,12 +223,18 @@ impl Service {
         if_match: Option<&str>,
     ) -> Result<(McpServer, String)> {
         ctx.authorize(Action::ServersWrite)?;
-        let prepared = self.update_prepare(ctx, id, &request, if_match).await?;
-        let written = self.update_write(ctx, id, &request, if_match, prepared.as_ref()).await;
-        if let (Err(_), Some(prepared)) = (&written, prepared) {
-            self.deps().refresher.undo(prepared).await;
-        }
-        written
+        let (service, ctx, if_match) = (self.clone(), ctx.clone(), if_match.map(str::to_owned));
+        // Goes on when the caller leaves: a client that was made at a provider is stored or taken back.
+        let work = async move {
+            let prepared = service.update_prepare(&ctx, id, &request, if_match.as_deref()).await?;
+            let written =
+                service.update_write(&ctx, id, &request, if_match.as_deref(), prepared.as_ref()).await;
+            if let (Err(_), Some(prepared)) = (&written, prepared) {
+                service.deps().refresher.undo(prepared).await;
+            }
+            written
+        };
+        tokio::spawn(work).await.map_err(|error| Error::internal("changing a server", error))?
     }
 
     async fn update_write(
@@ -247,6 +253,8 @@ impl Service {
         if change.discover || prepared.is_some() {
             self.update_take(&mut change, &stored, prepared)?;
         }
+        let client_before = stored.record.oauth2.client_id.clone();
+        let facts_before = oauth::facts_get(&mut write, id).await?;
         let cleared = self.writer().update(&mut write, ctx, stored, change).await?;
         if let Some(prepared) = prepared {
             prepared.facts_store(&mut write).await?;
@@ -259,7 +267,9 @@ impl Service {
         // Also on edits that keep the credential: a remembered timeout ends with any edit (behaviour 13).
         self.server_follow(id);
         self.followed(change);
-        if cleared.user_tokens > 0 {
+        if client_before != found.stored.record.oauth2.client_id {
+            self.provider_forget(facts_before);
+        } else if cleared.user_tokens > 0 {
             self.revocations_soon();
         }
         let mut wire = self.shown(ctx, &found);

@@ -5,6 +5,7 @@ mod background;
 mod callback;
 mod connect;
 mod discovery;
+mod drift;
 mod grants;
 mod permission;
 mod prepare;

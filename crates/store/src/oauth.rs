@@ -10,14 +10,14 @@ mod tokens;
 
 pub(crate) use facts::OAuthFactsRow;
 pub use facts::{
-    OAuthFacts, oauth_facts_delete, oauth_facts_get, oauth_facts_put, oauth_registration_claim,
-    oauth_registration_release,
+    OAuthFacts, oauth_drift_put, oauth_facts_delete, oauth_facts_get, oauth_facts_put, oauth_look_claim,
+    oauth_looks_due, oauth_registration_claim, oauth_registration_release,
 };
 pub use flows::{OAuthFlow, oauth_flow_consume, oauth_flow_get, oauth_flow_insert, oauth_flows_sweep};
 pub use refresh::{
     Claim, Renewed, user_token_expire, user_token_fail, user_token_refresh_claim, user_token_refresh_failed,
-    user_token_refresh_sending, user_token_refresh_store, user_token_reject, user_tokens_due,
-    user_tokens_fail_all,
+    user_token_refresh_look, user_token_refresh_sending, user_token_refresh_store, user_token_reject,
+    user_tokens_due, user_tokens_fail_all,
 };
 pub use revocations::{
     Revocation, revocation_claim, revocation_done, revocation_put, revocation_retry, revocations_sweep,

@@ -1,13 +1,13 @@
 //! Who asks: the cookie, `Authorization: Bearer`, or `Coder-Session-Token` (behaviour 2). A token in the URL is never read.
 
-use super::{error::ApiError, request_id::RequestId, router::AppState};
+use super::{error::ApiError, oauth_pages::refused_page, request_id::RequestId, router::AppState};
 use crate::listen::Peer;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use domain::accounts::Action;
 use http::{HeaderMap, header::AUTHORIZATION, header::USER_AGENT, request::Parts};
-use service::{OpContext, RequestInfo};
+use service::{CallbackRefused, OpContext, RequestInfo};
 use std::net::IpAddr;
 
 /// The context of the request, for handlers.
@@ -34,12 +34,32 @@ pub(crate) async fn resolve(State(state): State<AppState>, mut request: Request,
     let caller = match token {
         Some(token) => match state.service.authenticate(&token).await {
             Ok(caller) => caller,
-            Err(error) => return ApiError::from(error).into_response(),
+            Err(error) => return unresolved(&state, &request, error),
         },
         None => None,
     };
     request.extensions_mut().insert(Ctx(OpContext { caller, request: info }));
     next.run(request).await
+}
+
+/// People come back from a provider to a page, whatever happens here.
+fn unresolved(state: &AppState, request: &Request, error: service::Error) -> Response {
+    let error = ApiError::from(error);
+    let path = request.uri().path();
+    if !(path.starts_with("/api/experimental/mcp/servers/") && path.ends_with("/oauth2/callback")) {
+        return error.into_response();
+    }
+    let refused = CallbackRefused {
+        status: error.status.as_u16(),
+        title: "Something went wrong",
+        text:
+            "Patchbay cannot reach its database just now. Nothing was used up: reload this page in a moment."
+                .to_owned(),
+        may_retry: false,
+        display_name: String::new(),
+        return_to: String::new(),
+    };
+    refused_page(state, api::Uuid::nil(), &refused)
 }
 
 pub(super) fn request_info(state: &AppState, request: &Request) -> RequestInfo {

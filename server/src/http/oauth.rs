@@ -113,7 +113,7 @@ pub(crate) async fn connect(
         (status = 403, description = "Begun by somebody else or in another session", content_type = "text/html", body = String),
         (status = 404, description = "No such server", content_type = "text/html", body = String),
         (status = 502, description = "The provider did not answer as it should", content_type = "text/html", body = String),
-        (status = 503, description = "The database is unavailable", content((String = "text/html"), (ErrorBody = "application/json"))),
+        (status = 503, description = "The database is unavailable", content_type = "text/html", body = String),
     ),
 )]
 pub(crate) async fn callback(
@@ -122,17 +122,8 @@ pub(crate) async fn callback(
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Response {
-    let Ok(id) = parse_id("id", &id) else {
-        let refused = CallbackRefused {
-            status: 404,
-            title: "There is no such server",
-            text: "The address is not complete. Nothing was changed.".to_owned(),
-            may_retry: false,
-            display_name: String::new(),
-            return_to: String::new(),
-        };
-        return refused_page(&state, api::Uuid::nil(), &refused);
-    };
+    // Nobody learns of an address before they are signed in, not even that it is none.
+    let id = parse_id("id", &id).unwrap_or_else(|_| api::Uuid::nil());
     match state.service.oauth_callback(&ctx, id, callback_query(query.as_deref())).await {
         Ok(connected) => connected_page(&state, &connected),
         Err(refused) => refused_page(&state, id, &refused),

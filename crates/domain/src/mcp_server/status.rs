@@ -15,6 +15,8 @@ pub struct Access {
     pub own: OwnCredential,
     /// What the server was found to speak.
     pub spoken: Option<Spoken>,
+    /// Who issues tokens for it has moved since it was found: a sentence; empty when nothing has.
+    pub drift: String,
 }
 
 /// What a server was found to speak, by asking it (protocol.md 2).
@@ -43,7 +45,9 @@ pub fn remarks(server: &ServerRecord, access: &Access) -> Vec<ConfigProblem> {
             .to_owned(),
     }
     };
-    old.then(remark).into_iter().collect()
+    let drift = || ConfigProblem { field: "oauth2_issuer".to_owned(), detail: access.drift.clone() };
+    let moved = server.auth_type == AuthType::Oauth2 && !access.drift.is_empty();
+    old.then(remark).into_iter().chain(moved.then(drift)).collect()
 }
 
 /// What the person has stored for the server.

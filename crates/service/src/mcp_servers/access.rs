@@ -161,7 +161,8 @@ pub(crate) fn access_of(keyring: &Keyring, found: &FoundServer, now: Timestamp) 
         server_version: facts.server_version.clone(),
         found_at: facts.found_at,
     });
-    Access { spoken: facts, ..open(keyring, found, now).access }
+    let drift = oauth::facts_of(&found.stored, found.oauth.as_ref()).map(|facts| facts.drift.clone());
+    Access { spoken: facts, drift: drift.unwrap_or_default(), ..open(keyring, found, now).access }
 }
 
 fn unusable(message: impl Into<String>) -> Unusable {

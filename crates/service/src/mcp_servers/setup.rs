@@ -106,9 +106,10 @@ impl Service {
             return Ok(None);
         }
         let merged = StoredServer::plain(change.merged);
-        let mut prepared = self.provider_prepare(&merged).await?;
-        prepared.seen_version = found.stored.record.version;
-        Ok(Some(prepared))
+        let refresher = &self.deps().refresher;
+        let provider = refresher.discover(&merged, None).await?;
+        // What was found before is no client of this one's: `merged` has none.
+        refresher.prepare_alone(&found, &merged, &provider, false).await.map(Some)
     }
 
     /// Puts what was found into the edit, unless the server was changed meanwhile.

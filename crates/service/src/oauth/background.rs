@@ -29,6 +29,8 @@ const TRY_LEASE_MICROS: i64 = 60_000_000;
 const RETRY_MICROS: i64 = 15 * 60_000_000;
 /// Grants that are given back in one look.
 const ROUND: usize = 200;
+/// Grants that are given back at once when a server ends, before its client does.
+const AT_ONCE_MOST: usize = 10_000;
 
 impl Deps {
     pub(crate) fn grants_context(&self) -> GrantsContext<'_> {
@@ -50,7 +52,8 @@ impl Service {
         }
     }
 
-    /// One look: removes what was left behind, renews, and gives back. A provider that is slow to take grants back holds up nothing else.
+    /// One look: removes what was left behind, renews, gives back, and sees which providers have moved. One that is slow in one of these holds
+    /// up no other.
     ///
     /// # Errors
     /// [`crate::Error::Unavailable`].
@@ -68,12 +71,14 @@ impl Service {
         let less = limits::REFRESH_AHEAD * u32::from(byte[0]) / 255 * 2 / 5;
         let before = Timestamp(now.0.saturating_add(micros(limits::REFRESH_AHEAD - less)));
         let renewing = refresher.ahead(before, now.plus_seconds(-ACTIVE_SECONDS));
-        let (renewed, given) = tokio::join!(renewing, refresher.give_back(ROUND));
+        let (renewed, given, looked) =
+            tokio::join!(renewing, refresher.give_back(ROUND), refresher.drift_round());
         renewed?;
-        given
+        given?;
+        looked.map(|_| ())
     }
 
-    /// A server is gone: its provider is told, beside and once.
+    /// A server or its client is gone: the provider is told, beside and once.
     pub(crate) fn provider_forget(&self, facts: Option<OAuthFacts>) {
         let refresher = Arc::clone(&self.deps().refresher);
         let opened = facts.and_then(|facts| {
@@ -83,7 +88,7 @@ impl Service {
         });
         let Some((uri, token)) = opened else { return self.revocations_soon() };
         tokio::spawn(async move {
-            // The grants first: they are given back with the client's login.
+            // The grants first: they are given back with the client's login. What its provider keeps us waiting for ends with the client.
             refresher.give_back_now().await;
             delete_client(&refresher.egress, &uri, &token).await
         });
@@ -98,7 +103,7 @@ impl Service {
 
 impl Refresher {
     async fn give_back_now(&self) {
-        if let Err(error) = self.give_back(ROUND).await {
+        if let Err(error) = self.give_back(AT_ONCE_MOST).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "grants are given back later");
         }
     }

@@ -1,6 +1,9 @@
 //! The way back from a provider: checked in the order of the contract, and no token request before every check has passed (behaviour 9).
 
-use super::{belongs, client_of, connect::check_connectable, patiently, resource_of, sealed};
+use super::{
+    belongs, client_of, connect::check_connectable, drift::LOOK_AFTER_SIGN_IN, micros, patiently,
+    resource_of, sealed,
+};
 use crate::{
     Error, OpContext, Result, Service,
     audit::Act,
@@ -90,6 +93,8 @@ impl CallbackRefused {
 const PROVIDER_WORDS: usize = 200;
 const NOT_VERIFIED: &str = "The sign-in could not be verified";
 const START_AGAIN: &str = "Start again";
+const NO_FLOW: &str = "no such sign-in: expired, used, or of another server";
+const CHANGED: &str = "the server was changed meanwhile";
 const EXPIRED: &str = "This sign-in has expired or was used already. Nothing was changed.";
 
 impl Service {
@@ -114,27 +119,26 @@ impl Service {
         let (user, credential) = (caller.user.id, caller.credential_id);
         // 2: the server of the path.
         let found = match Self::user_of_servers(ctx) {
-            Ok(reader) => self.server_found(reader, id).await.map_err(not_found)?,
+            Ok(reader) => self
+                .server_found(reader, id)
+                .await
+                .map_err(|error| noted(ctx, "no such server", not_found(error)))?,
             Err(error) => return Err(internal(&error)),
         };
         if let Err(error) = check_connectable(&found) {
-            return Err(CallbackRefused::new(400, "This server cannot be connected", error.to_string())
-                .at(&found)
-                .for_good());
+            let page = CallbackRefused::new(400, "This server cannot be connected", error.to_string());
+            return Err(noted(ctx, "the server cannot be connected", page.at(&found).for_good()));
         }
         // 3: a live flow of this server, user and session.
         if query.state.is_empty() || query.state.len() > 256 {
-            return Err(CallbackRefused::new(
-                400,
-                START_AGAIN,
-                "The provider's answer names no sign-in of ours.",
-            )
-            .at(&found));
+            let page =
+                CallbackRefused::new(400, START_AGAIN, "The provider's answer names no sign-in of ours.");
+            return Err(noted(ctx, "no state", page.at(&found)));
         }
         let hash: [u8; 32] = Sha256::digest(query.state.as_bytes()).into();
         let flow = self.flow_of(&hash).await.map_err(|error| internal(&error).at(&found))?;
         let Some(flow) = flow.filter(|flow| flow.mcp_server_id == id && flow.is_live) else {
-            return Err(CallbackRefused::new(400, START_AGAIN, EXPIRED).at(&found));
+            return Err(noted(ctx, NO_FLOW, CallbackRefused::new(400, START_AGAIN, EXPIRED).at(&found)));
         };
         if flow.user_id != user || flow.credential_id != credential {
             // Whose it is, is for the audit log alone.
@@ -162,7 +166,8 @@ impl Service {
     ) -> std::result::Result<Connected, CallbackRefused> {
         // 4: consumed by one atomic statement, whatever comes after.
         if !self.flow_consume(flow.id).await.map_err(|error| internal(&error).at(&found))? {
-            return Err(CallbackRefused::new(400, START_AGAIN, EXPIRED).of(&found, &flow));
+            let page = CallbackRefused::new(400, START_AGAIN, EXPIRED).of(&found, &flow);
+            return Err(noted(ctx, NO_FLOW, page));
         }
         // 5: who answered.
         if check_iss(flow.iss_required, &flow.issuer, query.iss.as_deref()).is_err() {
@@ -170,16 +175,16 @@ impl Service {
         }
         // 6: what the provider says.
         if !query.error.is_empty() {
-            return Err(provider_refused(&query).of(&found, &flow));
+            let page = provider_refused(&query).of(&found, &flow);
+            return Err(noted(ctx, &format!("the provider says {}", quote(&query.error, 60)), page));
         }
         // 7: something to exchange, at the provider where it began.
         if query.code.is_empty() {
-            return Err(
-                CallbackRefused::new(400, START_AGAIN, "The provider sent no code along.").of(&found, &flow)
-            );
+            let page = CallbackRefused::new(400, START_AGAIN, "The provider sent no code along.");
+            return Err(noted(ctx, "no code", page.of(&found, &flow)));
         }
         if found.stored.record.credential_version != flow.credential_version {
-            return Err(changed().of(&found, &flow));
+            return Err(noted(ctx, CHANGED, changed().of(&found, &flow)));
         }
         self.finish(ctx, found, flow, SecretString::from(query.code)).await
     }
@@ -283,7 +288,7 @@ impl Service {
         };
         let refused = match patiently(|| self.grant_store(ctx, &flow, &grant)).await {
             Ok(Some(connected)) => return Ok(connected),
-            Ok(None) => changed(),
+            Ok(None) => noted(ctx, CHANGED, changed()),
             Err(error) => internal(&error),
         };
         // What nobody keeps is given back.
@@ -354,8 +359,12 @@ impl Service {
         let act = Act::on("connection.connected", "mcp_server", server, &record.slug).fields(facts);
         self.audit(&mut write, ctx, act).await?;
         change_note(&mut write, ChangeKind::Users, &user.to_string()).await?;
+        let look = oauth::oauth_look_claim(&mut write, server, micros(LOOK_AFTER_SIGN_IN)).await?;
         write.commit().await?;
         self.deps().mcp.close_connection(server, user);
+        if look {
+            self.drift_look_soon(server);
+        }
         Ok(Some(Connected {
             server_id: server,
             display_name: record.display_name.clone(),
@@ -369,6 +378,15 @@ pub(super) fn expiry(now: Timestamp, grant: &Grant) -> Option<Timestamp> {
     grant
         .expires_in
         .map(|life| now.plus_seconds(i64::try_from(life.as_secs()).unwrap_or(i64::MAX / 2_000_000)))
+}
+
+/// In the audit log, too; without anybody being able to flood it.
+fn noted(ctx: &OpContext, cause: &str, page: CallbackRefused) -> CallbackRefused {
+    // Trouble of our own is no refusal.
+    if page.status < 500 {
+        ctx.refusal_note("connection.callback_refused", "mcp_server", format!("cause={cause}"));
+    }
+    page
 }
 
 fn not_found(error: Error) -> CallbackRefused {

@@ -5,6 +5,7 @@ use super::{
 };
 use crate::{
     Error, OpContext, Result, Service,
+    audit::Act,
     mcp_servers::{access_of, verifier_place},
     secrets::seal,
 };
@@ -88,6 +89,8 @@ impl Service {
         };
         let mut write = self.db().write().await?;
         oauth::oauth_flow_insert(&mut write, &flow, micros(limits::FLOW_LIFE)).await?;
+        let act = Act::on("connection.begun", "mcp_server", id, &record.slug);
+        self.audit(&mut write, ctx, act).await?;
         write.commit().await?;
         Ok(location)
     }

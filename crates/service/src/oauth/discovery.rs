@@ -8,7 +8,7 @@ use crate::{Error, OpContext, Result, Service, audit::Act, mcp_servers::oauth2_s
 use api::{
     Timestamp, Uuid,
     oauth::{DiscoverRequest, Discovery},
-    servers::AuthType,
+    servers::{AuthType, OAuth2Registration},
     transfer::FieldChange,
 };
 use domain::{accounts::Action, mcp_server::OAuth2Settings};
@@ -46,10 +46,17 @@ impl Service {
             ));
         }
         self.0.discoveries.admit(user, std::time::Instant::now())?;
+        if request.register_again && found.stored.record.oauth2.registration != Some(OAuth2Registration::Dcr)
+        {
+            return Err(Error::invalid_field(
+                "register_again",
+                "Only a client that Patchbay registered itself can be registered again.",
+            ));
+        }
         let refresher = &self.deps().refresher;
-        let provider = refresher.discover(&found.stored).await?;
+        let provider = refresher.discover(&found.stored, request.issuer.as_deref()).await?;
         let is_https = self.deps().access_url.scheme() == "https";
-        let (registration, keeps) = way_words(&found.stored, &provider, is_https);
+        let (registration, keeps) = way_words(&found.stored, &provider, is_https, request.register_again);
         let scopes = &found.stored.record.oauth2.scopes;
         let mut answer = Discovery {
             found: provider_of(&provider, scopes, registration),
@@ -72,28 +79,44 @@ impl Service {
         if !request.apply {
             return Ok(answer);
         }
-        let prepared = refresher.prepare(&found.stored, found.oauth.as_ref(), &provider).await?;
-        answer.user_tokens = self.discovery_apply(ctx, &found, prepared).await?;
+        let (service, ctx, anew) = (self.clone(), ctx.clone(), request.register_again);
+        // Goes on when the caller leaves: a client that was made is stored or taken back.
+        let work = async move { service.discovery_apply(&ctx, &found, &provider, anew).await };
+        let applied = tokio::spawn(work).await.map_err(|error| Error::internal("a discovery", error))?;
+        answer.user_tokens = applied?;
         answer.applied = true;
         Ok(answer)
     }
 
-    /// Stores what was found, unless somebody changed the server meanwhile; how many users lost their connection.
-    async fn discovery_apply(&self, ctx: &OpContext, seen: &FoundServer, prepared: Prepared) -> Result<i64> {
-        let id = seen.stored.record.id;
+    /// Makes a client and stores what was found, unless somebody changes the server meanwhile; how many users lost their connection.
+    async fn discovery_apply(
+        &self,
+        ctx: &OpContext,
+        seen: &FoundServer,
+        provider: &Found,
+        anew: bool,
+    ) -> Result<i64> {
+        let refresher = &self.deps().refresher;
+        let prepared = match refresher.prepare_alone(seen, &seen.stored, provider, anew).await {
+            Err(Error::Stale) => return Err(overtaken()),
+            prepared => prepared?,
+        };
+        let stored = self.discovery_store(ctx, &prepared).await;
+        if stored.is_err() {
+            refresher.undo(prepared).await;
+        }
+        stored
+    }
+
+    async fn discovery_store(&self, ctx: &OpContext, prepared: &Prepared) -> Result<i64> {
+        let id = prepared.facts.mcp_server_id;
         let mut write = self.db().write().await?;
         let stored = mcp_servers::server_get_for_update(&mut write, id).await?;
-        let Some(mut stored) = stored.filter(|stored| stored.record.version == seen.stored.record.version)
-        else {
-            drop(write);
-            self.deps().refresher.undo(prepared).await;
-            return Err(Error::conflict(
-                "The server was changed while its provider was asked. Look at it, and run discovery again.",
-            ));
-        };
+        let mut stored =
+            stored.filter(|stored| stored.record.version == prepared.seen_version).ok_or_else(overtaken)?;
         let before = stored.clone();
         let facts_before = oauth::oauth_facts_get(&mut write, id).await?;
-        self.prepared_take(&mut write, &mut stored, &prepared).await?;
+        self.prepared_take(&mut write, &mut stored, prepared).await?;
         let grants_end = before.record.oauth2.grants_end(&stored.record.oauth2);
         let mut departed = Departed::default();
         if grants_end {
@@ -116,7 +139,8 @@ impl Service {
         write.commit().await?;
         self.server_follow(id);
         self.followed(change);
-        self.revocations_soon();
+        let gone = before.record.oauth2.client_id != stored.record.oauth2.client_id;
+        self.provider_forget(facts_before.filter(|_| gone));
         Ok(departed.users)
     }
 
@@ -140,12 +164,18 @@ impl Service {
         prepared.facts_store(write).await
     }
 
-    /// Finds the provider of a server that is being added or changed, and makes a client there.
+    /// Finds the provider of a server that is being added, and makes a client there.
     pub(crate) async fn provider_prepare(&self, stored: &StoredServer) -> Result<Prepared> {
         let refresher = &self.deps().refresher;
-        let provider = refresher.discover(stored).await?;
-        refresher.prepare(stored, None, &provider).await
+        let provider = refresher.discover(stored, None).await?;
+        refresher.prepare(stored, None, &provider, false).await
     }
+}
+
+fn overtaken() -> Error {
+    Error::conflict(
+        "The server was changed while its provider was asked. Look at it, and run discovery again.",
+    )
 }
 
 fn changes(stored: &StoredServer, found: &Found, keeps: bool, registration: &str) -> Vec<FieldChange> {

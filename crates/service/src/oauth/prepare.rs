@@ -20,7 +20,7 @@ use mcpauth::{
 use secrecy::SecretString;
 use store::{
     Write,
-    mcp_servers::StoredServer,
+    mcp_servers::{FoundServer, StoredServer},
     oauth::{self, OAuthFacts},
 };
 
@@ -34,9 +34,16 @@ pub(crate) struct Prepared {
     pub(crate) seen_version: i64,
     /// To be undone at the provider when it cannot be stored.
     registered: Option<(String, SecretString)>,
+    /// Whose lease on the server's registration it is; it ends when the facts are stored.
+    holder: Option<Uuid>,
 }
 
 impl Prepared {
+    /// Without a secret, and with nothing to be undone.
+    fn of(settings: OAuth2Settings, facts: OAuthFacts) -> Self {
+        Self { settings, secret: Some(None), facts, seen_version: 0, registered: None, holder: None }
+    }
+
     /// Puts what was found beside the server.
     pub(crate) async fn facts_store(&self, write: &mut Write) -> Result<()> {
         oauth::oauth_facts_delete(write, self.facts.mcp_server_id).await?;
@@ -45,21 +52,59 @@ impl Prepared {
 }
 
 impl Refresher {
-    /// Asks who issues tokens for `stored`.
+    /// Asks who issues tokens for `stored`; of several the one that was `chosen`.
     ///
     /// # Errors
     /// [`Error::Discovery`] with everything that was asked.
-    pub(crate) async fn discover(&self, stored: &StoredServer) -> Result<Found> {
+    pub(crate) async fn discover(&self, stored: &StoredServer, chosen: Option<&str>) -> Result<Found> {
         let oauth2 = &stored.record.oauth2;
         let question = Question {
             server_url: stored.record.url.clone(),
             given_issuer: None,
-            pinned_issuer: Some(oauth2.issuer.clone()).filter(|issuer| !issuer.is_empty()),
+            pinned_issuer: Some(chosen.unwrap_or(&oauth2.issuer).to_owned())
+                .filter(|issuer| !issuer.is_empty()),
         };
-        discover(&self.egress, question).await.map_err(|error| refused(error, &oauth2.scopes))
+        let found = discover(&self.egress, question).await.map_err(|error| refused(error, &oauth2.scopes))?;
+        if chosen.is_none_or(|chosen| chosen == found.issuer) {
+            return Ok(found);
+        }
+        let message = "The authorization server that was chosen cannot be used: the server does not name it, or its metadata is not what it \
+                       should be. Choose another one.";
+        Err(with_report(message.to_owned(), found.report.iter(), None))
     }
 
-    /// Makes a client there, or keeps the one that `stored` has where that is this provider's.
+    /// As [`Self::prepare`], for a server that is in use: nobody else makes a client for it meanwhile, and `seen` is still what is stored.
+    ///
+    /// # Errors
+    /// [`Error::Stale`] when it was changed meanwhile, [`Error::Conflict`] when others register for too long.
+    pub(crate) async fn prepare_alone(
+        &self,
+        seen: &FoundServer,
+        wanted: &StoredServer,
+        found: &Found,
+        anew: bool,
+    ) -> Result<Prepared> {
+        let id = seen.stored.record.id;
+        let holder = self.registration_lease(id).await?;
+        let work = async {
+            let now = self.found(id, Uuid::nil()).await?;
+            if now.is_none_or(|now| now.stored.record.version != seen.stored.record.version) {
+                return Err(Error::Stale);
+            }
+            self.prepare(wanted, seen.oauth.as_ref(), found, anew).await
+        };
+        match work.await {
+            Ok(prepared) => {
+                Ok(Prepared { holder: Some(holder), seen_version: seen.stored.record.version, ..prepared })
+            }
+            Err(error) => {
+                self.release_registration(id, holder).await?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Makes a client there, or keeps the one that `stored` has where that is this provider's, unless it is to be made `anew`.
     ///
     /// # Errors
     /// [`Error::Discovery`] when there is no way to one.
@@ -68,6 +113,7 @@ impl Refresher {
         stored: &StoredServer,
         facts: Option<&OAuthFacts>,
         found: &Found,
+        anew: bool,
     ) -> Result<Prepared> {
         let (id, oauth2, metadata) = (stored.record.id, &stored.record.oauth2, &found.metadata);
         let row = facts.map_or_else(|| self.new_id(), |facts| facts.id);
@@ -78,13 +124,7 @@ impl Refresher {
             token_url: metadata.token_endpoint.clone(),
             revocation_url: match oauth2.revocation_url.as_str() {
                 // What an admin gave in a setup by hand stays; what was found before is found anew.
-                given
-                    if !given.is_empty()
-                        && oauth2.registration != Some(OAuth2Registration::Dcr)
-                        && oauth2.registration != Some(OAuth2Registration::Cimd) =>
-                {
-                    given.to_owned()
-                }
+                given if !given.is_empty() && !moves_alone(oauth2) => given.to_owned(),
                 _ => metadata.revocation_endpoint.clone().unwrap_or_default(),
             },
             scopes: oauth2.scopes.clone(),
@@ -115,9 +155,10 @@ impl Refresher {
             secret_expires_at: None,
             found_at: self.clock.now(),
             registered_at: None,
+            drift: String::new(),
         };
-        if keeps_client(oauth2, found) {
-            let has_secret = stored.record.has_oauth2_secret;
+        let has_secret = stored.record.has_oauth2_secret;
+        if keeps_client(oauth2, found) && !anew {
             match facts {
                 // Registered there before: as it was answered then.
                 Some(known) if known.registered_at.is_some() => {
@@ -132,14 +173,20 @@ impl Refresher {
                     method.as_str().clone_into(&mut next.auth_method);
                 }
             }
-            return Ok(Prepared { settings, secret: None, facts: next, seen_version: 0, registered: None });
+            let mut kept = Prepared { secret: None, ..Prepared::of(settings, next) };
+            // It was given for the address that it was sent to, which is another one now (behaviour 6, point 5).
+            if !moves_alone(oauth2) && has_secret && oauth2.token_url != kept.settings.token_url {
+                kept.secret = Some(None);
+                kept.settings.secret_wiped = true;
+            }
+            return Ok(kept);
         }
         match choose(metadata, self.access_url.scheme() == "https") {
             Way::Cimd => {
                 settings.client_id = client_document_url(&self.access_url, id);
                 settings.registration = Some(OAuth2Registration::Cimd);
                 settings.secret_wiped = false;
-                Ok(Prepared { settings, secret: Some(None), facts: next, seen_version: 0, registered: None })
+                Ok(Prepared::of(settings, next))
             }
             Way::Dcr => {
                 let registered = self.register(id, metadata).await.map_err(|error| {
@@ -153,11 +200,9 @@ impl Refresher {
                 self.take_client(&mut settings, &mut next, &registered)?;
                 let undo = registered.registration_client_uri.zip(registered.registration_access_token);
                 Ok(Prepared {
-                    settings,
                     secret: Some(kept_secret(registered.auth_method, registered.client_secret)),
-                    facts: next,
-                    seen_version: 0,
                     registered: undo,
+                    ..Prepared::of(settings, next)
                 })
             }
             Way::ByHand => {
@@ -210,6 +255,14 @@ impl Refresher {
 
     /// A client that was made for nothing is taken back, if the provider lets us.
     pub(crate) async fn undo(&self, prepared: Prepared) {
+        if let Some(holder) = prepared.holder
+            && let Err(error) = self.release_registration(prepared.facts.mcp_server_id, holder).await
+        {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "a lease on a registration runs out by itself"
+            );
+        }
         if let Some((uri, token)) = prepared.registered {
             let _ = delete_client(&self.egress, &uri, &token).await;
         }
@@ -226,10 +279,20 @@ fn keeps_client(oauth2: &OAuth2Settings, found: &Found) -> bool {
     !oauth2.client_id.is_empty() && same
 }
 
+/// Patchbay made the client, and makes another one where its secret must not go along.
+fn moves_alone(oauth2: &OAuth2Settings) -> bool {
+    matches!(oauth2.registration, Some(OAuth2Registration::Cimd | OAuth2Registration::Dcr))
+}
+
 /// How a client would come about, for a look before anything is done.
-pub(super) fn way_words(stored: &StoredServer, found: &Found, is_https: bool) -> (&'static str, bool) {
+pub(super) fn way_words(
+    stored: &StoredServer,
+    found: &Found,
+    is_https: bool,
+    anew: bool,
+) -> (&'static str, bool) {
     let oauth2 = &stored.record.oauth2;
-    if keeps_client(oauth2, found) {
+    if keeps_client(oauth2, found) && !anew {
         return (oauth2.registration.map_or("manual", OAuth2Registration::as_str), true);
     }
     match choose(&found.metadata, is_https) {

@@ -1,7 +1,7 @@
 //! The one place that renews tokens (behaviour 10): one token request per credential at a time in the whole cluster, by a lease on the
 //! database's clock; whoever comes later reads what the first one got.
 
-use super::{belongs, callback::expiry, client_of, micros, patiently, sealed};
+use super::{belongs, callback::expiry, client_of, drift::changed_issuer, micros, patiently, sealed};
 use crate::{
     OpContext, Result,
     audit::{Act, entry_of},
@@ -15,7 +15,7 @@ use domain::{
     oauth::challenge::Challenge,
 };
 use egress::Egress;
-use futures::future::join_all;
+use futures::{StreamExt as _, future::join_all, stream};
 use mcpauth::{
     limits,
     revocation::revoke,
@@ -26,7 +26,7 @@ use secrecy::SecretString;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError, Weak},
-    time::{Duration, Instant},
+    time::Duration,
 };
 use store::{
     Db, Micros, Write,
@@ -46,6 +46,9 @@ const BACK_OFF_FIRST: u64 = 5;
 const BACK_OFF_AT_MOST: u64 = 300;
 /// Requests with one refresh token whose answers were lost: the first, and one retry.
 const LOST_AT_MOST: i64 = 2;
+/// Renewals ahead of time that are under way at once, and how long one look takes for them at most.
+const AHEAD_AT_ONCE: usize = 8;
+const AHEAD_AT_MOST: Duration = Duration::from_secs(60);
 /// How long a question about the provider may take in the middle of a turn.
 const SAME_PROVIDER: Duration = Duration::from_secs(8);
 
@@ -185,7 +188,7 @@ impl Refresher {
             let ready = Ready { url: found.stored.record.oauth2.revocation_url.clone(), client, secret };
             let holder = self.new_id();
             match self.claim(&token, holder, why).await? {
-                Claim::Claimed { sends } if sends >= LOST_AT_MOST && token.refresh_failures == 0 => {
+                Claim::Claimed { sends } if sends >= LOST_AT_MOST => {
                     let detail = "The provider's answers to two renewals were lost; it may have taken the refresh token back.";
                     self.fail(&token, TokenFailure::RefreshRejected, detail).await?;
                     return Ok(Renewal::Ended);
@@ -216,6 +219,13 @@ impl Refresher {
 
     /// Claim and note in one transaction: between the two nothing can be lost.
     async fn claim(&self, token: &UserToken, holder: Uuid, why: Why) -> Result<Claim> {
+        // While it rests, whoever reads a list would cost the database a write otherwise.
+        let mut session = self.db.read().await?;
+        let look = oauth::user_token_refresh_look(&mut session, token.id, token.version).await?;
+        drop(session);
+        if matches!(look, Claim::BackOff { .. }) {
+            return Ok(look);
+        }
         let mut write = self.db.write().await?;
         let claim = oauth::user_token_refresh_claim(
             &mut write,
@@ -226,7 +236,7 @@ impl Refresher {
         )
         .await?;
         if let Claim::Claimed { sends } = claim
-            && (sends < LOST_AT_MOST || token.refresh_failures > 0)
+            && sends < LOST_AT_MOST
             && !oauth::user_token_refresh_sending(&mut write, token.id, token.version, holder).await?
         {
             return Ok(Claim::Changed);
@@ -296,20 +306,17 @@ impl Refresher {
         };
         let doubled = BACK_OFF_FIRST << token.refresh_failures.clamp(0, 6);
         let pause = Duration::from_secs(doubled.min(BACK_OFF_AT_MOST)).max(asked.unwrap_or_default());
-        let taken = error.kind == TokenErrorKind::Unsure;
         let pause = pause.min(Duration::from_secs(3600));
-        patiently(|| self.failed(token, holder, pause, !taken)).await?;
+        patiently(|| self.failed(token, holder, pause)).await?;
         if error.kind == TokenErrorKind::InvalidClient {
             self.client_refused(token.mcp_server_id, &token.client_id).await;
         }
         Ok(Renewal::Later)
     }
 
-    async fn failed(&self, token: &UserToken, holder: Uuid, pause: Duration, answered: bool) -> Result<()> {
-        let micros = i64::try_from(pause.as_micros()).unwrap_or(i64::MAX);
+    async fn failed(&self, token: &UserToken, holder: Uuid, pause: Duration) -> Result<()> {
         let mut write = self.db.write().await?;
-        oauth::user_token_refresh_failed(&mut write, token.id, token.version, holder, micros, answered)
-            .await?;
+        oauth::user_token_refresh_failed(&mut write, token.id, token.version, holder, micros(pause)).await?;
         Ok(write.commit().await?)
     }
 
@@ -379,6 +386,7 @@ impl Refresher {
                         domain::text::quote(&issuer, 200)
                     );
                     self.fail(&token, TokenFailure::RejectedByServer, &detail).await?;
+                    self.drift_note(&found, &changed_issuer(&token.issuer, &issuer)).await?;
                     return Ok(false);
                 }
                 Some(_) => {}
@@ -430,17 +438,13 @@ impl Refresher {
         let mut session = self.db.read().await?;
         let due = oauth::user_tokens_due(&mut session, Micros::from(before), active_since, 50).await?;
         drop(session);
-        let started = Instant::now();
         let tried = due.len();
-        for some in due.chunks(4) {
-            let work = some
-                .iter()
-                .map(|(server, user, _, version)| self.renew(*server, *user, *version, Why::Ahead));
-            join_all(work).await;
-            if started.elapsed() > Duration::from_secs(60) {
-                break;
-            }
-        }
+        let work = stream::iter(due)
+            .map(|(server, user, _, version)| self.renew(server, user, version, Why::Ahead))
+            .buffer_unordered(AHEAD_AT_ONCE)
+            .for_each(|_| async {});
+        // What is not done by then is due again at the next look.
+        let _ = timeout(AHEAD_AT_MOST, work).await;
         Ok(tried)
     }
 

@@ -1,13 +1,10 @@
 //! A new registration where the provider forgot us or our secret ends: one in the whole cluster, and no loop (threat 13).
 
-use super::{Refresher, facts_of, patiently, prepare::kept_secret};
-use crate::{Result, Service, audit::Act, mcp_servers::oauth2_secret_place, secrets::seal};
+use super::{Refresher, drift::pinned, facts_of, patiently, prepare::kept_secret};
+use crate::{Error, Result, Service, audit::Act, mcp_servers::oauth2_secret_place, secrets::seal};
 use api::{Timestamp, Uuid, servers::OAuth2Registration};
 use domain::mcp_server::TokenFailure;
-use mcpauth::{
-    metadata::ServerMetadata,
-    registration::{Registered, delete_client},
-};
+use mcpauth::registration::{Registered, delete_client};
 use std::time::Duration;
 use store::{
     changes::{ChangeKind, change_note},
@@ -102,35 +99,44 @@ impl Refresher {
         Ok(false)
     }
 
+    /// Waits for the lease; nobody else registers for this server while the caller holds it.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when others hold it for too long.
+    pub(super) async fn registration_lease(&self, id: Uuid) -> Result<Uuid> {
+        let holder = self.new_id();
+        for _ in 0..LOOKS {
+            if self.claim_registration(id, holder).await? {
+                return Ok(holder);
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Err(Error::conflict(
+            "Patchbay is registering at the provider of this server just now. Try again in a minute.",
+        ))
+    }
+
     async fn claim_registration(&self, id: Uuid, holder: Uuid) -> Result<bool> {
         let mut write = self.db.write().await?;
+        // The server first, as everybody who changes both does.
+        if mcp_servers::server_get_for_update(&mut write, id).await?.is_none() {
+            return Ok(false);
+        }
         let claimed = oauth::oauth_registration_claim(&mut write, id, holder, LEASE_MICROS).await?;
         write.commit().await?;
         Ok(claimed)
     }
 
-    async fn release_registration(&self, id: Uuid, holder: Uuid) -> Result<()> {
+    pub(super) async fn release_registration(&self, id: Uuid, holder: Uuid) -> Result<()> {
         let mut write = self.db.write().await?;
         oauth::oauth_registration_release(&mut write, id, holder).await?;
         Ok(write.commit().await?)
     }
 
     async fn register_as(&self, found: &FoundServer, holder: Uuid) -> Result<bool> {
-        let (id, before) = (found.stored.record.id, found.stored.record.oauth2.clone());
+        let (id, before) = (found.stored.record.id, &found.stored.record.oauth2);
         let Some(facts) = found.oauth.clone() else { return Ok(false) };
-        let metadata = ServerMetadata {
-            issuer: facts.issuer.clone(),
-            authorization_endpoint: before.auth_url.clone(),
-            token_endpoint: before.token_url.clone(),
-            registration_endpoint: Some(facts.registration_endpoint.clone()),
-            revocation_endpoint: None,
-            scopes_supported: Vec::new(),
-            token_endpoint_auth_methods: facts.auth_methods.clone(),
-            revocation_endpoint_auth_methods: None,
-            iss_parameter_supported: facts.iss_required,
-            cimd_supported: false,
-        };
-        let registered = self.register(id, &metadata).await;
+        let registered = self.register(id, &pinned(before, &facts)).await;
         let registered = match registered {
             Ok(registered) => registered,
             Err(error) => {
@@ -164,16 +170,17 @@ impl Refresher {
     ) -> Result<bool> {
         let id = found.stored.record.id;
         let mut write = self.db.write().await?;
-        // First: what was got without the lease is not stored.
-        let held = oauth::oauth_registration_release(&mut write, id, holder).await?;
         let Some(mut stored) = mcp_servers::server_get_for_update(&mut write, id).await? else {
             return Ok(false);
         };
-        if stored.record.oauth2.client_id == registered.client_id {
-            // It was stored after all, when the database did not say so.
-            return Ok(true);
+        // What was got without the lease is not stored.
+        let held = oauth::oauth_registration_release(&mut write, id, holder).await?;
+        if !held {
+            // Perhaps it was stored after all, when the database did not say so. A provider may give the same id with another secret.
+            return Ok(stored.record.oauth2.client_id == registered.client_id
+                && stored.record.credential_version != found.stored.record.credential_version);
         }
-        if !held || stored.record.oauth2 != found.stored.record.oauth2 {
+        if stored.record.oauth2 != found.stored.record.oauth2 {
             write.commit().await?;
             return Ok(false);
         }

@@ -5,6 +5,7 @@ mod ahead;
 mod answers;
 mod busy;
 mod callbacks;
+mod choices;
 mod connect;
 mod disconnect;
 mod discover;

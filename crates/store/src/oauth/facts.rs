@@ -4,6 +4,9 @@ use crate::{Micros, Result, SealedColumn, Session, Write, clock::now_sql};
 use api::{Timestamp, Uuid};
 use sqlx::types::Json;
 
+/// Most characters of what is said of a drift.
+const DRIFT_CHARS: usize = 600;
+
 /// Holds while the server's issuer and token URL are these.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OAuthFacts {
@@ -35,6 +38,8 @@ pub struct OAuthFacts {
     pub secret_expires_at: Option<Timestamp>,
     pub found_at: Timestamp,
     pub registered_at: Option<Timestamp>,
+    /// What has moved since, in a sentence for admins, at most 600 characters; empty while nothing has.
+    pub drift: String,
 }
 
 /// Joined to a server: all there, or nothing.
@@ -59,6 +64,7 @@ pub(crate) struct OAuthFactsRow {
     oauth_secret_expires_at: Option<Micros>,
     oauth_found_at: Option<Micros>,
     oauth_registered_at: Option<Micros>,
+    oauth_drift: Option<String>,
 }
 
 impl OAuthFactsRow {
@@ -69,7 +75,8 @@ impl OAuthFactsRow {
          o.guessed AS oauth_guessed, o.auth_methods AS oauth_auth_methods, o.auth_method AS oauth_auth_method, \
          o.registration_endpoint AS oauth_registration_endpoint, o.registration_uri AS oauth_registration_uri, \
          o.registration_token AS oauth_registration_token, o.registration_token_key_id AS oauth_registration_token_key_id, \
-         o.secret_expires_at AS oauth_secret_expires_at, o.found_at AS oauth_found_at, o.registered_at AS oauth_registered_at";
+         o.secret_expires_at AS oauth_secret_expires_at, o.found_at AS oauth_found_at, o.registered_at AS oauth_registered_at, \
+         o.drift AS oauth_drift";
 
     /// `None` also for a row that is there for its lease alone.
     pub(crate) fn facts(self) -> Option<OAuthFacts> {
@@ -95,6 +102,7 @@ impl OAuthFactsRow {
             secret_expires_at: self.oauth_secret_expires_at.map(Into::into),
             found_at: self.oauth_found_at?.into(),
             registered_at: self.oauth_registered_at.map(Into::into),
+            drift: self.oauth_drift?,
         })
     }
 }
@@ -117,17 +125,21 @@ pub async fn oauth_facts_get(session: &mut Session, server: Uuid) -> Result<Opti
 /// A conflict when there is no such server.
 pub async fn oauth_facts_put(write: &mut Write, facts: &OAuthFacts) -> Result<()> {
     // The id goes along: the ciphertext is bound to it.
-    let sql = "INSERT INTO mcp_oauth_facts (id, mcp_server_id, issuer, resource, token_url, iss_required, offline_access, scopes, \
+    let now = now_sql(write);
+    let sql = sqlx::AssertSqlSafe(format!(
+        "INSERT INTO mcp_oauth_facts (id, mcp_server_id, issuer, resource, token_url, iss_required, offline_access, scopes, \
                scopes_source, guessed, auth_methods, auth_method, registration_endpoint, registration_uri, registration_token, \
-               registration_token_key_id, secret_expires_at, found_at, registered_at) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) \
+               registration_token_key_id, secret_expires_at, found_at, registered_at, drift, looked_at) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, {now}) \
                ON CONFLICT (mcp_server_id) DO UPDATE SET id = excluded.id, issuer = excluded.issuer, resource = excluded.resource, \
                token_url = excluded.token_url, iss_required = excluded.iss_required, offline_access = excluded.offline_access, \
                scopes = excluded.scopes, scopes_source = excluded.scopes_source, guessed = excluded.guessed, \
                auth_methods = excluded.auth_methods, auth_method = excluded.auth_method, \
                registration_endpoint = excluded.registration_endpoint, registration_uri = excluded.registration_uri, \
                registration_token = excluded.registration_token, registration_token_key_id = excluded.registration_token_key_id, \
-               secret_expires_at = excluded.secret_expires_at, found_at = excluded.found_at, registered_at = excluded.registered_at";
+               secret_expires_at = excluded.secret_expires_at, found_at = excluded.found_at, registered_at = excluded.registered_at, \
+               drift = excluded.drift, looked_at = excluded.looked_at"
+    ));
     execute!(
         write,
         sql,
@@ -150,8 +162,47 @@ pub async fn oauth_facts_put(write: &mut Write, facts: &OAuthFacts) -> Result<()
         facts.secret_expires_at.map(Micros::from),
         Micros::from(facts.found_at),
         facts.registered_at.map(Micros::from),
+        &facts.drift,
     )
     .map(|_| ())
+}
+
+/// Servers whose provider nobody has looked at for `age_micros`, at most `limit`: enabled ones of type `oauth2` for which it was found.
+///
+/// # Errors
+/// [`crate::StoreError::Unavailable`].
+pub async fn oauth_looks_due(session: &mut Session, age_micros: i64, limit: i64) -> Result<Vec<Uuid>> {
+    let now = now_sql(session);
+    let sql = sqlx::AssertSqlSafe(format!(
+        "SELECT o.mcp_server_id FROM mcp_oauth_facts o JOIN mcp_servers s ON s.id = o.mcp_server_id \
+         WHERE o.found_at IS NOT NULL AND (o.looked_at IS NULL OR o.looked_at <= {now} - $1) \
+         AND s.enabled AND s.setup_until IS NULL AND s.auth_type = 'oauth2' ORDER BY o.looked_at, o.id LIMIT $2"
+    ));
+    Ok(fetch_all!(session, (Uuid,), sql, age_micros, limit)?.into_iter().map(|(server,)| server).collect())
+}
+
+/// Takes a look at a server's provider, unless somebody has within `age_micros`: one look for all replicas.
+///
+/// # Errors
+/// [`crate::StoreError::Unavailable`].
+pub async fn oauth_look_claim(write: &mut Write, server: Uuid, age_micros: i64) -> Result<bool> {
+    let now = now_sql(write);
+    let sql = sqlx::AssertSqlSafe(format!(
+        "UPDATE mcp_oauth_facts SET looked_at = {now} WHERE mcp_server_id = $1 AND found_at IS NOT NULL \
+         AND (looked_at IS NULL OR looked_at <= {now} - $2)"
+    ));
+    Ok(execute!(write, sql, server, age_micros)? > 0)
+}
+
+/// Notes what has moved since `seen` was found; empty: nothing has. False when that is known already, or something else was found
+/// meanwhile.
+///
+/// # Errors
+/// [`crate::StoreError::Unavailable`].
+pub async fn oauth_drift_put(write: &mut Write, seen: &OAuthFacts, drift: &str) -> Result<bool> {
+    let sql = "UPDATE mcp_oauth_facts SET drift = $2 WHERE id = $1 AND drift <> $2 AND issuer = $3 AND token_url = $4";
+    let drift: String = drift.chars().filter(|c| *c != '\0').take(DRIFT_CHARS).collect();
+    Ok(execute!(write, sql, seen.id, drift, &seen.issuer, &seen.token_url)? > 0)
 }
 
 /// Forgets what was found for a server, and any lease on its registration: whoever holds it has lost it. True when there was something.

@@ -64,16 +64,20 @@ pub async fn user_token_refresh_claim(
     if let Some((sends,)) = fetch_optional!(write, (i64,), sql, id, version, holder, lease_micros)? {
         return Ok(Claim::Claimed { sends });
     }
-    why_not(write, id, version).await
+    user_token_refresh_look(write, id, version).await
 }
 
-async fn why_not(write: &mut Write, id: Uuid, version: i64) -> Result<Claim> {
-    let now = now_sql(write);
+/// Why nobody can take the lease now, without asking for it; [`Claim::Held`] with a time that is over when somebody could.
+///
+/// # Errors
+/// [`crate::StoreError::Unavailable`].
+pub async fn user_token_refresh_look(session: &mut Session, id: Uuid, version: i64) -> Result<Claim> {
+    let now = now_sql(session);
     let sql = sqlx::AssertSqlSafe(format!(
         "SELECT version, refresh_token IS NOT NULL, refresh_lease_until, refresh_not_before, {now} FROM mcp_user_tokens WHERE id = $1"
     ));
     type Row = (i64, bool, Option<Micros>, Option<Micros>, Micros);
-    let Some((stored, renewable, held, rest, now)) = fetch_optional!(write, Row, sql, id)? else {
+    let Some((stored, renewable, held, rest, now)) = fetch_optional!(session, Row, sql, id)? else {
         return Ok(Claim::Gone);
     };
     Ok(match (held, rest) {
@@ -144,8 +148,8 @@ pub async fn user_token_refresh_store(
     Ok(stored.map(|(version,)| version))
 }
 
-/// Ends a lease without a new token, and lets nobody try again for `back_off_micros`. `answered`: the provider certainly took nothing of it,
-/// so the refresh token is as good as before. False when the lease is lost or the token another one.
+/// Ends a lease without a new token, and lets nobody try again for `back_off_micros`. Who lives to note a failure is not one that was lost:
+/// the count of those begins anew. False when the lease is lost or the token another one.
 ///
 /// # Errors
 /// [`crate::StoreError::Unavailable`].
@@ -155,15 +159,14 @@ pub async fn user_token_refresh_failed(
     version: i64,
     holder: Uuid,
     back_off_micros: i64,
-    answered: bool,
 ) -> Result<bool> {
     let now = now_sql(write);
     let sql = sqlx::AssertSqlSafe(format!(
         "UPDATE mcp_user_tokens SET refresh_lease_id = NULL, refresh_lease_until = NULL, refresh_failures = refresh_failures + 1, \
-         refresh_not_before = {now} + $4, refresh_sends = CASE WHEN $5 THEN 0 ELSE refresh_sends END \
+         refresh_not_before = {now} + $4, refresh_sends = 0 \
          WHERE id = $1 AND version = $2 AND refresh_lease_id = $3"
     ));
-    Ok(execute!(write, sql, id, version, holder, back_off_micros, answered)? > 0)
+    Ok(execute!(write, sql, id, version, holder, back_off_micros)? > 0)
 }
 
 /// What becomes of a token that is of no use any more: `$1` is the reason and `$2` its text.
@@ -222,7 +225,8 @@ pub async fn user_tokens_fail_all(write: &mut Write, server: Uuid, reason: Token
 }
 
 /// Tokens to renew ahead: those that end before `before`, can be renewed now, and are of an enabled server and an active user with a chat
-/// that changed since `active_since`. Server, user, id and version, at most `limit`, those that end first.
+/// that changed since `active_since`. Server, user, id and version, at most `limit`: of each server the one that ends first, then of each the
+/// second, so that a provider that is slow for many holds up nobody else's.
 ///
 /// # Errors
 /// [`crate::StoreError::Unavailable`].
@@ -234,15 +238,19 @@ pub async fn user_tokens_due(
 ) -> Result<Vec<(Uuid, Uuid, Uuid, i64)>> {
     let now = now_sql(session);
     let sql = sqlx::AssertSqlSafe(format!(
-        "SELECT t.mcp_server_id, t.user_id, t.id, t.version FROM mcp_user_tokens t \
+        "SELECT t.mcp_server_id, t.user_id, t.id, t.version, \
+         ROW_NUMBER() OVER (PARTITION BY t.mcp_server_id ORDER BY t.expires_at, t.id) AS turn FROM mcp_user_tokens t \
          JOIN mcp_servers s ON s.id = t.mcp_server_id JOIN users u ON u.id = t.user_id \
          WHERE t.expires_at < $1 AND t.refresh_token IS NOT NULL AND t.failure = '' \
          AND (t.refresh_lease_until IS NULL OR t.refresh_lease_until <= {now}) \
          AND (t.refresh_not_before IS NULL OR t.refresh_not_before <= {now}) \
          AND s.enabled AND s.setup_until IS NULL AND s.auth_type = 'oauth2' AND u.status = 'active' \
-         AND EXISTS (SELECT 1 FROM chats c WHERE c.owner_id = t.user_id AND c.updated_at >= $2) ORDER BY t.expires_at, t.id LIMIT $3"
+         AND EXISTS (SELECT 1 FROM chats c WHERE c.owner_id = t.user_id AND c.updated_at >= $2) \
+         ORDER BY turn, t.expires_at, t.id LIMIT $3"
     ));
-    fetch_all!(session, (Uuid, Uuid, Uuid, i64), sql, before, Micros::from(active_since), limit)
+    let due =
+        fetch_all!(session, (Uuid, Uuid, Uuid, i64, i64), sql, before, Micros::from(active_since), limit)?;
+    Ok(due.into_iter().map(|(server, user, id, version, _)| (server, user, id, version)).collect())
 }
 
 /// What a server refused counts as expired until it is renewed: nothing calls it connected meanwhile. The version stays, as the credential

@@ -27,6 +27,7 @@ pub(crate) fn facts(server: Uuid) -> OAuthFacts {
         secret_expires_at: Some(START.plus_seconds(1000)),
         found_at: START,
         registered_at: Some(START.plus_seconds(1)),
+        drift: "moved".to_owned(),
     }
 }
 
@@ -70,6 +71,7 @@ both_engines! {
             registration_token: SealedColumn::default(),
             secret_expires_at: None,
             registered_at: None,
+            drift: String::new(),
             ..facts(server)
         };
         commit!(db, |write| oauth_facts_put(write, &second));
@@ -78,6 +80,40 @@ both_engines! {
         assert!(!commit!(db, |write| oauth_facts_delete(write, server)), "once");
         let error = refused!(db, |write| oauth_facts_put(write, &facts(id())));
         assert!(matches!(error, store::StoreError::Conflict { .. }), "{error:?}");
+    }
+
+    /// Protocol 14.3: one look at a provider in a time for all processes, and what it says belongs to what was found.
+    async fn a_look_at_a_provider_is_taken_once_and_kept_with_what_was_found(db: TestDb) {
+        const DAY: i64 = 86_400_000_000;
+        let server = insert(&db, "s").await;
+        commit!(db, |write| oauth_registration_claim(write, server, id(), LEASE));
+        let due = async || read!(db, |session| oauth_looks_due(session, DAY, 10));
+        let take = async || commit!(db, |write| oauth_look_claim(write, server, DAY));
+        assert_eq!((due().await, take().await), (vec![], false), "a lease is nothing to look at");
+        let seen = facts(server);
+        commit!(db, |write| oauth_facts_put(write, &seen));
+        assert_eq!((due().await, take().await), (vec![], false), "it was found just now");
+        db.raw("UPDATE mcp_oauth_facts SET looked_at = 1").await.unwrap();
+        assert_eq!(due().await, [server]);
+        assert_eq!((take().await, take().await, due().await), (true, false, vec![]));
+        db.raw("UPDATE mcp_oauth_facts SET looked_at = NULL").await.unwrap();
+        for (off, on) in [
+            ("UPDATE mcp_servers SET enabled = FALSE", "UPDATE mcp_servers SET enabled = TRUE"),
+            ("UPDATE mcp_servers SET auth_type = 'none'", "UPDATE mcp_servers SET auth_type = 'oauth2'"),
+        ] {
+            db.raw(off).await.unwrap();
+            assert!(due().await.is_empty(), "{off}");
+            db.raw(on).await.unwrap();
+            assert_eq!(due().await, [server]);
+        }
+        let put = async |seen: &OAuthFacts, drift: &str| commit!(db, |write| oauth_drift_put(write, seen, drift));
+        assert!(put(&seen, "elsewhere").await);
+        assert!(!put(&seen, "elsewhere").await, "known");
+        assert_eq!(read!(db, |session| oauth_facts_get(session, server)).unwrap().drift, "elsewhere");
+        assert!(!put(&OAuthFacts { token_url: "https://id.example/2".to_owned(), ..seen.clone() }, "").await, "of another provider");
+        assert!(put(&seen, &"ä\0".repeat(700)).await, "cut to what fits");
+        assert_eq!(read!(db, |session| oauth_facts_get(session, server)).unwrap().drift.chars().count(), 600);
+        assert!(put(&seen, "").await);
     }
 
     async fn a_server_is_found_with_facts_that_hold_for_it(db: TestDb) {

@@ -34,8 +34,8 @@ async fn store_it(db: &TestDb, token: &UserToken, renewed: &Renewed) -> Option<i
     commit!(db, |write| user_token_refresh_store(write, token.id, token.version, renewed))
 }
 
-async fn failed(db: &TestDb, token: &UserToken, holder: Uuid, back_off: i64, answered: bool) -> bool {
-    commit!(db, |write| user_token_refresh_failed(write, token.id, token.version, holder, back_off, answered))
+async fn failed(db: &TestDb, token: &UserToken, holder: Uuid, back_off: i64) -> bool {
+    commit!(db, |write| user_token_refresh_failed(write, token.id, token.version, holder, back_off))
 }
 
 /// Every lease and every back-off is over.
@@ -86,7 +86,7 @@ both_engines! {
             let Claim::Held { until: Micros(until) } = claim(&db, &entry, holder).await else { panic!("held") };
             assert!((before + LEASE..before + LEASE + 20_000_000).contains(&until), "{until} {before}");
         }
-        assert!(failed(&db, &entry, one, 60_000_000, true).await);
+        assert!(failed(&db, &entry, one, 60_000_000).await);
         let Claim::BackOff { until: Micros(until) } = claim(&db, &entry, two).await else { panic!("backs off") };
         assert!((before + 60_000_000..before + 80_000_000).contains(&until), "{until} {before}");
         time_passes(&db).await;
@@ -114,14 +114,12 @@ both_engines! {
         assert_eq!(claim(&db, &entry, next).await, Claim::Claimed { sends: 1 });
         assert!(!sending(&db, &entry, dead).await, "somebody else's by now");
         assert!(sending(&db, &entry, next).await);
-        // A timeout: perhaps it was taken, perhaps not.
-        assert!(failed(&db, &entry, next, 0, false).await);
-        assert_eq!(claim(&db, &entry, last).await, Claim::Claimed { sends: 2 });
-        // An answer that says no: the refresh token is as good as before.
-        assert!(failed(&db, &entry, last, 0, true).await);
-        assert!(!failed(&db, &entry, last, 0, true).await, "once");
+        time_passes(&db).await;
+        assert_eq!(claim(&db, &entry, last).await, Claim::Claimed { sends: 2 }, "two that nobody heard of again");
+        assert!(failed(&db, &entry, last, 0).await);
+        assert!(!failed(&db, &entry, last, 0).await, "once");
         assert_eq!(claim(&db, &entry, last).await, Claim::Claimed { sends: 0 });
-        assert_eq!(get(&db, &entry).await.unwrap().refresh_failures, 2);
+        assert_eq!(get(&db, &entry).await.unwrap().refresh_failures, 1);
     }
 
     async fn a_renewal_is_stored_with_a_new_version_and_ends_the_lease(db: TestDb) {
@@ -129,7 +127,7 @@ both_engines! {
         let entry = put(&db, UserToken { wanted_scopes: "files:write".to_owned(), ..token(server, user) }).await;
         let holder = id();
         claim(&db, &entry, holder).await;
-        failed(&db, &entry, holder, 0, false).await;
+        failed(&db, &entry, holder, 0).await;
         claim(&db, &entry, holder).await;
         sending(&db, &entry, holder).await;
         let before = now(&db).await;
@@ -177,8 +175,8 @@ both_engines! {
         let stored = get(&db, &entry).await.unwrap();
         assert_eq!(store_it(&db, &entry, &renewed(b"loser")).await, None);
         assert!(!sending(&db, &entry, late).await);
-        assert!(!failed(&db, &entry, late, LEASE, false).await);
-        assert!(!failed(&db, &stored, late, LEASE, false).await, "of the new version, without a lease");
+        assert!(!failed(&db, &entry, late, LEASE).await);
+        assert!(!failed(&db, &stored, late, LEASE).await, "of the new version, without a lease");
         assert!(!commit!(db, |write| user_token_fail(write, entry.id, entry.version, TokenFailure::RefreshRejected, "reuse")));
         assert!(!commit!(db, |write| user_token_reject(write, entry.id, entry.version, "401")));
         assert_eq!(get(&db, &entry).await.unwrap(), stored);
@@ -206,7 +204,7 @@ both_engines! {
         commit!(db, |write| user_token_delete(write, server, user));
         assert!(!sending(&db, &entry, holder).await);
         assert_eq!(store_it(&db, &entry, &renewed(b"late")).await, None);
-        assert!(!failed(&db, &entry, holder, 0, false).await);
+        assert!(!failed(&db, &entry, holder, 0).await);
         assert!(!commit!(db, |write| user_token_fail(write, entry.id, entry.version, TokenFailure::RefreshRejected, "")));
         assert_eq!(get(&db, &entry).await, None);
         // Nor does the answer get into the grant that was made since.
@@ -348,6 +346,23 @@ both_engines! {
         put(&db, UserToken { expires_at: None, ..entry(server, first_user, 1) }).await;
         put(&db, UserToken { refresh_token: SealedColumn::default(), ..entry(first_server, first_user, 1) }).await;
         assert!(due(soon, START, 10).await.is_empty(), "no chat at all, no end, no refresh token");
+    }
+
+    /// Threat 97 and behaviour 10: a provider with many tokens that are due does not come before one with few.
+    async fn servers_take_turns_at_renewals_ahead(db: TestDb) {
+        let (many, _) = pair(&db).await;
+        let (few, _) = pair(&db).await;
+        let mut expected = Vec::new();
+        for number in 0..6 {
+            let user = insert_user(&db, &format!("u{number}")).await.user.id;
+            commit!(db, |write| store::chats::chat_insert(write, &chat(user, ChatStatus::Waiting)));
+            let server = if number < 4 { many } else { few };
+            put(&db, UserToken { expires_at: Some(START.plus_seconds(number)), ..token(server, user) }).await;
+            expected.push((server, user));
+        }
+        let found = read!(db, |session| user_tokens_due(session, START.plus_seconds(60).into(), START, 3));
+        let found: Vec<_> = found.into_iter().map(|(server, user, _, _)| (server, user)).collect();
+        assert_eq!(found, [expected[0], expected[4], expected[1]]);
     }
 }
 

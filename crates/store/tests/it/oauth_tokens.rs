@@ -96,7 +96,7 @@ both_engines! {
         let holder = id();
         commit!(db, |write| user_token_refresh_claim(write, first.id, first.version, holder, 1_000_000));
         commit!(db, |write| user_token_refresh_sending(write, first.id, first.version, holder));
-        assert!(commit!(db, |write| user_token_refresh_failed(write, first.id, first.version, holder, 60_000_000, false)));
+        assert!(commit!(db, |write| user_token_refresh_failed(write, first.id, first.version, holder, 60_000_000)));
         assert!(commit!(db, |write| user_token_want(write, server, user, "files:write")));
         assert!(commit!(db, |write| user_token_fail(write, first.id, first.version, TokenFailure::RefreshRejected, "x")));
         let failed = get(&db, &first).await.unwrap();

@@ -60,6 +60,7 @@ both_engines! {
         service.tool_call(&scene.owner, scene.id, "notes", call).await.unwrap();
         assert_eq!(peer.calls().len(), 1);
         assert_eq!(scene.logged("connection.connected ok owner lab").await, 1);
+        assert_eq!(scene.logged("connection.begun ok owner lab").await, 1);
         // Nobody else is.
         let member = scene.member("ada").await;
         assert_eq!(status(service, &member, scene.id).await, is(AuthStatus::NotConnected));

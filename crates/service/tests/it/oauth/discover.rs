@@ -10,8 +10,8 @@ use service::Error;
 use std::time::Duration;
 use testkit::{both_engines, fake_oauth::Meddle, wait::until};
 
-const LOOK: DiscoverRequest = DiscoverRequest { apply: false };
-const APPLY: DiscoverRequest = DiscoverRequest { apply: true };
+const LOOK: DiscoverRequest = DiscoverRequest { apply: false, issuer: None, register_again: false };
+pub(super) const APPLY: DiscoverRequest = DiscoverRequest { apply: true, ..LOOK };
 
 fn fields(discovery: &api::oauth::Discovery) -> Vec<&str> {
     discovery.changes.iter().map(|change| change.field.as_str()).collect()

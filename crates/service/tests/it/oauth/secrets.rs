@@ -65,7 +65,7 @@ both_engines! {
         scene.expire().await;
         told.push(format!("{:?}", scene.wire().await));
         connect(service, owner, scene.id).await;
-        told.push(format!("{:?}", service.server_discover(owner, scene.id, api::oauth::DiscoverRequest { apply: true }).await.unwrap()));
+        told.push(format!("{:?}", service.server_discover(owner, scene.id, crate::oauth::discover::APPLY).await.unwrap()));
         peer.meddle("/revoke", Meddle::instead(canary()));
         told.push(format!("{:?}", service.server_disconnect(owner, scene.id).await.unwrap()));
         peer.meddle("/register", Meddle::instead(canary()));

@@ -4,7 +4,6 @@ use super::{Scene, connect, server, text, tools, user_of};
 use crate::bench::{Bench, service};
 use api::{
     Uuid,
-    oauth::DiscoverRequest,
     servers::{AuthStatus, ServerWrite},
     users::Role,
 };
@@ -141,7 +140,7 @@ both_engines! {
         not_found(service.oauth_connect(&owner, id, None).await);
         not_found(service.server_check(&owner, id).await);
         not_found(service.server_update(&owner, id, ServerWrite::default(), None).await);
-        not_found(service.server_discover(&owner, id, DiscoverRequest { apply: true }).await);
+        not_found(service.server_discover(&owner, id, crate::oauth::discover::APPLY).await);
         not_found(service.connection_list(&owner, id, "").await);
         not_found(service.server_delete(&owner, id, None).await);
         not_found(service.client_document(id).await);
