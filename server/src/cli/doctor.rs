@@ -7,6 +7,7 @@ use crate::{
     wiring::open_database,
 };
 use anyhow::{Context as _, bail, ensure};
+use service::OperatorEgress;
 use std::{net::IpAddr, os::unix::fs::PermissionsExt as _};
 use store::{Db, DbConfig};
 use url::Host;
@@ -24,14 +25,16 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<()> {
         report(&mut failed, "data directory", data_dir(config).as_ref().cloned());
         let db = database(config).await;
         report(&mut failed, "database", db.as_ref().map(|(_, words)| words.clone()));
+        let mut owners = Err(anyhow::anyhow!("the database could not be opened"));
         if let Ok((db, _)) = &db {
             report(&mut failed, "keys", keys(config, db.as_ref()).await.as_ref().cloned());
+            owners = owners_allow(config, db.as_ref()).await;
         }
         if let Ok((Some(db), _)) = db {
             db.close().await;
         }
         report(&mut failed, "access URL", access_url(config).as_ref().cloned());
-        report(&mut failed, "private destinations", egress(config).as_ref().cloned());
+        report(&mut failed, "private destinations", egress(config, &owners).as_ref().cloned());
     }
     match failed {
         0 => Ok(()),
@@ -127,14 +130,31 @@ fn access_url(config: &Config) -> anyhow::Result<String> {
     Ok(url.as_str().trim_end_matches('/').to_owned())
 }
 
-fn egress(config: &Config) -> anyhow::Result<String> {
+/// What owners set beside the operator's list, in its notation; None where they have no say.
+async fn owners_allow(config: &Config, db: Option<&Db>) -> anyhow::Result<Option<String>> {
+    if config.egress_allow_locked {
+        return Ok(None);
+    }
+    let Some(db) = db else { return Ok(Some(String::new())) };
+    // Alone: what the operator allows as well would not be told apart.
+    let list = service::egress_allow_of(db, &OperatorEgress::default()).await?;
+    Ok(Some(list.to_string()))
+}
+
+fn egress(config: &Config, owners: &anyhow::Result<Option<String>>) -> anyhow::Result<String> {
     let list = config.egress_allow.to_string();
+    let owners = match owners {
+        Ok(None) => "what owners set under Settings does not count (PATCHBAY_EGRESS_ALLOW_LOCKED)".to_owned(),
+        Ok(Some(list)) if list.is_empty() => "none set by owners under Settings".to_owned(),
+        Ok(Some(list)) => format!("{list} set by owners under Settings"),
+        Err(error) => format!("what owners set under Settings could not be read: {error:#}"),
+    };
     if list.is_empty() {
-        return Ok("none may be dialled".to_owned());
+        return Ok(format!("none by PATCHBAY_EGRESS_ALLOW; {owners}"));
     }
     let wide = list.split(',').map(str::trim).find(|entry| entry.contains("/0:") || entry.contains("/0]"));
     if let Some(entry) = wide {
         bail!("{entry} in PATCHBAY_EGRESS_ALLOW opens every private address; name the hosts instead");
     }
-    Ok(list)
+    Ok(format!("{list} by PATCHBAY_EGRESS_ALLOW; {owners}"))
 }

@@ -56,6 +56,7 @@ async fn a_server_is_described_and_called_without_being_registered() {
     assert_eq!(whole["call"]["outcome"], "ok");
     assert!(whole["call"]["content"].as_array().is_some_and(|parts| !parts.is_empty()), "{whole}");
     assert_eq!(whole["server"]["tools"][0]["name"], json!("get_issue"));
+    assert_eq!(whole["error"], Value::Null);
 }
 
 #[tokio::test]
@@ -76,5 +77,23 @@ async fn what_cannot_be_probed_says_why_and_fails() {
         assert!(!said.success, "{arguments:?}: {}", said.out);
         assert!(said.errors.contains(word), "{arguments:?} / {word}: {}", said.errors);
         assert!(!said.errors.contains("panicked"), "{}", said.errors);
+        assert_eq!(said.out, "", "{arguments:?}");
+        let said = probe(&[arguments.as_slice(), &["--json"]].concat()).await;
+        let whole: Value = serde_json::from_str(&said.out).unwrap();
+        assert!(
+            !said.success && whole["error"].as_str().is_some_and(|error| error.contains(word)),
+            "{whole}"
+        );
+        assert_eq!((&whole["server"], &whole["call"]), (&Value::Null, &Value::Null), "{arguments:?}");
     }
+}
+
+#[tokio::test]
+async fn a_call_that_fails_is_told_beside_what_was_found() {
+    let fake = FakeMcp::start(vec![FakeTool::of_text("echo", "Echoes")]).await;
+    let said = probe(&[&fake.url(), "--allow-loopback", "--json", "--call", "nothing_like_it"]).await;
+    assert!(!said.success, "{}", said.out);
+    let whole: Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(whole["server"]["tools"][0]["name"], json!("echo"));
+    assert!(whole["call"].is_object() && whole["error"].is_string(), "{whole}");
 }

@@ -38,7 +38,7 @@ pub(in crate::cli) struct ProbeArgs {
     /// The tool's arguments, a JSON object.
     #[arg(long, value_name = "JSON", requires = "call", default_value = "{}")]
     args: String,
-    /// Print JSON.
+    /// Print JSON: one object with `server`, `call` and, where it failed, `error`.
     #[arg(long)]
     json: bool,
     /// Also dial addresses of this machine.
@@ -54,11 +54,32 @@ enum Spoken {
     Sse,
 }
 
-/// Runs the command to its end.
+/// What was found out by the time the command ended.
+#[derive(Default)]
+struct Probed {
+    server: Option<CheckResult>,
+    call: Option<CallOutcome>,
+}
+
+/// Runs the command to its end. With `--json` there is one object on standard output, however it ends: what was found out, and under
+/// `error` why it failed.
 ///
 /// # Errors
 /// One sentence for the operator, also when the server cannot be used or the call did not end well.
 pub(super) async fn run(args: ProbeArgs, config: &Config) -> anyhow::Result<()> {
+    let mut probed = Probed::default();
+    let ended = probe(&args, config, &mut probed).await;
+    if args.json {
+        let error = ended.as_ref().err().map(|error| format!("{error:#}"));
+        let whole = json!({
+            "server": probed.server.as_ref().map(found_json), "call": probed.call.as_ref().map(outcome_json), "error": error,
+        });
+        announce(&serde_json::to_string_pretty(&whole).context("the answer cannot be written as JSON")?);
+    }
+    ended
+}
+
+async fn probe(args: &ProbeArgs, config: &Config, probed: &mut Probed) -> anyhow::Result<()> {
     let arguments = match serde_json::from_str(&args.args) {
         Ok(Value::Object(arguments)) => arguments,
         Ok(_) => bail!("--args must be a JSON object, such as {{\"query\": \"x\"}}"),
@@ -78,26 +99,25 @@ pub(super) async fn run(args: ProbeArgs, config: &Config) -> anyhow::Result<()> 
     let version = env!("CARGO_PKG_VERSION").to_owned();
     let clients =
         McpClients::new(egress, ClientConfig { version, clock: Arc::new(SystemClock), observer: None });
-    let target = target(&args)?;
+    let target = target(args)?;
     let found = clients.check(&target).await.map_err(|error| anyhow::anyhow!(error.public_message()))?;
     if !args.json {
         lines_of(&found).iter().for_each(|line| announce(line));
     }
-    let outcome = match &args.call {
-        Some(tool) => Some(clients.call(&target, call(tool, arguments)).await),
-        None => None,
-    };
+    probed.server = Some(found);
+    if let Some(tool) = &args.call {
+        probed.call = Some(clients.call(&target, call(tool, arguments)).await);
+    }
     clients.shutdown().await;
-    if args.json {
-        let whole = json!({"server": found_json(&found), "call": outcome.as_ref().map(outcome_json)});
-        announce(&serde_json::to_string_pretty(&whole).context("the answer cannot be written as JSON")?);
-    } else if let Some(outcome) = &outcome {
+    if let Some(outcome) = probed.call.as_ref().filter(|_| !args.json) {
         lines_of_call(outcome).iter().for_each(|line| announce(line));
     }
-    match outcome {
+    match &probed.call {
         None | Some(CallOutcome::Done { is_error: false, .. }) => Ok(()),
         Some(CallOutcome::Done { .. }) => bail!("the tool reports a failure"),
-        Some(CallOutcome::NotExecuted { message, .. } | CallOutcome::Unknown { message }) => bail!(message),
+        Some(CallOutcome::NotExecuted { message, .. } | CallOutcome::Unknown { message }) => {
+            bail!(message.clone())
+        }
         Some(CallOutcome::Cancelled { .. }) => bail!("the call was cancelled"),
     }
 }

@@ -170,6 +170,18 @@ async fn doctor_says_what_is_right_and_what_to_do() {
     client.post(SERVERS, &keyed("one")).await.expect(201);
     let said = succeeded(&["doctor"], &[dir]).await;
     assert!(said.contains("schema up to date"), "beside a server: {said}");
+    let nothing = "private destinations: none by PATCHBAY_EGRESS_ALLOW; none set by owners";
+    assert!(said.contains(nothing), "{said}");
+    let entries = json!({"entries": ["10.1.2.3:443"]});
+    client.put("/api/v2/settings/egress-allow", &entries).await.expect(200);
+    let said = succeeded(&["doctor"], &[dir, ("PATCHBAY_EGRESS_ALLOW", "10.9.9.9:443")]).await;
+    let both = "destinations: 10.9.9.9:443 by PATCHBAY_EGRESS_ALLOW; 10.1.2.3:443 set by owners";
+    assert!(said.contains(both), "{said}");
+    let said = succeeded(&["doctor"], &[dir, ("PATCHBAY_EGRESS_ALLOW_LOCKED", "true")]).await;
+    assert!(
+        said.contains("does not count (PATCHBAY_EGRESS_ALLOW_LOCKED)") && !said.contains("10.1.2.3"),
+        "{said}"
+    );
     for (setting, line) in [
         (("PATCHBAY_ENCRYPTION_KEYS", encoded(9).as_str()), "fail  keys: "),
         (("PATCHBAY_EGRESS_ALLOW", "0.0.0.0/0:*"), "fail  private destinations: 0.0.0.0/0:*"),
