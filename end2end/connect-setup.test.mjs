@@ -70,6 +70,7 @@ describe('finding the provider', () => {
     const { id } = await registerByUrl(server, owner, 'Again', resource.url);
     await logIn(page, server, OWNER, `/admin/servers/${id}`);
     const facts = page.getByTestId('oauth-facts');
+    assert.equal(await facts.getByTestId('stored-redirect-uri').innerText(), `${server.url}${SERVERS}/${id}/oauth2/callback`);
     const button = facts.getByRole('button', { name: 'Run discovery again' });
     await alive(button, 'click');
     await button.click();
@@ -132,14 +133,17 @@ describe('a provider that names itself differently', () => {
     await save(page);
     const failed = page.getByTestId('discovery-failed');
     await failed.waitFor();
-    assert.match(await failed.innerText(), new RegExp(`${misnamed.named}`));
+    const issuers = failed.getByTestId('issuers');
+    assert.deepEqual(await issuers.locator('code').allInnerTexts(), [`http://${misnamed.host}`, misnamed.named], 'one above the other');
+    assert.deepEqual(await issuers.locator('mark').allInnerTexts(), ['', '/tenant'], 'what differs is marked');
+    await issuers.getByText('nothing is needed there, “/tenant” is published').waitFor();
     assert.ok(!(await stored()).includes('misnamed'));
     await failed.getByRole('button', { name: 'Set up by hand with what the provider published' }).click();
     await page.getByText('Check that this is your provider').waitFor();
     assert.equal(await page.getByLabel('Authorization URL').inputValue(), `${misnamed.named}/authorize`);
     assert.equal(await page.getByLabel('Token URL').inputValue(), `${misnamed.named}/token`);
     assert.equal(await page.getByLabel('Issuer', { exact: true }).inputValue(), misnamed.named);
-    await page.getByTestId('redirect-later').waitFor();
+    await page.getByTestId('redirect-later').getByText('You have none yet').waitFor();
     await page.getByLabel('Client ID').fill('patchbay-by-hand');
     await save(page);
     await page.getByText('Check that this is your provider and confirm it below.').waitFor();

@@ -25,6 +25,7 @@ before(async () => {
   resource = await startProtectedMcp(provider, { toolScopes: 'create_ticket=tickets:write' });
   const intent = (tool, properties) => (tool.parameters.properties.model_intent ? { model_intent: 'Filing a ticket', properties } : properties);
   model.scriptToolCall({ when: 'File a ticket', tool: 'create_ticket', arguments: (tool) => intent(tool, { title: 'Paint', body: 'It peels.' }), text: 'That was it.' });
+  model.scriptText({ when: 'Only talk', text: 'Gladly.' });
   server = await startServer({ allow: [provider.host, resource.host, model.host] });
   owner = await makeOwner(server);
   const llm = await rest(server, owner, 'POST', '/api/v2/providers', { name: 'Scripted', type: 'openai', base_url: model.baseUrl, api_key: 'k' });
@@ -201,11 +202,11 @@ describe('a tool that wants more than was granted', () => {
 
   it('asks for the union of both, and then works', () => withPage(async ({ page }) => {
     const card = await refusedTicket(page, 'gus');
-    await page.getByTestId('needs-you').getByText('needs more permission; the chat uses what you granted so far').waitFor();
+    // One pair of buttons on the page: not at the composer as well.
+    assert.deepEqual([await connectLink(page).count(), await page.getByTestId('needs-you').count()], [1, 0]);
     const before = refusals();
     assert.deepEqual(await connect(connectLink(card), 'gus'), ['mcp:tools', 'offline_access', 'tickets:write']);
     await card.waitFor({ state: 'detached' });
-    await page.getByTestId('needs-you').waitFor({ state: 'detached' });
     await send(page, 'File a ticket again');
     await turnOver(page, 2);
     assert.equal(await call(page).getAttribute('data-state'), 'done');
@@ -214,9 +215,13 @@ describe('a tool that wants more than was granted', () => {
 
   it('"Not now" keeps what was granted and stops asking', () => withPage(async ({ page }) => {
     const card = await refusedTicket(page, 'nan');
-    await card.getByRole('button', { name: 'Not now: give Protected no more permission' }).click();
-    await card.waitFor({ state: 'detached' });
-    await page.getByTestId('needs-you').waitFor({ state: 'detached' });
+    await send(page, 'Only talk');
+    await turnOver(page, 2);
+    const line = page.getByTestId('needs-you');
+    await line.getByText('needs more permission; the chat uses what you granted so far').waitFor();
+    assert.deepEqual([await connectLink(page).count(), await card.count()], [1, 0]);
+    await line.getByRole('button', { name: 'Not now: give Protected no more permission' }).click();
+    await line.waitFor({ state: 'detached' });
     await page.goto(`${server.url}/account`);
     await connected(page).waitFor();
     assert.equal(await connectLink(row(page)).count(), 0);

@@ -161,6 +161,17 @@ describe('personal headers', () => {
     await page.getByRole('button', { name: 'Test connection' }).click();
     await until('it works', async () => /The server works/.test(await report.innerText()));
     assert.equal(peer.requests().at(-1).headers['x-token'], 'Bearer the-owners-own');
+    // The buttons are in view however wide the window is, and the one for all says so.
+    for (const width of [1280, 920, 390]) {
+      await page.setViewportSize({ width, height: 860 });
+      const frame = await connections.locator('.table-frame').evaluate((node) => [node.scrollWidth, node.clientWidth]);
+      assert.ok(frame[0] <= frame[1], `${frame[0]} px of table in ${frame[1]} of a window of ${width}`);
+    }
+    await page.setViewportSize({ width: 1280, height: 860 });
+    await connections.getByRole('button', { name: 'Disconnect all 2 users' }).click();
+    const all = page.getByRole('dialog', { name: 'Disconnect all 2 users?' });
+    await all.getByText(/^The values of 2 users are deleted\./).waitFor();
+    await all.getByRole('button', { name: 'Cancel' }).click();
     await connections.getByRole('button', { name: 'Disconnect mina' }).click();
     const sure = page.getByRole('dialog', { name: 'Disconnect mina?' });
     await sure.getByRole('button', { name: 'Disconnect', exact: true }).click();
@@ -219,6 +230,22 @@ describe('the server editor', () => {
     await conflict.getByRole('button', { name: 'Take theirs' }).click();
     assert.equal(await page.getByLabel('Description').inputValue(), 'Needed after all');
     await rest(server, owner, 'GET', `${SERVERS}/${id}`);
+  }));
+
+  it('an owner allows an address where it was refused, and the refusal goes', () => withPage(async ({ page, console }) => {
+    console.expect(refusedWith(400));
+    await logIn(page, server, OWNER, '/admin/servers/new');
+    await alive(page.locator('form.editor'), 'submit');
+    await page.getByLabel('Display name').fill('Inside');
+    const url = page.getByLabel('URL', { exact: true });
+    await url.fill('http://127.0.0.1:9/mcp');
+    await page.getByRole('button', { name: 'Save server' }).click();
+    await page.getByRole('button', { name: 'Allow 127.0.0.1:9' }).click();
+    await page.getByText('127.0.0.1:9 may be dialled now').waitFor();
+    await until('the refusal goes', async () => (await url.getAttribute('aria-invalid')) === null);
+    assert.equal(await page.locator('form.editor .notice.tone-danger').count(), 0);
+    await page.getByRole('button', { name: 'Save server' }).click();
+    await page.getByText('Inside is saved').waitFor();
   }));
 
   it('custom headers reach the server and never come back', () => withPage(async ({ page }) => {

@@ -84,6 +84,14 @@ describe('the picker', () => {
     console.assertQuiet();
   });
 
+  step('has the margin of the house on a phone', async () => {
+    const picker = page.getByRole('dialog', { name: 'Servers' });
+    await page.setViewportSize({ width: 390, height: 844 });
+    const { x, width } = await picker.boundingBox();
+    assert.deepEqual([Math.round(x), Math.round(x + width)], [16, 390 - 16]);
+    await page.setViewportSize({ width: 1280, height: 860 });
+  });
+
   step('explains to people what holds for them', async () => {
     const row = page.getByRole('dialog', { name: 'Servers' }).getByRole('listitem').filter({ hasText: 'Usual' });
     await row.getByRole('button', { name: 'Why can Usual be used, or not?' }).click();

@@ -114,9 +114,20 @@ describe('trying a tool', () => {
     await openTools(page, OWNER, waiting);
     const dialog = await openTrial(page, 'wait');
     const seconds = dialog.getByLabel('seconds (required)');
+    const [reason, from, to] = ['reason (required)', 'from', 'to'].map((label) => dialog.getByLabel(label, { exact: true }));
+    const marked = async () => Promise.all([seconds, reason, from, to].map(async (field) => (await field.getAttribute('aria-invalid')) === 'true'));
+    // What the form knows: a missing one and one that is too small.
     await seconds.fill('0');
     await dialog.getByRole('button', { name: 'Run tool' }).click();
-    await until('the field is marked', async () => (await seconds.getAttribute('aria-invalid')) === 'true');
+    await until('both are marked', async () => (await marked()).join() === 'true,true,false,false');
+    assert.equal(await dialog.locator('.field-error').filter({ hasText: 'At least 1.' }).count(), 1);
+    // What only the server knows.
+    await seconds.fill('60');
+    await reason.fill('tea');
+    await from.fill('Noon');
+    await to.fill('Dusk');
+    await dialog.getByRole('button', { name: 'Run tool' }).click();
+    await until('both others are marked', async () => (await marked()).join() === 'false,false,true,true');
     assert.deepEqual(changing.calls, [], 'it was refused before it was sent');
   }));
 
@@ -124,6 +135,7 @@ describe('trying a tool', () => {
     await openTools(page, OWNER, waiting);
     const dialog = await openTrial(page, 'wait');
     await dialog.getByLabel('seconds (required)').fill('60');
+    await dialog.getByLabel('reason (required)').fill('tea');
     await dialog.getByRole('button', { name: 'Run tool' }).click();
     await until('the call arrived', () => changing.calls.length === 1);
     await until('time is counted', async () => /^[1-9]\d*\.\d s$/.test(await dialog.getByTestId('try-time').innerText()));
@@ -150,12 +162,25 @@ describe('definitions that change', () => {
     await openTools(page, OWNER, id);
     const held = card(page, 'lookup');
     await held.getByText('Held back').waitFor();
+    await held.getByText('Changed', { exact: true }).waitFor();
     const diff = await held.getByTestId('diff').innerText();
     assert.match(diff, /Serious/);
     assert.match(diff, /⟨U\+200B⟩/, 'nothing hides');
     assert.match(await page.getByTestId('tools-count').innerText(), /1 to review/);
     await page.getByRole('button', { name: /^Held back/ }).click();
     assert.equal(await page.getByTestId('tool').count(), 1);
+  }));
+
+  step('a test of the connection tells of it too', () => withPage(async ({ page }) => {
+    await logIn(page, server, OWNER, `/admin/servers/${id}`);
+    const test = page.getByRole('button', { name: 'Test connection' });
+    await alive(test, 'click');
+    await test.click();
+    const report = page.getByRole('region', { name: 'Test result' });
+    await report.getByText(/2 tools, 1 allowed, 1 held back, listed in/).waitFor();
+    await report.getByRole('link', { name: 'Look at what changed' }).click();
+    await page.waitForURL(/\/tools\?show=review$/);
+    await card(page, 'lookup').waitFor();
   }));
 
   step('what an auditor sees has no buttons', () => withPage(async ({ page }) => {
@@ -233,7 +258,12 @@ describe('how servers are doing', () => {
 /** A peer whose tool is described as the test says, and one whose call only ends when it is cancelled. */
 async function startChanging() {
   const seen = { about: 'Looks things up.', calls: [], cancelled: [] };
-  const wait = { type: 'object', properties: { seconds: { type: 'integer', minimum: 1 } }, required: ['seconds'] };
+  const hour = { type: 'string', pattern: '^[0-9]{2}:[0-9]{2}$' };
+  const wait = {
+    type: 'object',
+    properties: { seconds: { type: 'integer', minimum: 1 }, reason: { type: 'string' }, from: hour, to: hour },
+    required: ['seconds', 'reason'],
+  };
   const answers = {
     initialize: () => ({ protocolVersion: '2025-06-18', capabilities: { tools: {} }, serverInfo: { name: 'changing', version: '1' } }),
     ping: () => ({}),

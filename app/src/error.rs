@@ -42,6 +42,13 @@ impl UiError {
         }
     }
 
+    /// The refusal without what stands at fields that `forgiven` names; None when nothing remains.
+    pub fn without(mut self, forgiven: impl Fn(&str) -> bool) -> Option<Self> {
+        let refused = self.body.validations.len();
+        self.body.validations.retain(|v| !forgiven(&v.field));
+        (refused == 0 || !self.body.validations.is_empty()).then_some(self)
+    }
+
     /// The message standing at `field`, if that field was refused.
     pub fn field(&self, field: &str) -> Option<String> {
         self.body.validations.iter().find(|v| v.field == field).map(|v| v.detail.clone())

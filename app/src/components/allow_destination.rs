@@ -24,6 +24,8 @@ pub fn AllowDestination(
     /// The message that stands at the field.
     #[prop(into)]
     refusal: Signal<Option<String>>,
+    /// It is allowed now, so what stands at the field is not true any more.
+    done: Callback<()>,
 ) -> impl IntoView {
     let toasts = use_toasts();
     let task = Task::new();
@@ -36,6 +38,7 @@ pub fn AllowDestination(
         let Some(entry) = wanted.get_untracked() else { return };
         task.run(allow_also(entry.clone()), move |_| {
             allowed.set(Some(entry.clone()));
+            done.try_run(());
             toasts.say(format!("{entry} may be dialled now. Save or test again."));
         });
     });

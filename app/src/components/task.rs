@@ -48,10 +48,13 @@ impl Task {
 
     /// The refusal, without what stands at these fields; None when nothing remains.
     pub(crate) fn error_beside(self, fields: &[&str]) -> Option<UiError> {
-        let mut error = self.error.get()?;
-        let refused = error.body.validations.len();
-        error.body.validations.retain(|v| !fields.contains(&v.field.as_str()));
-        (refused == 0 || !error.body.validations.is_empty()).then_some(error)
+        self.error.get()?.without(|field| fields.contains(&field))
+    }
+
+    /// The message at `field` is not true any more.
+    pub(crate) fn forgive(self, field: &'static str) {
+        self.error
+            .try_update(|error| *error = error.take().and_then(|error| error.without(|at| at == field)));
     }
 }
 

@@ -154,9 +154,9 @@ const COLUMNS: [Column; 7] = [
     Column::Text("Server"),
     Column::Text("Health"),
     Column::Number("Latency"),
-    Column::Number("Connected"),
-    Column::Number("Expired"),
-    Column::Number("Failing"),
+    Column::Number("Users connected"),
+    Column::Number("Users expired"),
+    Column::Number("Users failing"),
     Column::Number("Tools"),
 ];
 
@@ -198,9 +198,9 @@ fn FleetRow(now: RwSignal<Fleet>, id: Uuid) -> impl IntoView {
                 </div>
             </td>
             <td data-label="Latency" class="num">{move || health.with(|health| latency(health.as_ref().and_then(|health| health.latency_ms)))}</td>
-            <td data-label="Connected" class="num">{number(|server| server.connected_users)}</td>
-            <td data-label="Expired" class="num">{number(|server| server.expired_users)}</td>
-            <td data-label="Failing" class="num">{number(|server| server.failing_users)}</td>
+            <td data-label="Users connected" class="num">{number(|server| server.connected_users)}</td>
+            <td data-label="Users expired" class="num">{number(|server| server.expired_users)}</td>
+            <td data-label="Users failing" class="num">{number(|server| server.failing_users)}</td>
             <td data-label="Tools" class="num">
                 <span>
                     {number(|server| server.tools)}
@@ -291,6 +291,9 @@ mod tests {
             "disabled",
             r#"href="/admin/fleet?show=auth_trouble""#,
             ">12<",
+            ">Users connected<",
+            ">Users expired<",
+            r#"data-label="Users failing""#,
         ] {
             assert!(html.contains(words), "{words}: {html}");
         }

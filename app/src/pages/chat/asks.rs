@@ -8,7 +8,8 @@ use crate::components::connect::{NextStep, NotNow, Step, step};
 use api::servers::{AuthStatus, McpServer};
 use leptos::prelude::*;
 
-/// Nothing unless the call needs the person, and the person still has something to do: a server connected since asks for nothing.
+/// Nothing unless the call needs the person, is the one of its server that asks, and the person still has something to do: a server
+/// connected since asks for nothing.
 #[component]
 pub(super) fn CallAsks(call: Memo<Option<CallView>>, chat: OpenChat) -> impl IntoView {
     let waits =
@@ -21,9 +22,14 @@ pub(super) fn CallAsks(call: Memo<Option<CallView>>, chat: OpenChat) -> impl Int
         }
         now
     });
+    let asks = Memo::new(move |_| {
+        let part = call.with(|call| call.as_ref().map(|call| call.call.clone()));
+        waits.get()
+            && part.is_some_and(|part| chat.asking.with(|asking| asking.iter().any(|(_, one)| *one == part)))
+    });
     let server = Memo::new(move |_| {
         let id = call.with(|call| call.as_ref()?.call.mcp_server_config_id)?;
-        waits.get().then(|| chat.servers.find(id)).flatten()
+        asks.get().then(|| chat.servers.find(id)).flatten()
     });
     let due =
         Memo::new(move |_| server.with(|server| server.as_ref().is_some_and(|server| step(server).is_due())));

@@ -50,6 +50,9 @@ pub(super) fn Composer(
     /// The model the chat used last.
     #[prop(optional_no_strip)]
     last_model: Option<Uuid>,
+    /// Servers that a call above asks for already.
+    #[prop(optional, into)]
+    asked_above: Signal<Vec<Uuid>>,
     #[prop(into)] busy: Signal<bool>,
     #[prop(into)] stopping: Signal<bool>,
     #[prop(into)] on_send: Callback<()>,
@@ -100,7 +103,7 @@ pub(super) fn Composer(
                 send();
             }
         >
-            <NeedsYou selection=draft.servers />
+            <NeedsYou selection=draft.servers asked_above />
             <div class="chat-composer-box">
                 <label class="sr-only" for="chat-message">"Message"</label>
                 <textarea

@@ -14,10 +14,14 @@ use leptos::prelude::*;
 /// Servers named one by one; more are a number.
 const NAMED: usize = 3;
 
-/// A line for each chosen server that needs the person's account. Nothing while all can be used.
+/// A line for each chosen server that needs the person's account and is not asked for at a call. Nothing while all can be used.
 #[component]
-pub(super) fn NeedsYou(selection: Selection) -> impl IntoView {
-    let waiting = Memo::new(move |_| selection.waiting());
+pub(super) fn NeedsYou(selection: Selection, asked_above: Signal<Vec<Uuid>>) -> impl IntoView {
+    let waiting = Memo::new(move |_| {
+        let mut waiting = selection.waiting();
+        asked_above.with(|asked| waiting.retain(|id| !asked.contains(id)));
+        waiting
+    });
     let more = move || waiting.with(|waiting| waiting.len().saturating_sub(NAMED));
     let lost = selection.lost();
     view! {

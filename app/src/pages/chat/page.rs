@@ -67,6 +67,9 @@ fn Chat(opened: ChatOpened) -> impl IntoView {
     let title = Memo::new(move |_| transcript.with(|transcript| transcript.title().to_owned()));
     let busy = Signal::derive(move || status.get().is_busy());
     let stopping = Signal::derive(move || status.get() == ChatStatus::Interrupting);
+    let asked_above = Signal::derive(move || {
+        chat.asking.with(|asking| asking.iter().map(|(id, _)| *id).collect::<Vec<_>>())
+    });
     let link = follow(id, chat);
     let view = Follow::new(move || transcript.track());
     tick_while_calls_run(chat);
@@ -155,7 +158,7 @@ fn Chat(opened: ChatOpened) -> impl IntoView {
                     </button>
                 </Show>
                 <LinkNotice link />
-                <Composer draft options last_model busy stopping on_send=send on_stop=stop />
+                <Composer draft options last_model asked_above busy stopping on_send=send on_stop=stop />
             </div>
             <p class="sr-only" role="status" aria-live="polite">{move || chat.announcement.get()}</p>
         </article>

@@ -3,13 +3,13 @@
 use super::{
     picker::Selection,
     transcript::{
-        Transcript,
-        blocks::{Block, BlockKey},
+        Shared, Transcript,
+        blocks::{Block, BlockKey, asking},
         call::CallState,
     },
 };
 use crate::server_fns::chats::ChatOpened;
-use api::Uuid;
+use api::{Uuid, messages::ToolCallPart};
 use leptos::prelude::*;
 
 /// Context of one open chat.
@@ -18,6 +18,9 @@ pub(super) struct OpenChat {
     pub(super) transcript: RwSignal<Transcript>,
     /// The transcript cut for the page; made once per change for all who look.
     pub(super) blocks: Memo<Vec<(BlockKey, Block)>>,
+    /// The calls that have the buttons for what their servers need of the person; where a server has one, it is asked for nowhere
+    /// else on the page.
+    pub(super) asking: Memo<Vec<(Uuid, Shared<ToolCallPart>)>>,
     /// Milliseconds since the epoch, ticking while a call runs; `None` on the server and until the browser has taken over, so
     /// that both render the same.
     pub(super) now_ms: RwSignal<Option<f64>>,
@@ -30,9 +33,11 @@ pub(super) struct OpenChat {
 impl OpenChat {
     pub(super) fn new(transcript: Transcript, servers: Selection) -> Self {
         let transcript = RwSignal::new(transcript);
+        let blocks = Memo::new(move |_| transcript.with(Transcript::blocks));
         Self {
             transcript,
-            blocks: Memo::new(move |_| transcript.with(Transcript::blocks)),
+            blocks,
+            asking: Memo::new(move |_| blocks.with(|blocks| asking(blocks))),
             now_ms: RwSignal::new(None),
             announcement: RwSignal::new(String::new()),
             servers,

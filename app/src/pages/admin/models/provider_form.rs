@@ -71,6 +71,7 @@ pub(super) fn ProviderForm(
             }
         }
     });
+    let allowed = Callback::new(move |()| task.forgive("base_url"));
     let options = Signal::stored(TYPES.map(|t| (t.as_str().to_owned(), type_label(t).to_owned())).to_vec());
     view! {
         <FormDialog open submit_label="Save provider" task fields=&FIELDS on_submit=submit>
@@ -82,7 +83,7 @@ pub(super) fn ProviderForm(
             >
                 <TextField name="provider-base-url" label="Base URL" value=base_url kind="url" mono=true required=true
                     placeholder="https://api.openai.com/v1" error=task.error_at("base_url") hint="Where /chat/completions lies."/>
-                <AllowDestination refusal=task.error_at("base_url")/>
+                <AllowDestination refusal=task.error_at("base_url") done=allowed/>
                 <SecretField name="provider-key" label="API key" value=api_key stored=stored error=task.error_at("api_key")
                     hint="Stored encrypted and never shown again. Local model servers often need none."/>
                 <p class="note-warn" role="status">

@@ -127,7 +127,7 @@ const COLUMNS: [Column; 8] = [
     Column::Text("Host"),
     Column::Text("Authentication"),
     Column::Text("Availability"),
-    Column::Number("Connected"),
+    Column::Number("Users connected"),
     Column::Number("Tools"),
     Column::Text("Enabled"),
 ];
@@ -244,7 +244,7 @@ fn ServerRow(server: RwSignal<McpServer>, doing: Doing) -> impl IntoView {
                     {access_note(groups).map(|note| view! { <span class="row-note">{note}</span> })}
                 </span>
             </td>
-            <td data-label="Connected" class="num">{number(|server| server.connected_users)}</td>
+            <td data-label="Users connected" class="num">{number(|server| server.connected_users)}</td>
             <td data-label="Tools" class="num">{number(|server| server.tools)}</td>
             <td data-label="Enabled">
                 <Switch

@@ -43,6 +43,8 @@ struct Catalogue {
     narrowing: Narrowing,
     /// What the reader is told above the list: that something changed again while it was read.
     notice: RwSignal<Option<String>>,
+    /// Why the list could not be read or asked for, until it can.
+    failed: RwSignal<Option<String>>,
     /// The tool of the dialog, and whether that is open.
     trying: RwSignal<Option<ServerTool>>,
     dialog: RwSignal<bool>,
@@ -51,14 +53,28 @@ struct Catalogue {
 }
 
 impl Catalogue {
+    fn new(server: Uuid, tools: Vec<ServerTool>, narrowing: Narrowing, writes: bool) -> Self {
+        Self {
+            server,
+            tools: RwSignal::new(tools),
+            narrowing,
+            notice: RwSignal::new(None),
+            failed: RwSignal::new(None),
+            trying: RwSignal::new(None),
+            dialog: RwSignal::new(false),
+            writes,
+        }
+    }
+
     /// Reads the list anew, in place: what is open or typed stays so.
     async fn reread(self) {
         match tool_list(self.server).await {
             Ok(tools) => {
                 self.tools.try_set(tools);
+                self.failed.try_set(None);
             }
             Err(error) => {
-                self.notice.try_set(Some(error.body.message));
+                self.failed.try_set(Some(error.body.message));
             }
         }
     }
@@ -80,15 +96,7 @@ pub fn ServerToolsPage() -> impl IntoView {
             <a class="back-link" href=move || format!("/admin/servers/{}", id.get())><Icon glyph=Glyph::ArrowLeft/>"Server"</a>
             {loaded(server, true, |server| view! { <Head server/> })}
             {loaded(tools, false, move |tools| {
-                let catalogue = Catalogue {
-                    server: id.get_untracked(),
-                    tools: RwSignal::new(tools),
-                    narrowing,
-                    notice: RwSignal::new(None),
-                    trying: RwSignal::new(None),
-                    dialog: RwSignal::new(false),
-                    writes: viewer_is_admin(),
-                };
+                let catalogue = Catalogue::new(id.get_untracked(), tools, narrowing, viewer_is_admin());
                 view! { <Tools catalogue/> }
             })}
         </div>
@@ -116,6 +124,7 @@ fn Tools(catalogue: Catalogue) -> impl IntoView {
         <div class="stack" data-testid="tools">
             <div class="tools-notice" aria-live="polite">
                 {move || catalogue.notice.get().map(|text| view! { <Notice tone=Tone::Warn><p>{text}</p></Notice> })}
+                {move || catalogue.failed.get().map(|text| view! { <Notice tone=Tone::Warn><p>{text}</p></Notice> })}
             </div>
             {move || if empty.get() {
                 view! { <NothingListed catalogue/> }.into_any()
@@ -132,16 +141,15 @@ fn Tools(catalogue: Catalogue) -> impl IntoView {
 fn NothingListed(catalogue: Catalogue) -> impl IntoView {
     let task = Task::new();
     let test = Callback::new(move |()| {
+        catalogue.failed.set(None);
         task.run(server_check(catalogue.server), move |report| {
-            if report.tools.is_empty() {
-                let cause = if report.error.is_empty() {
-                    "The server listed no tools.".to_owned()
-                } else {
-                    report.error
-                };
-                catalogue.notice.try_set(Some(cause));
+            if !report.tools.is_empty() {
+                spawn_local(catalogue.reread());
+                return;
             }
-            spawn_local(catalogue.reread());
+            let cause =
+                if report.error.is_empty() { "The server listed no tools.".to_owned() } else { report.error };
+            catalogue.failed.try_set(Some(cause));
         });
     });
     let text =

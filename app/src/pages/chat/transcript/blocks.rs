@@ -7,8 +7,9 @@ use super::{
     live::LiveItem,
 };
 use api::{
+    Uuid,
     check::{ConnectOutcome, ServerOutcome},
-    messages::{MessageRole, TextPart, ToolResultPart},
+    messages::{MessageRole, TextPart, ToolCallPart, ToolResultPart},
 };
 use std::sync::Arc;
 
@@ -116,6 +117,24 @@ pub fn troubled(outcomes: &[ServerOutcome]) -> impl Iterator<Item = &ServerOutco
     })
 }
 
+/// The calls that ask for something of the person's, each with its server: the newest of each server in the newest turn. What older
+/// turns lacked is asked for before the next message is sent.
+pub fn asking(blocks: &[(BlockKey, Block)]) -> Vec<(Uuid, Shared<ToolCallPart>)> {
+    let Some((newest, _)) = blocks.last() else { return Vec::new() };
+    let mut asking = Vec::<(Uuid, Shared<ToolCallPart>)>::new();
+    for (_, block) in blocks.iter().rev().take_while(|(key, _)| key.turn == newest.turn) {
+        let Block::Calls(frame) = block else { continue };
+        for call in frame.calls.iter().rev().filter(|call| call.state.is_waiting()) {
+            if let Some(server) = call.call.mcp_server_config_id
+                && !asking.iter().any(|(known, _)| *known == server)
+            {
+                asking.push((server, call.call.clone()));
+            }
+        }
+    }
+    asking
+}
+
 impl Transcript {
     /// Everything to show, in order; keys ascend.
     pub fn blocks(&self) -> Vec<(BlockKey, Block)> {
@@ -145,7 +164,7 @@ enum Item {
     Block(Block),
     Call {
         committed: bool,
-        call: Shared<api::messages::ToolCallPart>,
+        call: Shared<ToolCallPart>,
         label: Arc<str>,
         result: Option<Shared<ToolResultPart>>,
     },
@@ -275,7 +294,7 @@ impl Builder<'_> {
         &self,
         ordinal: u32,
         committed: bool,
-        call: Shared<api::messages::ToolCallPart>,
+        call: Shared<ToolCallPart>,
         label: Arc<str>,
         result: Option<Shared<ToolResultPart>>,
         runs: bool,

@@ -1,5 +1,7 @@
 //! The transcript fed by hand, as the stream would.
 
+mod asks;
+
 use super::{
     Transcript,
     blocks::{Block, Frame, Text},
@@ -522,30 +524,6 @@ fn a_turn_ends_stopped_when_its_last_call_was() {
     assert!(ends("cancelled"));
     assert!(!ends("error") && !ends("unknown"));
     assert!(!Transcript::new(&chat("waiting"), vec![], false).ends_stopped());
-}
-
-#[test]
-fn a_call_that_needs_the_person_says_so_and_stays_open() {
-    let needing = |needs: &str, text: &str| {
-        let mut result = result_part("c", "error", true, text, 1);
-        result["needs"] = json!(needs);
-        let calls = json!([call_part("c", "x", 0), call_part("d", "y", 0)]);
-        let answers = json!([result, result_part("d", "ok", false, "", 1)]);
-        frame(&Transcript::new(
-            &chat("waiting"),
-            vec![user(1), message(2, "assistant", calls), message(3, "tool", answers)],
-            false,
-        ))
-    };
-    let found = needing("connection", "told to the model");
-    assert_eq!(found.calls[0].state, CallState::NeedsConnection);
-    assert_eq!(found.calls[0].remark(), "Linear needs your account");
-    assert!(!found.folds() && found.failed() == 1, "its button must not be hidden");
-    let told = "The call did not happen: Linear needs more permission (scopes issues:write); the person has been asked. Do not repeat";
-    let found = needing("permission", told);
-    assert_eq!(found.calls[0].state, CallState::NeedsPermission);
-    assert_eq!(found.calls[0].remark(), "Linear needs more permission: issues:write");
-    assert_eq!(needing("permission", "").calls[0].remark(), "Linear needs more permission for this");
 }
 
 #[test]

@@ -38,7 +38,8 @@ pub(super) struct Words {
     purpose: &'static str,
     nobody: &'static str,
     one_gone: &'static str,
-    all_gone: &'static str,
+    /// Before and after how many users it is.
+    all_gone: [&'static str; 2],
 }
 
 impl Words {
@@ -48,13 +49,19 @@ impl Words {
                 purpose: "Who signed in to this server. Nobody can read what the provider gave them.",
                 nobody: "Nobody is connected yet.",
                 one_gone: "This user's sign-in is deleted here and given back to the provider. Their chats lose this server's tools until they connect again.",
-                all_gone: "Their sign-ins are deleted here and given back to the provider. Each of them has to connect again before their chats can use this server.",
+                all_gone: [
+                    "The sign-ins of",
+                    "are deleted here and given back to the provider. Each of them has to connect again before their chats can use this server.",
+                ],
             },
             _ => Self {
                 purpose: "Who entered values for this server. Nobody can read them.",
                 nobody: "Nobody has entered values yet.",
                 one_gone: "What this user entered is deleted. Their chats lose this server's tools until they enter values again.",
-                all_gone: "What they entered is deleted. Each of them has to enter values again before their chats can use this server.",
+                all_gone: [
+                    "The values of",
+                    "are deleted. Each of them has to enter values again before their chats can use this server.",
+                ],
             },
         }
     }
@@ -109,13 +116,9 @@ fn Connections(form: EditorForm, id: Uuid, words: Words) -> impl IntoView {
     }
 }
 
-const COLUMNS: [Column; 5] = [
-    Column::Text("User"),
-    Column::Text("Status"),
-    Column::Text("Since"),
-    Column::Text("Last error"),
-    Column::Unseen("Actions"),
-];
+/// Few enough that the button stands in view beside the form's labels.
+const COLUMNS: [Column; 4] =
+    [Column::Text("User"), Column::Text("Status"), Column::Text("Since"), Column::Unseen("Actions")];
 
 #[component]
 pub(super) fn ConnectionTable(
@@ -144,9 +147,11 @@ pub(super) fn ConnectionTable(
         toasts.say("All are disconnected");
         removed.run(());
     });
-    let users = if count == 1 { "1 user".to_owned() } else { format!("{count} users") };
+    let users = format!("{count} users");
+    let [before, after] = words.all_gone;
+    let consequence = format!("{before} {users} {after}");
     view! {
-        <Table columns=&COLUMNS>
+        <Table columns=&COLUMNS class="connections">
             <For each=shown key=|row| row.user_id let(connection)>
                 <ConnectionRow id words connection admin removed/>
             </For>
@@ -156,8 +161,7 @@ pub(super) fn ConnectionTable(
                 <button type="button" class="btn btn-small" on:click=move |_| all.set(true)>{format!("Show all {count}")}</button>
             </Show>
             {(admin && count > 1).then(|| view! {
-                <DeleteButton label="Disconnect" verb="Disconnect" glyph=Glyph::Logout name=users.clone()
-                    consequence=words.all_gone
+                <DeleteButton label="Disconnect all" verb="Disconnect all" glyph=Glyph::Logout name=users consequence
                     deed=Deed::new(move || connection_remove(id, None)) done=all_gone/>
             })}
         </div>
@@ -175,13 +179,17 @@ fn ConnectionRow(
 ) -> impl IntoView {
     let user = connection.user_id;
     let name = connection.username.clone();
-    let error = if connection.last_error.is_empty() { "–".to_owned() } else { connection.last_error };
+    let error = Some(connection.last_error).filter(|error| !error.is_empty());
     view! {
         <tr>
             <td dir="auto">{connection.username}</td>
-            <td data-label="Status">{status_badge(connection.auth_status, &connection.auth_status_reason)}</td>
+            <td data-label="Status">
+                <div class="connection-status">
+                    {status_badge(connection.auth_status, &connection.auth_status_reason)}
+                    {error.map(|error| view! { <span class="row-note" dir="auto">{error}</span> })}
+                </div>
+            </td>
             <td data-label="Since"><RelativeTime at=connection.since/></td>
-            <td data-label="Last error" dir="auto">{error}</td>
             <td class="row-actions">
                 {admin.then(|| view! {
                     <DeleteButton label="Disconnect" verb="Disconnect" glyph=Glyph::Logout name

@@ -5,7 +5,7 @@ use crate::{
     components::{Badge, Glyph, Tone},
     pages::admin::servers::tools::StateBadge,
 };
-use api::check::CheckedTool;
+use api::{check::CheckedTool, tools::ToolState};
 use domain::tools::{ToolFilter, Verdict, pattern_matches};
 use leptos::prelude::*;
 
@@ -46,6 +46,7 @@ fn ToolRow(tool: CheckedTool, filter: Memo<(Vec<String>, Vec<String>)>) -> impl 
     let problems = tool.problems.join(" ");
     // A definition with a problem is left out of chats, whatever the patterns say.
     let broken = !problems.is_empty();
+    let held = tool.state == Some(ToolState::Held);
     view! {
         <li class="tool-row">
             <div class="min-w-0">
@@ -58,13 +59,15 @@ fn ToolRow(tool: CheckedTool, filter: Memo<(Vec<String>, Vec<String>)>) -> impl 
             <span class="badges">
                 {tool.state.map(|state| view! { <StateBadge state/> })}
                 {move || match verdict() {
-                _ if broken => view! { <Badge tone=Tone::Warn glyph=Glyph::Warn text="Not usable"/> },
-                Verdict::Allowed => view! { <Badge tone=Tone::Ok glyph=Glyph::Check text="Allowed"/> },
-                Verdict::NotOnAllowList => view! { <Badge glyph=Glyph::Cross text="Not on the allow list"/> },
-                Verdict::Denied { pattern } => {
-                    view! { <Badge tone=Tone::Warn glyph=Glyph::Cross text=format!("Denied by {pattern}")/> }
-                }
-            }}
+                    _ if broken => Some(view! { <Badge tone=Tone::Warn glyph=Glyph::Warn text="Not usable"/> }),
+                    // Beside "Held back" it would be a tick for what chats do not get.
+                    Verdict::Allowed if held => None,
+                    Verdict::Allowed => Some(view! { <Badge tone=Tone::Ok glyph=Glyph::Check text="Allowed"/> }),
+                    Verdict::NotOnAllowList => Some(view! { <Badge glyph=Glyph::Cross text="Not on the allow list"/> }),
+                    Verdict::Denied { pattern } => {
+                        Some(view! { <Badge tone=Tone::Warn glyph=Glyph::Cross text=format!("Denied by {pattern}")/> })
+                    }
+                }}
             </span>
         </li>
     }

@@ -2,6 +2,7 @@
 
 mod facts;
 mod input;
+mod issuers;
 mod rediscover;
 mod report;
 #[cfg(all(test, feature = "ssr"))]
@@ -16,6 +17,7 @@ use crate::{
 use api::{ErrorBody, Validation, oauth::ManualSetup};
 use facts::{ClientFacts, RedirectUri};
 pub(super) use input::OAuthInput;
+use issuers::{IssuerPair, Issuers};
 use leptos::prelude::*;
 
 /// Fields that only a setup by hand shows.
@@ -107,7 +109,11 @@ fn Scopes(form: EditorForm, hint: &'static str) -> impl IntoView {
 #[component]
 fn Automatic(form: EditorForm) -> impl IntoView {
     // Refused fields that are not shown now.
-    let hidden = move || form.refusals(|at| BY_HAND.contains(&at)).join(" ");
+    // None, not an empty text: with that the paragraph would not be empty and take a gap.
+    let hidden = move || {
+        let refused = form.refusals(|at| BY_HAND.contains(&at)).join(" ");
+        (!refused.is_empty()).then_some(refused)
+    };
     view! {
         <Scopes form hint="Optional: what Patchbay asks people to consent to, separated by blanks. Empty: what the server asks for, or publishes."/>
         <p class="field-error" aria-live="polite">{hidden}</p>
@@ -180,8 +186,10 @@ pub(super) fn DiscoveryFailed(form: EditorForm) -> impl IntoView {
 #[component]
 fn Refused(form: EditorForm, error: UiError, #[prop(optional)] done: Option<Callback<()>>) -> impl IntoView {
     let setup = error.body.manual_setup.clone();
+    let issuers = Issuers::of(&error.body);
     view! {
         <ErrorNotice error/>
+        {issuers.map(|issuers| view! { <IssuerPair issuers/> })}
         {setup.map(|setup| view! {
             <div class="btn-row">
                 <button type="button" class="btn btn-wraps" on:click=move |_| {

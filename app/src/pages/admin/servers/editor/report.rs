@@ -3,11 +3,13 @@
 use super::{
     form::{Busy, EditorForm},
     save::Saver,
+    sections::tools_href,
 };
 use crate::components::{BusyButton, Glyph, Icon, Notice, Tone};
 use api::{
     check::{CheckReport, ConnectOutcome},
     servers::{AuthStatus, AuthType},
+    tools::ToolState,
 };
 use domain::text::neutralise;
 use leptos::{html, prelude::*, task::spawn_local};
@@ -77,6 +79,7 @@ fn Report(form: EditorForm, saver: Saver, report: CheckReport) -> impl IntoView 
             <div class="section-body stack">
                 <ol class="steps">{lines}</ol>
                 {latency(&report).map(|split| view! { <p class="field-hint" data-testid="latency">{split}</p> })}
+                <HeldBack form report=report.clone()/>
                 <Details report=report.clone()/>
                 {(!report.error.is_empty()).then(|| {
                     let tone = if good { Tone::Warn } else { Tone::Danger };
@@ -149,6 +152,10 @@ fn steps(report: &CheckReport, signs_in: bool) -> Vec<Step> {
         _ => String::new(),
     };
     let allowed = report.tools.iter().filter(|tool| tool.allowed).count();
+    let held = match held(report) {
+        0 => String::new(),
+        held => format!(", {held} held back"),
+    };
     vec![
         step(reached, format!("Reached in {} ms", report.connect_ms.unwrap_or_default()), "Reach the server"),
         step(
@@ -163,13 +170,38 @@ fn steps(report: &CheckReport, signs_in: bool) -> Vec<Step> {
         step(
             listed,
             format!(
-                "{}, {allowed} allowed, listed in {} ms",
+                "{}, {allowed} allowed{held}, listed in {} ms",
                 count(report.tools.len(), "tool"),
                 report.list_ms.unwrap_or_default()
             ),
             "List the tools",
         ),
     ]
+}
+
+/// Tools that wait for somebody to accept them.
+fn held(report: &CheckReport) -> usize {
+    report.tools.iter().filter(|tool| tool.state == Some(ToolState::Held)).count()
+}
+
+/// What it means that tools are held back, and where they are accepted.
+#[component]
+fn HeldBack(form: EditorForm, report: CheckReport) -> impl IntoView {
+    let (them, they) = match held(&report) {
+        0 => return None,
+        1 => ("The tool that is held back is", "it"),
+        _ => ("The tools that are held back are", "them"),
+    };
+    let tools = move || {
+        let href = tools_href(form).map(|href| format!("{href}?show=review"));
+        href.map(|href| view! { " " <a href=href>"Look at what changed"</a> })
+    };
+    Some(view! {
+        <p class="field-hint" data-testid="held-back">
+            {format!("{them} not offered to chats until somebody accepts {they}.")}
+            {tools}
+        </p>
+    })
 }
 
 /// "name 3 ms → TCP 1 ms → …": where the time went, as far as it is known. One part alone stands in the steps already.
@@ -326,5 +358,8 @@ mod tests {
                 "2 tools, 1 allowed, listed in 88 ms"
             ]
         );
+        let held = CheckedTool { state: Some(ToolState::Held), ..tool("c", true) };
+        let good = CheckReport { tools: vec![tool("a", true), held], ..good };
+        assert_eq!(steps(&good, false)[2].text, "2 tools, 2 allowed, 1 held back, listed in 88 ms");
     }
 }

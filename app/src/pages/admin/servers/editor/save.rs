@@ -9,7 +9,9 @@ use crate::{
     components::toast::{Toasts, use_toasts},
     error::{UiError, UiErrorKind},
     pages::admin::servers::words::is_unusable,
-    server_fns::servers::{server_check, server_create, server_delete, server_now, server_update},
+    server_fns::servers::{
+        server_check, server_create, server_delete, server_get, server_now, server_update,
+    },
 };
 use api::servers::{McpServer, ServerWrite};
 use leptos::prelude::*;
@@ -175,6 +177,20 @@ impl Saver {
         };
         form.error.set(Some(deleted_meanwhile(error)));
         browser::focus_soon("[aria-invalid=true], #discovery-failed, .editor > .notice");
+    }
+}
+
+impl EditorForm {
+    /// An owner has allowed the address: neither the refusal nor what was wrong with the stored server is true any more.
+    pub(super) async fn url_allowed(self) {
+        self.error.update(|error| *error = error.take().and_then(|error| error.without(|at| at == "url")));
+        let Some(known) = self.saved.get_untracked() else { return };
+        if let Ok(now) = server_get(known.id).await
+            // What somebody else saved meanwhile is for the next save to find out.
+            && now.updated_at == known.updated_at
+        {
+            self.saved.try_set(Some(now));
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
 };
 use api::servers::{Availability, ToolChangePolicy, Transport};
 use domain::mcp_server::slug_from_name;
-use leptos::prelude::*;
+use leptos::{prelude::*, task::spawn_local};
 
 /// What was refused and stands at no field of the form.
 #[component]
@@ -61,6 +61,7 @@ pub(super) fn ConnectionSection(form: EditorForm) -> impl IntoView {
         }
     });
     let slug_typed = Callback::new(move |()| form.slug_edited.set(true));
+    let allowed = Callback::new(move |()| spawn_local(form.url_allowed()));
     let choices = [Transport::StreamableHttp, Transport::Sse];
     let transports = Signal::stored(options(choices.map(|t| (t.as_str(), transport_label(t)))));
     let transport_meaning = move || {
@@ -80,7 +81,7 @@ pub(super) fn ConnectionSection(form: EditorForm) -> impl IntoView {
             <div class="stack-tight">
                 <TextField name="url" label="URL" value=form.url required=true mono=true kind="url" placeholder="https://mcp.example.com/mcp"
                     error=form.error_at("url") hint="The MCP endpoint of the server."/>
-                <AllowDestination refusal=form.error_at("url")/>
+                <AllowDestination refusal=form.error_at("url") done=allowed/>
                 <Spoken form/>
                 <PrivateDestinations/>
             </div>

@@ -186,13 +186,28 @@ fn connections_show_who_since_when_and_why_not() {
         assert!(html.contains(words), "{words}: {html}");
     }
     assert!(!html.contains("<script>"), "{html}");
-    assert!(!html.contains(">Disconnect<"), "who may not change the server ends nobody's connection: {html}");
+    assert!(!html.contains("Disconnect"), "who may not change the server ends nobody's connection: {html}");
     let html = rendered(|| {
         let form = EditorForm::new(Some(sample::server("user_header", json!({}))));
         let words = Words::of(AuthType::UserHeader);
         view! { <ConnectionTable form id=Uuid::nil() words list=Vec::new() removed=Callback::new(|()| ())/> }
     });
     assert!(html.contains("Nobody has entered values yet."), "{html}");
+}
+
+#[test]
+fn an_address_that_an_owner_allows_is_no_error_any_more() {
+    Owner::new().with(|| {
+        let form = EditorForm::new(None);
+        let forgive = |fields: &[(&str, &str)]| {
+            refused(fields).without(|at| at == "url").map(|error| error.body.validations.len())
+        };
+        assert_eq!(forgive(&[("url", "blocked")]), None);
+        assert_eq!(forgive(&[("url", "blocked"), ("slug", "taken")]), Some(1));
+        assert_eq!(forgive(&[]), Some(0), "a refusal of the whole stays");
+        form.error.set(Some(refused(&[("url", "blocked")])));
+        assert!(form.error_at("url").get_untracked().is_some());
+    });
 }
 
 #[test]
@@ -267,6 +282,8 @@ fn a_test_marks_the_tools_that_are_not_those_that_were_accepted() {
         view! { <KnownTools form/> }
     });
     assert!(html.contains("Held back") && html.contains(">New"), "{html}");
+    let allowed = html.matches(">Allowed").count();
+    assert_eq!(allowed, 2, "no tick for what chats do not get: {html}");
     assert_eq!(
         html.matches("badge tone-info").count() + html.matches("badge tone-warn").count(),
         2,

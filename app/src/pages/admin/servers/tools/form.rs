@@ -4,6 +4,7 @@
 //! A schema that says more than fields can show is never half obeyed: such a member is typed as JSON, and the server checks the
 //! whole in the end.
 
+mod limits;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -11,6 +12,7 @@ mod values;
 
 pub(super) use values::json;
 
+use limits::Limits;
 use serde_json::{Map, Value};
 
 /// Inputs of one form; what comes after them is typed as JSON.
@@ -52,6 +54,7 @@ pub(super) struct Slot {
     /// Its place among the entries of the form.
     pub(super) at: usize,
     pub(super) input: Input,
+    limits: Limits,
     /// Left empty it is `null` where it must be there.
     nullable: bool,
     /// Filled in beforehand.
@@ -101,7 +104,7 @@ pub(super) struct Collected {
 pub(super) struct Problem {
     pub(super) at: usize,
     pub(super) text: String,
-    /// It says something that is not understood; otherwise it is only missing.
+    /// It says something that is not understood; otherwise it is missing, or does not fit.
     pub(super) unreadable: bool,
 }
 

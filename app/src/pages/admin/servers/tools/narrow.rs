@@ -1,6 +1,9 @@
 //! Which tools are shown: by state, and by words.
 
-use super::{Catalogue, state::to_review};
+use super::{
+    Catalogue,
+    state::{is_changed, is_new, to_review},
+};
 use crate::components::{Glyph, Icon};
 use api::tools::{ServerTool, ToolState};
 use leptos::prelude::*;
@@ -53,8 +56,8 @@ impl Show {
             Self::All => true,
             Self::Review => to_review(tool),
             Self::Accepted => tool.state == ToolState::Accepted,
-            Self::New => tool.state == ToolState::New,
-            Self::Changed => tool.state == ToolState::Changed,
+            Self::New => is_new(tool),
+            Self::Changed => is_changed(tool),
             Self::Held => tool.state == ToolState::Held,
             Self::NotAllowed => !tool.allowed,
             Self::Gone => tool.gone_since.is_some(),
@@ -176,7 +179,10 @@ mod tests {
             Wanted { show, words: words.split_whitespace().map(str::to_lowercase).collect() }.lets(&held)
         };
         assert!(lets(Show::All, "") && lets(Show::Review, "ticket ISSUE") && lets(Show::Held, "größe"));
-        assert!(!lets(Show::Held, "ticket other") && !lets(Show::New, "") && !lets(Show::Accepted, "ticket"));
+        assert!(
+            !lets(Show::Held, "ticket other") && !lets(Show::Changed, "") && !lets(Show::Accepted, "ticket")
+        );
+        assert!(lets(Show::New, ""), "its badge says so beside that it is held back");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::{
     accept::AcceptButton,
     definition::Definition,
     diff::DiffList,
-    state::{StateBadge, to_review},
+    state::{StateBadges, is_new, to_review},
 };
 use crate::components::{Badge, Glyph, RelativeTime, Tone};
 use api::tools::{ServerTool, ToolClaims, ToolState};
@@ -38,7 +38,7 @@ pub(super) fn spoken(name: &str) -> String {
 
 #[component]
 pub(super) fn ToolCard(catalogue: Catalogue, tool: ServerTool) -> impl IntoView {
-    let review = to_review(&tool);
+    let (review, new) = (to_review(&tool), is_new(&tool));
     let subject = tool.clone();
     let try_it = move |_| {
         catalogue.trying.set(Some(subject.clone()));
@@ -62,7 +62,7 @@ pub(super) fn ToolCard(catalogue: Catalogue, tool: ServerTool) -> impl IntoView 
                     <p class="field-hint">"The model sees " <code>{reveal(&tool.exposed_name).into_owned()}</code></p>
                 </div>
                 <div class="badges">
-                    <StateBadge state=tool.state/>
+                    <StateBadges state=tool.state is_new=new/>
                     {(!tool.allowed).then(|| view! { <Badge glyph=Glyph::Cross text="Not allowed"/> })}
                     {tool.gone_since.is_some().then(|| view! { <Badge tone=Tone::Warn glyph=Glyph::Warn text="Gone"/> })}
                 </div>
@@ -78,7 +78,7 @@ pub(super) fn ToolCard(catalogue: Catalogue, tool: ServerTool) -> impl IntoView 
             {lint.collect_view()}
             <Claims claims=tool.claims/>
             {tool.gone_since.map(|at| view! { <p class="field-hint">"Not listed any more since " <RelativeTime at/>"."</p> })}
-            {review.then(|| view! { <p class="field-hint">{first_seen(tool.state)} <RelativeTime at=tool.first_seen_at/>"."</p> })}
+            {review.then(|| view! { <p class="field-hint">{first_seen(new)} <RelativeTime at=tool.first_seen_at/>"."</p> })}
             {tool.diff.clone().filter(|_| tool.state != ToolState::Accepted).map(|diff| view! { <DiffList diff/> })}
             <Definition tool/>
         </li>
@@ -95,11 +95,8 @@ fn state_word(state: ToolState) -> &'static str {
     }
 }
 
-fn first_seen(state: ToolState) -> &'static str {
-    match state {
-        ToolState::New => "This tool was listed first ",
-        _ => "This definition was listed first ",
-    }
+fn first_seen(new: bool) -> &'static str {
+    if new { "This tool was listed first " } else { "This definition was listed first " }
 }
 
 /// What the server says of the tool. It decides nothing, so it looks like nothing that does.

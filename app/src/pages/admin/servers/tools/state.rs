@@ -4,26 +4,37 @@ use crate::components::{Badge, Glyph, Tone};
 use api::tools::{ServerTool, ToolState};
 use leptos::prelude::*;
 
-/// What the badge of a state says; nothing where all is as it was accepted.
-pub(super) fn state_label(state: ToolState) -> Option<&'static str> {
-    match state {
-        ToolState::Accepted => None,
-        ToolState::New => Some("New"),
-        ToolState::Changed => Some("Changed"),
-        ToolState::Held => Some("Held back"),
-    }
-}
-
-/// New, changed, or held back.
+/// New, changed, or held back; nothing where all is as it was accepted.
 #[component]
 pub(in super::super) fn StateBadge(state: ToolState) -> impl IntoView {
-    let tone = if state == ToolState::Held { Tone::Warn } else { Tone::Info };
-    let glyph = match state {
-        ToolState::Held => Glyph::Lock,
-        ToolState::New => Glyph::Plus,
-        ToolState::Accepted | ToolState::Changed => Glyph::Pencil,
+    let (tone, glyph, text) = match state {
+        ToolState::Accepted => return None,
+        ToolState::New => (Tone::Info, Glyph::Plus, "New"),
+        ToolState::Changed => (Tone::Info, Glyph::Pencil, "Changed"),
+        ToolState::Held => (Tone::Warn, Glyph::Lock, "Held back"),
     };
-    state_label(state).map(|text| view! { <Badge tone glyph text/> })
+    Some(view! { <Badge tone glyph text/> })
+}
+
+/// What it is, beside whether it is held back.
+#[component]
+pub(super) fn StateBadges(state: ToolState, is_new: bool) -> impl IntoView {
+    let held = (state == ToolState::Held).then(|| {
+        let state = if is_new { ToolState::New } else { ToolState::Changed };
+        view! { <StateBadge state/> }
+    });
+    view! { {held}<StateBadge state/> }
+}
+
+/// Nothing was accepted of it before.
+pub(super) fn is_new(tool: &ServerTool) -> bool {
+    // Held back may be either; only what was accepted before can be compared with.
+    tool.state == ToolState::New || (tool.state == ToolState::Held && tool.diff.is_none())
+}
+
+/// Another than the accepted one.
+pub(super) fn is_changed(tool: &ServerTool) -> bool {
+    tool.state == ToolState::Changed || (tool.state == ToolState::Held && tool.diff.is_some())
 }
 
 /// Waits for somebody to look at it: not accepted, and still there to be.

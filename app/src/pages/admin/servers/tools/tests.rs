@@ -19,15 +19,7 @@ fn rendered<V: IntoView + 'static>(view: impl FnOnce() -> V) -> String {
 
 fn page(tools: Vec<ServerTool>, show: Show, writes: bool) -> String {
     rendered(move || {
-        let catalogue = Catalogue {
-            server: Uuid::nil(),
-            tools: RwSignal::new(tools),
-            narrowing: Narrowing::new(show),
-            notice: RwSignal::new(None),
-            trying: RwSignal::new(None),
-            dialog: RwSignal::new(false),
-            writes,
-        };
+        let catalogue = Catalogue::new(Uuid::nil(), tools, Narrowing::new(show), writes);
         view! { <Tools catalogue/> }
     })
 }
@@ -75,6 +67,23 @@ fn each_tool_says_how_it_stands() {
     }
     assert!(!html.contains(r#"aria-label="Accept echo""#), "it is accepted: {html}");
     assert!(!html.contains(r#"aria-label="Try drop""#), "it is gone: {html}");
+}
+
+#[test]
+fn what_is_held_back_says_whether_it_is_new() {
+    let badges = |tool: ServerTool| {
+        let html = page(vec![tool], Show::All, false);
+        let (_, card) = html.split_once(r#"data-testid="tool""#).expect("a card");
+        let (_, badges) = card.split_once(r#"class="badges""#).expect("badges");
+        let badges = badges.split("</div>").next().unwrap_or_default();
+        ["New", "Changed", "Held back"].map(|word| badges.contains(&format!("{word}</span>")))
+    };
+    let in_state = |state: &str| sample::tool("t", json!({"state": state}));
+    assert_eq!(badges(in_state("held")), [true, false, true]);
+    assert_eq!(badges(changed()), [false, true, true]);
+    assert_eq!(badges(in_state("new")), [true, false, false]);
+    assert_eq!(badges(in_state("changed")), [false, true, false]);
+    assert_eq!(badges(in_state("accepted")), [false; 3]);
 }
 
 #[test]

@@ -224,6 +224,24 @@ mod tests {
     }
 
     #[test]
+    fn what_does_not_fit_is_said_together_with_what_is_missing() {
+        Owner::new().with(|| {
+            let draft = Draft::new(&json!({
+                "type": "object", "required": ["repo", "limit"],
+                "properties": {"repo": {"type": "string"}, "limit": {"type": "integer", "minimum": 1}, "title": {"type": "string", "maxLength": 2}},
+            }));
+            draft.slot_text(1).set("0".into());
+            draft.slot_text(2).set("abc".into());
+            assert_eq!(draft.arguments(), None);
+            let said = [0, 1, 2].map(|at| draft.problem_at(at).get_untracked().unwrap_or_default());
+            assert_eq!(said, ["The tool needs it.", "At least 1.", "At most 2 characters."]);
+            // It can be read, so it can be shown as JSON.
+            draft.switch(true);
+            assert!(draft.as_json.get_untracked() && draft.text.get_untracked().contains("\"limit\": 0"));
+        });
+    }
+
+    #[test]
     fn refusals_stand_at_their_fields_and_the_rest_is_given_back() {
         Owner::new().with(|| {
             let draft = draft();

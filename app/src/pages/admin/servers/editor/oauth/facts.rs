@@ -91,9 +91,22 @@ pub(super) fn RedirectUri(form: EditorForm) -> impl IntoView {
             .into_any()
         }
         None => view! {
-            <p class="field-hint" data-testid="redirect-later">
-                "The redirect URI to register at the provider is shown here once the server is saved. Save it with the authentication “None” first, switched off, and come back."
-            </p>
+            <div class="field" role="group" aria-label="Redirect URI" data-testid="redirect-later">
+                <span class="field-label">"Redirect URI to register at the provider"</span>
+                <p class="field-hint">
+                    "It contains the number that this server gets when it is saved for the first time, so it is shown here after that."
+                </p>
+                <ul class="hint-list">
+                    <li>
+                        <strong>"You have a client at the provider already: "</strong>
+                        "fill in the fields below and save. Then copy the URI from here and add it to that client."
+                    </li>
+                    <li>
+                        <strong>"You have none yet: "</strong>
+                        "switch “Enabled” off at the top, choose “None” as authentication and save. Then choose “OAuth 2” again, copy the URI from here, make the client with it at the provider, and fill in the fields below."
+                    </li>
+                </ul>
+            </div>
         }
         .into_any(),
     }
@@ -103,6 +116,8 @@ pub(super) fn RedirectUri(form: EditorForm) -> impl IntoView {
 #[component]
 pub(super) fn FactList(client: OAuthClientFacts, stored: Stored) -> impl IntoView {
     let registered = client.registered_at;
+    // Of a client that was entered by hand it stands above the fields.
+    let automatic = matches!(stored.registration.as_str(), "cimd" | "dcr");
     let label = registration_label(&stored.registration).unwrap_or("There is none yet");
     let document = (stored.registration == "cimd" && is_web_address(&stored.client_id)).then(|| {
         view! { <a href=stored.client_id.clone() target="_blank" rel="noopener noreferrer external">"The document"</a> }
@@ -125,6 +140,13 @@ pub(super) fn FactList(client: OAuthClientFacts, stored: Stored) -> impl IntoVie
                 {(!stored.client_id.is_empty()).then(|| view! { <code>{shown(&stored.client_id)}</code> })}
                 {document}
             </dd>
+            {automatic.then(|| view! {
+                <dt>"Redirect URI"</dt>
+                <dd>
+                    <code data-testid="stored-redirect-uri">{client.redirect_uri.clone()}</code>
+                    <CopyButton text=Signal::stored(client.redirect_uri) label="Copy"/>
+                </dd>
+            })}
             <dt>"Client login"</dt>
             <dd>{method_label(&client.auth_method)}</dd>
             <Audience resource=client.resource url=stored.url/>

@@ -79,14 +79,21 @@ fn by_hand_it_asks_for_the_client_and_shows_where_people_come_back() {
     ] {
         assert!(html.contains(words), "{words}: {html}");
     }
-    assert!(!html.contains("once the server is saved"), "{html}");
+    assert!(!html.contains("redirect-later"), "{html}");
     let html = rendered(|| {
         let form = EditorForm::new(None);
         form.auth_type.set("oauth2".into());
         form.oauth.by_hand.set(true);
         view! { <AuthenticationSection form/> }
     });
-    assert!(html.contains("is shown here once the server is saved"), "{html}");
+    assert!(
+        html.contains("redirect-later") && html.contains("when it is saved for the first time"),
+        "{html}"
+    );
+    assert!(
+        html.contains("You have a client at the provider already") && html.contains("You have none yet"),
+        "{html}"
+    );
 }
 
 #[test]
@@ -150,7 +157,10 @@ fn the_facts_say_how_the_client_stands() {
         "{html}"
     );
 
+    let returns = r#"data-testid="stored-redirect-uri">https://patchbay.example/callback<"#;
+    assert!(html.contains(returns) && html.contains(">Copy<"), "{html}");
     let html = facts(&stored("cimd", json!({"oauth2_client_id": DOCUMENT}), json!({})));
+    assert!(html.contains(returns), "{html}");
     assert!(html.contains("Identified by URL") && html.contains(&format!(r#"href="{DOCUMENT}""#)), "{html}");
     let html = facts(&stored("cimd", json!({"oauth2_client_id": "javascript:alert(1)"}), json!({})));
     assert!(!html.contains("href="), "{html}");
@@ -170,6 +180,7 @@ fn the_facts_say_how_the_client_stands() {
         assert!(html.contains(words), "{words}: {html}");
     }
     assert_eq!(html.matches("On another site").count(), 1, "{html}");
+    assert!(!html.contains("stored-redirect-uri"), "it stands above the fields: {html}");
     assert!(!html.contains("<script>"), "{html}");
 }
 
@@ -261,6 +272,19 @@ fn a_failed_discovery_shows_what_was_asked_and_the_way_on() {
         view! { <DiscoveryFailed form/> }
     });
     assert!(!html.contains(by_hand), "{html}");
+
+    let message = "The authorization server metadata names the issuer \"https://id.example\" where exactly \"https://<b>id.example\" is \
+                   needed. Ask the operator to correct it. Or enter client id, URLs and issuer by hand.";
+    let html = rendered(|| {
+        let form = EditorForm::new(None);
+        let mut error = failure(Some(setup.clone()));
+        error.body.message = message.to_owned();
+        form.error.set(Some(error));
+        view! { <DiscoveryFailed form/> }
+    });
+    let (_, pair) = html.split_once(r#"data-testid="issuers""#).expect("both issuers");
+    let (needed, published) = (pair.find("&lt;b&gt;</mark>id.example"), pair.find("https://<mark"));
+    assert!(needed.is_some() && published.is_some() && pair.contains("from character 9 on"), "{html}");
 
     Owner::new().with(|| {
         let form = EditorForm::new(None);

@@ -1,6 +1,6 @@
 //! From a schema to fields. Looks two levels deep and no further, so that no schema is too deep for it.
 
-use super::{Entry, Field, Form, INPUTS_MAX, Input, Kind, Scalar, Slot, values};
+use super::{Entry, Field, Form, INPUTS_MAX, Input, Kind, Limits, Scalar, Slot, values};
 use domain::text::{cut_chars, quote, reveal};
 use serde_json::{Map, Value};
 
@@ -77,13 +77,15 @@ impl Reader<'_> {
             Some(members) => self.group(inner, members, required),
             None => {
                 let input = input(inner);
-                hint.extend(limits(inner, &input));
+                let limits = Limits::of(inner);
+                hint.extend(said_of(&limits, &input));
                 let default = outer.get("default").or_else(|| inner.get("default"));
                 let preset = self.preset_of(&input, default, required);
                 if let (None, Some(default), false) = (&preset, default, self.preset) {
                     hint.push(format!("Without it: {}.", quote(&reveal(&default.to_string()), LABEL_CHARS)));
                 }
-                let slot = Slot { at: self.next, input, nullable, preset: preset.unwrap_or_default() };
+                let preset = preset.unwrap_or_default();
+                let slot = Slot { at: self.next, input, limits, nullable, preset };
                 self.next += 1;
                 Kind::One(slot)
             }
@@ -220,15 +222,9 @@ fn lines(schema: &Map<String, Value>) -> Option<Scalar> {
 }
 
 /// What the schema says of the value, in words, where that is short.
-fn limits(schema: &Map<String, Value>, input: &Input) -> Option<String> {
-    let number = |key: &str| schema.get(key).and_then(Value::as_number);
+fn said_of(limits: &Limits, input: &Input) -> Option<String> {
     match input {
-        Input::Number { .. } => match (number("minimum"), number("maximum")) {
-            (Some(min), Some(max)) => Some(format!("From {min} to {max}.")),
-            (Some(min), None) => Some(format!("At least {min}.")),
-            (None, Some(max)) => Some(format!("At most {max}.")),
-            (None, None) => None,
-        },
+        Input::Number { .. } => limits.range(),
         Input::Lines(_) => Some("One a line.".to_owned()),
         Input::Json => Some("As JSON.".to_owned()),
         Input::Text | Input::Boolean | Input::Choice(_) => None,

@@ -63,6 +63,8 @@ impl Collected {
         let problem = |text: String, unreadable| Problem { at: slot.at, text, unreadable };
         match slot.value(entry, required) {
             Ok(Some(value)) => {
+                // With what is missing, not after it: one look at the form says all that it can say.
+                self.problems.extend(slot.limits.misfit(&value).map(|why| problem(why, false)));
                 self.arguments.insert(name.to_owned(), value);
             }
             Ok(None) if required => self.problems.push(problem("The tool needs it.".to_owned(), false)),
