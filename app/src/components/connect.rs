@@ -15,6 +15,7 @@ pub(crate) mod tests;
 
 use super::{
     badge::Tone,
+    clock::RelativeTime,
     dialog::DeleteButton,
     icon::{Glyph, Icon},
     task::Deed,
@@ -24,9 +25,13 @@ use crate::{
     browser,
     server_fns::servers::{server_disconnect, server_get, user_headers_remove},
 };
-use api::servers::{AuthStatus, AuthType, McpServer};
+use api::{
+    oauth::OwnConnection,
+    servers::{AuthStatus, AuthType, McpServer},
+};
 pub(crate) use dialog::ConnectDialog;
 use dialog::use_connect;
+use domain::text::quote;
 use leptos::{html, prelude::*, task::spawn_local};
 pub(crate) use live::keep_live;
 use popup::use_popups;
@@ -35,6 +40,8 @@ use sign_in::SignInLink;
 use std::time::Duration;
 pub(crate) use step::{Step, step};
 
+/// Characters of a scope that are shown.
+const SCOPE_CHARS: usize = 100;
 /// How long a redraw may take before the focus is put back.
 const REDRAWN: Duration = Duration::from_millis(20);
 
@@ -121,6 +128,7 @@ fn Connected(server: Signal<McpServer>, changed: Callback<McpServer>, note: &'st
     let toasts = use_toasts();
     let (id, name, auth_type) =
         server.with_untracked(|server| (server.id, server.display_name.clone(), server.auth_type));
+    let granted = Memo::new(move |_| server.with(|server| server.connection.clone()));
     // What the provider said when the connection was ended.
     let revoked = StoredValue::new(None::<bool>);
     let deed = match auth_type {
@@ -172,12 +180,39 @@ fn Connected(server: Signal<McpServer>, changed: Callback<McpServer>, note: &'st
                 <span class=format!("badge {}", Tone::Ok.class())><Icon glyph=Glyph::Check/>"Connected"</span>
                 <Icon glyph=Glyph::ChevronDown/>
             </summary>
+            {move || granted.get().map(|connection| view! { <Granted connection/> })}
             <div class="btn-row">
                 {replace}
                 <DeleteButton label="Disconnect" verb="Disconnect" glyph=Glyph::Logout name consequence deed done=gone/>
             </div>
         </details>
         {(!note.is_empty()).then(|| view! { <span class="connect-why">{note}</span> })}
+    }
+}
+
+/// What was granted, and for how long (protocol.md 14.8).
+#[component]
+fn Granted(connection: OwnConnection) -> impl IntoView {
+    let lasts = match connection.expires_at {
+        _ if connection.renews => view! { "Stays connected." }.into_any(),
+        Some(at) => view! { "Asks again " <RelativeTime at/> "." }.into_any(),
+        None => view! { "Stays connected until the provider ends it." }.into_any(),
+    };
+    let scopes = |label: &'static str, scopes: String| {
+        (!scopes.is_empty()).then(|| {
+            let each: Vec<_> = scopes
+                .split(' ')
+                .map(|scope| view! { <code>{quote(scope, SCOPE_CHARS)}</code> " " })
+                .collect();
+            view! { <p class="connect-why">{label} {each}</p> }
+        })
+    };
+    view! {
+        <div class="connect-granted" data-testid="granted">
+            {scopes("Granted: ", connection.scopes)}
+            {scopes("Also asked for: ", connection.wanted_scopes)}
+            <p class="connect-why">{lasts}</p>
+        </div>
     }
 }
 
@@ -211,6 +246,7 @@ async fn reread(last: McpServer, status: AuthStatus) -> McpServer {
             auth_connected: status == AuthStatus::Connected,
             auth_status: status,
             auth_status_reason: String::new(),
+            connection: None,
             ..last
         },
     }

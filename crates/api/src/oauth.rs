@@ -105,3 +105,21 @@ pub struct OAuthClientFacts {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registered_at: Option<Timestamp>,
 }
+
+/// What somebody's own sign-in at a server's provider is good for (protocol.md 14.8).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct OwnConnection {
+    /// What was granted, separated by blanks; empty where the provider does not say.
+    pub scopes: String,
+    /// What the server asked for since, and nobody has granted; empty when nothing is missing.
+    pub wanted_scopes: String,
+    /// It is renewed without asking.
+    pub renews: bool,
+    /// The last renewal failed in a way that may pass; it is tried again.
+    pub retrying: bool,
+    /// When the access token ends. Absent: never, or nobody said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    pub connected_at: Timestamp,
+}

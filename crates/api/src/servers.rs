@@ -1,6 +1,9 @@
 //! The MCP server object (behaviour 3 to 6).
 
-use crate::{Timestamp, oauth::OAuthClientFacts};
+use crate::{
+    Timestamp,
+    oauth::{OAuthClientFacts, OwnConnection},
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -137,6 +140,9 @@ pub struct McpServer {
     /// How the client at the provider stands; of other types the redirect address alone says something. Admins and auditors only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oauth2_client: Option<OAuthClientFacts>,
+    /// What the caller's own sign-in is good for, while there is one that works (`oauth2`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection: Option<OwnConnection>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     /// Creator and last editor: admins and auditors only.

@@ -24,7 +24,11 @@ use crate::{
     mcp_servers::{oauth2_secret_place, unseal},
     secrets::Place,
 };
-use api::{Uuid, oauth::OAuthClientFacts, servers::AuthType};
+use api::{
+    Uuid,
+    oauth::{OAuthClientFacts, OwnConnection},
+    servers::AuthType,
+};
 use dbcrypt::Keyring;
 use domain::mcp_server::TokenFailure;
 use mcpauth::{auth_method::AuthMethod, token::Client};
@@ -134,6 +138,21 @@ pub(crate) fn client_facts(access_url: &Url, found: &FoundServer) -> OAuthClient
         discovered_at: facts.map(|facts| facts.found_at),
         registered_at: facts.and_then(|facts| facts.registered_at),
     }
+}
+
+/// What the reader's own sign-in is good for; `None` when there is none that works.
+pub(crate) fn own_connection(found: &FoundServer) -> Option<OwnConnection> {
+    let is_oauth2 = found.stored.record.auth_type == AuthType::Oauth2;
+    let token = found.token.as_ref().filter(|token| is_oauth2 && token.failure.is_none())?;
+    Some(OwnConnection {
+        scopes: token.scopes.clone(),
+        wanted_scopes: token.wanted_scopes.clone(),
+        renews: token.refresh_token.is_set(),
+        retrying: token.refresh_failures > 0,
+        // What a server refused counts as ended long ago: that is no time to show.
+        expires_at: token.expires_at.filter(|at| at.0 > 0),
+        connected_at: token.connected_at,
+    })
 }
 
 impl Service {

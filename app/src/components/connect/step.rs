@@ -47,6 +47,11 @@ pub(crate) fn step(server: &McpServer) -> Step {
 /// Of `oauth2`.
 fn sign_in(server: &McpServer) -> Step {
     match server.auth_status {
+        AuthStatus::ExpiredRefreshable
+            if server.connection.as_ref().is_some_and(|connection| connection.retrying) =>
+        {
+            Step::Connected { note: "Could not renew; trying again" }
+        }
         AuthStatus::ExpiredRefreshable => Step::Connected { note: "Renews automatically" },
         AuthStatus::NeedsPermission if server.enabled => {
             Step::Connect { label: "Grant", why: "Needs more permission than you gave it." }

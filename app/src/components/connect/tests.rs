@@ -192,3 +192,36 @@ fn the_dialog_asks_for_each_value_hidden_with_what_the_admin_wrote() {
         "{html}"
     );
 }
+
+/// Protocol 14.8 and 14.9 (R8): what was granted and for how long, beside the way to end it.
+#[test]
+fn a_connection_says_what_was_granted_and_whether_it_lasts() {
+    let with = |status, connection: serde_json::Value| {
+        let mut server = server(AuthType::Oauth2, status, "");
+        server.connection =
+            Some(serde_json::from_value(connection).expect("a connection as the API answers it"));
+        rendered(move || view! { <Connect server=Signal::stored(server) changed=Callback::new(|_| ())/> })
+    };
+    let lasting = serde_json::json!({
+        "scopes": "files:read <script>", "wanted_scopes": "", "renews": true, "retrying": false,
+        "expires_at": "2026-01-01T01:00:00Z", "connected_at": "2026-01-01T00:00:00Z",
+    });
+    let html = with(AuthStatus::Connected, lasting.clone());
+    assert!(
+        html.contains("Granted: ") && html.contains("files:read") && html.contains("Stays connected."),
+        "{html}"
+    );
+    assert!(!html.contains("<script>") && !html.contains("Also asked for"), "{html}");
+    let mut short = lasting.clone();
+    (short["renews"], short["wanted_scopes"]) = (false.into(), "files:write".into());
+    let html = with(AuthStatus::NeedsPermission, short);
+    assert!(
+        html.contains("Asks again ") && html.contains("Also asked for: ") && html.contains("files:write"),
+        "{html}"
+    );
+    let mut failing = lasting;
+    failing["retrying"] = true.into();
+    assert!(with(AuthStatus::ExpiredRefreshable, failing.clone()).contains("Could not renew; trying again"));
+    failing["retrying"] = false.into();
+    assert!(with(AuthStatus::ExpiredRefreshable, failing).contains("Renews automatically"));
+}

@@ -71,6 +71,7 @@ pub fn to_wire(server: &ServerRecord, viewer: Viewer, access: &Access) -> McpSer
         }),
         // Whoever knows the public address and what discovery found adds it.
         oauth2_client: None,
+        connection: None,
         created_at: server.created_at,
         updated_at: server.updated_at,
         created_by: server.created_by.filter(|_| viewer.unredacted),
