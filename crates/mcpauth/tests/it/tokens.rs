@@ -70,6 +70,27 @@ async fn what_is_sent() {
     }
 }
 
+/// Protocol 14.6: which of our logins the provider did not take, in words of ours.
+#[tokio::test]
+async fn a_refused_login_says_which_it_was() {
+    let error = json!({"error": "invalid_client", "error_description": UPSTREAM});
+    let login = [
+        (AuthMethod::Basic, "client_secret_basic"),
+        (AuthMethod::Post, "client_secret_post"),
+        (AuthMethod::None, "none"),
+    ];
+    for (method, name) in login {
+        let peer = always(answer("401 Unauthorized", &error)).await;
+        for error in
+            [exchange_at(&peer, method).await, refresh_at(&peer, method).await].map(Result::unwrap_err)
+        {
+            assert_eq!(error.kind, Kind::InvalidClient);
+            let said = format!("the provider refused our client login (method {name})");
+            assert_eq!((error.public_message(), error.to_string()), (said.clone(), said));
+        }
+    }
+}
+
 /// What an answer means. Only the server's own word about the grant ends it.
 #[tokio::test]
 async fn what_answers_mean() {

@@ -9,15 +9,20 @@ mod choices;
 mod connect;
 mod disconnect;
 mod discover;
+mod everywhere;
 mod foreign;
 mod lost;
 mod moved;
+mod own;
 mod races;
 mod refresh;
+mod refused;
+mod scopes;
 mod secrets;
 mod setup;
 mod setup_fails;
 mod step_up;
+mod unreadable;
 mod update;
 
 use crate::bench::{Bench, service};
@@ -72,7 +77,11 @@ impl Scene {
     /// At a provider that is like this from the beginning.
     async fn with(db: TestDb, knobs: Knobs) -> Self {
         let peer = FakeOauth::start_with(tools(), knobs).await;
-        let bench = Bench::new(db).await;
+        Self::on(Bench::new(db).await, peer).await
+    }
+
+    /// On a bench that was prepared.
+    async fn on(bench: Bench, peer: FakeOauth) -> Self {
         let (owner, _) = bench.signed_in("owner", Role::Owner).await;
         let (made, _) = bench.service.server_create(&owner, server("lab", &peer.url())).await.unwrap();
         Self { bench, peer, owner, id: made.id }

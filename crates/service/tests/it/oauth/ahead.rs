@@ -72,4 +72,46 @@ both_engines! {
         scene.pause_is_over().await;
         assert_eq!((look(&scene).await, look(&scene).await), (2, 2));
     }
+
+    /// Behaviour 10: replicas do not all take the same token for due at the same moment. Each look draws when: five minutes ahead at the
+    /// earliest and three at the latest.
+    async fn replicas_do_not_renew_at_the_same_moment(db: TestDb) {
+        let scene = Scene::connected(db).await;
+        chats(&scene, &scene.owner).await;
+        let others = [scene.bench.replica(7).await, scene.bench.replica(8).await];
+        scene.peer.meddle("/token", Meddle::instead(Canned::status(503)));
+        scene.bench.pass(3600 - 301);
+        for (passes, what) in [(0, "before"), (61, "between"), (61, "after")] {
+            scene.bench.pass(passes);
+            let mut seen = Vec::new();
+            for other in &others {
+                seen.push(draws(&scene, &other.service).await);
+            }
+            let count = |one: &Vec<bool>| one.iter().filter(|due| **due).count();
+            let counts: Vec<usize> = seen.iter().map(count).collect();
+            match what {
+                "before" => assert_eq!(counts, [0, 0]),
+                "after" => assert_eq!(counts, [LOOKS, LOOKS]),
+                _ => {
+                    assert!(counts.iter().all(|due| 0 < *due && *due < LOOKS), "{seen:?}");
+                    assert_ne!(seen[0], seen[1], "each draws its own");
+                }
+            }
+        }
+    }
+}
+
+/// Looks of one replica at one moment.
+const LOOKS: usize = 24;
+
+/// Whether the one token was due in each of so many looks; the provider renews nothing.
+async fn draws(scene: &Scene, replica: &crate::bench::service::Service) -> Vec<bool> {
+    let mut draws = Vec::new();
+    for _ in 0..LOOKS {
+        scene.pause_is_over().await;
+        let before = scene.refreshes();
+        replica.connections_look().await.unwrap();
+        draws.push(scene.refreshes() > before);
+    }
+    draws
 }

@@ -12,7 +12,7 @@ use testkit::{
 };
 
 /// Times that a browser leaves in the middle.
-const LEAVES: u64 = 40;
+const LEAVES: u64 = 500;
 
 both_engines! {
     /// Threats 1 and 3: without a session nothing is consumed, with another's nothing is linked; whose it is ends it.
@@ -51,6 +51,8 @@ both_engines! {
         let unknown = refused(service, owner, api::Uuid::nil(), query.clone()).await;
         assert_eq!((unknown.status, unknown.may_retry), (404, false));
         assert_eq!((scene.token_requests(), scene.flows().await), (0, 1));
+        // It lives ten minutes by the clock of the database.
+        assert_eq!(scene.count("SELECT (expires_at - created_at) / 1000000 FROM mcp_oauth_flows").await, 10 * 60);
         scene.raw("UPDATE mcp_oauth_flows SET expires_at = 1").await;
         assert_eq!(refused(service, owner, scene.id, query).await.status, 400);
         service.connections_look().await.unwrap();
@@ -130,6 +132,41 @@ both_engines! {
         assert_eq!((worked, scene.token_requests()), (1, 1), "the flow whose own it is");
     }
 
+    /// Behaviour 27: callbacks that are refused are in the log with their cause in words of ours, and with nothing of what came along.
+    async fn callbacks_that_are_refused_are_logged_with_their_cause(db: TestDb) {
+        let scene = Scene::new(db).await;
+        let (service, owner) = (scene.service(), &scene.owner);
+        let query = consent(service, owner, scene.id).await;
+        let stateless = CallbackQuery { state: String::new(), code: "canary".to_owned(), ..CallbackQuery::default() };
+        refused(service, owner, scene.id, stateless.clone()).await;
+        refused(service, owner, api::Uuid::nil(), stateless.clone()).await;
+        refused(service, owner, scene.id, CallbackQuery { state: "canary".to_owned(), ..stateless.clone() }).await;
+        let denied = CallbackQuery { code: String::new(), error: "access_denied".to_owned(), error_description: "canary".to_owned(), ..query };
+        refused(service, owner, scene.id, denied).await;
+        let codeless = CallbackQuery { code: String::new(), ..consent(service, owner, scene.id).await };
+        refused(service, owner, scene.id, codeless).await;
+        let query = consent(service, owner, scene.id).await;
+        let change = |write| service.server_update(owner, scene.id, write, None);
+        change(ServerWrite { oauth2_client_secret: text("s"), ..ServerWrite::default() }).await.unwrap();
+        refused(service, owner, scene.id, query).await;
+        change(ServerWrite { enabled: Some(false), ..ServerWrite::default() }).await.unwrap();
+        refused(service, owner, scene.id, stateless).await;
+        let causes = [
+            "no state", "no such server", "no such sign-in", "access_denied", "no code", "changed meanwhile", "cannot be connected",
+        ];
+        until("all are written", || async {
+            (scene.logged("connection.callback_refused denied owner").await == causes.len()).then_some(())
+        })
+        .await;
+        let log = scene.log().await;
+        for cause in causes {
+            let with = log.iter().filter(|line| line.starts_with("connection.callback_refused") && line.contains(cause));
+            assert_eq!(with.count(), 1, "{cause}: {log:#?}");
+        }
+        assert!(!log.concat().contains("canary"), "{log:#?}");
+        assert_eq!(scene.token_requests(), 0);
+    }
+
     /// Behaviour 10: what the provider gave for a server that was switched off meanwhile is given back.
     async fn a_grant_that_nobody_keeps_is_given_back(db: TestDb) {
         let scene = Scene::new(db).await;
@@ -154,7 +191,7 @@ both_engines! {
             let (service, ctx, id, same) = (scene.service().clone(), scene.owner.clone(), scene.id, query.clone());
             let leaving = tokio::spawn(async move { service.oauth_callback(&ctx, id, same).await });
             // At another moment each time; which one it is does not matter.
-            tokio::time::sleep(Duration::from_micros(round * 250)).await;
+            tokio::time::sleep(Duration::from_micros(round % 80 * 250)).await;
             leaving.abort();
             let _ = leaving.await;
             if scene.flows().await > 0 {

@@ -1,11 +1,25 @@
 //! Grants that end here (behaviour 10, protocol.md 14.13; threat 20): gone at once, then given back at the provider, three times at most.
 
-use super::{Scene, connect, is, status, user_of};
+use super::{
+    Scene, connect,
+    everywhere::{Other, SHOWS_WITHIN, three_processes},
+    is, status, user_of,
+};
 use crate::bench::service;
-use api::servers::{AuthStatus, ServerWrite};
+use api::{
+    chats::{ChatCreate, ChatStatus, InputPart},
+    check::ConnectOutcome,
+    models::{ModelCreate, ProviderCreate},
+    servers::{AuthStatus, ServerWrite},
+    tools::ToolTry,
+};
+use chatd::ServerSource as _;
+use serde_json::json;
 use service::{Error, Revocation};
+use std::time::{Duration, Instant};
 use testkit::{
     both_engines,
+    fake_llm::{Call, FakeLlm, Reply},
     fake_oauth::{Canned, Knobs, Meddle},
     wait::until,
 };
@@ -162,4 +176,98 @@ both_engines! {
         until("the provider knows", || async { (scene.peer.revoked_families() == 1).then_some(()) }).await;
         assert_eq!((scene.peer.live_families(), scene.tokens().await), (1, 1), "the owner's stays");
     }
+}
+
+/// A model whose every answer is one more call, which it takes a second to write, up to so many.
+async fn caller(scene: &Scene, other: &Other, answers: usize) -> FakeLlm {
+    let asked = std::sync::atomic::AtomicUsize::new(0);
+    let llm = FakeLlm::scripted(move |_| {
+        if asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst) >= answers {
+            return Reply::text("done");
+        }
+        let call = Call::new("c", "lab__notes", &json!({"text": "again"}));
+        Reply::call(call.in_deltas(10, Duration::from_millis(100)))
+    })
+    .await;
+    let provider = ProviderCreate {
+        name: "Scripted".to_owned(),
+        provider_type: "openai".to_owned(),
+        base_url: llm.base_url(),
+        api_key: Some("key".to_owned()),
+        enabled: Some(true),
+    };
+    let provider = other.bench.service.provider_create(&scene.owner, provider).await.unwrap();
+    let model = ModelCreate {
+        provider_id: Some(provider.id),
+        model: "scripted-1".to_owned(),
+        display_name: "Scripted".to_owned(),
+        enabled: Some(true),
+        is_default: Some(true),
+        ..ModelCreate::default()
+    };
+    other.bench.service.model_create(&scene.owner, model).await.unwrap();
+    llm
+}
+
+/// What was done with the token: every request to the server that carried it, but for the ends of sessions.
+fn uses(scene: &Scene, token: &str) -> usize {
+    scene.peer.saw(token).iter().filter(|request| request.method != "DELETE").count()
+}
+
+/// Threat 20 and protocol 14.13: somebody disconnects on one of three processes while another holds an open connection and one is between
+/// two calls of a turn. At most one more use, and none after five seconds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn processes_that_use_a_connection_lose_it_within_five_seconds() {
+    let (scene, [idle, busy], _following) = three_processes().await;
+    let owner = &scene.owner;
+    let llm = caller(&scene, &busy, 10).await;
+    let call = ToolTry {
+        arguments: serde_json::Map::from_iter([("text".to_owned(), json!("x"))]),
+        definition_hash: None,
+    };
+    idle.bench.service.tool_call(owner, scene.id, "notes", call).await.unwrap();
+    let request = ChatCreate {
+        content: vec![InputPart::Text { text: "go".to_owned() }],
+        mcp_server_ids: Some(vec![scene.id]),
+        ..ChatCreate::default()
+    };
+    let chat = busy.bench.service.chat_create(owner, request, None).await.unwrap().chat.id;
+    until("the first call of the turn is answered and the second is being written", || async {
+        (scene.peer.calls().len() == 2 && llm.requests().len() == 2).then_some(())
+    })
+    .await;
+    // Whichever took the turn.
+    let (mut open, mut elsewhere) = (0, None);
+    for bench in [&busy.bench, &idle.bench, &scene.bench] {
+        let step = bench.sources.call_server(user_of(owner), scene.id, &[scene.id]).await.unwrap().unwrap();
+        match bench.mcp.known_catalogue(&step.access.unwrap()) {
+            Some(_) => open += 1,
+            None => elsewhere = Some(bench),
+        }
+    }
+    let sent = scene.peer.requests_at("/mcp").pop().unwrap();
+    let token = sent.header("authorization").unwrap().trim_start_matches("Bearer ").to_owned();
+    let (before, sessions) = (uses(&scene, &token), ended(&scene));
+    let began = Instant::now();
+    let told = elsewhere.unwrap().service.server_disconnect(owner, scene.id).await.unwrap();
+    assert_eq!((told, open, sessions), (Revocation::Revoked, 2, 0));
+    until("nobody holds a session", || async { (ended(&scene) == open).then_some(()) }).await;
+    assert!(began.elapsed() < SHOWS_WITHIN, "{:?}", began.elapsed());
+    until("five seconds are over", || async { (began.elapsed() > SHOWS_WITHIN).then_some(()) }).await;
+    let (late, seen) = (uses(&scene, &token), scene.peer.saw(&token).len());
+    assert!(late <= before + 1, "{} uses after the disconnect", late - before);
+    until("the turn is over", || async {
+        let status = busy.bench.service.chat_get(owner, chat).await.unwrap().status;
+        (status != ChatStatus::Running).then_some(())
+    })
+    .await;
+    assert_eq!(llm.requests().len(), 11, "it went on, and the model asked for the tool each time");
+    let report = idle.bench.service.server_check(owner, scene.id).await.unwrap();
+    assert_eq!((report.outcome, report.auth_status), (ConnectOutcome::Skipped, AuthStatus::NotConnected));
+    assert_eq!(scene.peer.saw(&token).len(), seen, "nothing with the token after five seconds");
+}
+
+/// Sessions that were ended in order.
+fn ended(scene: &Scene) -> usize {
+    scene.peer.requests_at("/mcp").iter().filter(|request| request.method == "DELETE").count()
 }

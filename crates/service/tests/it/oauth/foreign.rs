@@ -1,7 +1,12 @@
 //! Other authorization servers: those that want codes, tokens or clients that are not for them (threats 2, 6 and 12).
 
-use super::{Scene, connect, consent, is, needs_reconnect, query_of, refused, server, tools, user_of};
-use api::servers::AuthStatus;
+use super::{Scene, connect, consent, is, needs_reconnect, query_of, refused, server, text, tools, user_of};
+use crate::bench::{Bench, service};
+use api::{
+    oauth::DiscoverRequest,
+    servers::{AuthStatus, ServerWrite},
+    users::Role,
+};
 use chatd::ServerSource as _;
 use domain::oauth::challenge::Challenge;
 use serde_json::json;
@@ -82,7 +87,7 @@ both_engines! {
         service.oauth_callback(owner, scene.id, query_of(&approve(&url).await)).await.unwrap();
         scene.expire().await;
         assert_eq!(scene.status().await, is(AuthStatus::Connected));
-        let told = service.server_discover(owner, scene.id, api::oauth::DiscoverRequest::default()).await.unwrap();
+        let told = service.server_discover(owner, scene.id, DiscoverRequest::default()).await.unwrap();
         assert!(told.warnings.iter().any(|warning| warning.contains(&evil.origin())), "{:?}", told.warnings);
         assert!(told.changes.iter().any(|change| change.field == "oauth2_token_url"), "{:?}", told.changes);
         scene.peer.forget_clients();
@@ -101,11 +106,87 @@ both_engines! {
         let other = FakeOauth::start(tools()).await;
         let patch = json!({"token_endpoint": other.at("/token")});
         scene.peer.change(|knobs| knobs.as_metadata = patch);
-        let told = scene.service().server_discover(&scene.owner, scene.id, api::oauth::DiscoverRequest::default()).await.unwrap();
+        let told = scene.service().server_discover(&scene.owner, scene.id, DiscoverRequest::default()).await.unwrap();
         assert!(told.warnings.iter().any(|warning| warning.contains("token") && warning.contains(&other.origin())), "{:?}", told.warnings);
         let query = consent(scene.service(), &scene.owner, scene.id).await;
         scene.service().oauth_callback(&scene.owner, scene.id, query).await.unwrap();
         assert!(other.requests().is_empty(), "looking at it takes nothing over");
+    }
+
+    /// Threat 6: a token or registration endpoint elsewhere from the beginning is where the code and the client go, as published and shown;
+    /// one that comes later gets nothing.
+    async fn endpoints_elsewhere_from_the_beginning_are_shown_and_pinned(db: TestDb) {
+        let bench = Bench::new(db).await;
+        let (owner, _) = bench.signed_in("owner", Role::Owner).await;
+        let service = &bench.service;
+        for member in ["token_endpoint", "registration_endpoint"] {
+            let (peer, other, evil) = (FakeOauth::start(tools()).await, FakeOauth::start(tools()).await, FakeOauth::start(tools()).await);
+            let path = if member == "token_endpoint" { "/token" } else { "/register" };
+            peer.change(|knobs| knobs.as_metadata = json!({member: other.at(path)}));
+            let (made, _) = service.server_create(&owner, server(path.trim_matches('/'), &peer.url())).await.unwrap();
+            // The admin sees both; and is told of the other origin whenever they look.
+            let token_url = if path == "/token" { other.at("/token") } else { peer.at("/token") };
+            assert_eq!((made.oauth2_issuer, made.oauth2_token_url), (Some(peer.issuer()), Some(token_url.clone())), "{member}");
+            let told = service.server_discover(&owner, made.id, DiscoverRequest::default()).await.unwrap();
+            let shown = |warning: &String| warning.contains(member) && warning.contains(&other.origin());
+            assert!(told.warnings.iter().any(shown), "{:?}", told.warnings);
+            assert_eq!((peer.registrations(), other.registrations()), if path == "/token" { (1, 0) } else { (0, 1) });
+            // Both are one provider, so each knows the client.
+            let redirect = made.oauth2_client.unwrap().redirect_uri;
+            let known = if path == "/token" { peer.clients() } else { other.clients() }.remove(0);
+            for one in [&peer, &other] {
+                one.enter_client(&known.id, known.secret.as_deref(), &redirect);
+            }
+            peer.change(|knobs| {
+                knobs.as_metadata = json!({"token_endpoint": evil.at("/token"), "registration_endpoint": evil.at("/register")});
+            });
+            let query = consent(service, &owner, made.id).await;
+            let answer = service.oauth_callback(&owner, made.id, query).await;
+            assert_eq!(answer.is_ok(), path == "/register", "the other one does not know the code: {answer:?}");
+            let (here, there) = (peer.requests_at("/token").len(), other.requests_at("/token").len());
+            assert_eq!((here, there), if path == "/token" { (0, 1) } else { (1, 0) });
+            let told = service.server_discover(&owner, made.id, DiscoverRequest::default()).await.unwrap();
+            assert!(told.warnings.iter().any(|warning| warning.contains(&evil.origin())), "{:?}", told.warnings);
+            assert!(evil.requests().is_empty(), "no code and no secret got there: {:?}", evil.requests());
+        }
+    }
+
+    /// Protocol 14.11: a client that an admin entered stays with its issuer. A server that names another one gets nothing there: no login, no
+    /// token; who connects goes where they always went, and only an admin who runs discovery moves it, without the old secret.
+    async fn a_client_by_hand_is_not_used_at_another_provider(db: TestDb) {
+        let scene = Scene::new(db).await;
+        let (service, owner) = (scene.service(), &scene.owner);
+        let redirect = scene.wire().await.oauth2_client.unwrap().redirect_uri;
+        scene.peer.enter_client("ours", Some("canary-by-hand"), &redirect);
+        let by_hand = ServerWrite { oauth2_client_id: text("ours"), oauth2_client_secret: text("canary-by-hand"), ..ServerWrite::default() };
+        service.server_update(owner, scene.id, by_hand, None).await.unwrap();
+        connect(service, owner, scene.id).await;
+        let other = FakeOauth::start_with(tools(), Knobs { registration: false, ..Knobs::default() }).await;
+        other.change(|knobs| knobs.resource = Some(scene.peer.url()));
+        scene.peer.change(|knobs| knobs.resource_metadata = json!({"authorization_servers": [other.issuer()]}));
+        let named = challenge_of(&scene.peer);
+        let version = scene.credential_version().await;
+        let next = scene.bench.sources.credential_refused(user_of(owner), scene.id, version, Some(&named), &[scene.id]).await.unwrap();
+        assert!(next.is_none());
+        assert_eq!((scene.status().await, scene.refreshes()), (needs_reconnect("rejected_by_server"), 0));
+        connect(service, owner, scene.id).await;
+        assert_eq!(scene.status().await, is(AuthStatus::Connected));
+        scene.expire().await;
+        assert_eq!(scene.status().await, is(AuthStatus::Connected), "renewed where it always was");
+        let look = service.server_discover(owner, scene.id, DiscoverRequest::default()).await.unwrap();
+        assert_eq!((look.found.issuer, look.user_tokens), (other.issuer(), 1));
+        // Nobody registers there, so the admin has to make a client first; what there is stays.
+        let apply = DiscoverRequest { apply: true, ..DiscoverRequest::default() };
+        let refused = service.server_discover(owner, scene.id, apply.clone()).await.unwrap_err();
+        assert!(matches!(&refused, service::Error::Discovery { manual: Some(_), .. }), "{refused:?}");
+        assert_eq!((scene.status().await, scene.wire().await.oauth2_client_id.as_deref()), (is(AuthStatus::Connected), Some("ours")));
+        other.change(|knobs| knobs.registration = true);
+        service.server_discover(owner, scene.id, apply).await.unwrap();
+        let wire = scene.wire().await;
+        assert_eq!((wire.oauth2_issuer, wire.oauth2_registration.as_deref()), (Some(other.issuer()), Some("dcr")));
+        connect(service, owner, scene.id).await;
+        assert!(other.saw("canary-by-hand").is_empty() && other.saw("ours").is_empty());
+        assert!(leaked(&scene.peer, &other).is_empty());
     }
 
     /// Threat 12: a 401 that names an authorization server of somebody else ends the connection; no refresh token leaves.

@@ -10,8 +10,10 @@ use testkit::{
     wait::until,
 };
 
-/// Lists and reads wait 2 s; a provider may take 10. Between the two is room for a busy machine.
-const SOONER_THAN_THE_PROVIDER: Duration = Duration::from_secs(7);
+/// Lists and reads wait for renewals, all in all.
+const WAIT: Duration = Duration::from_secs(2);
+/// What a busy machine may take on top, for all of them at once.
+const ROOM: Duration = Duration::from_secs(1);
 
 both_engines! {
     /// Threat 97: an expired token is renewed by whoever lists or reads, each time with the refresh token that came last.
@@ -57,7 +59,7 @@ both_engines! {
         assert_eq!((scene.status().await, scene.refreshes()), (is(AuthStatus::Connected), 1), "ten seconds before its end it counts as expired");
     }
 
-    /// Threat 97: 50 at once while the provider hangs: one token request, and an answer long before the provider's time is over. That
+    /// Threat 97: 50 at once while the provider hangs: one token request, and an answer when the two seconds for renewals are over. That
     /// one is transient: the connection stays, is tried again, and works.
     async fn a_provider_that_hangs_holds_nobody_up(db: TestDb) {
         let scene = Scene::connected(db).await;
@@ -78,7 +80,8 @@ both_engines! {
             let shown = shown.unwrap();
             assert_eq!((shown.auth_status, shown.auth_connected), (AuthStatus::ExpiredRefreshable, true));
         }
-        assert!(started.elapsed() < SOONER_THAN_THE_PROVIDER, "{:?}", started.elapsed());
+        let took = started.elapsed();
+        assert!(WAIT <= took && took < WAIT + ROOM, "{took:?}");
         assert_eq!(scene.refreshes(), 1);
         until("its time is over", || async {
             (scene.count("SELECT COUNT(*) FROM mcp_user_tokens WHERE refresh_failures = 1").await == 1).then_some(())

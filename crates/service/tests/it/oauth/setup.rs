@@ -1,6 +1,6 @@
 //! A server is added by its URL alone (behaviour 5 and 8): whose client Patchbay becomes, and what anybody sees meanwhile.
 
-use super::{Scene, connect, server, text, tools, user_of};
+use super::{Scene, connect, is, server, text, tools, user_of};
 use crate::bench::{Bench, service};
 use api::{
     Uuid,
@@ -8,6 +8,7 @@ use api::{
     users::Role,
 };
 use chatd::ServerSource as _;
+use serde_json::json;
 use service::Error;
 use std::time::Duration;
 use testkit::{
@@ -101,6 +102,82 @@ both_engines! {
         let wire = bench.service.server_get(&owner, made.id).await.unwrap().0;
         assert_eq!(wire.auth_status, AuthStatus::ExpiredRefreshable);
         assert_eq!((peer.registrations(), peer.token_requests("refresh_token").len()), (0, 1));
+    }
+
+    /// Protocol 14.5: where documents are taken and ours cannot be fetched, Patchbay registers.
+    async fn a_client_document_that_nobody_can_fetch_is_not_offered(db: TestDb) {
+        let knobs = Knobs { as_metadata: json!({"client_id_metadata_document_supported": true}), ..Knobs::default() };
+        let scene = Scene::connected_with(db, knobs).await;
+        let wire = scene.wire().await;
+        assert_eq!((wire.oauth2_registration.as_deref(), scene.peer.registrations()), (Some("dcr"), 1));
+        not_found(scene.service().client_document(scene.id).await);
+    }
+
+    /// Protocol 14.4: a server of 2025-03-26 that publishes nothing is added with guessed endpoints, which admins are told of; it works.
+    async fn a_server_that_publishes_nothing_is_added_and_connected(db: TestDb) {
+        let silent = Knobs { resource_metadata_at: Some(vec![]), as_metadata_at: Some(vec![]), challenge: Some(vec![]), ..Knobs::default() };
+        let scene = Scene::connected_with(db, silent).await;
+        let (peer, wire) = (&scene.peer, scene.wire().await);
+        assert_eq!((wire.oauth2_auth_url, wire.oauth2_token_url), (Some(peer.at("/authorize")), Some(peer.at("/token"))));
+        assert_eq!((wire.oauth2_issuer, wire.oauth2_registration.as_deref()), (Some(peer.origin()), Some("dcr")));
+        assert_eq!(wire.oauth2_revocation_url.unwrap_or_default(), "");
+        let facts = wire.oauth2_client.unwrap();
+        assert_eq!((facts.guessed, facts.resource, facts.scopes.as_str()), (true, peer.url(), ""));
+        let asked = &peer.requests_at("/authorize")[0].query();
+        let has = |name: &str, value: &str| asked.contains(&(name.to_owned(), value.to_owned()));
+        assert!(has("code_challenge_method", "S256") && has("resource", &peer.url()), "{asked:?}");
+        assert!(asked.iter().all(|(name, _)| name != "scope"), "{asked:?}");
+        assert_eq!(scene.service().server_check(&scene.owner, scene.id).await.unwrap().tools.len(), 1);
+        let call = api::tools::ToolTry { arguments: serde_json::Map::from_iter([("text".to_owned(), "x".into())]), definition_hash: None };
+        scene.service().tool_call(&scene.owner, scene.id, "notes", call).await.unwrap();
+        assert_eq!(peer.calls().len(), 1);
+        scene.expire().await;
+        assert_eq!(scene.status().await, is(AuthStatus::Connected), "and is renewed");
+        let look = scene.service().server_discover(&scene.owner, scene.id, api::oauth::DiscoverRequest::default()).await.unwrap();
+        assert!(look.found.guessed && look.changes.is_empty(), "{look:?}");
+        assert!(look.warnings.iter().any(|warning| warning.contains("2025-03-26")), "{:?}", look.warnings);
+    }
+
+    /// Protocol 14.4: metadata at the root of such a server is checked as any other, and nothing is guessed.
+    async fn a_server_of_2025_03_26_with_metadata_is_not_guessed_at(db: TestDb) {
+        let knobs = Knobs { resource_metadata_at: Some(vec![]), challenge: Some(vec![]), ..Knobs::default() };
+        let scene = Scene::connected_with(db, knobs).await;
+        let wire = scene.wire().await;
+        assert_eq!((wire.oauth2_client.unwrap().guessed, wire.oauth2_revocation_url), (false, Some(scene.peer.at("/revoke"))));
+        assert_eq!(scene.service().server_check(&scene.owner, scene.id).await.unwrap().tools.len(), 1);
+    }
+
+    /// Protocol 14.6: where the provider takes the secret in the body alone, it is registered so and comes so in every request: exchange,
+    /// renewal and revocation.
+    async fn a_provider_that_wants_the_secret_in_the_body_gets_it_there(db: TestDb) {
+        let knobs = Knobs { auth_methods: vec!["client_secret_post".to_owned()], ..Knobs::default() };
+        let scene = Scene::connected_with(db, knobs).await;
+        assert_eq!(scene.peer.requests_at("/register")[0].json()["token_endpoint_auth_method"], "client_secret_post");
+        let wire = scene.wire().await;
+        assert_eq!((wire.has_oauth2_secret, wire.oauth2_client.unwrap().auth_method.as_str()), (true, "client_secret_post"));
+        scene.expire().await;
+        assert_eq!(scene.status().await, is(AuthStatus::Connected));
+        assert_eq!(scene.service().server_disconnect(&scene.owner, scene.id).await.unwrap(), service::Revocation::Revoked);
+        let secret = ("client_secret".to_owned(), scene.peer.clients()[0].secret.clone().unwrap());
+        let sent: Vec<_> = ["/token", "/revoke"].into_iter().flat_map(|path| scene.peer.requests_at(path)).collect();
+        assert_eq!(sent.len(), 3);
+        for request in sent {
+            assert!(request.form().contains(&secret) && request.header("authorization").is_none(), "{}", request.target);
+        }
+    }
+
+    /// Behaviour 8: a revocation address that an admin gives stays; else it is the provider's.
+    async fn a_revocation_address_that_was_given_stays(db: TestDb) {
+        let peer = FakeOauth::start(tools()).await;
+        let bench = Bench::new(db).await;
+        let (owner, _) = bench.signed_in("owner", Role::Owner).await;
+        let given = Some(format!("{}?mine", peer.at("/revoke")));
+        let write = ServerWrite { oauth2_revocation_url: given.clone(), ..server("lab", &peer.url()) };
+        let (made, _) = bench.service.server_create(&owner, write).await.unwrap();
+        assert_eq!((made.oauth2_revocation_url, made.oauth2_registration.as_deref()), (given, Some("dcr")));
+        connect(&bench.service, &owner, made.id).await;
+        assert_eq!(bench.service.server_disconnect(&owner, made.id).await.unwrap(), service::Revocation::Revoked);
+        assert_eq!(peer.requests_at("/revoke")[0].target, "/revoke?mine");
     }
 
     /// Behaviour 5: what was given by hand is taken as it is; nobody is asked.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use service::{Error, OpContext};
 use testkit::{
     both_engines,
+    fake_mcp::closed_port,
     fake_oauth::{Canned, FakeOauth, Knobs, Meddle},
 };
 
@@ -123,6 +124,54 @@ both_engines! {
         let failure = fails(&bench, &owner, "https://nowhere.invalid/mcp").await;
         assert_eq!((failure.candidates.len(), failure.candidates[0].status), (1, None));
         assert!(failure.message.contains("by hand"), "{}", failure.message);
+    }
+
+    /// Behaviour 8: nobody at the port, or nobody who speaks TLS there: what was asked is told with its cause, for the server itself, for
+    /// its metadata elsewhere, and for its authorization server.
+    async fn a_peer_that_cannot_be_reached_is_named(db: TestDb) {
+        let bench = Bench::new(db).await;
+        let owner = owner_of(&bench).await;
+        let (closed, plain) = (closed_port(), FakeOauth::start(tools()).await);
+        let refused = [format!("http://{closed}"), format!("https://{closed}")];
+        for (origin, cause) in [(&refused[0], "refused"), (&refused[1], "refused"), (&format!("https://{}", plain.authority()), "TLS")] {
+            let at_the_server = fails(&bench, &owner, &format!("{origin}/mcp")).await;
+            let peer = FakeOauth::start(tools()).await;
+            peer.change(|knobs| {
+                knobs.challenge_metadata = Some(format!("{origin}/.well-known/oauth-protected-resource/mcp"));
+                knobs.resource_metadata_at = Some(vec![]);
+            });
+            let at_the_metadata = fails(&bench, &owner, &peer.url()).await;
+            peer.change(|knobs| {
+                (knobs.challenge_metadata, knobs.resource_metadata_at) = (None, None);
+                knobs.resource_metadata = json!({"authorization_servers": [origin]});
+            });
+            let at_the_provider = fails(&bench, &owner, &peer.url()).await;
+            assert_eq!(at_the_provider.candidates.last().unwrap().what, "authorization_server", "{origin}");
+            for failure in [at_the_server, at_the_metadata, at_the_provider] {
+                let unreached = failure.candidates.iter().find(|asked| asked.url.starts_with(origin.as_str())).unwrap();
+                assert!(unreached.status.is_none() && unreached.cause.contains(cause), "{cause}: {:?}", failure.candidates);
+                assert!(failure.candidates.iter().all(|asked| !asked.used || !asked.url.starts_with(origin.as_str())));
+                assert!(failure.manual.is_none() && failure.message.contains("by hand"), "{}", failure.message);
+            }
+            assert!(peer.requests_at("/register").is_empty() && peer.requests_at("/token").is_empty());
+        }
+        assert!(plain.requests().is_empty(), "nothing was sent without TLS");
+    }
+
+    /// Behaviour 8: a registration endpoint that cannot be reached is one more candidate, and what was found is there to begin with.
+    async fn a_registration_that_cannot_be_reached_is_named(db: TestDb) {
+        let bench = Bench::new(db).await;
+        let owner = owner_of(&bench).await;
+        let plain = FakeOauth::start(tools()).await;
+        for endpoint in [format!("http://{}/register", closed_port()), format!("https://{}/register", plain.authority())] {
+            let peer = FakeOauth::start(tools()).await;
+            peer.change(|knobs| knobs.as_metadata = json!({"registration_endpoint": endpoint.clone()}));
+            let failure = fails(&bench, &owner, &peer.url()).await;
+            let last = failure.candidates.last().unwrap();
+            assert_eq!((last.what.as_str(), last.url.as_str(), last.status), ("registration", endpoint.as_str(), None));
+            assert_eq!(failure.manual.unwrap().token_url, peer.at("/token"));
+        }
+        assert!(plain.requests().is_empty());
     }
 
     /// Threat 5: the issuer is compared byte for byte, and a resource is the server's URL or above it on its origin. A wrong issuer can be
