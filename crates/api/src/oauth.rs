@@ -80,6 +80,9 @@ pub struct DiscoveryCandidate {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ManualSetup {
     pub issuer: String,
+    /// What the document should have named, where it names the issuer above; else empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub expected_issuer: String,
     pub auth_url: String,
     pub token_url: String,
     pub revocation_url: String,

@@ -14,6 +14,7 @@ use domain::{
 use mcpauth::{
     auth_method::{self, AuthMethod},
     discovery::{Candidate, CandidateKind, DiscoveryError, DiscoveryErrorKind, Found, Question, discover},
+    metadata::ServerMetadata,
     registration::{Registered, Registration, Way, choose, delete_client, register},
     resource::Fit,
 };
@@ -211,7 +212,7 @@ impl Refresher {
                 Err(with_report(
                     message.to_owned(),
                     found.report.iter(),
-                    Some(manual_of(found, &oauth2.scopes)),
+                    Some(manual_of(&found.issuer, metadata, &oauth2.scopes)),
                 ))
             }
         }
@@ -220,7 +221,7 @@ impl Refresher {
     pub(super) async fn register(
         &self,
         id: Uuid,
-        metadata: &mcpauth::metadata::ServerMetadata,
+        metadata: &ServerMetadata,
     ) -> std::result::Result<Registered, mcpauth::registration::RegistrationError> {
         let asked = Registration {
             client_name: None,
@@ -376,24 +377,22 @@ fn with_report<'a>(
 
 fn refused(error: DiscoveryError, scopes: &str) -> Error {
     let manual = match &error.kind {
-        DiscoveryErrorKind::IssuerMismatch { published, metadata: Some(metadata), .. } => Some(ManualSetup {
-            issuer: published.clone(),
-            auth_url: metadata.authorization_endpoint.clone(),
-            token_url: metadata.token_endpoint.clone(),
-            revocation_url: metadata.revocation_endpoint.clone().unwrap_or_default(),
-            scopes: scopes.to_owned(),
-        }),
+        DiscoveryErrorKind::IssuerMismatch { expected, published, metadata: Some(metadata) } => {
+            let expected_issuer = expected.clone();
+            Some(ManualSetup { expected_issuer, ..manual_of(published, metadata, scopes) })
+        }
         _ => None,
     };
     with_report(error.public_message(), error.report.iter(), manual)
 }
 
-fn manual_of(found: &Found, scopes: &str) -> ManualSetup {
+fn manual_of(issuer: &str, metadata: &ServerMetadata, scopes: &str) -> ManualSetup {
     ManualSetup {
-        issuer: found.issuer.clone(),
-        auth_url: found.metadata.authorization_endpoint.clone(),
-        token_url: found.metadata.token_endpoint.clone(),
-        revocation_url: found.metadata.revocation_endpoint.clone().unwrap_or_default(),
+        issuer: issuer.to_owned(),
+        expected_issuer: String::new(),
+        auth_url: metadata.authorization_endpoint.clone(),
+        token_url: metadata.token_endpoint.clone(),
+        revocation_url: metadata.revocation_endpoint.clone().unwrap_or_default(),
         scopes: scopes.to_owned(),
     }
 }
@@ -427,7 +426,7 @@ fn registration_refused(
         used: false,
     });
     // What nobody published is nothing to start from.
-    let manual = (!found.guessed).then(|| Box::new(manual_of(found, scopes)));
+    let manual = (!found.guessed).then(|| Box::new(manual_of(&found.issuer, &found.metadata, scopes)));
     Error::Discovery { message, candidates, manual }
 }
 

@@ -1,15 +1,8 @@
 //! An issuer that is not the one that was asked for (protocol.md 14.3): both one above the other, with what differs marked.
 
 use api::ErrorBody;
-use domain::text::{quote, reveal};
+use domain::text::reveal;
 use leptos::prelude::*;
-
-/// The sentence of `mcpauth` about it is the one place that has the issuer that was needed.
-const BEFORE: &str = "The authorization server metadata names the issuer \"";
-const BETWEEN: &str = "\" where exactly \"";
-const AFTER: &str = "\" is needed";
-/// Characters of an issuer in that sentence.
-const ISSUER_CHARS: usize = 200;
 
 /// Two issuers that ought to be the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,14 +24,8 @@ struct Parts {
 impl Issuers {
     /// From a failed discovery; None where it failed for another reason.
     pub(super) fn of(body: &ErrorBody) -> Option<Self> {
-        let rest = body.message.strip_prefix(BEFORE)?;
-        // What was published may contain anything, also the words after it. It is known where it was offered for a setup by hand.
-        let offered = body.manual_setup.as_ref().map(|setup| quote(&setup.issuer, ISSUER_CHARS));
-        let (published, rest) = offered
-            .and_then(|offered| Some((offered.clone(), rest.strip_prefix(&offered)?.strip_prefix(BETWEEN)?)))
-            .or_else(|| rest.split_once(BETWEEN).map(|(published, rest)| (published.to_owned(), rest)))?;
-        let (needed, _) = rest.rsplit_once(AFTER)?;
-        Self::between(needed, &published)
+        let setup = body.manual_setup.as_ref().filter(|setup| !setup.expected_issuer.is_empty())?;
+        Self::between(&setup.expected_issuer, &setup.issuer)
     }
 
     /// None where both are the same.
@@ -100,18 +87,17 @@ mod tests {
     use super::*;
     use api::oauth::ManualSetup;
 
-    fn body(published: &str, needed: &str, manual: bool) -> ErrorBody {
-        let message = format!(
-            "{BEFORE}{}{BETWEEN}{}{AFTER}. Ask the operator to correct it. Or enter client id, URLs and issuer by hand.",
-            quote(published, ISSUER_CHARS),
-            quote(needed, ISSUER_CHARS)
-        );
-        let setup = ManualSetup { issuer: published.to_owned(), ..ManualSetup::default() };
-        ErrorBody { manual_setup: manual.then(|| Box::new(setup)), ..ErrorBody::message(message) }
+    fn body(published: &str, needed: &str) -> ErrorBody {
+        let setup = ManualSetup {
+            issuer: published.to_owned(),
+            expected_issuer: needed.to_owned(),
+            ..ManualSetup::default()
+        };
+        ErrorBody { manual_setup: Some(Box::new(setup)), ..ErrorBody::message("Discovery failed.") }
     }
 
-    fn marked(published: &str, needed: &str, manual: bool) -> [String; 2] {
-        let found = Issuers::of(&body(published, needed, manual)).expect("a pair");
+    fn marked(published: &str, needed: &str) -> [String; 2] {
+        let found = Issuers::of(&body(published, needed)).expect("a pair");
         [found.needed, found.published].map(|part| format!("{}[{}]{}", part.before, part.differs, part.after))
     }
 
@@ -133,33 +119,20 @@ mod tests {
                 ["https://id.ex[]ample", "https://id.ex[⟨U+200B⟩]ample"],
             ),
         ] {
-            for manual in [true, false] {
-                assert_eq!(marked(published, needed, manual), marks.map(str::to_owned), "{published}");
-            }
+            assert_eq!(marked(published, needed), marks.map(str::to_owned), "{published}");
         }
-    }
-
-    #[test]
-    fn an_issuer_that_quotes_our_sentence_does_not_move_the_cut() {
-        let lying = format!("https://a{BETWEEN}https://b{AFTER}");
-        let [needed, published] = marked(&lying, "https://b", true);
-        assert!(
-            needed.starts_with("https://[b]") && published.contains("where exactly"),
-            "{needed} {published}"
-        );
     }
 
     #[test]
     fn other_failures_have_no_pair() {
         assert_eq!(Issuers::of(&ErrorBody::message("Discovery failed: no answer.")), None);
-        assert_eq!(Issuers::of(&body("https://id.example", "https://id.example", true)), None);
-        let long = format!("https://id.example/{}", "x".repeat(300));
-        assert_eq!(Issuers::of(&body(&long, &format!("{long}y"), true)), None, "they differ where it is cut");
+        assert_eq!(Issuers::of(&body("https://id.example", "https://id.example")), None);
+        assert_eq!(Issuers::of(&body("https://id.example", "")), None, "nothing was needed");
     }
 
     #[test]
     fn the_marks_are_said_in_words_too() {
-        let found = Issuers::of(&body("https://id.example/", "https://id.example", true)).unwrap();
+        let found = Issuers::of(&body("https://id.example/", "https://id.example")).unwrap();
         let words = "They differ from character 19 on: nothing is needed there, “/” is published.";
         assert_eq!(found.words(), words);
     }

@@ -256,6 +256,7 @@ fn a_failed_discovery_shows_what_was_asked_and_the_way_on() {
         token_url: "https://id.example/token".into(),
         revocation_url: "https://id.example/revoke".into(),
         scopes: "read".into(),
+        ..ManualSetup::default()
     };
     let by_hand = "Set up by hand with what the provider published";
     let html = rendered(|| {
