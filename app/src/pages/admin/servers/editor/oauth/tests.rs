@@ -274,13 +274,10 @@ fn a_failed_discovery_shows_what_was_asked_and_the_way_on() {
     });
     assert!(!html.contains(by_hand), "{html}");
 
-    let message = "The authorization server metadata names the issuer \"https://id.example\" where exactly \"https://<b>id.example\" is \
-                   needed. Ask the operator to correct it. Or enter client id, URLs and issuer by hand.";
     let html = rendered(|| {
         let form = EditorForm::new(None);
-        let mut error = failure(Some(setup.clone()));
-        error.body.message = message.to_owned();
-        form.error.set(Some(error));
+        let expected_issuer = "https://<b>id.example".to_owned();
+        form.error.set(Some(failure(Some(ManualSetup { expected_issuer, ..setup.clone() }))));
         view! { <DiscoveryFailed form/> }
     });
     let (_, pair) = html.split_once(r#"data-testid="issuers""#).expect("both issuers");
