@@ -23,7 +23,7 @@ use domain::{
 use idempotency::request_hash;
 use std::collections::BTreeMap;
 use store::{
-    Session,
+    Session, Write,
     chats::{self, ChatRecord},
     mcp_servers::{self, Candidates},
     messages::{self, NewMessage},
@@ -98,6 +98,17 @@ impl Service {
     }
 
     /// Tells who watches, then the daemon. Both are hints: the row is the truth.
+    /// Commits a turn and starts it, also when the caller leaves in between: nobody else would, until the lease it took has run out.
+    async fn turn_commit(&self, write: Write, record: &ChatRecord, message: &ChatMessage) -> Result<()> {
+        let (service, record, message) = (self.clone(), record.clone(), message.clone());
+        let begun = async move {
+            write.commit().await?;
+            service.turn_announce(&record, &message);
+            Result::Ok(())
+        };
+        tokio::spawn(begun).await.map_err(|error| Error::internal("beginning a turn", error))?
+    }
+
     fn turn_announce(&self, record: &ChatRecord, message: &ChatMessage) {
         let publisher = self.deps().chatd.hub().publisher(record.id, record.edit_version);
         publisher.message(message);
@@ -183,8 +194,7 @@ impl Service {
             drop(session);
             return self.chat_replay(ctx, &found.ok_or_else(|| Error::conflict("Try again."))?).await;
         }
-        write.commit().await?;
-        self.turn_announce(&record, &message);
+        self.turn_commit(write, &record, &message).await?;
         let auth_required = auth_required(self, &servers, &record.mcp_server_ids);
         Ok(ChatCreated {
             chat: record.to_wire(),

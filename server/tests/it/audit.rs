@@ -1,6 +1,7 @@
 //! The audit log over REST and in the panel (behaviour 27, threats 69): one entry for each action, none for what is no action,
 //! and nothing in it that should not be.
 
+use crate::oauth;
 use crate::support::{
     OWNER_EMAIL, OWNER_PASSWORD, SERVERS, TestServer, chat, id_of, over, server_body, text,
 };
@@ -10,6 +11,7 @@ use serde_json::{Value, json};
 use testkit::{
     fake_llm::{Call, FakeLlm, Reply},
     fake_mcp::{FakeMcp, FakeTool, ToolAnswer},
+    fake_oauth::{approve, browser},
     http::{Answer, Client, Proof},
 };
 
@@ -294,6 +296,54 @@ async fn tool_calls_leave_intent_and_result(server: &TestServer) {
     no_canary(server).await;
 }
 
+/// Behaviour 27: connect begun, and callbacks refused with their cause; nothing of a provider's secret in it.
+async fn sign_ins_leave_their_entries(server: &TestServer) {
+    let oauth = oauth::peer().await;
+    let path = oauth::connectable(server, &oauth, "linear").await;
+    let client = oauth::browser_of(server, &server.user(Role::Member).await);
+    let callback = format!("{path}/oauth2/callback");
+    let mut log = Log::new(server);
+    log.fresh().await;
+    // No state at all; the provider says no; too late; used already.
+    client.get(&format!("{callback}?code=canary-code")).await.expect(400);
+    let state = browser::parameters(&oauth::begin(&client, &path).await)["state"].clone();
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.append_pair("state", &state).append_pair("iss", &oauth.issuer());
+    query.append_pair("error", "access_denied").append_pair("error_description", "canary-description");
+    client.get(&format!("{callback}?{}", query.finish())).await.expect(400);
+    let late = approve(&oauth::begin(&client, &path).await).await;
+    let sql = "UPDATE mcp_oauth_flows SET expires_at = created_at - 1";
+    testkit::raw_sql(&server.running.db, sql).await.unwrap();
+    oauth::come_back(&client, &late).await.expect(400);
+    let good = approve(&oauth::begin(&client, &path).await).await;
+    oauth::come_back(&client, &good).await.expect(200);
+    oauth::come_back(&client, &good).await.expect(400);
+    let fresh = log.fresh().await;
+    let of = |action: &str| fresh.iter().filter(|entry| entry["action"] == action).collect::<Vec<_>>();
+    let begun = of("connection.begun");
+    assert_eq!(begun.len(), 3, "{fresh:#?}");
+    let id = path.rsplit('/').next().unwrap();
+    for entry in &begun {
+        assert!(line(entry).ends_with(" connection.begun ok mcp_server/linear []"), "{entry:#}");
+        assert_eq!(entry["resource_id"], json!(id));
+    }
+    assert_eq!(of("connection.connected").len(), 1);
+    let refused = of("connection.callback_refused");
+    let none = "no such sign-in: expired, used, or of another server";
+    let causes = ["no state", "the provider says access_denied", none, none];
+    assert_eq!(refused.len(), causes.len(), "{fresh:#?}");
+    for (entry, cause) in refused.iter().zip(causes) {
+        let facts = [format!("request=GET {callback}"), format!("cause={cause}")];
+        assert_eq!((entry["outcome"].as_str(), fields(entry)), (Some("denied"), facts.to_vec()));
+        assert_eq!(entry["actor_id"], begun[0]["actor_id"]);
+    }
+    assert_eq!(fresh.len(), 3 + 1 + 4, "{fresh:#?}");
+    for secret in [&state, &browser::parameters(&good)["code"], &browser::parameters(&late)["state"]] {
+        assert!(!json!(fresh).to_string().contains(secret.as_str()), "{secret} in {fresh:#?}");
+    }
+    no_canary(server).await;
+}
+
 /// Neither the log as it is read nor the table as it is stored has any of what the test sent as a secret or as content.
 async fn no_canary(server: &TestServer) {
     server.running.service.audit_flush().await.unwrap();
@@ -311,6 +361,7 @@ async fn every_action_leaves_exactly_its_entries_on_sqlite() {
     configuration_leaves_its_entries(&TestServer::start().await).await;
     refusals_leave_their_entries(&TestServer::start().await).await;
     tool_calls_leave_intent_and_result(&TestServer::start().await).await;
+    sign_ins_leave_their_entries(&TestServer::start().await).await;
 }
 
 #[tokio::test]
@@ -319,6 +370,7 @@ async fn every_action_leaves_exactly_its_entries_on_postgres() {
     configuration_leaves_its_entries(&TestServer::on_postgres().await).await;
     refusals_leave_their_entries(&TestServer::on_postgres().await).await;
     tool_calls_leave_intent_and_result(&TestServer::on_postgres().await).await;
+    sign_ins_leave_their_entries(&TestServer::on_postgres().await).await;
 }
 
 #[tokio::test]

@@ -1,21 +1,22 @@
 //! Connecting over HTTP as a browser does it: the redirect, the pages, and what they may not do (behaviour 9; threats A).
 
-use crate::support::{CHATS, COOKIE, Person, SERVERS, TestServer, chat, over, server_body, text};
+use crate::support::{CHATS, COOKIE, Person, SERVERS, TestServer, chat, over, send, server_body, text};
 use api::users::Role;
 use http::Method;
 use serde_json::{Value, json};
 use testkit::{
+    fake_llm::{Call, FakeLlm, Reply},
     fake_mcp::FakeTool,
-    fake_oauth::{FakeOauth, approve, browser},
+    fake_oauth::{Canned, FakeOauth, Meddle, approve, browser},
     http::{Answer, Client, Proof},
 };
 
-async fn peer() -> FakeOauth {
+pub(crate) async fn peer() -> FakeOauth {
     FakeOauth::start(vec![FakeTool::of_text("note", "x")]).await
 }
 
 /// A server that is found by its URL alone, enabled; its address in the API.
-async fn connectable(server: &TestServer, oauth: &FakeOauth, slug: &str) -> String {
+pub(crate) async fn connectable(server: &TestServer, oauth: &FakeOauth, slug: &str) -> String {
     let body = over(server_body(slug, &oauth.url()), json!({"auth_type": "oauth2", "enabled": true}));
     let made = server.owner().post(SERVERS, &body).await.expect(201).json();
     assert_eq!(
@@ -26,22 +27,22 @@ async fn connectable(server: &TestServer, oauth: &FakeOauth, slug: &str) -> Stri
 }
 
 /// The person's browser: the session cookie of one sign-in.
-fn browser_of(server: &TestServer, person: &Person) -> Client {
+pub(crate) fn browser_of(server: &TestServer, person: &Person) -> Client {
     server.anonymous().with(Proof::Cookie { name: COOKIE.to_owned(), token: person.token.clone() })
 }
 
-async fn begin(client: &Client, path: &str) -> String {
+pub(crate) async fn begin(client: &Client, path: &str) -> String {
     let sent = client.get(&format!("{path}/oauth2/connect")).await.expect(307);
     assert_eq!(sent.header("cache-control"), Some("no-store"));
     sent.header("location").unwrap().to_owned()
 }
 
-async fn come_back(client: &Client, callback: &str) -> Answer {
+pub(crate) async fn come_back(client: &Client, callback: &str) -> Answer {
     client.get(browser::split(callback).1).await
 }
 
 /// A page for people: never JSON, never kept, never framed, and no script but the one it came with.
-fn page(answer: &Answer) -> &str {
+pub(crate) fn page(answer: &Answer) -> &str {
     assert!(answer.header("content-type").unwrap().starts_with("text/html"), "{}", answer.body);
     assert_eq!(answer.header("cache-control"), Some("no-store"));
     assert_eq!(answer.header("referrer-policy"), Some("no-referrer"));
@@ -279,4 +280,96 @@ async fn a_failed_discovery_is_told_and_leaves_nothing() {
     assert_eq!(server.owner().get(SERVERS).await.expect(200).json(), json!([]));
     oauth.change(|knobs| knobs.as_metadata = json!({}));
     server.owner().post(SERVERS, &body).await.expect(201);
+}
+
+/// Behaviour 10 and 17: a tool wants more than was granted; from then on a message says what its author can allow, until they have.
+#[tokio::test]
+async fn a_message_says_that_a_server_needs_permission() {
+    let oauth = peer().await;
+    oauth.change(|knobs| {
+        knobs.tool_scopes.insert("note".to_owned(), "notes:write".to_owned());
+    });
+    let server = TestServer::start().await;
+    let llm = FakeLlm::start().await;
+    server.scripted_model(&llm, "sk-1").await;
+    let path = connectable(&server, &oauth, "linear").await;
+    let id = path.rsplit('/').next().unwrap();
+    let person = server.user(Role::Member).await;
+    let client = browser_of(&server, &person);
+    come_back(&client, &approve(&begin(&client, &path).await).await).await.expect(200);
+    llm.push(Reply::call(Call::new("c1", "linear__note", &json!({"text": "x"}))));
+    let begun = chat(&person.client, &json!({"content": text("note x"), "mcp_server_ids": [id]})).await;
+    assert_eq!(begun["auth_required"], json!([]), "nobody knew before the call");
+    let seen = client.get(&path).await.expect(200).json();
+    assert_eq!((&seen["auth_status"], &seen["auth_connected"]), (&json!("needs_permission"), &json!(false)));
+    let chat_id = begun["id"].as_str().unwrap();
+    let next = send(&person.client, chat_id, &json!({"content": text("and now?")})).await;
+    let connect_url = format!("{}{path}/oauth2/connect", server.origin);
+    let entry = json!({"server_id": id, "auth_status": "needs_permission", "connect_url": connect_url});
+    assert_eq!(next["auth_required"], json!([entry]));
+    // The address asks for all of it, and a message after that has nothing to say.
+    let location = begin(&client, &path).await;
+    assert!(
+        browser::parameters(&location)["scope"].split(' ').any(|scope| scope == "notes:write"),
+        "{location}"
+    );
+    come_back(&client, &approve(&location).await).await.expect(200);
+    let next = send(&person.client, chat_id, &json!({"content": text("and now?")})).await;
+    assert_eq!(next["auth_required"], json!([]));
+}
+
+/// Behaviour 10: a provider that does not take the grant back is no reason to keep it; the header says so.
+#[tokio::test]
+async fn a_disconnect_says_that_the_provider_did_not_take_it_back() {
+    let oauth = peer().await;
+    let server = TestServer::start().await;
+    let path = connectable(&server, &oauth, "linear").await;
+    let client = browser_of(&server, &server.user(Role::Member).await);
+    come_back(&client, &approve(&begin(&client, &path).await).await).await.expect(200);
+    oauth.meddle("/revoke", Meddle::instead(Canned::status(500)));
+    let gone = client.delete(&format!("{path}/oauth2/disconnect")).await.expect(204);
+    assert_eq!(gone.header("patchbay-token-revoked"), Some("false"));
+    assert_eq!((oauth.requests_at("/revoke").len(), oauth.live_families()), (1, 1));
+    assert_eq!(client.get(&path).await.expect(200).json()["auth_status"], "not_connected");
+}
+
+/// Behaviour 8, protocol 14.2 and 14.5: over HTTP an admin looks, takes another of the listed providers, and registers again.
+#[tokio::test]
+async fn an_admin_chooses_a_provider_and_registers_again() {
+    let (oauth, other) = (peer().await, peer().await);
+    let server = TestServer::start().await;
+    let path = connectable(&server, &oauth, "linear").await;
+    let discover = format!("{path}/discover");
+    let both = json!([oauth.issuer(), other.issuer()]);
+    oauth.change(|knobs| knobs.resource_metadata = json!({"authorization_servers": both}));
+    let look = server.owner().request(Method::POST, &discover).send().await.expect(200).json();
+    assert_eq!((&look["found"]["issuer"], &look["found"]["all_issuers"]), (&json!(oauth.issuer()), &both));
+    let choice = json!({"issuer": other.issuer()});
+    let look = server.owner().post(&discover, &choice).await.expect(200).json();
+    assert_eq!((&look["found"]["issuer"], &look["applied"]), (&json!(other.issuer()), &json!(false)));
+    assert_eq!(other.registrations(), 0, "a look makes no client");
+    let taken =
+        server.owner().post(&discover, &over(choice, json!({"apply": true}))).await.expect(200).json();
+    assert_eq!(taken["applied"], json!(true));
+    let seen = server.owner().get(&path).await.expect(200).json();
+    assert_eq!(
+        (&seen["oauth2_issuer"], &seen["oauth2_client_id"]),
+        (&json!(other.issuer()), &json!(other.clients()[0].id))
+    );
+    let again = json!({"register_again": true, "apply": true});
+    let done = server.owner().post(&discover, &again).await.expect(200).json();
+    assert_eq!((&done["applied"], other.registrations(), oauth.registrations()), (&json!(true), 2, 1));
+    let after = server.owner().get(&path).await.expect(200).json();
+    assert_ne!(after["oauth2_client_id"], seen["oauth2_client_id"]);
+    assert_eq!(after["oauth2_issuer"], json!(other.issuer()), "the provider in use is asked again");
+    // Neither a provider that nobody lists nor a field that nobody knows.
+    let unlisted =
+        server.owner().post(&discover, &json!({"issuer": "https://nobody.example"})).await.expect(400);
+    assert!(
+        unlisted.message().contains("chosen") && unlisted.json()["candidates"].is_array(),
+        "{}",
+        unlisted.body
+    );
+    let unknown = server.owner().post(&discover, &json!({"register": true})).await.expect(400);
+    assert_eq!(unknown.refused_fields(), ["register"]);
 }

@@ -1,15 +1,18 @@
 //! No secret has a way out: not in an answer, not in the database file (behaviour 3 and 26, threats "canary").
 
+use crate::oauth::{begin, come_back};
 use crate::process::{serve, set_up};
 use crate::support::{
     CHATS, OWNER_PASSWORD, SERVERS, SETUP_TOKEN, TestServer, chat, over, server_body, text,
 };
 use api::users::Role;
 use serde_json::json;
+use std::collections::BTreeSet;
 use testkit::{
     fake_llm::{Call, FakeLlm, Reply},
     fake_mcp::{FakeMcp, FakeTool, ToolAnswer},
-    http::Proof,
+    fake_oauth::{Canned, FakeOauth, Meddle, approve, browser},
+    http::{Client, Proof},
     temp::TempDir,
 };
 
@@ -149,13 +152,61 @@ async fn key_and_database_files_are_for_their_owner_only() {
     assert_eq!(mode(&data.join("encryption.key")), 0o600);
 }
 
+/// A server's registration, a sign-in that fails, one that does not, a renewal, a disconnect, and a grant that ends at the provider (threat
+/// 66, protocol 14.9 R2). Every secret that went over the wire meanwhile, as it is and as it was encoded.
+async fn a_life_with_a_provider(client: &Client, oauth: &FakeOauth) -> Vec<String> {
+    let body = json!({"auth_type": "oauth2", "enabled": true});
+    let made =
+        client.post(SERVERS, &over(server_body("linear", &oauth.url()), body)).await.expect(201).json();
+    let path = format!("{SERVERS}/{}", made["id"].as_str().unwrap());
+    let mut secrets = BTreeSet::new();
+    let mut sign_in = async |expected: u16| {
+        let location = begin(client, &path).await;
+        secrets.insert(browser::parameters(&location)["state"].clone());
+        come_back(client, &approve(&location).await).await.expect(expected);
+    };
+    oauth.meddle("/token", Meddle::instead(Canned::error(500, "server_error", "canary")).times(1));
+    sign_in(502).await;
+    sign_in(200).await;
+    let check = async |outcome: &str| {
+        let checked = client.post(&format!("{path}/check"), &json!({})).await.expect(200).json();
+        assert_eq!(checked["outcome"], outcome, "{checked}");
+    };
+    check("connected").await;
+    oauth.expire_access_tokens();
+    check("connected").await;
+    assert_eq!(oauth.token_requests("refresh_token").len(), 1, "it was renewed");
+    client.delete(&format!("{path}/oauth2/disconnect")).await.expect(204);
+    sign_in(200).await;
+    oauth.revoke_all();
+    check("error").await;
+    let seen = client.get(&path).await.expect(200).json();
+    assert_eq!(seen["auth_status_reason"], "refresh_rejected", "{seen}");
+    for request in oauth.requests() {
+        let secret =
+            |name: &str| ["code", "code_verifier", "refresh_token", "token", "client_secret"].contains(&name);
+        secrets.extend(request.form().into_iter().filter(|(name, _)| secret(name)).map(|(_, value)| value));
+        let credential = request.header("authorization").and_then(|value| value.split_once(' '));
+        secrets.extend(credential.map(|(_, value)| value.to_owned()));
+    }
+    for known in oauth.clients() {
+        let secret = known.secret.unwrap();
+        secrets.insert(form_urlencoded::byte_serialize(secret.as_bytes()).collect());
+        secrets.extend([secret, known.registration_token.unwrap()]);
+    }
+    let kinds = ["code-", "at-", "rt-", "rat-", "s+3cr%t"];
+    assert!(kinds.iter().all(|kind| secrets.iter().any(|secret| secret.starts_with(kind))), "{secrets:?}");
+    secrets.into_iter().collect()
+}
+
 /// Threat 66: at trace level, where every library says all it knows.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_secret_is_logged_at_any_level() {
     let keyed = FakeMcp::start(vec![FakeTool::of_text("note", "Notes a text")]).await;
     let llm = FakeLlm::start().await;
+    let oauth = FakeOauth::start(vec![FakeTool::of_text("write", "Writes a text")]).await;
     let data = TempDir::new();
-    let allow = format!("{},{}", keyed.authority(), llm.authority());
+    let allow = format!("{},{},{}", keyed.authority(), llm.authority(), oauth.authority());
     let settings = [("PATCHBAY_LOG", "trace"), ("PATCHBAY_EGRESS_ALLOW", allow.as_str())];
     let server = serve(data.path(), &settings).await;
     let origin = server.url();
@@ -190,8 +241,10 @@ async fn no_secret_is_logged_at_any_level() {
         )
         .await
         .expect(400);
+    let of_oauth = a_life_with_a_provider(&client, &oauth).await;
     let log = server.into_log().await;
     assert!(log.lines().count() > 50, "the log says something at trace: {log}");
+    assert!(log.contains("a token is to be renewed"), "and of the provider: {log}");
     for secret in [
         SETUP_TOKEN,
         OWNER_PASSWORD,
@@ -202,7 +255,10 @@ async fn no_secret_is_logged_at_any_level() {
         "canary-argument-of-a-tool",
         "canary-message-of-a-person",
         "$argon2",
-    ] {
+    ]
+    .into_iter()
+    .chain(of_oauth.iter().map(String::as_str))
+    {
         let line = log.lines().find(|line| line.contains(secret));
         assert!(line.is_none(), "{secret} in the log: {line:?}");
     }

@@ -60,8 +60,7 @@ impl Service {
                 "This Idempotency-Key was used for another chat at the same time. Use a new one.",
             ));
         }
-        write.commit().await?;
-        self.turn_announce(&record, &message);
+        self.turn_commit(write, &record, &message).await?;
         Ok(sent(
             message,
             record.status,
@@ -117,8 +116,7 @@ impl Service {
                 .ok_or(Error::NotFound)?,
             None => current,
         };
-        write.commit().await?;
-        self.turn_announce(&record, &message);
+        self.turn_commit(write, &record, &message).await?;
         self.veil(ctx, std::slice::from_mut(&mut message));
         Ok(sent(
             message,
