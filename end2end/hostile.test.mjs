@@ -7,6 +7,7 @@ import { alive, shellAlive } from './lib/alive.mjs';
 import { openPage, startBrowser } from './lib/browser.mjs';
 import { send, turnOver } from './lib/chat.mjs';
 import { startEverything } from './lib/everything.mjs';
+import { assertHarmless, dangers, watchIncidents } from './lib/hostile.mjs';
 import { startModel } from './lib/model.mjs';
 import { OWNER, composerAlive, logIn, makeOwner, rest } from './lib/people.mjs';
 import { startServer } from './lib/server.mjs';
@@ -33,8 +34,7 @@ const LABEL = `Reading ${IMAGE}${SCRIPT}`;
 
 describe('hostile text', () => {
   const step = steps();
-  const incidents = [];
-  let peer, model, server, browser, context, page, console, token, hostile;
+  let peer, model, server, browser, context, page, console, token, hostile, incidents;
   before(async () => {
     [peer, model] = await Promise.all([startEverything(), startModel()]);
     model.scriptToolCall({
@@ -57,18 +57,7 @@ describe('hostile text', () => {
     await rest(server, token, 'POST', '/api/v2/users/me/keys/tokens', { token_name: IMAGE });
     browser = await startBrowser();
     ({ context, page, console } = await openPage(browser));
-    page.on('dialog', async (dialog) => {
-      incidents.push(`dialog: ${dialog.message()}`);
-      await dialog.dismiss();
-    });
-    context.on('page', (other) => incidents.push(`window: ${other.url()}`));
-    page.on('request', (request) => {
-      const { origin, protocol } = new URL(request.url());
-      if (origin !== server.url && protocol !== 'data:') incidents.push(`request: ${request.url()}`);
-    });
-    page.on('framenavigated', (frame) => {
-      if (frame !== page.mainFrame()) incidents.push(`frame: ${frame.url()}`);
-    });
+    incidents = watchIncidents(page, server.url);
   });
   after(async () => {
     await context?.close();
@@ -77,12 +66,7 @@ describe('hostile text', () => {
     await Promise.all([peer?.stop(), model?.stop()]);
   });
 
-  /** Nothing happened, and nothing stands in the page that could still happen. */
-  async function harmless() {
-    assert.deepEqual(await dangers(page), []);
-    assert.deepEqual(incidents, []);
-    console.assertQuiet();
-  }
+  const harmless = () => assertHarmless({ page, console }, incidents);
 
   step('where nothing stops it the payload runs, and the watch sees it', async () => {
     const probe = await openPage(browser);
@@ -166,24 +150,3 @@ describe('hostile text', () => {
     await harmless();
   });
 });
-
-/** Elements and attributes that run, load or lead somewhere and can only come from hostile text. */
-function dangers(page) {
-  return page.evaluate(() => {
-    const found = [];
-    const addresses = ['href', 'src', 'action', 'formaction', 'data', 'srcdoc', 'poster'];
-    const own = ['/pkg/', '/favicon'];
-    for (const element of document.querySelectorAll('*')) {
-      const tag = element.tagName.toUpperCase();
-      for (const { name, value } of element.attributes) {
-        if (name.startsWith('on')) found.push(`${tag} ${name}`);
-        const runs = /^\s*(javascript|vbscript|data:text)/i.test(value) || (name === 'src' && value === 'x');
-        if (addresses.includes(name) && runs) found.push(`${tag} ${name}=${value}`);
-      }
-      if (['IFRAME', 'OBJECT', 'EMBED'].includes(tag)) found.push(tag);
-      if (tag === 'LINK' && !own.some((start) => element.getAttribute('href')?.startsWith(start))) found.push(element.outerHTML);
-      if (tag === 'SCRIPT' && element.textContent.trim() === 'alert(1)') found.push(tag);
-    }
-    return found;
-  });
-}
