@@ -2,7 +2,7 @@
 
 use super::{
     Departed, grants_of_server,
-    prepare::{Prepared, candidate, provider_of, warnings, way_words},
+    prepare::{Prepared, candidate, provider_of, revocation_url, warnings, way_words},
 };
 use crate::{Error, OpContext, Result, Service, audit::Act, mcp_servers::oauth2_secret_place, secrets::seal};
 use api::{
@@ -60,7 +60,7 @@ impl Service {
         let scopes = &found.stored.record.oauth2.scopes;
         let mut answer = Discovery {
             found: provider_of(&provider, scopes, registration),
-            changes: changes(&found.stored, &provider, keeps, registration),
+            changes: changes(&found, &provider, keeps, registration),
             user_tokens: 0,
             applied: false,
             candidates: provider.report.iter().map(candidate).collect(),
@@ -178,13 +178,13 @@ fn overtaken() -> Error {
     )
 }
 
-fn changes(stored: &StoredServer, found: &Found, keeps: bool, registration: &str) -> Vec<FieldChange> {
-    let oauth2 = &stored.record.oauth2;
+fn changes(seen: &FoundServer, found: &Found, keeps: bool, registration: &str) -> Vec<FieldChange> {
+    let oauth2 = &seen.stored.record.oauth2;
     let after = OAuth2Settings {
         client_id: if keeps { oauth2.client_id.clone() } else { NEW_CLIENT.to_owned() },
         auth_url: found.metadata.authorization_endpoint.clone(),
         token_url: found.metadata.token_endpoint.clone(),
-        revocation_url: found.metadata.revocation_endpoint.clone().unwrap_or_default(),
+        revocation_url: revocation_url(oauth2, seen.oauth.as_ref(), found),
         issuer: found.issuer.clone(),
         ..oauth2.clone()
     };

@@ -3,7 +3,7 @@
 
 use super::{Refresher, facts_of, micros};
 use crate::{Result, Service, audit::Act};
-use api::{Uuid, servers::OAuth2Registration};
+use api::Uuid;
 use domain::{mcp_server::OAuth2Settings, text::quote};
 use futures::{StreamExt as _, stream};
 use mcpauth::{discovery::Found, metadata::ServerMetadata};
@@ -26,7 +26,7 @@ const ROUND_AT_MOST: Duration = Duration::from_secs(60);
 /// Characters of an issuer in a sentence.
 const ISSUER_CHARS: usize = 150;
 
-/// The provider as it is stored.
+/// The provider as it was found.
 pub(super) fn pinned(settings: &OAuth2Settings, facts: &OAuthFacts) -> ServerMetadata {
     let given = |url: &str| Some(url.to_owned()).filter(|url| !url.is_empty());
     ServerMetadata {
@@ -34,7 +34,7 @@ pub(super) fn pinned(settings: &OAuth2Settings, facts: &OAuthFacts) -> ServerMet
         authorization_endpoint: settings.auth_url.clone(),
         token_endpoint: settings.token_url.clone(),
         registration_endpoint: given(&facts.registration_endpoint),
-        revocation_endpoint: given(&settings.revocation_url),
+        revocation_endpoint: given(&facts.revocation_found),
         scopes_supported: Vec::new(),
         token_endpoint_auth_methods: facts.auth_methods.clone(),
         revocation_endpoint_auth_methods: None,
@@ -48,12 +48,7 @@ fn moved(settings: &OAuth2Settings, facts: &OAuthFacts, now: &Found) -> String {
     if now.issuer != facts.issuer {
         return changed_issuer(&facts.issuer, &now.issuer);
     }
-    let mut stored = pinned(settings, facts);
-    if !matches!(settings.registration, Some(OAuth2Registration::Dcr | OAuth2Registration::Cimd)) {
-        // An admin may have given it.
-        stored.revocation_endpoint.clone_from(&now.metadata.revocation_endpoint);
-    }
-    let fields = now.metadata.drift_from(&stored);
+    let fields = now.metadata.drift_from(&pinned(settings, facts));
     if fields.is_empty() {
         return String::new();
     }

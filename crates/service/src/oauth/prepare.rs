@@ -123,11 +123,7 @@ impl Refresher {
             client_id: oauth2.client_id.clone(),
             auth_url: metadata.authorization_endpoint.clone(),
             token_url: metadata.token_endpoint.clone(),
-            revocation_url: match oauth2.revocation_url.as_str() {
-                // What an admin gave in a setup by hand stays; what was found before is found anew.
-                given if !given.is_empty() && !moves_alone(oauth2) => given.to_owned(),
-                _ => metadata.revocation_endpoint.clone().unwrap_or_default(),
-            },
+            revocation_url: revocation_url(oauth2, facts, found),
             scopes: oauth2.scopes.clone(),
             issuer: found.issuer.clone(),
             registration: oauth2.registration,
@@ -156,6 +152,7 @@ impl Refresher {
             secret_expires_at: None,
             found_at: self.clock.now(),
             registered_at: None,
+            revocation_found: metadata.revocation_endpoint.clone().unwrap_or_default(),
             drift: String::new(),
         };
         let has_secret = stored.record.has_oauth2_secret;
@@ -278,6 +275,17 @@ fn keeps_client(oauth2: &OAuth2Settings, found: &Found) -> bool {
         oauth2.issuer == found.issuer
     };
     !oauth2.client_id.is_empty() && same
+}
+
+/// Where grants will be given back: where an admin said, at the provider that they said it of; else where this one says (behaviour 8).
+pub(super) fn revocation_url(oauth2: &OAuth2Settings, facts: Option<&OAuthFacts>, found: &Found) -> String {
+    let stored = oauth2.revocation_url.as_str();
+    let was_found = facts.is_some_and(|facts| facts.revocation_found == stored);
+    let is_of_it = oauth2.issuer.is_empty() || oauth2.issuer == found.issuer;
+    if !stored.is_empty() && !was_found && is_of_it {
+        return stored.to_owned();
+    }
+    found.metadata.revocation_endpoint.clone().unwrap_or_default()
 }
 
 /// Patchbay made the client, and makes another one where its secret must not go along.

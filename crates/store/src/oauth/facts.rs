@@ -38,6 +38,8 @@ pub struct OAuthFacts {
     pub secret_expires_at: Option<Timestamp>,
     pub found_at: Timestamp,
     pub registered_at: Option<Timestamp>,
+    /// Where the provider said that grants are given back; empty where it did not.
+    pub revocation_found: String,
     /// What has moved since, in a sentence for admins, at most 600 characters; empty while nothing has.
     pub drift: String,
 }
@@ -65,6 +67,7 @@ pub(crate) struct OAuthFactsRow {
     oauth_found_at: Option<Micros>,
     oauth_registered_at: Option<Micros>,
     oauth_drift: Option<String>,
+    oauth_revocation_found: Option<String>,
 }
 
 impl OAuthFactsRow {
@@ -76,7 +79,7 @@ impl OAuthFactsRow {
          o.registration_endpoint AS oauth_registration_endpoint, o.registration_uri AS oauth_registration_uri, \
          o.registration_token AS oauth_registration_token, o.registration_token_key_id AS oauth_registration_token_key_id, \
          o.secret_expires_at AS oauth_secret_expires_at, o.found_at AS oauth_found_at, o.registered_at AS oauth_registered_at, \
-         o.drift AS oauth_drift";
+         o.drift AS oauth_drift, o.revocation_found AS oauth_revocation_found";
 
     /// `None` also for a row that is there for its lease alone.
     pub(crate) fn facts(self) -> Option<OAuthFacts> {
@@ -102,6 +105,7 @@ impl OAuthFactsRow {
             secret_expires_at: self.oauth_secret_expires_at.map(Into::into),
             found_at: self.oauth_found_at?.into(),
             registered_at: self.oauth_registered_at.map(Into::into),
+            revocation_found: self.oauth_revocation_found?,
             drift: self.oauth_drift?,
         })
     }
@@ -129,8 +133,8 @@ pub async fn oauth_facts_put(write: &mut Write, facts: &OAuthFacts) -> Result<()
     let sql = sqlx::AssertSqlSafe(format!(
         "INSERT INTO mcp_oauth_facts (id, mcp_server_id, issuer, resource, token_url, iss_required, offline_access, scopes, \
                scopes_source, guessed, auth_methods, auth_method, registration_endpoint, registration_uri, registration_token, \
-               registration_token_key_id, secret_expires_at, found_at, registered_at, drift, looked_at) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, {now}) \
+               registration_token_key_id, secret_expires_at, found_at, registered_at, drift, revocation_found, looked_at) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, {now}) \
                ON CONFLICT (mcp_server_id) DO UPDATE SET id = excluded.id, issuer = excluded.issuer, resource = excluded.resource, \
                token_url = excluded.token_url, iss_required = excluded.iss_required, offline_access = excluded.offline_access, \
                scopes = excluded.scopes, scopes_source = excluded.scopes_source, guessed = excluded.guessed, \
@@ -138,7 +142,7 @@ pub async fn oauth_facts_put(write: &mut Write, facts: &OAuthFacts) -> Result<()
                registration_endpoint = excluded.registration_endpoint, registration_uri = excluded.registration_uri, \
                registration_token = excluded.registration_token, registration_token_key_id = excluded.registration_token_key_id, \
                secret_expires_at = excluded.secret_expires_at, found_at = excluded.found_at, registered_at = excluded.registered_at, \
-               drift = excluded.drift, looked_at = excluded.looked_at"
+               drift = excluded.drift, revocation_found = excluded.revocation_found, looked_at = excluded.looked_at"
     ));
     execute!(
         write,
@@ -163,6 +167,7 @@ pub async fn oauth_facts_put(write: &mut Write, facts: &OAuthFacts) -> Result<()
         Micros::from(facts.found_at),
         facts.registered_at.map(Micros::from),
         &facts.drift,
+        &facts.revocation_found,
     )
     .map(|_| ())
 }

@@ -28,6 +28,7 @@ pub(crate) fn facts(server: Uuid) -> OAuthFacts {
         found_at: START,
         registered_at: Some(START.plus_seconds(1)),
         drift: "moved".to_owned(),
+        revocation_found: "https://id.example/revoke".to_owned(),
     }
 }
 
@@ -72,6 +73,7 @@ both_engines! {
             secret_expires_at: None,
             registered_at: None,
             drift: String::new(),
+            revocation_found: String::new(),
             ..facts(server)
         };
         commit!(db, |write| oauth_facts_put(write, &second));

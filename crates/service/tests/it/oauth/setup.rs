@@ -178,6 +178,14 @@ both_engines! {
         connect(&bench.service, &owner, made.id).await;
         assert_eq!(bench.service.server_disconnect(&owner, made.id).await.unwrap(), service::Revocation::Revoked);
         assert_eq!(peer.requests_at("/revoke")[0].target, "/revoke?mine");
+        // It is no drift, and discovery does not take it away.
+        bench.db.raw("UPDATE mcp_oauth_facts SET looked_at = 1").await.unwrap();
+        bench.service.connections_look().await.unwrap();
+        assert_eq!(bench.service.server_get(&owner, made.id).await.unwrap().0.config_problems, Some(vec![]));
+        let again = bench.service.server_discover(&owner, made.id, crate::oauth::discover::APPLY).await.unwrap();
+        assert_eq!(again.changes, []);
+        let (kept, _) = bench.service.server_get(&owner, made.id).await.unwrap();
+        assert!(kept.oauth2_revocation_url.unwrap().ends_with("/revoke?mine"));
     }
 
     /// Behaviour 5: what was given by hand is taken as it is; nobody is asked.
