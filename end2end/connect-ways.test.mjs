@@ -130,6 +130,40 @@ describe('ways to connect', () => {
     assert.equal(await connectLink(row(page)).innerText(), 'Connect');
   }));
 
+  it('the window is 900 by 600, closes within half a second when it is done, and is missed within that when it is closed', (test) => withPage(async ({ page }) => {
+    await logIn(page, server, await person('siz'), '/account');
+    // By the page's own clock, when: the window says that it is done, it is gone, the page waits no longer.
+    await page.evaluate(() => {
+      const open = globalThis.open;
+      globalThis.open = (...given) => {
+        const times = (globalThis.times = {});
+        const opened = open.apply(globalThis, given);
+        addEventListener('message', () => (times.said ??= performance.now()));
+        const look = setInterval(() => {
+          if (opened.closed) times.closed ??= performance.now();
+          if (times.closed && !document.querySelector('[data-testid=connect-waits]')) {
+            times.noticed = performance.now();
+            clearInterval(look);
+          }
+        }, 5);
+        return opened;
+      };
+    });
+    const times = () => until('the page noticed', () => page.evaluate(() => globalThis.times.noticed && globalThis.times));
+    const { window: left } = await openWindow(connectLink(row(page)));
+    await row(page).getByTestId('connect-waits').waitFor();
+    assert.deepEqual(await left.evaluate(() => [globalThis.innerWidth, globalThis.innerHeight]), [900, 600]);
+    await left.close();
+    const early = await times();
+    assert.equal(early.said, undefined);
+    await connect(connectLink(row(page)), 'siz');
+    const { said, closed } = await times();
+    await connected(page).waitFor();
+    test.diagnostic(`closed ${Math.round(closed - said)} ms after it was done; missed after ${Math.round(early.noticed - early.closed)} ms`);
+    assert.ok(closed - said <= 500, `closed after ${closed - said} ms`);
+    assert.ok(early.noticed - early.closed <= 500, `missed after ${early.noticed - early.closed} ms`);
+  }));
+
   it('a "no" at the provider is said as such, and one can start again', () => withPage(async ({ page }) => {
     await logIn(page, server, await person('den'), '/account');
     const { window, console } = await openWindow(connectLink(row(page)));
