@@ -11,7 +11,7 @@ use api::{
     Page, PageQuery, Uuid,
     check::CheckReport,
     explain::ServerExplanation,
-    oauth::{DiscoverRequest, Discovery},
+    oauth::{DiscoverRequest, Discovery, OwnConnection},
     servers as wire,
     transfer::{ImportPlan, ImportRequest},
 };
@@ -56,6 +56,7 @@ pub struct ServerState {
     pub auth_connected: bool,
     pub auth_status: wire::AuthStatus,
     pub auth_status_reason: String,
+    pub connection: Option<OwnConnection>,
 }
 
 impl ServerState {
@@ -65,6 +66,7 @@ impl ServerState {
             auth_connected: server.auth_connected,
             auth_status: server.auth_status,
             auth_status_reason: server.auth_status_reason.clone(),
+            connection: server.connection.clone(),
         }
     }
 
@@ -76,6 +78,7 @@ impl ServerState {
         server.auth_connected = self.auth_connected;
         server.auth_status = self.auth_status;
         server.auth_status_reason.clone_from(&self.auth_status_reason);
+        server.connection.clone_from(&self.connection);
         true
     }
 }

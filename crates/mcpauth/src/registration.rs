@@ -131,7 +131,7 @@ async fn attempt(
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let reply = send(egress, Method::POST, url, headers, body, limits::REGISTRATION).await;
-    answer::read(&reply.map_err(|error| RegistrationError::of_egress(&error))?, supported)
+    answer::read(&reply.map_err(|error| RegistrationError::of_egress(&error))?, supported, url)
 }
 
 /// Deletes a registered client (RFC 7592, 2.3). One that is gone already is deleted.

@@ -93,7 +93,7 @@ impl Service {
     fn shown(&self, ctx: &OpContext, found: &FoundServer) -> McpServer {
         let access = access_of(&self.deps().keyring, found, self.now());
         let mut wire = to_wire(&found.stored.record, Self::viewer(ctx), &access);
-        wire.connection = oauth::own_connection(found);
+        wire.connection = oauth::own_connection(found, wire.auth_status);
         if Self::viewer(ctx).unredacted {
             wire.oauth2_client = Some(oauth::client_facts(&self.deps().access_url, found));
         }

@@ -14,7 +14,7 @@ mod registration;
 
 pub use callback::{CallbackQuery, CallbackRefused, Connected};
 pub(crate) use grants::{
-    Departed, GrantsContext, grant_note, grants_of_server, grants_of_user_note, tokens_at_stake, tokens_wipe,
+    Departed, GrantsContext, grant_note, grants_of_server, grants_of_user, tokens_at_stake, tokens_wipe,
 };
 pub(crate) use prepare::Prepared;
 pub use refresher::Refresher;
@@ -27,7 +27,7 @@ use crate::{
 use api::{
     Uuid,
     oauth::{OAuthClientFacts, OwnConnection},
-    servers::AuthType,
+    servers::{AuthStatus, AuthType},
 };
 use dbcrypt::Keyring;
 use domain::mcp_server::TokenFailure;
@@ -141,9 +141,13 @@ pub(crate) fn client_facts(access_url: &Url, found: &FoundServer) -> OAuthClient
 }
 
 /// What the reader's own sign-in is good for; `None` when there is none that works.
-pub(crate) fn own_connection(found: &FoundServer) -> Option<OwnConnection> {
+pub(crate) fn own_connection(found: &FoundServer, status: AuthStatus) -> Option<OwnConnection> {
+    let works = matches!(
+        status,
+        AuthStatus::Connected | AuthStatus::ExpiredRefreshable | AuthStatus::NeedsPermission
+    );
     let is_oauth2 = found.stored.record.auth_type == AuthType::Oauth2;
-    let token = found.token.as_ref().filter(|token| is_oauth2 && token.failure.is_none())?;
+    let token = found.token.as_ref().filter(|_| is_oauth2 && works)?;
     Some(OwnConnection {
         scopes: token.scopes.clone(),
         wanted_scopes: token.wanted_scopes.clone(),

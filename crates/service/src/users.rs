@@ -1,6 +1,6 @@
 //! Accounts, managed by admins; only an owner changes owners (behaviour 2).
 
-use crate::{Error, OpContext, Result, Service, audit::Act, oauth::grants_of_user_note, pages::page_of};
+use crate::{Error, OpContext, Result, Service, audit::Act, oauth::grants_of_user, pages::page_of};
 use api::{
     Page, PageQuery, Uuid, Validation,
     users::{PasswordChange, Role, User, UserCreate, UserStatus, UserUpdate},
@@ -214,7 +214,7 @@ impl Service {
         if !can_manage_user(&caller.user.roles, &record.user.roles, &[]) {
             return Err(refuse_owner_change(ctx));
         }
-        grants_of_user_note(&self.deps().grants_context(), &mut write, id).await?;
+        grants_of_user(&self.deps().grants_context(), &mut write, id).await?;
         users::user_delete(&mut write, id).await?;
         if record.user.is_owner() && users::owners_count(&mut write).await? == 0 {
             return Err(last_owner());

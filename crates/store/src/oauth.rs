@@ -26,6 +26,6 @@ pub use step_ups::{StepUp, step_up_prompt, step_ups_decline, step_ups_forget, st
 pub(crate) use tokens::TokenRow;
 pub use tokens::{
     UserToken, user_token_delete, user_token_get, user_token_put, user_token_want, user_tokens_count,
-    user_tokens_delete_of_resource, user_tokens_delete_page, user_tokens_of_user, user_tokens_page,
+    user_tokens_delete_of_resource, user_tokens_delete_of_user, user_tokens_delete_page, user_tokens_page,
     user_tokens_resources,
 };

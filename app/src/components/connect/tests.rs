@@ -173,6 +173,14 @@ fn only_what_is_new_changes_a_server() {
     assert!(!ServerState { id: api::Uuid::nil(), ..now.clone() }.apply(&mut shown), "another server");
     assert!(now.apply(&mut shown) && !now.apply(&mut shown));
     assert_eq!(shown.auth_status, AuthStatus::Connected);
+    // Nor is what was granted left as it was.
+    let connection = serde_json::json!({
+        "scopes": "files:read", "wanted_scopes": "", "renews": true, "retrying": false, "connected_at": "2026-01-01T00:00:00Z",
+    });
+    let connection = serde_json::from_value(connection).expect("a connection as the API answers it");
+    let granted = ServerState { connection: Some(connection), ..now };
+    assert!(granted.apply(&mut shown) && !granted.apply(&mut shown));
+    assert_eq!(shown.connection, granted.connection);
 }
 
 #[test]

@@ -12,6 +12,8 @@ pub struct DiscoveryError {
     pub kind: DiscoveryErrorKind,
     /// What was asked, in order.
     pub report: Vec<Candidate>,
+    /// Whom the resource's own metadata names; empty when none was found.
+    pub issuers: Vec<String>,
 }
 
 /// Why a discovery failed.

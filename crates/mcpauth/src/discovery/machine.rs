@@ -67,6 +67,10 @@ struct Published {
     fit: Fit,
 }
 
+fn named(published: Option<&Published>) -> Vec<String> {
+    published.map(|published| published.metadata.authorization_servers.clone()).unwrap_or_default()
+}
+
 impl Discovery {
     /// Nothing is known yet.
     pub fn new(question: Question) -> Self {
@@ -136,7 +140,8 @@ impl Discovery {
 
     /// The end because the time is over.
     pub fn too_slow(self) -> DiscoveryError {
-        DiscoveryError { kind: DiscoveryErrorKind::TooSlow, report: self.report }
+        let issuers = named(self.published.as_ref());
+        DiscoveryError { kind: DiscoveryErrorKind::TooSlow, report: self.report, issuers }
     }
 
     fn what(&self) -> CandidateKind {
@@ -336,7 +341,8 @@ impl Discovery {
     fn end(&mut self, kind: DiscoveryErrorKind) {
         let report = std::mem::take(&mut self.report);
         self.queue.clear();
-        self.phase = Phase::Ended(Err(Box::new(DiscoveryError { kind, report })));
+        let issuers = named(self.published.as_ref());
+        self.phase = Phase::Ended(Err(Box::new(DiscoveryError { kind, report, issuers })));
     }
 
     /// Another kind of answer is no refusal: nothing is published there.

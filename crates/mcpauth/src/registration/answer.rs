@@ -8,16 +8,20 @@ use crate::{
     auth_method::{AuthMethod, choose},
     registration::{Registered, RegistrationError},
     send::Reply,
-    urls::check_endpoint,
+    urls::{check_endpoint, origin},
 };
 
-pub(super) fn read(reply: &Reply, supported: Option<&[String]>) -> Result<Registered, RegistrationError> {
+pub(super) fn read(
+    reply: &Reply,
+    supported: Option<&[String]>,
+    endpoint: &str,
+) -> Result<Registered, RegistrationError> {
     // Some servers answer 200 where 201 is due.
     if !matches!(reply.status, 200 | 201) {
         return Err(RegistrationError::of_reply(reply));
     }
     match reply.object() {
-        Some(members) => registered(&members, supported),
+        Some(members) => registered(&members, supported, endpoint),
         None => Err(RegistrationError::malformed("the answer of the authorization server is no JSON object")),
     }
 }
@@ -25,6 +29,7 @@ pub(super) fn read(reply: &Reply, supported: Option<&[String]>) -> Result<Regist
 fn registered(
     members: &Map<String, Value>,
     supported: Option<&[String]>,
+    endpoint: &str,
 ) -> Result<Registered, RegistrationError> {
     let text = |name: &str| members.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
     let client_id = text("client_id")
@@ -43,8 +48,10 @@ fn registered(
         ));
     }
     let (auth_method, _) = choose(named, secret.is_some(), supported);
-    // Without its token the address is of no use, and a bad one is never asked.
-    let manage = text("registration_client_uri").filter(|uri| check_endpoint(uri).is_ok());
+    // Without its token the address is of no use, and a bad one is never asked. Nor is one elsewhere: a provider must not choose which of
+    // the hosts that we may reach gets a DELETE.
+    let manage = text("registration_client_uri")
+        .filter(|uri| check_endpoint(uri).is_ok() && origin(uri) == origin(endpoint));
     let token = text("registration_access_token").filter(|token| is_printable(token, HEADER_VALUE_BYTES));
     let (uri, token) = manage.zip(token).unzip();
     Ok(Registered {
@@ -83,7 +90,7 @@ mod tests {
     use super::*;
 
     fn read(document: &Value) -> Result<Registered, RegistrationError> {
-        registered(document.as_object().unwrap(), None)
+        registered(document.as_object().unwrap(), None, "https://auth.example.com/register")
     }
 
     #[test]
@@ -122,7 +129,10 @@ mod tests {
         }
         for (uri, token) in [
             (json!("javascript:x"), json!("t")),
-            (json!("https://a.example/c"), json!(null)),
+            (json!("https://auth.example.com/c"), json!(null)),
+            // Elsewhere: nobody chooses a host for us.
+            (json!("https://internal.example/things/7"), json!("t")),
+            (json!("https://auth.example.com:8443/c"), json!("t")),
             (json!(7), json!("t")),
         ] {
             let client =

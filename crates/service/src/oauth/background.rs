@@ -6,6 +6,7 @@ use crate::{
     mcp_servers::{registration_token_place, revocation_place, unseal},
 };
 use api::Timestamp;
+use futures::future::try_join_all;
 use mcpauth::{
     auth_method::AuthMethod,
     limits,
@@ -14,11 +15,18 @@ use mcpauth::{
     token::Client,
 };
 use secrecy::SecretString;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 use store::{
     mcp_servers,
     oauth::{self, OAuthFacts, Revocation},
 };
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 /// How often it looks.
@@ -29,8 +37,11 @@ const TRY_LEASE_MICROS: i64 = 60_000_000;
 const RETRY_MICROS: i64 = 15 * 60_000_000;
 /// Grants that are given back in one look.
 const ROUND: usize = 200;
-/// Grants that are given back at once when a server ends, before its client does.
-const AT_ONCE_MOST: usize = 10_000;
+/// Grants that are given back when a server ends, before its client does.
+const BEFORE_ITS_CLIENT: usize = 10_000;
+/// Grants that are given back at the same time, and how long one round of it takes at most.
+const AT_ONCE: usize = 8;
+const ROUND_AT_MOST: Duration = Duration::from_secs(60);
 
 impl Deps {
     pub(crate) fn grants_context(&self) -> GrantsContext<'_> {
@@ -46,7 +57,12 @@ impl Service {
                 () = tokio::time::sleep(EVERY) => {}
                 () = stop.cancelled() => return,
             }
-            if let Err(error) = self.connections_look().await {
+            // What is under way when the process stops is under a lease, and somebody else's then.
+            let looked = tokio::select! {
+                looked = self.connections_look() => looked,
+                () = stop.cancelled() => return,
+            };
+            if let Err(error) = looked {
                 tracing::warn!(error = &error as &dyn std::error::Error, "connections were not looked after");
             }
         }
@@ -103,22 +119,30 @@ impl Service {
 
 impl Refresher {
     async fn give_back_now(&self) {
-        if let Err(error) = self.give_back(AT_ONCE_MOST).await {
+        if let Err(error) = self.give_back(BEFORE_ITS_CLIENT).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "grants are given back later");
         }
     }
 
-    /// Tells providers of grants that ended here; `most` of those that are due.
+    /// Tells providers of grants that ended here; `most` of those that are due, and what a minute is enough for. The rest is due again.
     pub(crate) async fn give_back(&self, most: usize) -> Result<()> {
-        for _ in 0..most {
-            let mut write = self.db.write().await?;
-            let due = oauth::revocation_claim(&mut write, TRY_LEASE_MICROS, limits::REVOCATION_TRIES.into())
-                .await?;
-            write.commit().await?;
-            let Some(due) = due else { return Ok(()) };
-            self.give_back_one(&due).await?;
-        }
-        Ok(())
+        let left = AtomicUsize::new(most);
+        let one_by_one = || async {
+            while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
+            {
+                let mut write = self.db.write().await?;
+                let due =
+                    oauth::revocation_claim(&mut write, TRY_LEASE_MICROS, limits::REVOCATION_TRIES.into())
+                        .await?;
+                write.commit().await?;
+                let Some(due) = due else { return Ok(()) };
+                self.give_back_one(&due).await?;
+            }
+            Result::Ok(())
+        };
+        // Several at once: one provider that does not answer must not hold up the others'.
+        let all = try_join_all((0..AT_ONCE).map(|_| one_by_one()));
+        timeout(ROUND_AT_MOST, all).await.map_or(Ok(()), |done| done.map(|_| ()))
     }
 
     /// True when the provider took it back.

@@ -142,7 +142,8 @@ impl Service {
         };
         if flow.user_id != user || flow.credential_id != credential {
             // Whose it is, is for the audit log alone.
-            self.callback_refused(ctx, &found, "access.oauth_foreign_flow", Vec::new()).await;
+            let server = format!("server={}", found.stored.record.slug);
+            ctx.refusal_note("access.oauth_foreign_flow", "mcp_server", server);
             return Err(CallbackRefused::new(
                 403,
                 NOT_VERIFIED,
@@ -253,13 +254,14 @@ impl Service {
         let keyring = &self.deps().keyring;
         let verifier = unseal(keyring, &verifier_place(flow.id, flow.user_id), &flow.verifier);
         let Ok(Some(verifier)) = verifier else {
-            return Err(CallbackRefused::new(400, START_AGAIN, EXPIRED).of(&found, &flow));
+            let page = CallbackRefused::new(400, START_AGAIN, EXPIRED).of(&found, &flow);
+            return Err(noted(ctx, "the sign-in cannot be read any more", page));
         };
         let client = client_of(keyring, &found.stored, found.oauth.as_ref(), &flow.resource);
         let Some(client) =
             client.filter(|client| client.client_id == flow.client_id && client.token_url == flow.token_url)
         else {
-            return Err(changed().of(&found, &flow));
+            return Err(noted(ctx, CHANGED, changed().of(&found, &flow)));
         };
         let grant = match exchange(
             &self.deps().egress,
@@ -349,6 +351,8 @@ impl Service {
         });
         let Some(found) = still else { return Ok(None) };
         let record = &found.stored.record;
+        // Before anything is put in order for the whole cluster: others hold this row and wait for that.
+        let look = oauth::oauth_look_claim(&mut write, server, micros(LOOK_AFTER_SIGN_IN)).await?;
         oauth::user_token_put(&mut write, &token).await?;
         oauth::step_ups_reopen(&mut write, server, user).await?;
         let mut facts =
@@ -359,7 +363,6 @@ impl Service {
         let act = Act::on("connection.connected", "mcp_server", server, &record.slug).fields(facts);
         self.audit(&mut write, ctx, act).await?;
         change_note(&mut write, ChangeKind::Users, &user.to_string()).await?;
-        let look = oauth::oauth_look_claim(&mut write, server, micros(LOOK_AFTER_SIGN_IN)).await?;
         write.commit().await?;
         self.deps().mcp.close_connection(server, user);
         if look {

@@ -1,25 +1,24 @@
 //! Who issues tokens for a server may move after it was found (protocol.md 14.3, 14.11). Patchbay goes on with what is stored and tells the
 //! admins; only a discovery that they apply follows.
 
-use super::{Refresher, facts_of, micros};
+use super::{Refresher, facts_of, micros, prepare::question};
 use crate::{Result, Service, audit::Act};
 use api::Uuid;
 use domain::{mcp_server::OAuth2Settings, text::quote};
 use futures::{StreamExt as _, stream};
 use mcpauth::{discovery::Found, metadata::ServerMetadata};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use store::{
     changes::{ChangeKind, change_note},
     mcp_servers::FoundServer,
     oauth::{self, OAuthFacts},
 };
-use tokio::time::timeout;
 
 /// A look after a sign-in, unless there was one within this time.
 pub(super) const LOOK_AFTER_SIGN_IN: Duration = Duration::from_secs(3600);
 /// A look without any.
 const DAILY: Duration = Duration::from_secs(24 * 3600);
-/// Looks in one round, at once, and how long a round takes at most.
+/// Looks in one round, at once, and after which time none is begun.
 const ROUND: i64 = 40;
 const AT_ONCE: usize = 4;
 const ROUND_AT_MOST: Duration = Duration::from_secs(60);
@@ -90,10 +89,14 @@ impl Refresher {
         let mut session = self.db.read().await?;
         let due = oauth::oauth_looks_due(&mut session, micros(DAILY), ROUND).await?;
         drop(session);
-        let count = due.len();
-        let looks = stream::iter(due)
+        let (count, started) = (due.len(), Instant::now());
+        stream::iter(due)
             .map(async |server| {
                 let look = async {
+                    // Those that were begun are finished: each has an end, and is taken for the day.
+                    if started.elapsed() > ROUND_AT_MOST {
+                        return Ok(());
+                    }
                     let mut write = self.db.write().await?;
                     let taken = oauth::oauth_look_claim(&mut write, server, micros(DAILY)).await?;
                     write.commit().await?;
@@ -104,8 +107,8 @@ impl Refresher {
                 }
             })
             .buffer_unordered(AT_ONCE)
-            .for_each(|()| async {});
-        let _ = timeout(ROUND_AT_MOST, looks).await;
+            .for_each(|()| async {})
+            .await;
         Ok(count)
     }
 
@@ -113,9 +116,17 @@ impl Refresher {
     async fn drift_find(&self, server: Uuid) -> Result<()> {
         let Some(found) = self.found(server, Uuid::nil()).await? else { return Ok(()) };
         let Some(facts) = facts_of(&found.stored, found.oauth.as_ref()) else { return Ok(()) };
-        // What cannot be asked now says nothing, as what is published wrongly: connecting and renewing do without.
-        let Ok(now) = self.discover(&found.stored, None).await else { return Ok(()) };
-        self.drift_note(&found, &moved(&found.stored.record.oauth2, facts, &now)).await
+        let question = question(&found.stored, None);
+        let drift = match mcpauth::discovery::discover(&self.egress, question).await {
+            Ok(now) => moved(&found.stored.record.oauth2, facts, &now),
+            // Whom the server names is known, whether they answer or not.
+            Err(error) if !error.issuers.is_empty() && !error.issuers.contains(&facts.issuer) => {
+                changed_issuer(&facts.issuer, &error.issuers[0])
+            }
+            // What cannot be asked now says nothing, nor does what is published wrongly: connecting and renewing do without.
+            Err(_) => return Ok(()),
+        };
+        self.drift_note(&found, &drift).await
     }
 
     /// Tells the admins.

@@ -102,13 +102,9 @@ pub(crate) async fn grants_of_server(
     }
 }
 
-/// Notes every grant of a user whose account is about to go, and their rows with it.
-pub(crate) async fn grants_of_user_note(
-    context: &GrantsContext<'_>,
-    write: &mut Write,
-    user: Uuid,
-) -> Result<()> {
-    for token in oauth::user_tokens_of_user(write, user).await? {
+/// Removes every grant of a user whose account is about to go. By deleting first, so that no renewal slips in between.
+pub(crate) async fn grants_of_user(context: &GrantsContext<'_>, write: &mut Write, user: Uuid) -> Result<()> {
+    for token in oauth::user_tokens_delete_of_user(write, user).await? {
         let server = token.mcp_server_id;
         let Some(found) = server_get(write, Reader::of_everything(user), server).await? else { continue };
         let facts = oauth::oauth_facts_get(write, server).await?;

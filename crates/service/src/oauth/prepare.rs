@@ -58,14 +58,9 @@ impl Refresher {
     /// # Errors
     /// [`Error::Discovery`] with everything that was asked.
     pub(crate) async fn discover(&self, stored: &StoredServer, chosen: Option<&str>) -> Result<Found> {
-        let oauth2 = &stored.record.oauth2;
-        let question = Question {
-            server_url: stored.record.url.clone(),
-            given_issuer: None,
-            pinned_issuer: Some(chosen.unwrap_or(&oauth2.issuer).to_owned())
-                .filter(|issuer| !issuer.is_empty()),
-        };
-        let found = discover(&self.egress, question).await.map_err(|error| refused(error, &oauth2.scopes))?;
+        let found = discover(&self.egress, question(stored, chosen))
+            .await
+            .map_err(|error| refused(error, &stored.record.oauth2.scopes))?;
         if chosen.is_none_or(|chosen| chosen == found.issuer) {
             return Ok(found);
         }
@@ -251,7 +246,8 @@ impl Refresher {
         Ok(())
     }
 
-    /// A client that was made for nothing is taken back, if the provider lets us.
+    /// A client that was made for nothing is taken back, if the provider lets us. One that was stored after all, though the database did not
+    /// say so, stays; so does one of which nobody can say.
     pub(crate) async fn undo(&self, prepared: Prepared) {
         if let Some(holder) = prepared.holder
             && let Err(error) = self.release_registration(prepared.facts.mcp_server_id, holder).await
@@ -261,7 +257,16 @@ impl Refresher {
                 "a lease on a registration runs out by itself"
             );
         }
-        if let Some((uri, token)) = prepared.registered {
+        let server = prepared.facts.mcp_server_id;
+        let in_use = match self.found(server, Uuid::nil()).await {
+            Ok(found) => {
+                found.is_some_and(|found| found.stored.record.oauth2.client_id == prepared.settings.client_id)
+            }
+            Err(_) => true,
+        };
+        if let Some((uri, token)) = prepared.registered
+            && !in_use
+        {
             let _ = delete_client(&self.egress, &uri, &token).await;
         }
     }
@@ -286,6 +291,16 @@ pub(super) fn revocation_url(oauth2: &OAuth2Settings, facts: Option<&OAuthFacts>
         return stored.to_owned();
     }
     found.metadata.revocation_endpoint.clone().unwrap_or_default()
+}
+
+/// What is asked about a server; of several providers the one that was chosen, else the one in use.
+pub(super) fn question(stored: &StoredServer, chosen: Option<&str>) -> Question {
+    let pinned = chosen.unwrap_or(&stored.record.oauth2.issuer);
+    Question {
+        server_url: stored.record.url.clone(),
+        given_issuer: None,
+        pinned_issuer: Some(pinned.to_owned()).filter(|issuer| !issuer.is_empty()),
+    }
 }
 
 /// Patchbay made the client, and makes another one where its secret must not go along.

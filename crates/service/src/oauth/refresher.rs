@@ -267,7 +267,7 @@ impl Refresher {
             scopes: grant.scope.clone().unwrap_or_else(|| token.scopes.clone()),
             rest_micros: micros(limits::REFRESH_EVERY),
         };
-        if patiently(|| self.store(token, &renewed)).await? {
+        if patiently(|| self.store(token, &renewed)).await? || self.is_stored(token, &renewed).await? {
             return Ok(Renewal::Renewed);
         }
         // Disconnected, or connected anew: what came is of no use to anybody, and is given back.
@@ -276,6 +276,12 @@ impl Refresher {
             revoke(&self.egress, &ready.url, &ready.client, fresh, access).await;
         }
         Ok(Renewal::Ended)
+    }
+
+    /// A commit may have happened although the database did not say so.
+    async fn is_stored(&self, token: &UserToken, renewed: &Renewed) -> Result<bool> {
+        let now = patiently(|| self.token(token.mcp_server_id, token.user_id)).await?;
+        Ok(now.is_some_and(|now| now.id == token.id && now.access_token == renewed.access))
     }
 
     async fn store(&self, token: &UserToken, renewed: &Renewed) -> Result<bool> {
@@ -386,7 +392,10 @@ impl Refresher {
                         domain::text::quote(&issuer, 200)
                     );
                     self.fail(&token, TokenFailure::RejectedByServer, &detail).await?;
-                    self.drift_note(&found, &changed_issuer(&token.issuer, &issuer)).await?;
+                    if let Err(error) = self.drift_note(&found, &changed_issuer(&token.issuer, &issuer)).await
+                    {
+                        tracing::warn!(%server, error = &error as &dyn std::error::Error, "a moved provider is not noted");
+                    }
                     return Ok(false);
                 }
                 Some(_) => {}
@@ -423,7 +432,15 @@ impl Refresher {
             pinned_issuer: Some(token.issuer.clone()),
         };
         let asked = timeout(SAME_PROVIDER, mcpauth::discovery::discover(&self.egress, question)).await;
-        asked.ok()?.ok().map(|found| found.issuer)
+        // Whom the server names decides; how well that one describes itself does not.
+        let named = match asked.ok()? {
+            Ok(found) => found.all_issuers,
+            Err(error) => error.issuers,
+        };
+        match named.contains(&token.issuer) {
+            true => Some(token.issuer.clone()),
+            false => named.into_iter().next(),
+        }
     }
 
     /// What a server refused counts as expired until it is renewed.

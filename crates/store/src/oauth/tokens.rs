@@ -240,16 +240,16 @@ pub async fn user_token_delete(write: &mut Write, server: Uuid, user: Uuid) -> R
     fetch_optional!(write, TokenRow, sql, server, user)?.map_or(Ok(None), TokenRow::token)
 }
 
-/// The tokens of one user, of every server.
+/// Removes the tokens of one user, of every server; what there was.
 ///
 /// # Errors
 /// [`StoreError::Unavailable`].
-pub async fn user_tokens_of_user(session: &mut Session, user: Uuid) -> Result<Vec<UserToken>> {
+pub async fn user_tokens_delete_of_user(write: &mut Write, user: Uuid) -> Result<Vec<UserToken>> {
     let sql = sqlx::AssertSqlSafe(format!(
-        "SELECT {} FROM mcp_user_tokens t WHERE t.user_id = $1 ORDER BY t.mcp_server_id",
-        TokenRow::selected("t.")
+        "DELETE FROM mcp_user_tokens WHERE user_id = $1 RETURNING {}",
+        TokenRow::selected("")
     ));
-    tokens(fetch_all!(session, TokenRow, sql, user)?)
+    tokens(fetch_all!(write, TokenRow, sql, user)?)
 }
 
 /// Removes the tokens of up to `limit` users of a server; what there was. Empty: none is left.

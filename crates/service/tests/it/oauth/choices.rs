@@ -166,6 +166,17 @@ both_engines! {
         assert!(other.token_requests("refresh_token").is_empty());
     }
 
+    /// Protocol 14.11: whom the server names is told although they do not answer.
+    async fn admins_hear_of_another_authorization_server_that_is_silent(db: TestDb) {
+        let scene = Scene::connected(db).await;
+        let gone = FakeOauth::start(tools()).await;
+        scene.peer.change(|knobs| knobs.resource_metadata = json!({"authorization_servers": [gone.issuer()]}));
+        gone.stop();
+        scene.next_day().await;
+        let told = scene.problems().await;
+        assert!(told.len() == 1 && told[0].1.contains(&format!("to {}", gone.issuer())), "{told:?}");
+    }
+
     /// Behaviour 8: another server's look is none of this one's, and a sign-in is followed by one once an hour is over.
     async fn a_sign_in_is_followed_by_a_look(db: TestDb) {
         let scene = Scene::new(db).await;

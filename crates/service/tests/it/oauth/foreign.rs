@@ -214,6 +214,22 @@ both_engines! {
         assert!(url.starts_with(&scene.peer.at("/authorize")), "{url}");
     }
 
+    /// Protocol R3 and R9: whom the server names decides, not how well that one describes itself: a 401 at a provider that was set up by
+    /// hand, because its metadata is not what it should be, is worth a renewal as any other.
+    async fn a_refusal_at_a_provider_set_up_by_hand_is_worth_one_renewal(db: TestDb) {
+        let scene = Scene::connected(db).await;
+        scene.peer.change(|knobs| knobs.as_metadata = json!({"code_challenge_methods_supported": ["plain"]}));
+        let (user, sources) = (user_of(&scene.owner), &scene.bench.sources);
+        let named = challenge_of(&scene.peer);
+        let first = scene.credential_version().await;
+        let next = sources.credential_refused(user, scene.id, first, Some(&named), &[scene.id]).await.unwrap().unwrap();
+        assert!(next.access.unwrap().credential_version > first);
+        assert_eq!((scene.refreshes(), scene.status().await), (1, is(AuthStatus::Connected)));
+        let second = scene.credential_version().await;
+        assert!(sources.credential_refused(user, scene.id, second, Some(&named), &[scene.id]).await.unwrap().is_none());
+        assert_eq!(scene.status().await, needs_reconnect("rejected_by_server"), "and ends when that is refused, too");
+    }
+
     /// Threat 12: when nobody can say who the provider is now, nothing is sent, and nothing is called connected.
     async fn a_refusal_that_leads_nowhere_sends_nothing(db: TestDb) {
         let scene = Scene::connected(db).await;

@@ -45,12 +45,12 @@ pub(super) fn Rediscover(form: EditorForm) -> impl IntoView {
     };
     view! {
         <div class="btn-row">
-            <button type="button" class="btn btn-small" disabled=move || dirty.get() on:click=move |_| begin.run(DiscoverRequest::default())>
+            <button type="button" class="btn btn-small" disabled=move || dirty.get() || look.busy.get() on:click=move |_| begin.run(DiscoverRequest::default())>
                 <Icon glyph=Glyph::Search/>
                 "Run discovery again"
             </button>
             <Show when=move || automatic.get()>
-                <button type="button" class="btn btn-small" disabled=move || dirty.get() on:click=register_again>
+                <button type="button" class="btn btn-small" disabled=move || dirty.get() || look.busy.get() on:click=register_again>
                     "Register again"
                 </button>
             </Show>
@@ -93,9 +93,7 @@ fn Looked(
             return;
         };
         // What was looked at, and nothing else that the server names by now.
-        let issuer = found.with_untracked(|found| {
-            found.as_ref().filter(|found| is_choice(found)).map(|found| found.found.issuer.clone())
-        });
+        let issuer = found.with_untracked(|found| found.as_ref().map(|found| found.found.issuer.clone()));
         let request = DiscoverRequest { apply: true, issuer, ..asked.get_untracked() };
         apply.run(server_discover(id, request), move |discovery: Discovery| {
             let users = discovery.user_tokens;

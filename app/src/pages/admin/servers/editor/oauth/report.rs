@@ -31,7 +31,7 @@ pub(super) fn DiscoveryReport(
             <section class="stack-tight">
                 <h3 class="field-label">"What changes"</h3>
                 {if changed {
-                    view! { <dl class="import-changes">{changes}</dl> }.into_any()
+                    view! { <dl class="import-changes fact-columns">{changes}</dl> }.into_any()
                 } else {
                     view! { <p class="field-hint">"Nothing: it is stored like this already."</p> }.into_any()
                 }}
@@ -56,23 +56,12 @@ pub(super) fn DiscoveryReport(
 
 #[component]
 fn Provider(found: FoundProvider, url: String) -> impl IntoView {
-    let others: Vec<String> = found
-        .all_issuers
-        .iter()
-        .filter(|issuer| **issuer != found.issuer)
-        .map(|issuer| shown(issuer))
-        .collect();
     let client = registration_plan(&found.registration);
     view! {
         {found.guessed.then(|| view! { <Guessed/> })}
         <dl class="fact-rows">
             <dt>"Issuer"</dt>
-            <dd>
-                <code>{shown(&found.issuer)}</code>
-                {(!others.is_empty()).then(|| view! {
-                    <span class="text-fg-muted">{format!("the server names more, which are not used: {}", others.join(", "))}</span>
-                })}
-            </dd>
+            <dd><code>{shown(&found.issuer)}</code></dd>
             <dt>"Client"</dt>
             <dd><span>{client}</span></dd>
             <Audience resource=found.resource url/>

@@ -222,7 +222,6 @@ fn a_report_says_what_would_change_and_for_whom() {
         "Using your client",
         "Registered automatically",
         "2 users have to connect again.",
-        "https://other.example",
         "published by the server",
         "wider than this server",
         "The provider does not list the method.",
