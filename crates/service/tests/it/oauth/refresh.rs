@@ -13,7 +13,7 @@ use testkit::{
 /// Lists and reads wait for renewals, all in all.
 const WAIT: Duration = Duration::from_secs(2);
 /// What a busy machine may take on top, for all of them at once.
-const ROOM: Duration = Duration::from_secs(1);
+const ROOM: Duration = Duration::from_secs(3);
 
 both_engines! {
     /// Threat 97: an expired token is renewed by whoever lists or reads, each time with the refresh token that came last.
