@@ -1,14 +1,13 @@
 // An OAuth server in the panel: the admin's own connection, those of others and their end, another provider, another registration.
 
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import http from 'node:http';
 import { after, before, describe } from 'node:test';
 
 import { alive } from './lib/alive.mjs';
 import { openPage, startBrowser, withPage as withPageOf } from './lib/browser.mjs';
 import { connect, connectLink, registerByUrl } from './lib/connect.mjs';
 import { OWNER, logIn, logInByRest, makeOwner, rest } from './lib/people.mjs';
+import { startPeer } from './lib/peer.mjs';
 import { startServer } from './lib/server.mjs';
 import { steps } from './lib/steps.mjs';
 import { until } from './lib/wait.mjs';
@@ -213,25 +212,11 @@ describe('a server whose resource names several providers', () => {
 
 /** A protected server that publishes more than one authorization server. */
 async function startOfSeveral(authorization_servers) {
-  const listener = http.createServer((request, response) => {
+  return startPeer((request, tell) => {
     const origin = `http://${request.headers.host}`;
-    const tell = (status, body, headers = {}) =>
-      response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body));
     const metadata = '/.well-known/oauth-protected-resource/mcp';
     if (request.url === '/mcp') return tell(401, {}, { 'www-authenticate': `Bearer resource_metadata="${origin}${metadata}"` });
     if (request.url === metadata) return tell(200, { resource: `${origin}/mcp`, authorization_servers, scopes_supported: ['mcp:tools'] });
     return tell(404, {});
   });
-  listener.listen(0, '127.0.0.1');
-  await once(listener, 'listening');
-  const host = `127.0.0.1:${listener.address().port}`;
-  return {
-    host,
-    url: `http://${host}/mcp`,
-    async stop() {
-      listener.closeAllConnections();
-      listener.close();
-      await once(listener, 'close');
-    },
-  };
 }

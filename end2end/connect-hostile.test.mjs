@@ -2,8 +2,6 @@
 // somebody else go through his sign-in.
 
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import http from 'node:http';
 import { after, before, describe, it } from 'node:test';
 
 import { alive } from './lib/alive.mjs';
@@ -11,6 +9,7 @@ import { startBrowser, withPage as withPageOf } from './lib/browser.mjs';
 import { caughtAnswer, consent, registerByUrl } from './lib/connect.mjs';
 import { PAYLOADS, assertHarmless, watchIncidents } from './lib/hostile.mjs';
 import { logIn, logInByRest, makeOwner, rest } from './lib/people.mjs';
+import { startPeer } from './lib/peer.mjs';
 import { startServer } from './lib/server.mjs';
 import { startOauthProvider, startProtectedMcp } from './oauth/peers.mjs';
 
@@ -201,12 +200,10 @@ describe('a server that names a hostile provider', () => {
 async function startLiar() {
   let lie = {};
   const asked = [];
-  const listener = http.createServer((request, response) => {
+  const peer = await startPeer((request, tell) => {
     const { url } = request;
     const origin = `http://${request.headers.host}`;
     const or = (place, honest) => (lie.place === place ? lie.url : honest);
-    const tell = (status, body, headers = {}) =>
-      response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body));
     asked.push(url);
     if (url.startsWith('/mcp')) {
       const named = or('resource_metadata', `${origin}/.well-known/oauth-protected-resource/mcp`).replaceAll('"', '\\"');
@@ -227,18 +224,9 @@ async function startLiar() {
     }
     return tell(404, {});
   });
-  listener.listen(0, '127.0.0.1');
-  await once(listener, 'listening');
-  const host = `127.0.0.1:${listener.address().port}`;
   return {
-    host,
-    url: `http://${host}/mcp`,
+    ...peer,
     asked,
     lies: (place, url) => void (lie = { place, url }),
-    async stop() {
-      listener.closeAllConnections();
-      listener.close();
-      await once(listener, 'close');
-    },
   };
 }

@@ -1,8 +1,6 @@
 // How an admin sets up OAuth in the editor: what is found by itself, what is said when nothing is, and the way on by hand.
 
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import http from 'node:http';
 import { after, before, describe, it } from 'node:test';
 
 import { alive } from './lib/alive.mjs';
@@ -10,6 +8,7 @@ import { startBrowser, withPage as withPageOf } from './lib/browser.mjs';
 import { connect, connectLink, registerByUrl } from './lib/connect.mjs';
 import { startEverything } from './lib/everything.mjs';
 import { OWNER, logIn, makeOwner, rest } from './lib/people.mjs';
+import { startPeer } from './lib/peer.mjs';
 import { startServer } from './lib/server.mjs';
 import { until } from './lib/wait.mjs';
 import { startOauthProvider, startProtectedMcp } from './oauth/peers.mjs';
@@ -160,9 +159,7 @@ describe('a provider that names itself differently', () => {
 
 /** A protected server whose provider publishes another issuer than the one it was asked as. */
 async function startMisnamed() {
-  const listener = http.createServer((request, response) => {
-    const tell = (status, body, headers = {}) =>
-      response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body));
+  const peer = await startPeer((request, tell) => {
     const origin = `http://${request.headers.host}`;
     const named = `${origin}/tenant`;
     if (request.url === '/mcp') return tell(401, {}, { 'www-authenticate': `Bearer resource_metadata="${origin}/.well-known/oauth-protected-resource/mcp"` });
@@ -175,17 +172,8 @@ async function startMisnamed() {
     }
     return tell(404, {});
   });
-  listener.listen(0, '127.0.0.1');
-  await once(listener, 'listening');
-  const host = `127.0.0.1:${listener.address().port}`;
   return {
-    host,
-    url: `http://${host}/mcp`,
-    named: `http://${host}/tenant`,
-    async stop() {
-      listener.closeAllConnections();
-      listener.close();
-      await once(listener, 'close');
-    },
+    ...peer,
+    named: `http://${peer.host}/tenant`,
   };
 }

@@ -2,14 +2,13 @@
 // doing.
 
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import http from 'node:http';
 import { after, before, describe, it } from 'node:test';
 
 import { alive, shellAlive } from './lib/alive.mjs';
 import { startBrowser, withPage as withPageOf } from './lib/browser.mjs';
 import { startEverything } from './lib/everything.mjs';
 import { OWNER, logIn, makeOwner, rest } from './lib/people.mjs';
+import { startPeer } from './lib/peer.mjs';
 import { startServer } from './lib/server.mjs';
 import { steps } from './lib/steps.mjs';
 import { until } from './lib/wait.mjs';
@@ -274,7 +273,7 @@ async function startChanging() {
       ],
     }),
   };
-  const listener = http.createServer(async (request, response) => {
+  const peer = await startPeer(async (request, tell, response) => {
     if (request.method !== 'POST') return response.writeHead(405).end();
     let body = '';
     for await (const chunk of request) body += chunk;
@@ -288,23 +287,14 @@ async function startChanging() {
     }
     const result = answers[method]?.(params);
     const told = result ? { result } : { error: { code: -32601, message: 'Method not found' } };
-    response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ jsonrpc: '2.0', id, ...told }));
+    tell(200, { jsonrpc: '2.0', id, ...told });
   });
-  listener.listen(0, '127.0.0.1');
-  await once(listener, 'listening');
-  const host = `127.0.0.1:${listener.address().port}`;
   return {
-    host,
-    url: `http://${host}/mcp`,
+    ...peer,
     calls: seen.calls,
     cancelled: seen.cancelled,
     describe(about) {
       seen.about = about;
-    },
-    async stop() {
-      listener.closeAllConnections();
-      listener.close();
-      await once(listener, 'close');
     },
   };
 }

@@ -97,7 +97,6 @@ impl Service {
         Ok(())
     }
 
-    /// Tells who watches, then the daemon. Both are hints: the row is the truth.
     /// Commits a turn and starts it, also when the caller leaves in between: nobody else would, until the lease it took has run out.
     async fn turn_commit(&self, write: Write, record: &ChatRecord, message: &ChatMessage) -> Result<()> {
         let (service, record, message) = (self.clone(), record.clone(), message.clone());
@@ -109,6 +108,7 @@ impl Service {
         tokio::spawn(begun).await.map_err(|error| Error::internal("beginning a turn", error))?
     }
 
+    /// Tells who watches, then the daemon. Both are hints: the row is the truth.
     fn turn_announce(&self, record: &ChatRecord, message: &ChatMessage) {
         let publisher = self.deps().chatd.hub().publisher(record.id, record.edit_version);
         publisher.message(message);

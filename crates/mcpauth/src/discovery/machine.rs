@@ -67,10 +67,6 @@ struct Published {
     fit: Fit,
 }
 
-fn named(published: Option<&Published>) -> Vec<String> {
-    published.map(|published| published.metadata.authorization_servers.clone()).unwrap_or_default()
-}
-
 impl Discovery {
     /// Nothing is known yet.
     pub fn new(question: Question) -> Self {
@@ -140,8 +136,16 @@ impl Discovery {
 
     /// The end because the time is over.
     pub fn too_slow(self) -> DiscoveryError {
-        let issuers = named(self.published.as_ref());
+        let issuers = self.issuers_named();
         DiscoveryError { kind: DiscoveryErrorKind::TooSlow, report: self.report, issuers }
+    }
+
+    /// Whom the resource's own metadata names.
+    fn issuers_named(&self) -> Vec<String> {
+        self.published
+            .as_ref()
+            .map(|published| published.metadata.authorization_servers.clone())
+            .unwrap_or_default()
     }
 
     fn what(&self) -> CandidateKind {
@@ -341,7 +345,7 @@ impl Discovery {
     fn end(&mut self, kind: DiscoveryErrorKind) {
         let report = std::mem::take(&mut self.report);
         self.queue.clear();
-        let issuers = named(self.published.as_ref());
+        let issuers = self.issuers_named();
         self.phase = Phase::Ended(Err(Box::new(DiscoveryError { kind, report, issuers })));
     }
 

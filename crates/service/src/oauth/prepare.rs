@@ -94,7 +94,7 @@ impl Refresher {
                 Ok(Prepared { holder: Some(holder), seen_version: seen.stored.record.version, ..prepared })
             }
             Err(error) => {
-                self.release_registration(id, holder).await?;
+                self.lease_end(id, holder).await;
                 Err(error)
             }
         }
@@ -249,13 +249,8 @@ impl Refresher {
     /// A client that was made for nothing is taken back, if the provider lets us. One that was stored after all, though the database did not
     /// say so, stays; so does one of which nobody can say.
     pub(crate) async fn undo(&self, prepared: Prepared) {
-        if let Some(holder) = prepared.holder
-            && let Err(error) = self.release_registration(prepared.facts.mcp_server_id, holder).await
-        {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "a lease on a registration runs out by itself"
-            );
+        if let Some(holder) = prepared.holder {
+            self.lease_end(prepared.facts.mcp_server_id, holder).await;
         }
         let server = prepared.facts.mcp_server_id;
         let in_use = match self.found(server, Uuid::nil()).await {

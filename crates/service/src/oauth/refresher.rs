@@ -1,7 +1,9 @@
 //! The one place that renews tokens (behaviour 10): one token request per credential at a time in the whole cluster, by a lease on the
 //! database's clock; whoever comes later reads what the first one got.
 
-use super::{belongs, callback::expiry, client_of, drift::changed_issuer, micros, patiently, sealed};
+use super::{
+    belongs, callback::expiry, client_of, drift::changed_issuer, micros, patiently, prepare::question, sealed,
+};
 use crate::{
     OpContext, Result,
     audit::{Act, entry_of},
@@ -426,21 +428,15 @@ impl Refresher {
             // Set up by hand without an issuer: there is nothing to compare.
             return Some(String::new());
         }
-        let question = mcpauth::discovery::Question {
-            server_url: found.stored.record.url.clone(),
-            given_issuer: None,
-            pinned_issuer: Some(token.issuer.clone()),
-        };
+        let question = question(&found.stored, Some(&token.issuer));
         let asked = timeout(SAME_PROVIDER, mcpauth::discovery::discover(&self.egress, question)).await;
         // Whom the server names decides; how well that one describes itself does not.
         let named = match asked.ok()? {
             Ok(found) => found.all_issuers,
             Err(error) => error.issuers,
         };
-        match named.contains(&token.issuer) {
-            true => Some(token.issuer.clone()),
-            false => named.into_iter().next(),
-        }
+        let is_named = named.contains(&token.issuer);
+        if is_named { Some(token.issuer.clone()) } else { named.into_iter().next() }
     }
 
     /// What a server refused counts as expired until it is renewed.

@@ -127,7 +127,14 @@ impl Refresher {
         Ok(claimed)
     }
 
-    pub(super) async fn release_registration(&self, id: Uuid, holder: Uuid) -> Result<()> {
+    /// As [`Self::release_registration`], after a failure that is to be told: one that cannot be given back runs out.
+    pub(super) async fn lease_end(&self, id: Uuid, holder: Uuid) {
+        if let Err(error) = self.release_registration(id, holder).await {
+            tracing::warn!(server = %id, error = &error as &dyn std::error::Error, "a lease on a registration runs out by itself");
+        }
+    }
+
+    async fn release_registration(&self, id: Uuid, holder: Uuid) -> Result<()> {
         let mut write = self.db.write().await?;
         oauth::oauth_registration_release(&mut write, id, holder).await?;
         Ok(write.commit().await?)
