@@ -5,7 +5,7 @@ import { after, before, describe } from 'node:test';
 
 import { shellAlive } from './lib/alive.mjs';
 import { openPage, startBrowser, watchConsole } from './lib/browser.mjs';
-import { send, turnOver } from './lib/chat.mjs';
+import { send, transcriptText, turnOver } from './lib/chat.mjs';
 import { connect, connectLink, isSameDocument, markDocument, pickerRow, registerByUrl } from './lib/connect.mjs';
 import { startModel } from './lib/model.mjs';
 import { composerAlive, logIn, makeOwner, rest } from './lib/people.mjs';
@@ -89,6 +89,7 @@ describe('pages that are open', () => {
     await send(talk, 'Search the docs');
     await talk.waitForURL(/\/chats\//);
     await turnOver(talk);
+    assert.match(await transcriptText(talk), /It was searched\./, 'the tool was called');
     await composerAlive(talk);
     await showsInTime(test, 'The provider ended your sign-in.', async () => {
       await provider.control({ revoke_grants: true });

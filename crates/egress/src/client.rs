@@ -15,7 +15,7 @@ use crate::{
     limits::{CONNECT_PLAIN, Limits, RESPONSE_HEADER, RESPONSE_HEADERS},
     policy::Policy,
     redirect::{harmless_headers, next_hop},
-    request::{Request, without_framing},
+    request::{Request, Reuse, without_framing},
     resolve::{Lookup, SystemLookup, vetted},
     response::Response,
     target::Target,
@@ -128,7 +128,7 @@ impl Egress {
     /// See [`EgressError`]; ask [`EgressError::surely_not_sent`] before repeating a request with an effect.
     pub async fn send(&self, request: Request) -> Result<Response, EgressError> {
         let started = Instant::now();
-        let Request { method, mut url, headers, mut hop_headers, body, limits, redirects } = request;
+        let Request { method, mut url, headers, mut hop_headers, body, limits, redirects, reuse } = request;
         let mut headers = without_framing(headers);
         let deadlines = Deadlines::new(started, &limits);
         let mut hops = 0u8;
@@ -140,7 +140,8 @@ impl Egress {
                 stamped
             });
             let headers_of_hop = stamped.as_ref().unwrap_or(&headers);
-            let outgoing = Outgoing { method: &method, url: &url, headers: headers_of_hop, body: &body };
+            let outgoing =
+                Outgoing { method: &method, url: &url, headers: headers_of_hop, body: &body, reuse };
             let outcome = self.send_once(outgoing, &limits, deadlines).await;
             let (response, target) = outcome.map_err(|error| after(hops, error))?;
             tracing::debug!(
@@ -196,7 +197,7 @@ impl Egress {
     ) -> Result<(reqwest::Response, Target), EgressError> {
         let target = self.vet(outgoing.url)?;
         let connect = if target.is_tls() { limits.connect } else { limits.connect.min(CONNECT_PLAIN) };
-        let client = self.inner.clients.get(target.port(), connect)?;
+        let client = self.inner.clients.get(target.port(), connect, outgoing.reuse)?;
         let mut request = reqwest::Request::new(outgoing.method.clone(), outgoing.url.clone());
         *request.headers_mut() = outgoing.headers.clone();
         if !outgoing.body.is_empty() {
@@ -235,6 +236,7 @@ struct Outgoing<'a> {
     url: &'a Url,
     headers: &'a http::HeaderMap,
     body: &'a bytes::Bytes,
+    reuse: Reuse,
 }
 
 impl Deadlines {
@@ -288,10 +290,14 @@ mod tests {
         };
         let egress = Egress::new(config).expect("the user agent is plain");
         for port in 1..=(POOLS as u16 + 20) {
-            egress.inner.clients.get(port, CONNECT_PLAIN).expect("CA certificates are installed");
+            egress
+                .inner
+                .clients
+                .get(port, CONNECT_PLAIN, Reuse::Long)
+                .expect("CA certificates are installed");
         }
         assert_eq!(egress.pools(), POOLS);
-        egress.inner.clients.get(POOLS as u16 + 20, CONNECT_PLAIN).expect("it is cached");
+        egress.inner.clients.get(POOLS as u16 + 20, CONNECT_PLAIN, Reuse::Long).expect("it is cached");
         assert_eq!(egress.pools(), POOLS);
         egress.set_allow("localhost:1".parse().expect("a valid entry"));
         assert_eq!(egress.pools(), 0);

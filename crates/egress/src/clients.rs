@@ -9,17 +9,19 @@ use http::HeaderValue;
 
 use crate::{
     error::EgressError,
-    limits::{IDLE_CONNECTION, IDLE_CONNECTIONS_PER_ORIGIN, POOLS, RESPONSE_HEADERS},
+    limits::{IDLE_BRIEFLY, IDLE_CONNECTION, IDLE_CONNECTIONS_PER_ORIGIN, POOLS, RESPONSE_HEADERS},
     policy::Policy,
+    request::Reuse,
     resolve::{Lookup, VettingResolver},
 };
 
 /// What tells two pools apart: the resolver's verdict depends on the port, and reqwest knows a connect deadline only
-/// per client.
+/// per client, as it knows how long a connection may be idle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Key {
     port: u16,
     connect: Duration,
+    reuse: Reuse,
 }
 
 /// Pools by key, the most recently used one last.
@@ -35,9 +37,14 @@ impl Clients {
         Self { user_agent, policy, lookup, pools: Mutex::new(Vec::new()) }
     }
 
-    /// The pool for a port and connect deadline.
-    pub(crate) fn get(&self, port: u16, connect: Duration) -> Result<reqwest::Client, EgressError> {
-        let key = Key { port, connect };
+    /// The pool for a port, connect deadline and way of reuse.
+    pub(crate) fn get(
+        &self,
+        port: u16,
+        connect: Duration,
+        reuse: Reuse,
+    ) -> Result<reqwest::Client, EgressError> {
+        let key = Key { port, connect, reuse };
         let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = match pools.iter().position(|(known, _)| *known == key) {
             Some(index) => pools.remove(index),
@@ -68,6 +75,11 @@ impl Clients {
 
     #[expect(clippy::disallowed_methods, reason = "this is the client that everything else has to use")]
     fn build(&self, key: Key) -> Result<reqwest::Client, EgressError> {
+        let (idle, idle_for) = match key.reuse {
+            Reuse::Never => (0, Duration::ZERO),
+            Reuse::Brief => (IDLE_CONNECTIONS_PER_ORIGIN, IDLE_BRIEFLY),
+            Reuse::Long => (IDLE_CONNECTIONS_PER_ORIGIN, IDLE_CONNECTION),
+        };
         let headers = u32::try_from(RESPONSE_HEADERS).expect("the header cap is 64 KiB");
         reqwest::Client::builder()
             .dns_resolver(VettingResolver {
@@ -84,8 +96,8 @@ impl Clients {
             .retry(reqwest::retry::never())
             .referer(false)
             .tcp_nodelay(true)
-            .pool_max_idle_per_host(IDLE_CONNECTIONS_PER_ORIGIN)
-            .pool_idle_timeout(IDLE_CONNECTION)
+            .pool_max_idle_per_host(idle)
+            .pool_idle_timeout(idle_for)
             .http2_max_header_list_size(headers)
             .build()
             .map_err(|error| EgressError::Setup {

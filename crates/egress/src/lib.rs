@@ -35,7 +35,7 @@ pub use error::{EgressError, Phase};
 pub use latency::Latency;
 pub use limits::Limits;
 pub use policy::Refusal;
-pub use request::{HopHeaders, Redirects, Request};
+pub use request::{HopHeaders, Redirects, Request, Reuse};
 pub use resolve::{Lookup, SystemLookup};
 pub use response::Response;
 pub use target::Target;

@@ -24,12 +24,14 @@ pub const CHECKED_HOPS: u8 = 3;
 pub const ADDRESSES_PER_NAME: usize = 64;
 /// Addresses of one name that are dialled.
 pub const ADDRESSES_DIALLED: usize = 8;
-/// Connection pools kept (one per port and connect deadline); the least recently used one goes first.
+/// Connection pools kept (one per port, connect deadline and way of reuse); the least recently used one goes first.
 pub const POOLS: usize = 64;
 /// Idle connections kept per origin.
 pub const IDLE_CONNECTIONS_PER_ORIGIN: usize = 32;
 /// Life of an idle connection.
 pub const IDLE_CONNECTION: Duration = Duration::from_secs(90);
+/// The same where a request must not meet a connection that is being closed: Node's servers and Apache close after 5 s.
+pub const IDLE_BRIEFLY: Duration = Duration::from_secs(4);
 /// Entries of an allow list.
 pub const ALLOW_ENTRIES: usize = 256;
 /// Length of one entry of an allow list in bytes: a name of 253, brackets, colon and port.

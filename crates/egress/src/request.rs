@@ -26,6 +26,19 @@ pub enum Redirects {
     Checked(u8),
 }
 
+/// Whether a request may travel on a connection that stands idle from an earlier one. The peer may close that one at the very moment:
+/// then nobody knows whether the request arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reuse {
+    /// A connection of its own: token requests, which must not be lost and are few.
+    Never,
+    /// Idle for less than [`crate::limits::IDLE_BRIEFLY`], which is shorter than what common servers wait before they close: MCP
+    /// traffic, where a lost answer makes a call `unknown`.
+    Brief,
+    /// Idle for up to [`crate::limits::IDLE_CONNECTION`]: what can simply be asked again.
+    Long,
+}
+
 /// Headers that depend on where a request goes, such as a signature over its target. Asked anew for every hop, never for one
 /// to another origin. A header that the request has already wins.
 pub trait HopHeaders: Send + Sync {
@@ -50,6 +63,8 @@ pub struct Request {
     pub limits: Limits,
     /// What to do with a redirect.
     pub redirects: Redirects,
+    /// Which connection it may use.
+    pub reuse: Reuse,
 }
 
 impl Request {
@@ -73,6 +88,7 @@ impl Request {
             body,
             limits: Limits::default(),
             redirects: Redirects::None,
+            reuse: Reuse::Long,
         }
     }
 }
@@ -87,6 +103,7 @@ impl fmt::Debug for Request {
             .field("body_bytes", &self.body.len())
             .field("limits", &self.limits)
             .field("redirects", &self.redirects)
+            .field("reuse", &self.reuse)
             .finish()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use egress::{Egress, EgressError, Limits, Request};
+use egress::{Egress, EgressError, Limits, Request, Reuse};
 use http::{HeaderMap, Method, header::RETRY_AFTER};
 use serde_json::{Map, Value};
 use url::Url;
@@ -56,6 +56,7 @@ pub(crate) async fn send(
     let parsed = Url::parse(url).map_err(|_| EgressError::InvalidUrl("it cannot be read"))?;
     let mut request = Request::new(method, parsed, body.into());
     request.headers = headers;
+    request.reuse = Reuse::Never;
     request.limits = Limits {
         first_byte: wait,
         idle: wait,

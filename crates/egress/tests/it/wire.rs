@@ -6,7 +6,7 @@ use std::{
 };
 
 use http::{HeaderValue, Method};
-use patchbay_egress::{EgressError, Phase, Request};
+use patchbay_egress::{EgressError, Phase, Request, Reuse};
 use url::Url;
 
 use crate::support::{Act, Server, egress, egress_to, get, ok};
@@ -88,6 +88,30 @@ async fn clones_share_connections() {
         egress.clone().send(get(server.url("/"))).await.unwrap().bytes().await.unwrap();
     }
     assert_eq!((server.connections(), server.seen().len()), (1, 10));
+}
+
+#[tokio::test]
+async fn what_must_not_be_lost_meets_no_connection_that_the_peer_may_be_closing() {
+    let server = Server::start(|_| ok()).await;
+    let egress = egress_to(&[&server]);
+    let send = async |reuse| {
+        let request = Request { reuse, ..get(server.url("/")) };
+        egress.send(request).await.unwrap().bytes().await.unwrap();
+        server.connections()
+    };
+    assert_eq!((send(Reuse::Long).await, send(Reuse::Long).await), (1, 1));
+    assert_eq!(
+        (send(Reuse::Never).await, send(Reuse::Never).await),
+        (2, 3),
+        "each on its own, though one stands idle"
+    );
+    assert_eq!((send(Reuse::Brief).await, send(Reuse::Brief).await), (4, 4));
+    tokio::time::sleep(patchbay_egress::limits::IDLE_BRIEFLY + Duration::from_millis(100)).await;
+    assert_eq!(
+        (send(Reuse::Brief).await, send(Reuse::Long).await),
+        (5, 5),
+        "idle for too long for the one only"
+    );
 }
 
 #[tokio::test]

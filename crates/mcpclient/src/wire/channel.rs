@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use egress::{Egress, EgressError, HopHeaders, Limits, Redirects, Request, Response};
+use egress::{Egress, EgressError, HopHeaders, Limits, Redirects, Request, Response, Reuse};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
     header::{ACCEPT, CONTENT_TYPE},
@@ -374,6 +374,7 @@ impl Channel {
         request.hop_headers = stamp.map(|stamp| stamp as Arc<dyn HopHeaders>);
         request.limits = limits;
         request.redirects = Redirects::SameOrigin;
+        request.reuse = Reuse::Brief;
         request
     }
 
