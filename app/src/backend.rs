@@ -135,7 +135,8 @@ pub trait Backend: Send + Sync + 'static {
     async fn session_list(&self) -> UiResult<Vec<Session>>;
     async fn session_delete(&self, id: Uuid) -> UiResult<()>;
 
-    async fn chat_list(&self) -> UiResult<Vec<Chat>>;
+    /// Own chats, pinned ones first; those put away, or the others.
+    async fn chat_list(&self, archived: bool) -> UiResult<Vec<Chat>>;
     async fn chat_get(&self, id: Uuid) -> UiResult<Chat>;
     async fn chat_create(&self, create: ChatCreate) -> UiResult<ChatCreated>;
     async fn chat_update(&self, id: Uuid, update: ChatUpdate) -> UiResult<Chat>;
@@ -147,6 +148,10 @@ pub trait Backend: Send + Sync + 'static {
     async fn message_edit(&self, id: Uuid, message_id: i64, edit: MessageEdit) -> UiResult<MessageSent>;
     /// Stop the running turn.
     async fn chat_interrupt(&self, id: Uuid) -> UiResult<Chat>;
+    /// Take a waiting message back.
+    async fn queue_remove(&self, id: Uuid, queued: i64) -> UiResult<()>;
+    /// Make a waiting message the next one.
+    async fn queue_promote(&self, id: Uuid, queued: i64) -> UiResult<Chat>;
 }
 
 /// The backend of the request being rendered or answered.

@@ -18,6 +18,7 @@ macro_rules! glyphs {
 }
 
 glyphs! {
+    Archive = "M2.5 3h11v3h-11zM3.5 6v7h9V6M6.5 8.5h3",
     ArrowLeft = "M13 8H3m4-4L3 8l4 4",
     ArrowUp = "M8 13V3M4 7l4-4 4 4",
     Chat = "M2.5 3.5h11v8h-6l-3 2.5v-2.5h-2z",
@@ -38,6 +39,7 @@ glyphs! {
     Logout = "M6.5 3H3v10h3.5M10 5l3 3-3 3m3-3H6.5",
     Menu = "M2.5 4.5h11m-11 3.5h11m-11 3.5h11",
     Pencil = "M10.5 3l2.5 2.5L6 12.5l-3 .5.5-3zM9 4.5L11.5 7",
+    Pin = "M8 10v4M5 10h6M6 2.5h4l-.5 4L11 10H5l1.5-3.5z",
     Plus = "M8 3v10M3 8h10",
     Pulse = "M2 8.5h3l1.8-4.5 3 8.5 1.8-4H14",
     Question = "M8 2.2a5.8 5.8 0 1 0 0 11.6A5.8 5.8 0 0 0 8 2.2zM6.3 6.4a1.8 1.8 0 1 1 2.5 1.7c-.5.2-.8.5-.8 1M8 11h.01",

@@ -23,11 +23,13 @@ mod notices;
 mod page;
 mod picker;
 mod popover;
+mod queue;
 mod rename;
 mod scroll;
 mod shared;
 mod stream;
 pub mod transcript;
+mod user_message;
 mod why;
 
 pub(crate) use details::ResultParts;

@@ -76,13 +76,11 @@ pub async fn chat_open(id: Uuid) -> Result<ChatOpened, UiError> {
     answer(open(id).await)
 }
 
-/// The viewer's chats, newest first.
+/// The viewer's chats, pinned ones first; those put away, or the others.
 #[server(name = ChatListCall, prefix = "/ui/fn", endpoint = "chat_list", input = Json)]
-pub async fn chat_list() -> Result<ChatListing, UiError> {
+pub async fn chat_list(archived: bool) -> Result<ChatListing, UiError> {
     let clock = use_context::<std::sync::Arc<dyn domain::clock::Clock>>();
-    let mut chats = answer(backend()?.chat_list().await)?;
-    chats.retain(|chat| !chat.archived);
-    chats.sort_by_key(|chat| std::cmp::Reverse(chat.updated_at));
+    let chats = answer(backend()?.chat_list(archived).await)?;
     // Without a clock the newest chat is taken as today's: only headings depend on it, and the browser corrects them.
     let now =
         clock.map(|clock| clock.now()).or(chats.first().map(|chat| chat.updated_at)).unwrap_or_default();
@@ -95,7 +93,7 @@ pub async fn chat_create(create: ChatCreate) -> Result<ChatCreated, UiError> {
     answer(backend()?.chat_create(create).await)
 }
 
-/// Changes a chat's title.
+/// Changes a chat's title, labels or place in the list; puts it away or takes it back.
 #[server(name = ChatUpdateCall, prefix = "/ui/fn", endpoint = "chat_update", input = Json)]
 pub async fn chat_update(id: Uuid, update: ChatUpdate) -> Result<Chat, UiError> {
     answer(backend()?.chat_update(id, update).await)
@@ -129,4 +127,16 @@ pub async fn message_edit(id: Uuid, message_id: i64, edit: MessageEdit) -> Resul
 #[server(name = ChatInterruptCall, prefix = "/ui/fn", endpoint = "chat_interrupt", input = Json)]
 pub async fn chat_interrupt(id: Uuid) -> Result<Chat, UiError> {
     answer(backend()?.chat_interrupt(id).await)
+}
+
+/// Takes a waiting message back.
+#[server(name = QueueRemoveCall, prefix = "/ui/fn", endpoint = "queue_remove", input = Json)]
+pub async fn queue_remove(id: Uuid, queued: i64) -> Result<(), UiError> {
+    answer(backend()?.queue_remove(id, queued).await)
+}
+
+/// Makes a waiting message the next one.
+#[server(name = QueuePromoteCall, prefix = "/ui/fn", endpoint = "queue_promote", input = Json)]
+pub async fn queue_promote(id: Uuid, queued: i64) -> Result<Chat, UiError> {
+    answer(backend()?.queue_promote(id, queued).await)
 }

@@ -1,6 +1,10 @@
 //! Chats over REST (behaviour 17 and 18).
 
-use crate::{Timestamp, messages::ChatMessage, servers::AuthStatus};
+use crate::{
+    Timestamp,
+    messages::{ChatMessage, Part},
+    servers::AuthStatus,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -51,7 +55,7 @@ impl ChatStatus {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TurnError {
     /// Stable code: `model_auth`, `model_unavailable`, `model_missing`, `model_refused`, `context_overflow`, `servers_unavailable`,
-    /// `step_limit`, `interrupted_stream`, `internal`.
+    /// `step_limit`, `interrupted_stream`, `account_suspended`, `internal`.
     pub code: String,
     /// A sentence for people: what happened, why, what to do.
     pub message: String,
@@ -74,6 +78,9 @@ pub struct Chat {
     pub archived: bool,
     pub mcp_server_ids: Vec<Uuid>,
     pub labels: BTreeMap<String, String>,
+    /// Place among the pinned chats of the list, ascending; 0: not pinned.
+    #[serde(default)]
+    pub pin_order: i64,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }
@@ -105,6 +112,30 @@ pub struct ChatCreate {
     pub client_type: Option<String>,
 }
 
+/// What a message does to a turn that runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum BusyBehavior {
+    /// It waits until that turn and those of the messages before it are over.
+    #[default]
+    Queue,
+    /// The turn is stopped, and this message is next.
+    Interrupt,
+}
+
+/// A message that waits for the turn before it. Its id names it in the queue only; the message it becomes has another.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct QueuedMessage {
+    pub id: i64,
+    pub chat_id: Uuid,
+    pub content: Vec<Part>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_config_id: Option<Uuid>,
+    pub created_at: Timestamp,
+}
+
 /// `POST /api/experimental/chats/{id}/messages`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -115,6 +146,9 @@ pub struct MessageCreate {
     pub model_config_id: Option<Uuid>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mcp_server_ids: Option<Vec<Uuid>>,
+    /// While a turn runs. Omitted: `queue`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub busy_behavior: Option<BusyBehavior>,
 }
 
 /// `PATCH /api/experimental/chats/{id}/messages/{m}`: edit a user message and rerun from there. Without `content`
@@ -138,6 +172,15 @@ pub struct MessageEdit {
 pub struct ChatUpdate {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
+    /// Put away or taken back. A chat whose turn runs cannot be put away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub archived: Option<bool>,
+    /// Place among the pinned chats of the list, from 1; 0 takes it out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pin_order: Option<i64>,
+    /// Replaces all labels; at most 50.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels: Option<BTreeMap<String, String>>,
 }
 
 /// A server the turn cannot use until the caller acts.
@@ -153,13 +196,15 @@ pub struct AuthRequired {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct MessageSent {
-    pub message: ChatMessage,
-    /// With `Prefer: wait=N` every message of the turn so far, else only the user's.
+    /// The user's message in the history; null while it waits in the queue.
+    pub message: Option<ChatMessage>,
+    /// With `Prefer: wait=N` every message of the turn so far, else only the user's; none while it waits.
     pub messages: Vec<ChatMessage>,
     pub status: ChatStatus,
+    /// It waits for the turn before it.
     pub queued: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub queued_message: Option<ChatMessage>,
+    pub queued_message: Option<QueuedMessage>,
     pub warnings: Vec<String>,
     pub auth_required: Vec<AuthRequired>,
 }
@@ -180,6 +225,7 @@ pub struct ChatCreated {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct MessagePage {
     pub messages: Vec<ChatMessage>,
-    pub queued_messages: Vec<ChatMessage>,
+    /// What waits, in order.
+    pub queued_messages: Vec<QueuedMessage>,
     pub has_more: bool,
 }

@@ -1,7 +1,7 @@
 //! Events of the live stream (behaviour 19). Each SSE event has an opaque `id`, `event` = the type, and this JSON as `data`.
 
 use crate::{
-    chats::{ChatStatus, TurnError},
+    chats::{ChatStatus, QueuedMessage, TurnError},
     check::ServerOutcome,
     messages::{ChatMessage, MessageRole, Part},
 };
@@ -55,6 +55,10 @@ pub enum StreamPayload {
     ToolProgress {
         tool_progress: ToolProgress,
     },
+    /// The whole queue, in order.
+    QueueUpdate {
+        queue_update: Vec<QueuedMessage>,
+    },
 }
 
 impl StreamPayload {
@@ -70,11 +74,12 @@ impl StreamPayload {
             Self::HistoryReset { .. } => "history_reset",
             Self::McpStatus { .. } => "mcp_status",
             Self::ToolProgress { .. } => "tool_progress",
+            Self::QueueUpdate { .. } => "queue_update",
         }
     }
 
     /// Every SSE `event` name, for clients that must subscribe to each.
-    pub const EVENT_NAMES: [&'static str; 9] = [
+    pub const EVENT_NAMES: [&'static str; 10] = [
         "message",
         "message_part",
         "status",
@@ -84,6 +89,7 @@ impl StreamPayload {
         "history_reset",
         "mcp_status",
         "tool_progress",
+        "queue_update",
     ];
 }
 

@@ -12,9 +12,9 @@ use crate::{
     hub::Hub,
     limits,
     ports::{ModelSource, ServerSource},
-    runner::Runner,
+    runner::{Left, Runner},
 };
-use api::messages::ChatMessage;
+use api::{chats::QueuedMessage, messages::ChatMessage};
 use domain::clock::{Clock, Entropy};
 use futures::FutureExt;
 use lease::{Hold, acquire};
@@ -158,6 +158,11 @@ impl ChatDaemon {
         self.0.hub.publisher(chat.id, chat.edit_version).status(chat);
     }
 
+    /// What waits in the chat changed and was committed.
+    pub fn queue_changed(&self, chat: &ChatRecord, queue: Vec<QueuedMessage>) {
+        self.0.hub.publisher(chat.id, chat.edit_version).queue(chat, queue);
+    }
+
     /// The chat was deleted: ends its streams and its turn.
     pub fn chat_gone(&self, chat: Uuid) {
         self.interrupt(chat);
@@ -252,6 +257,12 @@ impl ChatDaemon {
                     Some(kept) => place = kept,
                     None => return self.start_pending(chat),
                 },
+                // At the end of the line: whoever has waited longer for a place comes first.
+                Again::NextTurn => {
+                    drop(place);
+                    self.start_pending(chat);
+                    return self.wake(chat);
+                }
                 Again::NoRoom => {
                     self.0.slots.park(&place);
                     break;
@@ -303,8 +314,9 @@ impl ChatDaemon {
         drop(heartbeat);
         tracing::debug!(chat = %chat_id, epoch = fence.lease_epoch, elapsed_ms = started.elapsed().as_millis(), "turn left");
         match done {
-            Ok(true) => Again::No,
-            Ok(false) => Again::After(limits::REWAKE),
+            Ok(Left::Done) => Again::No,
+            Ok(Left::NextTurn) => Again::NextTurn,
+            Ok(Left::Open) => Again::After(limits::REWAKE),
             Err(_) => {
                 tracing::error!(chat = %chat_id, "a turn panicked");
                 crate::runner::fail_after_panic(&self.0, chat_id, lease).await;
@@ -318,6 +330,8 @@ impl ChatDaemon {
 enum Again {
     /// Free, unless the chat was woken meanwhile.
     No,
+    /// A message that waited begins the next turn.
+    NextTurn,
     /// Its owner has as many turns as allowed: wait outside.
     NoRoom,
     /// Look again: fence or database were lost.

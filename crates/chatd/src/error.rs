@@ -41,6 +41,15 @@ pub(crate) fn servers_unavailable() -> TurnError {
     )
 }
 
+/// Of a turn that ended while messages wait whose owner may not act any more.
+pub(crate) fn account_suspended() -> TurnError {
+    turn_error(
+        "account_suspended",
+        "The account was suspended, so the messages that wait were not answered. They are kept.",
+        true,
+    )
+}
+
 pub(crate) fn step_limit(what: &str) -> TurnError {
     turn_error(
         "step_limit",

@@ -35,6 +35,17 @@ use toolbox::Toolbox;
 use transcript::Transcript;
 use uuid::Uuid;
 
+/// How a runner left its chat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Left {
+    /// There is nothing more to do.
+    Done,
+    /// A message that waited is next.
+    NextTurn,
+    /// The turn has no end yet: look again.
+    Open,
+}
+
 /// The runner of one turn. It lives as long as it holds the lease.
 pub(crate) struct Runner {
     shared: Arc<Shared>,
@@ -49,6 +60,10 @@ pub(crate) struct Runner {
     /// Something may have been shown of this chat by a runner that is no more.
     claimed: bool,
     deadline: Instant,
+    /// The end of the turn is committed.
+    over: bool,
+    /// A message that waited has begun the next turn in the same transaction.
+    next_turn: bool,
     /// The user's message that began the turn.
     turn_message: Option<i64>,
     /// The connect outcomes shown last.
@@ -79,6 +94,8 @@ impl Runner {
             halted,
             claimed,
             deadline,
+            over: false,
+            next_turn: false,
             turn_message: None,
             shown_servers: Vec::new(),
             servers_unsaved: false,
@@ -86,10 +103,10 @@ impl Runner {
         }
     }
 
-    /// Runs the turn. False when the chat should be looked at again: the turn was left without an end.
-    pub(crate) async fn run(mut self) -> bool {
+    /// Runs the turn.
+    pub(crate) async fn run(mut self) -> Left {
         let exit = match self.turn().await {
-            Ok(()) => return true,
+            Ok(()) => return self.left(),
             Err(exit) => exit,
         };
         let ended = match exit {
@@ -102,19 +119,23 @@ impl Runner {
             other => Err(other),
         };
         match ended {
-            Ok(()) => true,
+            Ok(()) => self.left(),
             Err(Exit::Halted) => {
                 if let Err(error) = self.lease.release(&self.shared.deps.db).await {
                     tracing::warn!(chat = %self.chat.id, %error, "a lease could not be given back");
                 }
-                true
+                Left::Done
             }
             Err(exit) => {
                 self.lease.give_up();
                 tracing::warn!(chat = %self.chat.id, epoch = self.lease.epoch, ?exit, "a runner left its turn");
-                false
+                Left::Open
             }
         }
+    }
+
+    fn left(&self) -> Left {
+        if self.next_turn { Left::NextTurn } else { Left::Done }
     }
 
     async fn turn(&mut self) -> Result<(), Exit> {
@@ -329,7 +350,7 @@ impl Runner {
     }
 
     fn ended(&self) -> bool {
-        !matches!(self.chat.status, ChatStatus::Running | ChatStatus::Interrupting)
+        self.over || !matches!(self.chat.status, ChatStatus::Running | ChatStatus::Interrupting)
     }
 
     fn assistant(&self, answer: &Answer, cut: bool) -> NewMessage {

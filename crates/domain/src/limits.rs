@@ -42,6 +42,10 @@ pub const RESULT_TO_MODEL_BYTES: usize = 256 * 1024;
 
 /// Servers that one chat may list.
 pub const CHAT_SERVERS: usize = 256;
+/// Messages that wait in one chat for the turn before them.
+pub const QUEUED_MESSAGES: i64 = 100;
+/// Bytes of their text together: every reader of the chat is told the whole queue when it changes.
+pub const QUEUED_BYTES: i64 = 512 * 1024;
 /// Characters of a chat title made from the first prompt.
 pub const TITLE_CHARS: usize = 80;
 

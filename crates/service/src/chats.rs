@@ -1,16 +1,21 @@
-//! Chats: create, list, rename, delete (behaviour 16 and 17). A chat of somebody else is not found.
+//! Chats: create, read, delete (behaviour 16 and 17). A chat of somebody else is not found.
 
+mod fields;
 mod idempotency;
+mod queue;
 mod reading;
 mod turns;
 
 pub(crate) use reading::{render_message, veil_outcomes};
+pub(crate) use turns::state_of;
+
+pub use fields::ChatListRequest;
 
 use crate::{Error, OpContext, Result, Service};
 use crate::{mcp_servers::access_of, oauth::connect_url};
 use api::{
     Timestamp, Uuid, Validation,
-    chats::{AuthRequired, Chat, ChatCreate, ChatCreated, ChatStatus, ChatUpdate, InputPart},
+    chats::{AuthRequired, Chat, ChatCreate, ChatCreated, ChatStatus, InputPart},
     messages::{ChatMessage, MessageRole, Part},
     servers::{AuthStatus, AuthType},
 };
@@ -24,7 +29,7 @@ use idempotency::request_hash;
 use std::collections::BTreeMap;
 use store::{
     Session, Write,
-    chats::{self, ChatRecord},
+    chats::{self, ChatRecord, Made},
     mcp_servers::{self, Candidates},
     messages::{self, NewMessage},
 };
@@ -32,12 +37,9 @@ use store::{
 /// Longest text of one message, bytes: well inside the 1 MiB of a request.
 const MESSAGE_BYTES: usize = 512 * 1024;
 const MESSAGE_PARTS: usize = 64;
-const TITLE_CHARS: usize = 200;
-/// Page sizes of messages and of the chat list (behaviour 17).
+/// Page sizes of messages (behaviour 17).
 const MESSAGES_PAGE: i64 = 50;
 const MESSAGES_PAGE_MAX: i64 = 200;
-const CHATS_PAGE: i64 = 50;
-const CHATS_PAGE_MAX: i64 = 200;
 
 fn text_parts(content: &[InputPart], wrong: &mut Vec<Validation>) -> Vec<Part> {
     let total: usize = content.iter().map(|InputPart::Text { text }| text.len()).sum();
@@ -169,10 +171,13 @@ impl Service {
             mcp_server_ids: selection.ids.clone(),
             labels: BTreeMap::new(),
             archived: false,
+            pin_order: 0,
             client_type,
             snapshot_version: 1,
             history_version: 1,
             edit_version: 0,
+            queue_length: 0,
+            queue_version: 0,
             generation_attempt: 0,
             lease_holder: None,
             lease_epoch: 0,
@@ -187,7 +192,7 @@ impl Service {
         }
         chats::chat_insert(&mut write, &record).await?;
         let message = messages::message_insert(&mut write, user_message(&record, content, now)).await?;
-        if !self.remember(&mut write, owner, key, &hash, &message).await? {
+        if !self.remember(&mut write, owner, key, &hash, (record.id, Made::Message(message.id))).await? {
             drop(write);
             let mut session = self.db().read().await?;
             let found = self.replayed(&mut session, owner, key, &hash).await?;
@@ -202,26 +207,6 @@ impl Service {
             warnings: selection.warnings,
             auth_required,
         })
-    }
-
-    /// The caller's own chats, newest first.
-    ///
-    /// # Errors
-    /// [`Error::Unauthorized`].
-    pub async fn chat_list(
-        &self,
-        ctx: &OpContext,
-        limit: Option<i64>,
-        after: Option<Uuid>,
-    ) -> Result<Vec<Chat>> {
-        let owner = ctx.require()?.user.id;
-        let limit = limit.unwrap_or(CHATS_PAGE);
-        if !(1..=CHATS_PAGE_MAX).contains(&limit) {
-            return Err(Error::invalid_field("limit", format!("Use 1 to {CHATS_PAGE_MAX}.")));
-        }
-        let mut session = self.db().read().await?;
-        let records = chats::chat_list(&mut session, owner, None, limit, after).await?;
-        Ok(records.iter().map(ChatRecord::to_wire).collect())
     }
 
     pub(crate) async fn chat_own(
@@ -241,38 +226,6 @@ impl Service {
     pub async fn chat_get(&self, ctx: &OpContext, id: Uuid) -> Result<Chat> {
         let mut session = self.db().read().await?;
         Ok(self.chat_own(ctx, &mut session, id).await?.to_wire())
-    }
-
-    /// The title.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`], [`Error::Invalid`].
-    pub async fn chat_update(&self, ctx: &OpContext, id: Uuid, request: ChatUpdate) -> Result<Chat> {
-        let owner = ctx.require()?.user.id;
-        let mut wrong = Vec::new();
-        if let Some(title) = &request.title {
-            let length = title.trim().chars().count();
-            if length == 0 || length > TITLE_CHARS || title.chars().any(char::is_control) {
-                wrong.push(Validation::new(
-                    "title",
-                    format!("Use 1 to {TITLE_CHARS} characters on one line."),
-                ));
-            }
-        }
-        if !wrong.is_empty() {
-            return Err(Error::invalid(wrong));
-        }
-        let mut write = self.db().write().await?;
-        let mut record = chats::chat_get_for_update(&mut write, owner, id).await?.ok_or(Error::NotFound)?;
-        if let Some(title) = request.title {
-            record.title = title.trim().to_owned();
-            record.title_source = "user".to_owned();
-        }
-        record.updated_at = self.now();
-        chats::chat_update_fields(&mut write, &record).await?;
-        write.commit().await?;
-        self.status_announce(&record);
-        Ok(record.to_wire())
     }
 
     /// Removes a chat with its messages; a running turn stops.

@@ -40,6 +40,7 @@ mod transfer;
 mod users;
 
 pub use change_follower::ChangeFollower;
+pub use chats::ChatListRequest;
 pub use context::{Caller, OpContext, RequestInfo};
 pub use definitions::Definitions;
 pub use egress_settings::{OperatorEgress, egress_allow_of};

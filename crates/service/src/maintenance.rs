@@ -26,6 +26,7 @@ impl Service {
         credentials::credentials_sweep(&mut write, now).await?;
         login_attempts::login_attempts_sweep(&mut write, now.plus_seconds(-ATTEMPTS_KEPT_SECONDS)).await?;
         chats::idempotency_prune(&mut write, now.plus_seconds(-IDEMPOTENCY_KEPT_SECONDS)).await?;
+        chats::queue_prune(&mut write, now.plus_seconds(-IDEMPOTENCY_KEPT_SECONDS)).await?;
         changes::changes_sweep(&mut write).await?;
         replicas::replicas_sweep(&mut write).await?;
         write.commit().await?;

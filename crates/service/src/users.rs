@@ -1,12 +1,14 @@
 //! Accounts, managed by admins; only an owner changes owners (behaviour 2).
 
-use crate::{Error, OpContext, Result, Service, audit::Act, oauth::grants_of_user, pages::page_of};
+use crate::{
+    Error, OpContext, Result, Service, audit::Act, chats::state_of, oauth::grants_of_user, pages::page_of,
+};
 use api::{
     Page, PageQuery, Uuid, Validation,
     users::{PasswordChange, Role, User, UserCreate, UserStatus, UserUpdate},
 };
 use domain::accounts::{self, Action, NewUser, can_manage_user};
-use domain::chat::{ChatEvent, ChatState, transition};
+use domain::chat::{ChatEvent, transition};
 use store::{
     StoreError,
     changes::{ChangeKind, change_note},
@@ -237,8 +239,7 @@ impl Service {
         let running = chats_busy(&mut write, user).await?;
         for chat in &running {
             let Some(record) = chats::chat_get_for_update(&mut write, user, *chat).await? else { continue };
-            let state = ChatState { status: record.status, archived: record.archived };
-            if let Ok(next) = transition(state, ChatEvent::Interrupt)
+            if let Ok(next) = transition(state_of(&record), ChatEvent::Interrupt)
                 && next.status != record.status
             {
                 chats::chat_transition(&mut write, &record.fence(), &Transition::to(next.status, self.now()))

@@ -5,9 +5,16 @@
 
 mod idempotency;
 mod lease;
+mod list;
+mod queue;
 
-pub use idempotency::{IdempotencyRecord, idempotency_find, idempotency_prune, idempotency_put};
+pub use idempotency::{IdempotencyRecord, Made, idempotency_find, idempotency_prune, idempotency_put};
 pub use lease::{chats_due, lease_claim, lease_release, lease_renew, lease_seconds_left, leases_forget};
+pub use list::{ChatFilter, chat_list};
+pub use queue::{
+    NewQueued, QueuePlace, QueuedRecord, queue_clear, queue_find, queue_first, queue_get,
+    queue_head_for_update, queue_insert, queue_list, queue_promoted, queue_prune, queue_remove, queue_size,
+};
 
 use crate::{Micros, Result, Session, StoreError, Write, clock::now_sql};
 use api::{
@@ -32,6 +39,8 @@ pub struct ChatRecord {
     pub mcp_server_ids: Vec<Uuid>,
     pub labels: BTreeMap<String, String>,
     pub archived: bool,
+    /// Place among the pinned chats of the list; 0: not pinned.
+    pub pin_order: i64,
     /// `ui` or `api`.
     pub client_type: String,
     /// +1 per transaction.
@@ -40,6 +49,10 @@ pub struct ChatRecord {
     pub history_version: i64,
     /// +1 per rewrite of the history (edit).
     pub edit_version: i64,
+    /// Messages that wait for the turn before them; changes by [`chat_transition`] only.
+    pub queue_length: i64,
+    /// +1 per change of the queue.
+    pub queue_version: i64,
     /// +1 per try of a generation; 0 again when the history changes.
     pub generation_attempt: i64,
     /// The process whose runner may write and dispatch.
@@ -69,6 +82,7 @@ impl ChatRecord {
             archived: self.archived,
             mcp_server_ids: self.mcp_server_ids.clone(),
             labels: self.labels.clone(),
+            pin_order: self.pin_order,
             created_at: self.created_at,
             updated_at: self.updated_at,
         }
@@ -97,10 +111,13 @@ struct ChatRow {
     mcp_server_ids: Json<Vec<Uuid>>,
     labels: Json<BTreeMap<String, String>>,
     archived: bool,
+    pin_order: i64,
     client_type: String,
     snapshot_version: i64,
     history_version: i64,
     edit_version: i64,
+    queue_length: i64,
+    queue_version: i64,
     generation_attempt: i64,
     lease_holder: Option<Uuid>,
     lease_epoch: i64,
@@ -111,7 +128,7 @@ struct ChatRow {
 
 const COLUMNS: &str = "id, owner_id, title, title_source, status, last_error, model_config_id, mcp_server_ids, labels, archived, \
      client_type, snapshot_version, history_version, edit_version, generation_attempt, lease_holder, lease_epoch, \
-     lease_expires_at, created_at, updated_at";
+     lease_expires_at, created_at, updated_at, pin_order, queue_length, queue_version";
 
 impl TryFrom<ChatRow> for ChatRecord {
     type Error = StoreError;
@@ -133,10 +150,13 @@ impl TryFrom<ChatRow> for ChatRecord {
             mcp_server_ids: row.mcp_server_ids.0,
             labels: row.labels.0,
             archived: row.archived,
+            pin_order: row.pin_order,
             client_type: row.client_type,
             snapshot_version: row.snapshot_version,
             history_version: row.history_version,
             edit_version: row.edit_version,
+            queue_length: row.queue_length,
+            queue_version: row.queue_version,
             generation_attempt: row.generation_attempt,
             lease_holder: row.lease_holder,
             lease_epoch: row.lease_epoch,
@@ -154,7 +174,7 @@ impl TryFrom<ChatRow> for ChatRecord {
 pub async fn chat_insert(write: &mut Write, chat: &ChatRecord) -> Result<()> {
     let sql = sqlx::AssertSqlSafe(format!(
         "INSERT INTO chats ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, \
-         $19, $20)"
+         $19, $20, $21, $22, $23)"
     ));
     execute!(
         write,
@@ -179,6 +199,9 @@ pub async fn chat_insert(write: &mut Write, chat: &ChatRecord) -> Result<()> {
         chat.lease_expires_at.map(Micros::from),
         Micros::from(chat.created_at),
         Micros::from(chat.updated_at),
+        chat.pin_order,
+        chat.queue_length,
+        chat.queue_version,
     )
     .map(|_| ())
 }
@@ -212,35 +235,14 @@ pub async fn chat_get_for_update(write: &mut Write, owner: Uuid, id: Uuid) -> Re
     fetch_optional!(write, ChatRow, sql, id, owner)?.map(TryInto::try_into).transpose()
 }
 
-/// Chats of `owner`, the last changed first; `archived` filters, `after` is the last id of the page before.
-///
-/// # Errors
-/// [`StoreError::Unavailable`].
-pub async fn chat_list(
-    session: &mut Session,
-    owner: Uuid,
-    archived: Option<bool>,
-    limit: i64,
-    after: Option<Uuid>,
-) -> Result<Vec<ChatRecord>> {
-    let sql = sqlx::AssertSqlSafe(format!(
-        "SELECT {COLUMNS} FROM chats WHERE owner_id = $1 AND ($2 IS NULL OR archived = $2) AND ($3 IS NULL OR (updated_at, id) < \
-         (SELECT c.updated_at, c.id FROM chats c WHERE c.id = $3 AND c.owner_id = $1)) ORDER BY updated_at DESC, id DESC LIMIT $4"
-    ));
-    fetch_all!(session, ChatRow, sql, owner, archived, after, limit)?
-        .into_iter()
-        .map(TryInto::try_into)
-        .collect()
-}
-
-/// Writes what people set: title and its source, archived, labels, model, servers, `updated_at`. Status, versions and lease
+/// Writes what people set: title and its source, archived, labels, pin, model, servers, `updated_at`. Status, versions and lease
 /// belong to [`chat_transition`] and the lease functions; only `snapshot_version` rises here. True when the chat was there.
 ///
 /// # Errors
 /// A conflict on an unknown model.
 pub async fn chat_update_fields(write: &mut Write, chat: &ChatRecord) -> Result<bool> {
     let sql = "UPDATE chats SET title = $2, title_source = $3, archived = $4, labels = $5, model_config_id = $6, \
-               mcp_server_ids = $7, updated_at = $8, snapshot_version = snapshot_version + 1 WHERE id = $1";
+               mcp_server_ids = $7, updated_at = $8, pin_order = $9, snapshot_version = snapshot_version + 1 WHERE id = $1";
     let rows = execute!(
         write,
         sql,
@@ -252,6 +254,7 @@ pub async fn chat_update_fields(write: &mut Write, chat: &ChatRecord) -> Result<
         chat.model_config_id,
         Json(&chat.mcp_server_ids),
         Micros::from(chat.updated_at),
+        chat.pin_order,
     )?;
     Ok(rows > 0)
 }
@@ -312,6 +315,10 @@ pub struct Transition {
     pub rewrite: bool,
     /// Another try of the same generation; ignored when `history` is set.
     pub attempt: Option<i64>,
+    /// So many more messages wait. Anything but 0 raises `queue_version`.
+    pub queue: i64,
+    /// The order of what waits changed, though not how many.
+    pub reorder: bool,
     pub lease: LeaseChange,
     pub at: Timestamp,
 }
@@ -325,9 +332,30 @@ impl Transition {
             history: false,
             rewrite: false,
             attempt: None,
+            queue: 0,
+            reorder: false,
             lease: LeaseChange::Keep,
             at,
         }
+    }
+
+    /// With status and error as they are: only the queue changes.
+    pub fn stay(chat: &ChatRecord, at: Timestamp) -> Self {
+        Self { last_error: chat.last_error.clone(), ..Self::to(chat.status, at) }
+    }
+
+    /// So many more wait, or fewer.
+    #[must_use]
+    pub fn queue(mut self, change: i64) -> Self {
+        self.queue = change;
+        self
+    }
+
+    /// What waits is in another order.
+    #[must_use]
+    pub fn reorder(mut self) -> Self {
+        self.reorder = true;
+        self
     }
 
     #[must_use]
@@ -385,7 +413,8 @@ pub async fn chat_transition(
     // The last condition names both so that every text has the same parameters.
     let sql = sqlx::AssertSqlSafe(format!(
         "UPDATE chats SET status = $2, last_error = $3, history_version = history_version + $4, edit_version = edit_version + $5, \
-         generation_attempt = COALESCE($6, generation_attempt), updated_at = $7, snapshot_version = snapshot_version + 1, {lease} \
+         generation_attempt = COALESCE($6, generation_attempt), updated_at = $7, snapshot_version = snapshot_version + 1, \
+         queue_length = queue_length + $13, queue_version = queue_version + $14, {lease} \
          WHERE id = $1 AND status = $8 AND history_version = $9 AND lease_epoch = $12 AND ($10 IS NULL OR $11 IS NULL OR $10 > 0) \
          RETURNING {COLUMNS}"
     ));
@@ -411,6 +440,8 @@ pub async fn chat_transition(
         lasting,
         holder,
         fence.lease_epoch,
+        step.queue,
+        i64::from(step.queue != 0 || step.reorder),
     )?
     .map(TryInto::try_into)
     .transpose()

@@ -247,7 +247,7 @@ pub async fn messages_hide_after(write: &mut Write, chat: Uuid, id: i64) -> Resu
 
 /// PostgreSQL's JSON cannot hold U+0000. Models and servers can send it, and one such character must not cost the turn; both
 /// engines store the same.
-fn storable_parts(content: Vec<Part>) -> Vec<Part> {
+pub(crate) fn storable_parts(content: Vec<Part>) -> Vec<Part> {
     let clean = serde_json::to_string(&content).is_ok_and(|text| !text.contains("\\u0000"));
     if clean {
         return content;

@@ -27,7 +27,7 @@ use app::{
     error::UiError,
 };
 use async_trait::async_trait;
-use service::{ExplainRequest, OpContext, Service};
+use service::{ChatListRequest, ExplainRequest, OpContext, Service};
 
 pub(crate) struct ServiceBackend {
     service: Service,
@@ -292,8 +292,9 @@ impl Backend for ServiceBackend {
         self.service.session_delete(&self.ctx, id).await.map_err(ui_error)
     }
 
-    async fn chat_list(&self) -> UiResult<Vec<Chat>> {
-        self.service.chat_list(&self.ctx, Some(CHATS_SHOWN), None).await.map_err(ui_error)
+    async fn chat_list(&self, archived: bool) -> UiResult<Vec<Chat>> {
+        let request = ChatListRequest { limit: Some(CHATS_SHOWN), archived, ..ChatListRequest::default() };
+        self.service.chat_list(&self.ctx, &request).await.map_err(ui_error)
     }
 
     async fn chat_get(&self, id: Uuid) -> UiResult<Chat> {
@@ -331,5 +332,13 @@ impl Backend for ServiceBackend {
 
     async fn chat_interrupt(&self, id: Uuid) -> UiResult<Chat> {
         self.service.chat_interrupt(&self.ctx, id).await.map_err(ui_error)
+    }
+
+    async fn queue_remove(&self, id: Uuid, queued: i64) -> UiResult<()> {
+        self.service.queue_remove(&self.ctx, id, queued).await.map_err(ui_error)
+    }
+
+    async fn queue_promote(&self, id: Uuid, queued: i64) -> UiResult<Chat> {
+        self.service.queue_promote(&self.ctx, id, queued).await.map_err(ui_error)
     }
 }

@@ -15,6 +15,7 @@ use axum::{
 };
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Deserialize;
+use service::ChatListRequest;
 use std::time::Duration;
 use utoipa::IntoParams;
 
@@ -29,6 +30,11 @@ pub(crate) struct ListQuery {
     /// The last id of the page before.
     #[param(value_type = Option<Uuid>)]
     after: Option<String>,
+    /// The chats that were put away instead of the others.
+    #[serde(default)]
+    archived: bool,
+    /// Only chats with this label: `key`, or `key:value`.
+    label: Option<String>,
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -76,7 +82,7 @@ fn applied(mut response: Response, wait: Option<Duration>) -> Response {
     response
 }
 
-/// Lists own chats, the newest first.
+/// Lists own chats: the pinned ones in their order, then the last changed first.
 #[utoipa::path(
     get, path = "/api/experimental/chats", tag = "chats",
     params(ListQuery),
@@ -88,7 +94,8 @@ pub(crate) async fn list(
     Query(query): Query<ListQuery>,
 ) -> ApiResult<axum::Json<Vec<Chat>>> {
     let after = query.after.as_deref().map(|text| parse_id("after", text)).transpose()?;
-    Ok(axum::Json(state.service.chat_list(&ctx, query.limit, after).await?))
+    let request = ChatListRequest { limit: query.limit, after, archived: query.archived, label: query.label };
+    Ok(axum::Json(state.service.chat_list(&ctx, &request).await?))
 }
 
 /// Begins a chat with its first message.
@@ -128,12 +135,12 @@ pub(crate) async fn get(
     Ok(axum::Json(state.service.chat_get(&ctx, parse_id("id", &id)?).await?))
 }
 
-/// Renames a chat.
+/// Changes a chat's title, labels or place in the list; puts it away or takes it back.
 #[utoipa::path(
     patch, path = "/api/experimental/chats/{id}", tag = "chats",
     params(("id" = Uuid, Path, description = "The chat")),
     request_body = ChatUpdate,
-    responses((status = 200, body = Chat), (status = 404)),
+    responses((status = 200, body = Chat), (status = 404), (status = 409)),
 )]
 pub(crate) async fn update(
     State(state): State<AppState>,
@@ -179,7 +186,7 @@ pub(crate) async fn messages(
     Ok(axum::Json(page))
 }
 
-/// Sends a message and begins a turn.
+/// Sends a message and begins a turn, or lets it wait for the one that runs.
 #[utoipa::path(
     post, path = "/api/experimental/chats/{id}/messages", tag = "chats",
     params(("id" = Uuid, Path, description = "The chat"), ("Prefer" = Option<String>, Header, description = "`wait=N`: answer when the turn has ended, after N seconds (up to 120) at the latest"), ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 characters: the same key gives the same answer instead of a second message")),
@@ -197,7 +204,11 @@ pub(crate) async fn send(
     let mut sent =
         state.service.message_send(&ctx, id, request, idempotency_key(&headers)?.as_deref()).await?;
     if let Some(wait) = wait {
-        let (messages, chat) = state.service.turn_wait(&ctx, id, sent.message.id, wait).await?;
+        let (messages, chat) = match (&sent.message, &sent.queued_message) {
+            (Some(message), _) => state.service.turn_wait(&ctx, id, message.id, wait).await?,
+            (None, Some(queued)) => state.service.queued_wait(&ctx, id, queued.id, wait).await?,
+            (None, None) => (Vec::new(), state.service.chat_get(&ctx, id).await?),
+        };
         sent.messages = messages;
         sent.status = chat.status;
     }
@@ -234,6 +245,39 @@ pub(crate) async fn interrupt(
     Path(id): Path<String>,
 ) -> ApiResult<axum::Json<Chat>> {
     Ok(axum::Json(state.service.chat_interrupt(&ctx, parse_id("id", &id)?).await?))
+}
+
+/// Takes back a message that waits.
+#[utoipa::path(
+    delete, path = "/api/experimental/chats/{id}/queue/{queued}", tag = "chats",
+    params(("id" = Uuid, Path, description = "The chat"), ("queued" = i64, Path, description = "A message that waits")),
+    responses((status = 204), (status = 404), (status = 409)),
+)]
+pub(crate) async fn queue_remove(
+    State(state): State<AppState>,
+    SignedIn(ctx): SignedIn,
+    Path((id, queued)): Path<(String, String)>,
+) -> ApiResult<StatusCode> {
+    state.service.queue_remove(&ctx, parse_id("id", &id)?, queued_id(&queued)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Makes a waiting message the next one: the running turn is stopped for it, and in a chat whose last turn failed it begins one.
+#[utoipa::path(
+    post, path = "/api/experimental/chats/{id}/queue/{queued}/promote", tag = "chats",
+    params(("id" = Uuid, Path, description = "The chat"), ("queued" = i64, Path, description = "A message that waits")),
+    responses((status = 200, body = Chat), (status = 404), (status = 409)),
+)]
+pub(crate) async fn queue_promote(
+    State(state): State<AppState>,
+    SignedIn(ctx): SignedIn,
+    Path((id, queued)): Path<(String, String)>,
+) -> ApiResult<axum::Json<Chat>> {
+    Ok(axum::Json(state.service.queue_promote(&ctx, parse_id("id", &id)?, queued_id(&queued)?).await?))
+}
+
+fn queued_id(text: &str) -> ApiResult<i64> {
+    text.parse().map_err(|_| ApiError::invalid("queued", "is not the id of a waiting message"))
 }
 
 #[cfg(test)]

@@ -138,6 +138,8 @@ fn chats_api() -> OpenApiRouter<AppState> {
         .routes(routes!(chats::messages, chats::send))
         .routes(routes!(chats::edit))
         .routes(routes!(chats::interrupt))
+        .routes(routes!(chats::queue_remove))
+        .routes(routes!(chats::queue_promote))
         .routes(routes!(tool_results::tool_result))
         .routes(routes!(stream::follow))
 }

@@ -25,6 +25,7 @@ mod pages;
 mod probe_cli;
 mod process;
 mod provider_faults;
+mod queue;
 mod secrets;
 mod server_groups;
 mod server_tools;

@@ -9,6 +9,7 @@ use super::{
         Shared,
         blocks::{Block, BlockKey, Text},
     },
+    user_message::UserMessage,
 };
 use api::messages::TextPart;
 use leptos::prelude::*;
@@ -73,18 +74,7 @@ fn BlockSlot(blocks: Memo<Vec<(BlockKey, Block)>>, key: BlockKey, chat: OpenChat
             }
             Kind::Text => view! { <div class="chat-answer" data-testid="answer"><Words block /></div> }.into_any(),
             Kind::Reasoning => view! { <Reasoning block /> }.into_any(),
-            Kind::User => view! {
-                <div class="chat-user" data-testid="user-message">
-                    <h2 class="sr-only">"You"</h2>
-                    <p class="chat-user-text" dir="auto">
-                        {move || match block.get() {
-                            Some(Block::User { text, .. }) => text.text.clone(),
-                            _ => String::new(),
-                        }}
-                    </p>
-                </div>
-            }
-            .into_any(),
+            Kind::User => view! { <UserMessage key block chat /> }.into_any(),
             Kind::Trouble => (move || match block.get() {
                 Some(Block::Trouble(outcomes)) => Some(view! { <ServerTrouble outcomes /> }),
                 _ => None,

@@ -1,4 +1,4 @@
-//! Where a message is written: the text, the servers, the model, and one button that sends or stops.
+//! Where a message is written: the text, the servers, the model, a button that sends and, while a turn runs, one that stops.
 
 use super::{
     needs::NeedsYou,
@@ -42,7 +42,7 @@ impl Draft {
     }
 }
 
-/// `busy`: a turn runs, the button stops it. `stopping`: a stop is under way.
+/// `busy`: a turn runs; what is sent waits for it. `stopping`: a stop is under way.
 #[component]
 pub(super) fn Composer(
     draft: Draft,
@@ -82,7 +82,7 @@ pub(super) fn Composer(
         }
     });
     let can_send = Memo::new(move |_| {
-        !no_model && !draft.sending.get() && !busy.get() && draft.text.with(|text| !text.trim().is_empty())
+        !no_model && !draft.sending.get() && draft.text.with(|text| !text.trim().is_empty())
     });
     let send = move || {
         if can_send.get_untracked() {
@@ -123,16 +123,7 @@ pub(super) fn Composer(
                     <ServerPicker selection=draft.servers />
                     <ModelSelect models=options.models.clone() chosen=draft.model last=last_model />
                     <span class="chat-spacer"></span>
-                    <Show
-                        when=move || busy.get()
-                        fallback=move || {
-                            view! {
-                                <button type="submit" class="chat-send" aria-label="Send" disabled=move || !can_send.get()>
-                                    <Icon glyph=Glyph::ArrowUp />
-                                </button>
-                            }
-                        }
-                    >
+                    <Show when=move || busy.get()>
                         <button
                             type="button"
                             class="chat-send chat-send-stop"
@@ -144,6 +135,14 @@ pub(super) fn Composer(
                             <span>{move || if stopping.get() { "Stopping" } else { "Stop" }}</span>
                         </button>
                     </Show>
+                    <button
+                        type="submit"
+                        class="chat-send"
+                        aria-label=move || if busy.get() { "Send after this turn" } else { "Send" }
+                        disabled=move || !can_send.get()
+                    >
+                        <Icon glyph=Glyph::ArrowUp />
+                    </button>
                 </div>
             </div>
             <p class="chat-field-error" role="alert">
@@ -155,7 +154,7 @@ pub(super) fn Composer(
                 } else {
                     (move || {
                         if busy.get() {
-                            "A turn is running. Esc stops it; the next message can be sent when it is over."
+                            "A turn is running. Enter lets the message wait for it, Esc stops it."
                         } else {
                             "Enter sends, Shift+Enter starts a new line."
                         }

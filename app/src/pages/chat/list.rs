@@ -1,4 +1,4 @@
-//! The chats in the sidebar, by day.
+//! The chats in the sidebar: the pinned ones, then the others by day; or those that were put away.
 
 use super::{
     browser,
@@ -7,13 +7,13 @@ use super::{
     shared::{list_changed, list_version},
 };
 use crate::{
-    components::{ConfirmDialog, Glyph, Icon},
+    components::{ConfirmDialog, Glyph, Icon, toast::use_toasts},
     error::UiError,
-    server_fns::chats::{ChatListing, chat_delete, chat_list},
+    server_fns::chats::{ChatListing, chat_delete, chat_list, chat_update},
 };
 use api::{
     Timestamp,
-    chats::{Chat, ChatStatus},
+    chats::{Chat, ChatStatus, ChatUpdate},
 };
 use leptos::{prelude::*, task::spawn_local};
 use leptos_router::hooks::{use_location, use_navigate};
@@ -27,7 +27,9 @@ const DAY_MS: i64 = 86_400_000;
 /// The sidebar's list of own chats.
 #[component]
 pub fn ChatList() -> impl IntoView {
-    let listing = Resource::new(list_version, |_| chat_list());
+    let put_away = RwSignal::new(false);
+    let listing =
+        Resource::new(move || (list_version(), put_away.get()), |(_, put_away)| chat_list(put_away));
     // Where the reader's day begins is known only in the browser; until then days are those of UTC.
     let offset_ms = RwSignal::new(0_i64);
     Effect::new(move |_| {
@@ -59,12 +61,21 @@ pub fn ChatList() -> impl IntoView {
                     match listing.await {
                         Ok(listing) => {
                             let groups = Memo::new(move |_| by_day(&listing, offset_ms.get()));
-                            (move || view! { <Groups groups=groups.get() /> }).into_any()
+                            (move || view! { <Groups groups=groups.get() put_away=put_away.get_untracked() /> }).into_any()
                         }
                         Err(error) => view! { <p class="chat-list-empty">{error.to_string()}</p> }.into_any(),
                     }
                 })}
             </Transition>
+            <button
+                type="button"
+                class="btn btn-quiet chat-list-switch"
+                aria-pressed=move || put_away.get().to_string()
+                on:click=move |_| put_away.update(|put_away| *put_away = !*put_away)
+            >
+                <Icon glyph=Glyph::Archive />
+                {move || if put_away.get() { "Back to chats" } else { "Archived chats" }}
+            </button>
         </nav>
     }
 }
@@ -72,18 +83,22 @@ pub fn ChatList() -> impl IntoView {
 /// Chats of one heading, newest first.
 type Group = (&'static str, Vec<Chat>);
 
-/// Today, yesterday, earlier, in the days of a place `offset_ms` behind UTC. Headings without chats are left out.
+/// Pinned, today, yesterday, earlier, in the days of a place `offset_ms` behind UTC. Headings without chats are left out.
 fn by_day(listing: &ChatListing, offset_ms: i64) -> Vec<Group> {
     let day = |at: Timestamp| (at.as_millis() - offset_ms).div_euclid(DAY_MS);
     let today = day(listing.now);
     let mut groups: Vec<Group> =
-        vec![("Today", Vec::new()), ("Yesterday", Vec::new()), ("Earlier", Vec::new())];
+        ["Pinned", "Today", "Yesterday", "Earlier"].map(|heading| (heading, Vec::new())).into();
     for chat in &listing.chats {
+        if chat.pin_order > 0 {
+            groups[0].1.push(chat.clone());
+            continue;
+        }
         // A clock that went back makes a chat of the future: it is today's.
         let index = match today - day(chat.updated_at) {
-            ..=0 => 0,
-            1 => 1,
-            _ => 2,
+            ..=0 => 1,
+            1 => 2,
+            _ => 3,
         };
         groups[index].1.push(chat.clone());
     }
@@ -92,10 +107,11 @@ fn by_day(listing: &ChatListing, offset_ms: i64) -> Vec<Group> {
 }
 
 #[component]
-fn Groups(groups: Vec<Group>) -> impl IntoView {
+fn Groups(groups: Vec<Group>, put_away: bool) -> impl IntoView {
     if groups.is_empty() {
-        return view! { <p class="chat-list-empty">"No chats yet. The first message begins one."</p> }
-            .into_any();
+        let words =
+            if put_away { "No archived chats." } else { "No chats yet. The first message begins one." };
+        return view! { <p class="chat-list-empty">{words}</p> }.into_any();
     }
     groups
         .into_iter()
@@ -123,7 +139,27 @@ fn Row(chat: Chat) -> impl IntoView {
     let deleting = RwSignal::new(false);
     let busy = RwSignal::new(false);
     let refused = RwSignal::new(None::<UiError>);
+    let (pinned, archived) = (chat.pin_order > 0, chat.archived);
+    let toasts = use_toasts();
     let navigate = use_navigate();
+    let leave = navigate.clone();
+    let change = Callback::new(move |update: ChatUpdate| {
+        menu.set(false);
+        let leave = leave.clone();
+        // What was put away is out of the way.
+        let leaves = update.archived == Some(true) && is_current.get_untracked();
+        spawn_local(async move {
+            match chat_update(id, update).await {
+                Ok(_) => {
+                    if leaves {
+                        leave("/", Default::default());
+                    }
+                    list_changed();
+                }
+                Err(error) => toasts.warn(error.to_string()),
+            }
+        });
+    });
     let delete = Callback::new(move |()| {
         busy.set(true);
         let navigate = navigate.clone();
@@ -175,6 +211,27 @@ fn Row(chat: Chat) -> impl IntoView {
                             >
                                 <Icon glyph=Glyph::Pencil />
                                 "Rename"
+                            </button>
+                            <button
+                                type="button"
+                                class="chat-menu-item"
+                                on:click=move |_| {
+                                    let pin_order = Some(if pinned { 0 } else { 1 });
+                                    change.run(ChatUpdate { pin_order, ..ChatUpdate::default() });
+                                }
+                            >
+                                <Icon glyph=Glyph::Pin />
+                                {if pinned { "Unpin" } else { "Pin" }}
+                            </button>
+                            <button
+                                type="button"
+                                class="chat-menu-item"
+                                on:click=move |_| {
+                                    change.run(ChatUpdate { archived: Some(!archived), ..ChatUpdate::default() });
+                                }
+                            >
+                                <Icon glyph=Glyph::Archive />
+                                {if archived { "Restore" } else { "Archive" }}
                             </button>
                             <button
                                 type="button"
@@ -240,6 +297,7 @@ mod tests {
             archived: false,
             mcp_server_ids: Vec::new(),
             labels: Default::default(),
+            pin_order: 0,
             created_at: Timestamp(hours * 3_600_000_000),
             updated_at: Timestamp(hours * 3_600_000_000),
         }

@@ -5,6 +5,7 @@ use super::{
     composer::{Composer, Draft},
     notices::{ErrorCard, RetryLine},
     picker::Selection,
+    queue::Queue,
     rename::RenameField,
     scroll::Follow,
     shared::{OpenChat, list_changed, take_fresh},
@@ -16,11 +17,13 @@ use crate::{
     components::{Glyph, Icon, PageTitle, loaded::loaded},
     error::{UiError, UiErrorKind},
     pages::not_found::NotFoundPage,
-    server_fns::chats::{ChatOpened, chat_interrupt, chat_open, message_edit, message_page, message_send},
+    server_fns::chats::{
+        ChatOpened, chat_interrupt, chat_open, chat_update, message_edit, message_page, message_send,
+    },
 };
 use api::{
     Uuid,
-    chats::{ChatStatus, InputPart, MessageCreate, MessageEdit},
+    chats::{ChatStatus, ChatUpdate, InputPart, MessageCreate, MessageEdit},
 };
 use leptos::{ev, prelude::*, task::spawn_local};
 use leptos_router::hooks::use_params_map;
@@ -61,7 +64,11 @@ fn Chat(opened: ChatOpened) -> impl IntoView {
     let id = record.id;
     let draft = Draft::new(Selection::for_chat(id, &options.servers, &record.mcp_server_ids));
     let last_model = record.last_model_config_id;
-    let chat = OpenChat::new(Transcript::new(&record, page.messages, page.has_more), draft.servers);
+    let chat = OpenChat::new(
+        Transcript::new(&record, page.messages, page.has_more).with_queue(page.queued_messages),
+        draft.servers,
+    );
+    let archived = RwSignal::new(record.archived);
     let transcript = chat.transcript;
     let status = Memo::new(move |_| transcript.with(Transcript::status));
     let title = Memo::new(move |_| transcript.with(|transcript| transcript.title().to_owned()));
@@ -93,11 +100,15 @@ fn Chat(opened: ChatOpened) -> impl IntoView {
                 content: vec![InputPart::Text { text }],
                 model_config_id: draft.model.get_untracked(),
                 mcp_server_ids: draft.servers.outgoing(),
+                ..MessageCreate::default()
             };
             match message_send(id, create).await {
                 Ok(sent) => {
                     draft.servers.hear_required(&sent.auth_required);
-                    transcript.try_update(|transcript| transcript.sent(sent.message, sent.status));
+                    // What waits comes by the stream, which knows whether it still does.
+                    if let Some(message) = sent.message {
+                        transcript.try_update(|transcript| transcript.sent(message, sent.status));
+                    }
                     draft.text.try_set(String::new());
                     view.resume();
                 }
@@ -158,7 +169,13 @@ fn Chat(opened: ChatOpened) -> impl IntoView {
                     </button>
                 </Show>
                 <LinkNotice link />
-                <Composer draft options last_model asked_above busy stopping on_send=send on_stop=stop />
+                <Queue id transcript />
+                <Show when=move || archived.get()>
+                    <Archived id archived />
+                </Show>
+                <div hidden=move || archived.get()>
+                    <Composer draft options last_model asked_above busy stopping on_send=send on_stop=stop />
+                </div>
             </div>
             <p class="sr-only" role="status" aria-live="polite">{move || chat.announcement.get()}</p>
         </article>
@@ -195,6 +212,38 @@ fn ChatHead(id: Uuid, title: Memo<String>, transcript: RwSignal<Transcript>) -> 
                 <RenameField id title=title.get_untracked() editing on_saved=saved />
             </Show>
         </header>
+    }
+}
+
+/// In place of the composer of a chat that was put away.
+#[component]
+fn Archived(id: Uuid, archived: RwSignal<bool>) -> impl IntoView {
+    let busy = RwSignal::new(false);
+    let refused = RwSignal::new(None::<UiError>);
+    let restore = move |_| {
+        busy.set(true);
+        spawn_local(async move {
+            let update = ChatUpdate { archived: Some(false), ..ChatUpdate::default() };
+            match chat_update(id, update).await {
+                Ok(record) => {
+                    archived.try_set(record.archived);
+                    list_changed();
+                }
+                Err(error) => {
+                    refused.try_set(Some(error));
+                }
+            }
+            busy.try_set(false);
+        });
+    };
+    view! {
+        <div class="chat-archived" data-testid="archived">
+            <p>"This chat is archived. Restore it to go on."</p>
+            <button type="button" class="btn btn-small" disabled=move || busy.get() on:click=restore>
+                "Restore"
+            </button>
+            <p class="chat-field-error" role="alert">{move || refused.get().map(|error| error.to_string())}</p>
+        </div>
     }
 }
 
@@ -261,8 +310,10 @@ fn TurnState(id: Uuid, chat: OpenChat, draft: Draft, follow: Follow) -> impl Int
             match message_edit(id, message_id, edit).await {
                 Ok(sent) => {
                     draft.servers.hear_required(&sent.auth_required);
-                    transcript
-                        .try_update(|transcript| transcript.rerun(message_id, sent.message, sent.status));
+                    if let Some(message) = sent.message {
+                        transcript
+                            .try_update(|transcript| transcript.rerun(message_id, message, sent.status));
+                    }
                     follow.resume();
                 }
                 Err(refused) => {

@@ -36,7 +36,7 @@ pub(super) fn RenameField(
             }
             saving.set_value(true);
             spawn_local(async move {
-                let update = ChatUpdate { title: Some(wanted) };
+                let update = ChatUpdate { title: Some(wanted), ..ChatUpdate::default() };
                 match chat_update(id, update).await {
                     Ok(chat) => {
                         editing.try_set(false);

@@ -12,7 +12,7 @@ mod tests;
 
 use api::{
     Uuid,
-    chats::{Chat, ChatStatus, MessagePage, TurnError},
+    chats::{Chat, ChatStatus, MessagePage, QueuedMessage, TurnError},
     check::ServerOutcome,
     messages::{ChatMessage, MessageRole, Part, ToolOutcome, ToolResultPart},
     stream::{RetryNotice, StatusChange, StreamEvent, StreamPayload, ToolProgress},
@@ -62,6 +62,8 @@ pub struct Transcript {
     /// Finished results that are not committed yet, by call id.
     live_results: HashMap<String, Shared<ToolResultPart>>,
     progress: HashMap<String, ToolProgress>,
+    /// Messages that wait, in order.
+    queue: Vec<QueuedMessage>,
     status: ChatStatus,
     title: String,
     last_error: Option<TurnError>,
@@ -85,6 +87,7 @@ impl Transcript {
             live: Live::default(),
             live_results: HashMap::new(),
             progress: HashMap::new(),
+            queue: Vec::new(),
             status: chat.status,
             title: chat.title.clone(),
             last_error: chat.last_error.clone(),
@@ -121,6 +124,18 @@ impl Transcript {
     /// Why the last turn failed; `None` unless the chat stands in `error`.
     pub fn turn_error(&self) -> Option<&TurnError> {
         self.last_error.as_ref().filter(|_| self.status == ChatStatus::Error)
+    }
+
+    /// With these messages waiting.
+    #[must_use]
+    pub fn with_queue(mut self, queue: Vec<QueuedMessage>) -> Self {
+        self.queue = queue;
+        self
+    }
+
+    /// Messages that wait for the turn before them, in order.
+    pub fn queue(&self) -> &[QueuedMessage] {
+        &self.queue
     }
 
     pub fn retry(&self) -> Option<&RetryNotice> {
@@ -188,6 +203,7 @@ impl Transcript {
         for message in page.messages {
             self.insert(message);
         }
+        self.queue = page.queued_messages;
         self.last_error = chat.last_error.clone();
         self.set_status(chat.status);
     }
@@ -250,10 +266,16 @@ impl Transcript {
                 self.live = Live::default();
                 self.live_results.clear();
                 self.progress.clear();
+                self.queue.clear();
                 self.retry = None;
                 true
             }
             StreamPayload::McpStatus { mcp_status } => self.servers_heard(mcp_status),
+            StreamPayload::QueueUpdate { queue_update } => {
+                let changed = self.queue != queue_update;
+                self.queue = queue_update;
+                changed
+            }
             StreamPayload::ToolProgress { tool_progress } => {
                 self.progress.insert(tool_progress.tool_call_id.clone(), tool_progress);
                 true

@@ -2,6 +2,7 @@
 
 use crate::limits;
 use api::{
+    chats::QueuedMessage,
     messages::Part,
     stream::{LivePart, PreviewReset, StatusChange, StreamEvent, StreamPayload},
 };
@@ -68,6 +69,8 @@ struct State {
     committed: (i64, i64),
     /// The chat's `snapshot_version` of the newest status that was published.
     status_version: i64,
+    /// The chat's `queue_version` of the newest queue that was published.
+    queue_version: i64,
     last_event: Instant,
     /// The chat was deleted.
     gone: bool,
@@ -97,6 +100,7 @@ impl Channel {
                 servers: None,
                 committed: (0, 0),
                 status_version: 0,
+                queue_version: 0,
                 last_event: Instant::now(),
                 gone: false,
             }),
@@ -129,6 +133,24 @@ impl Channel {
         }
         let bytes = status.title.len() + limits::EVENT_OVERHEAD;
         self.append(&mut state, edit_version, StreamPayload::Status { status }, bytes, &next);
+    }
+
+    /// Takes a queue in, unless a newer one was.
+    pub(super) fn publish_queue(
+        &self,
+        edit_version: i64,
+        queue_version: i64,
+        queue_update: Vec<QueuedMessage>,
+        next: impl Fn() -> u64,
+    ) {
+        let mut state = self.state();
+        if queue_version <= state.queue_version {
+            return;
+        }
+        state.queue_version = queue_version;
+        let payload = StreamPayload::QueueUpdate { queue_update };
+        let bytes = payload_bytes(&payload);
+        self.append(&mut state, edit_version, payload, bytes, &next);
     }
 
     /// Takes any other event in. `next` gives the sequence number, under the lock, so that the log ascends.
@@ -298,6 +320,10 @@ fn payload_bytes(payload: &StreamPayload) -> usize {
         StreamPayload::McpStatus { mcp_status } => {
             mcp_status.iter().map(|server| server.error.len() + limits::EVENT_OVERHEAD).sum()
         }
+        StreamPayload::QueueUpdate { queue_update } => queue_update
+            .iter()
+            .map(|queued| queued.content.iter().map(content_bytes).sum::<usize>() + limits::EVENT_OVERHEAD)
+            .sum(),
         _ => 0,
     };
     text + limits::EVENT_OVERHEAD

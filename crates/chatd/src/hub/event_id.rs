@@ -11,6 +11,15 @@ pub(crate) const SNAPSHOT: u64 = 0;
 /// brings it one event only.
 pub(crate) const SNAPSHOT_CLEAN: u64 = 1;
 
+/// Flag in `sequence` of the event of a snapshot that shows the queue; the other bits are the version of the queue that was shown. A
+/// reader that is cut here is not told the same queue again, so it gets on.
+const QUEUE_SHOWN: u64 = 1 << 63;
+
+/// `sequence` of the event that shows the queue of this version in a snapshot.
+pub(crate) fn queue_shown(version: i64) -> u64 {
+    QUEUE_SHOWN | version.unsigned_abs()
+}
+
 /// Where a reader is. The text form is 72 hex digits, fit for an SSE field.
 ///
 /// It says two things at once: the place in this process's event log (`boot`, `sequence`), and the place in the database
@@ -23,13 +32,29 @@ pub struct EventId {
     pub(crate) edit_version: i64,
     /// The last committed message the reader has been shown, 0 for none.
     pub(crate) message_id: i64,
-    /// The last event of the log the reader has been shown; [`SNAPSHOT`] or [`SNAPSHOT_CLEAN`] while it is shown a snapshot.
+    /// The last event of the log the reader has been shown; [`SNAPSHOT`], [`SNAPSHOT_CLEAN`] or [`queue_shown`] while it is shown a
+    /// snapshot.
     pub(crate) sequence: u64,
     /// Which start of which process `sequence` belongs to.
     pub(crate) boot: u64,
 }
 
 impl EventId {
+    /// The place in the log, unless the reader was being shown a snapshot.
+    pub(crate) fn in_log(&self) -> Option<u64> {
+        (self.sequence > SNAPSHOT_CLEAN && self.sequence & QUEUE_SHOWN == 0).then_some(self.sequence)
+    }
+
+    /// No live parts stand on the screen of a reader that was cut here.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.sequence == SNAPSHOT_CLEAN || self.queue_version().is_some()
+    }
+
+    /// The version of the queue that the reader was just shown, in a snapshot.
+    pub(crate) fn queue_version(&self) -> Option<i64> {
+        (self.sequence & QUEUE_SHOWN != 0).then(|| i64::try_from(self.sequence & !QUEUE_SHOWN).unwrap_or(0))
+    }
+
     /// Reads an id that was given out for `chat`. `None` for anything else: other chats' ids, damaged ones, inventions.
     pub fn parse(text: &str, chat: Uuid) -> Option<Self> {
         if text.len() > limits::EVENT_ID || text.len() != 72 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {

@@ -9,7 +9,7 @@
 use super::{
     EventId, Hub,
     channel::{Body, Entry, Subscription, Unread},
-    event_id::{SNAPSHOT, SNAPSHOT_CLEAN},
+    event_id::{SNAPSHOT, SNAPSHOT_CLEAN, queue_shown},
 };
 use crate::{
     history::{self, Budget, message_bytes},
@@ -17,6 +17,7 @@ use crate::{
 };
 use api::{
     Uuid,
+    chats::QueuedMessage,
     check::ServerOutcome,
     messages::ChatMessage,
     stream::{HistoryReset, PreviewReset, StatusChange, StreamEvent, StreamPayload},
@@ -25,7 +26,7 @@ use futures::Stream;
 use std::{collections::VecDeque, ops::ControlFlow, sync::Arc, time::Instant};
 use store::{
     Db, StoreError,
-    chats::{ChatRecord, chat_get_any},
+    chats::{ChatRecord, QueuedRecord, chat_get_any, queue_list},
     messages::{message_get, message_last_id, turn_servers},
 };
 
@@ -74,7 +75,20 @@ struct Follower {
     parts_shown: bool,
     /// What the database said last, where another replica may run the turn.
     snapshot_version: i64,
+    /// The queue this reader was shown, as a version of it; 0 for the empty one of a new chat.
+    queue_version: i64,
+    /// A queue may stand on the reader's screen from before.
+    knows_queue: bool,
+    /// The reader was cut right after it was shown the queue of this version.
+    queue_shown: Option<i64>,
     yielded: Option<Instant>,
+}
+
+/// What of the database a reader is shown at once.
+struct Shown {
+    messages: Vec<ChatMessage>,
+    servers: Option<Vec<ServerOutcome>>,
+    queue: Option<Vec<QueuedMessage>>,
 }
 
 /// Why a stream ends early.
@@ -103,6 +117,9 @@ impl Follower {
             part_floor: 0,
             parts_shown: false,
             snapshot_version: 0,
+            queue_version: 0,
+            knows_queue: false,
+            queue_shown: None,
             yielded: None,
         }
     }
@@ -146,19 +163,20 @@ impl Follower {
             return Ok(true);
         };
         let here = id.boot == self.hub.0.boot;
-        if here && id.sequence > self.hub.sequence() {
+        if here && id.in_log().is_some_and(|sequence| sequence > self.hub.sequence()) {
             self.reset().await?;
             return Ok(true);
         }
         if here
-            && id.sequence > SNAPSHOT_CLEAN
-            && let Some(subscription) = self.hub.channel(self.chat).join_after(id.sequence)
+            && let Some(sequence) = id.in_log()
+            && let Some(subscription) = self.hub.channel(self.chat).join_after(sequence)
         {
             // Nothing was missed that the log does not have: go on as if never cut.
             self.subscription = Some(subscription);
             self.edit_version = id.edit_version;
             self.seen = id.message_id;
             self.parts_shown = true;
+            self.knows_queue = true;
             return Ok(true);
         }
         self.catch_up(id).await?;
@@ -175,6 +193,7 @@ impl Follower {
                         .await?
                         .is_some();
                 // What it has was hidden by an edit, or is not of this chat.
+                self.knows_queue = true;
                 if known { self.continue_after(after).await } else { self.reset().await }
             }
         }
@@ -191,7 +210,9 @@ impl Follower {
         }
         self.edit_version = chat.edit_version;
         self.seen = id.message_id;
-        if id.sequence != SNAPSHOT_CLEAN {
+        self.knows_queue = true;
+        self.queue_shown = id.queue_version();
+        if !id.is_clean() {
             self.parts_shown = false;
             self.push_shot(preview_reset(chat.generation_attempt));
         }
@@ -208,6 +229,7 @@ impl Follower {
         drop(session);
         self.edit_version = chat.edit_version;
         self.parts_shown = false;
+        self.knows_queue = false;
         self.push_shot(StreamPayload::HistoryReset { history_reset: HistoryReset {} });
         self.snapshot().await
     }
@@ -228,9 +250,10 @@ impl Follower {
         })
         .await?;
         let servers = turn_servers(&mut session, self.chat).await?;
+        let queue = self.queue_of(&mut session, &chat).await?;
         drop(session);
         messages.reverse();
-        self.show(subscription, &chat, messages, servers, live);
+        self.show(subscription, &chat, Shown { messages, servers, queue }, live);
         Ok(())
     }
 
@@ -250,24 +273,35 @@ impl Follower {
         })
         .await?;
         let servers = turn_servers(&mut session, self.chat).await?;
+        let queue = self.queue_of(&mut session, &chat).await?;
         drop(session);
         if !complete {
             // So far behind that the newest page and REST for the rest serve it better.
             return self.reset().await;
         }
         self.seen = after;
-        self.show(subscription, &chat, messages, servers, live);
+        self.show(subscription, &chat, Shown { messages, servers, queue }, live);
         Ok(())
     }
 
-    fn show(
-        &mut self,
-        subscription: Subscription,
+    /// What waits, unless it is nothing and the reader has never been shown anything else.
+    async fn queue_of(
+        &self,
+        session: &mut store::Session,
         chat: &ChatRecord,
-        messages: Vec<ChatMessage>,
-        servers: Option<Vec<ServerOutcome>>,
-        live: Vec<Entry>,
-    ) {
+    ) -> Result<Option<Vec<QueuedMessage>>, StoreError> {
+        if self.queue_shown == Some(chat.queue_version) {
+            return Ok(None);
+        }
+        if chat.queue_length == 0 {
+            return Ok((self.knows_queue && chat.queue_version > 0).then(Vec::new));
+        }
+        let queue = queue_list(session, self.chat).await?;
+        Ok(Some(queue.iter().map(QueuedRecord::to_wire).collect()))
+    }
+
+    fn show(&mut self, subscription: Subscription, chat: &ChatRecord, shown: Shown, live: Vec<Entry>) {
+        let Shown { messages, servers, queue } = shown;
         self.edit_version = chat.edit_version;
         self.snapshot_version = chat.snapshot_version;
         self.part_floor = chat.history_version;
@@ -281,6 +315,12 @@ impl Follower {
         let told = |entry: &Entry| matches!(&entry.body, Body::Event(event) if matches!(event.payload, StreamPayload::McpStatus { .. }));
         if let Some(mcp_status) = servers.filter(|_| !live.iter().any(told)) {
             self.push_shot(StreamPayload::McpStatus { mcp_status });
+        }
+        self.queue_version = chat.queue_version;
+        self.queue_shown = None;
+        if let Some(queue_update) = queue {
+            self.knows_queue = true;
+            self.push_at(queue_shown(chat.queue_version), StreamPayload::QueueUpdate { queue_update });
         }
         // Only who has the live parts too may go on from the log.
         let place = if live.is_empty() { subscription.cursor() } else { SNAPSHOT_CLEAN };
@@ -335,6 +375,10 @@ impl Follower {
             return Ok(());
         }
         let last = message_last_id(&mut session, self.chat).await?;
+        let queue = match chat.queue_version == self.queue_version {
+            true => None,
+            false => self.queue_of(&mut session, &chat).await?,
+        };
         drop(session);
         self.snapshot_version = chat.snapshot_version;
         if chat.edit_version != self.edit_version {
@@ -348,6 +392,11 @@ impl Follower {
             return self.continue_after(self.seen).await;
         }
         let cursor = self.subscription.as_ref().map_or(0, Subscription::cursor);
+        if let Some(queue_update) = queue {
+            self.queue_version = chat.queue_version;
+            self.knows_queue = true;
+            self.push_at(cursor, StreamPayload::QueueUpdate { queue_update });
+        }
         self.push_at(cursor, status_payload(&chat));
         Ok(())
     }
@@ -390,6 +439,7 @@ impl Follower {
                 self.parts_shown = false;
             }
             StreamPayload::PreviewReset { .. } => self.parts_shown = false,
+            StreamPayload::QueueUpdate { .. } => self.knows_queue = true,
             _ => {}
         }
         self.queue.push_back((self.id(entry.sequence), Arc::clone(event)));

@@ -3,7 +3,7 @@
 use super::{Hub, channel::Channel};
 use api::{
     Uuid,
-    chats::TurnError,
+    chats::{QueuedMessage, TurnError},
     check::ServerOutcome,
     messages::ChatMessage,
     stream::{LivePart, PreviewReset, RetryNotice, StatusChange, StreamPayload, ToolProgress},
@@ -47,6 +47,12 @@ impl Publisher {
         };
         let next = || self.hub.next_sequence();
         self.channel.publish_status(self.edit_version, chat.snapshot_version, status, next);
+    }
+
+    /// The whole queue as committed with `chat`. An older state than the newest published is dropped.
+    pub fn queue(&self, chat: &ChatRecord, queue: Vec<QueuedMessage>) {
+        let next = || self.hub.next_sequence();
+        self.channel.publish_queue(self.edit_version, chat.queue_version, queue, next);
     }
 
     /// The turn failed.

@@ -4,15 +4,22 @@ use super::{
     Runner,
     calls::{Action, Finished, LedgerLine, Planned},
 };
-use crate::{error::Exit, limits};
+use crate::{
+    error::{Exit, account_suspended},
+    limits,
+};
 use api::{
-    chats::ChatStatus,
-    messages::{ChatMessage, ToolOutcome},
+    chats::{ChatStatus, QueuedMessage},
+    messages::{ChatMessage, MessageRole, ToolOutcome},
+    users::UserStatus,
 };
 use store::{
     StoreError, Write,
     audit::{AuditEntry, audit_append},
-    chats::{ChatRecord, Transition, chat_get_any, chat_transition},
+    chats::{
+        ChatRecord, LeaseChange, QueuedRecord, Transition, chat_get_any, chat_transition, chat_update_fields,
+        queue_head_for_update, queue_list, queue_promoted,
+    },
     messages::{NewMessage, message_insert, message_servers_set},
     tool_calls::{OutcomeWrite, tool_call_intent_insert, tool_call_outcome},
 };
@@ -41,6 +48,21 @@ pub(super) enum Committed {
     /// The owner pressed Stop meanwhile: nothing was stored, and `chat` is read anew. The same content can be committed again with
     /// what a stop makes of it.
     Interrupting,
+}
+
+/// What a transaction stored.
+struct Stored {
+    chat: ChatRecord,
+    /// Of the content.
+    message: Option<ChatMessage>,
+    next: Option<Next>,
+}
+
+/// The message that waited for the end of the turn, as it begins the next one.
+struct Next {
+    message: ChatMessage,
+    /// What still waits.
+    queue: Vec<QueuedMessage>,
 }
 
 impl Runner {
@@ -75,8 +97,9 @@ impl Runner {
                 Err(error) => return Err(Exit::Database(error)),
             }
         };
-        let Some((chat, message)) = stored else { return self.fence_lost().await };
+        let Some(Stored { chat, message, next }) = stored else { return self.fence_lost().await };
         let status_changed = chat.status != self.chat.status;
+        self.over = !matches!(step.to, ChatStatus::Running | ChatStatus::Interrupting);
         self.chat = chat;
         self.servers_unsaved = false;
         match &message {
@@ -85,7 +108,12 @@ impl Runner {
             None if status_changed => self.publisher.preview_reset(self.chat.generation_attempt),
             None => {}
         }
-        if status_changed {
+        if let Some(Next { message, queue }) = next {
+            self.next_turn = true;
+            self.publisher.message(&message);
+            self.publisher.queue(&self.chat, queue);
+        }
+        if status_changed || self.next_turn {
             self.publisher.status(&self.chat);
         }
         Ok(Committed::Yes(message))
@@ -95,9 +123,25 @@ impl Runner {
         &self,
         step: &Transition,
         content: &Content<'_>,
-    ) -> Result<Option<(ChatRecord, Option<ChatMessage>)>, StoreError> {
+    ) -> Result<Option<Stored>, StoreError> {
         let mut write = self.shared.deps.db.write().await?;
-        let Some(chat) = chat_transition(&mut write, &self.chat.fence(), step).await? else {
+        // The end of a turn is the beginning of the next while something waits. After a failure it waits on: the next turn would most
+        // likely fail the same way.
+        let mut head = match step.to {
+            ChatStatus::Waiting => queue_head_for_update(&mut write, self.chat.id).await?,
+            _ => None,
+        };
+        let begins = match &head {
+            None => None,
+            // Whoever may not act any more does not through what they wrote before; it waits for them.
+            Some(_) if !self.owner_is_active(&mut write).await? => {
+                head = None;
+                Some(step.clone().error(account_suspended()))
+            }
+            Some(_) => Some(begins_next(step)),
+        };
+        let step = begins.as_ref().unwrap_or(step);
+        let Some(mut chat) = chat_transition(&mut write, &self.chat.fence(), step).await? else {
             return Ok(None);
         };
         if let Some(turn) = self.turn_message.filter(|_| self.servers_unsaved) {
@@ -131,8 +175,17 @@ impl Runner {
                 Some(message)
             }
         };
+        let next = match head {
+            Some(head) => Some(promote(&mut write, &mut chat, head, step.at).await?),
+            None => None,
+        };
         write.commit().await?;
-        Ok(Some((chat, message)))
+        Ok(Some(Stored { chat, message, next }))
+    }
+
+    async fn owner_is_active(&self, write: &mut Write) -> Result<bool, StoreError> {
+        let owner = store::users::user_get(write, self.chat.owner_id).await?;
+        Ok(owner.is_some_and(|owner| owner.user.status == UserStatus::Active))
     }
 
     /// The outcome of one call, before the others are done; best effort, since the message of the results brings it again.
@@ -245,4 +298,39 @@ impl Runner {
         }
         Err(Exit::Lost)
     }
+}
+
+/// The end of a turn behind which a message waits. The lease is given back: whoever is next in line gets the place first.
+fn begins_next(end: &Transition) -> Transition {
+    Transition { to: ChatStatus::Running, ..end.clone() }.history().queue(-1).lease(LeaseChange::Release)
+}
+
+/// Makes the head of the queue the message that begins the next turn, with the model and servers it was sent with.
+async fn promote(
+    write: &mut Write,
+    chat: &mut ChatRecord,
+    head: QueuedRecord,
+    at: api::Timestamp,
+) -> Result<Next, StoreError> {
+    let model = head.model_config_id.or(chat.model_config_id);
+    let servers = head.mcp_server_ids.unwrap_or_else(|| chat.mcp_server_ids.clone());
+    if model != chat.model_config_id || servers != chat.mcp_server_ids {
+        chat.model_config_id = model;
+        chat.mcp_server_ids = servers;
+        chat_update_fields(write, chat).await?;
+        chat.snapshot_version += 1;
+    }
+    let message = NewMessage {
+        chat_id: chat.id,
+        role: MessageRole::User,
+        content: head.content,
+        model_config_id: chat.model_config_id,
+        usage: None,
+        interrupted: false,
+        created_at: at,
+    };
+    let message = message_insert(write, message).await?;
+    queue_promoted(write, chat.id, head.id, message.id).await?;
+    let queue = queue_list(write, chat.id).await?.iter().map(QueuedRecord::to_wire).collect();
+    Ok(Next { message, queue })
 }

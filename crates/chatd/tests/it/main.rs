@@ -8,6 +8,7 @@ mod crash;
 mod failures;
 mod hub;
 mod model;
+mod queue;
 mod refusals;
 mod resume;
 mod servers;

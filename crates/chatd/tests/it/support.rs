@@ -366,6 +366,9 @@ impl World {
         let id = new_id(&*self.clock, &*self.entropy);
         let at = self.clock.now();
         let chat = ChatRecord {
+            pin_order: 0,
+            queue_length: 0,
+            queue_version: 0,
             id,
             owner_id: OWNER,
             title: "Chat".to_owned(),

@@ -1,6 +1,9 @@
 //! `Idempotency-Key`: a repeated request finds what the first one made (behaviour 17).
 
-use super::{auth_required, turns::sent};
+use super::{
+    auth_required,
+    turns::{sent, waiting_answer},
+};
 use crate::{Error, OpContext, Result, Service};
 use api::{
     Uuid,
@@ -10,7 +13,7 @@ use api::{
 use sha2::{Digest, Sha256};
 use store::{
     Session, Write,
-    chats::{self, IdempotencyRecord},
+    chats::{self, IdempotencyRecord, Made},
     messages,
 };
 
@@ -41,15 +44,10 @@ impl Service {
         owner: Uuid,
         key: Option<&str>,
         hash: &[u8],
-        message: &ChatMessage,
+        (chat_id, made): (Uuid, Made),
     ) -> Result<bool> {
         let Some(key) = key else { return Ok(true) };
-        let record = IdempotencyRecord {
-            request_hash: hash.to_vec(),
-            chat_id: message.chat_id,
-            message_id: message.id,
-            created_at: self.now(),
-        };
+        let record = IdempotencyRecord { request_hash: hash.to_vec(), chat_id, made, created_at: self.now() };
         match chats::idempotency_put(write, owner, key, &record).await {
             Ok(()) => Ok(true),
             Err(store::StoreError::Conflict { .. }) => Ok(false),
@@ -64,8 +62,12 @@ impl Service {
     ) -> Result<ChatCreated> {
         let mut session = self.db().read().await?;
         let chat = self.chat_own(ctx, &mut session, found.chat_id).await?;
-        let first =
-            messages::message_get(&mut session, chat.id, found.message_id).await?.map(as_first_answered);
+        let first = match found.made {
+            Made::Message(id) => messages::message_get(&mut session, chat.id, id).await?,
+            // A new chat has no queue.
+            Made::Queued(_) => None,
+        };
+        let first = first.map(as_first_answered);
         let servers = self.chat_servers(ctx, &mut session, &chat.mcp_server_ids, None).await?;
         let auth_required = auth_required(self, &servers, &chat.mcp_server_ids);
         Ok(ChatCreated {
@@ -83,11 +85,19 @@ impl Service {
     ) -> Result<MessageSent> {
         let mut session = self.db().read().await?;
         let chat = self.chat_own(ctx, &mut session, found.chat_id).await?;
-        let message =
-            messages::message_get(&mut session, chat.id, found.message_id).await?.ok_or(Error::NotFound)?;
-        let message = as_first_answered(message);
         let servers = self.chat_servers(ctx, &mut session, &chat.mcp_server_ids, None).await?;
-        Ok(sent(message, chat.status, Vec::new(), auth_required(self, &servers, &chat.mcp_server_ids)))
+        let required = auth_required(self, &servers, &chat.mcp_server_ids);
+        match found.made {
+            Made::Message(id) => {
+                let message =
+                    messages::message_get(&mut session, chat.id, id).await?.ok_or(Error::NotFound)?;
+                Ok(sent(as_first_answered(message), chat.status, Vec::new(), required))
+            }
+            Made::Queued(id) => {
+                let queued = chats::queue_find(&mut session, chat.id, id).await?.ok_or(Error::NotFound)?;
+                Ok(waiting_answer(queued.to_wire(), chat.status, Vec::new(), required))
+            }
+        }
     }
 }
 

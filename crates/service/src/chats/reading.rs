@@ -1,6 +1,6 @@
 //! Reading messages, with markup where it is asked for.
 
-use super::{MESSAGES_PAGE, MESSAGES_PAGE_MAX};
+use super::{MESSAGES_PAGE, MESSAGES_PAGE_MAX, queue::queue_wire};
 use crate::{Error, OpContext, Result, Service, mcp_check::outcome_words, render_markdown};
 use api::{
     Uuid,
@@ -29,14 +29,18 @@ impl Service {
             return Err(Error::invalid_field("limit", format!("Use 1 to {MESSAGES_PAGE_MAX}.")));
         }
         let mut session = self.db().read().await?;
-        self.chat_own(ctx, &mut session, id).await?;
+        let chat = self.chat_own(ctx, &mut session, id).await?;
         let (mut messages, has_more) =
             messages::message_page(&mut session, id, PageRequest { before_id, after_id, limit }).await?;
         self.veil(ctx, &mut messages);
         if rendered {
             messages.iter_mut().for_each(render_message);
         }
-        Ok(MessagePage { messages, queued_messages: Vec::new(), has_more })
+        let queued_messages = match chat.queue_length {
+            0 => Vec::new(),
+            _ => queue_wire(&mut session, id).await?,
+        };
+        Ok(MessagePage { messages, queued_messages, has_more })
     }
 
     /// The whole result of a tool call of an own chat, as it is stored: the model may have seen less (behaviour 15).

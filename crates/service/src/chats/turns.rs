@@ -1,29 +1,33 @@
 //! Turns: send, edit or go on, stop, wait (behaviour 18).
 
-use super::{MESSAGES_PAGE_MAX, auth_required, idempotency::request_hash, text_parts, user_message};
+use super::{
+    MESSAGES_PAGE_MAX, auth_required, idempotency::request_hash, queue::Waiting, text_parts, user_message,
+};
 use crate::{Error, OpContext, Result, Service};
 use api::{
     Timestamp, Uuid, Validation,
-    chats::{AuthRequired, Chat, ChatStatus, MessageCreate, MessageEdit, MessageSent},
+    chats::{
+        AuthRequired, BusyBehavior, Chat, ChatStatus, MessageCreate, MessageEdit, MessageSent, QueuedMessage,
+    },
     messages::{ChatMessage, MessageRole},
 };
 use domain::{
     availability::{Selection, servers_after_message},
-    chat::{ChatEvent, ChatState, transition},
+    chat::{ChatConflict, ChatEvent, ChatState, transition},
     mcp_server::ServerRecord,
 };
 use std::time::Duration;
 use store::{
     Write,
-    chats::{self, ChatRecord, LeaseChange, Transition},
+    chats::{self, ChatRecord, LeaseChange, Made, Transition},
     messages::{self, PageRequest},
 };
 
 impl Service {
-    /// Appends a user message and starts a turn. Durable before the answer.
+    /// Appends a user message and starts a turn, or lets it wait for the one that runs. Durable before the answer.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Invalid`], [`Error::Conflict`] while a turn is running.
+    /// [`Error::NotFound`], [`Error::Invalid`], [`Error::Conflict`] in an archived chat and where the queue is full.
     pub async fn message_send(
         &self,
         ctx: &OpContext,
@@ -49,16 +53,37 @@ impl Service {
         if !wrong.is_empty() {
             return Err(Error::invalid(wrong));
         }
+        let behavior = request.busy_behavior.unwrap_or_default();
+        let waits = record.status.is_busy() || record.queue_length > 0 && behavior == BusyBehavior::Queue;
+        if waits {
+            let waiting = Waiting {
+                content,
+                model: request.model_config_id,
+                servers: request.mcp_server_ids.is_some().then_some(selection.ids),
+                behavior,
+            };
+            let (queued, changed) = self.message_wait(&mut write, record, waiting).await?;
+            if !self.remember(&mut write, owner, key, &hash, (id, Made::Queued(queued.id))).await? {
+                return Err(key_used_elsewhere());
+            }
+            let (status, ids) = (changed.record.status, changed.record.mcp_server_ids.clone());
+            self.queue_commit(write, changed).await?;
+            let required = auth_required(self, &servers, &ids);
+            return Ok(waiting_answer(queued.to_wire(), status, selection.warnings, required));
+        }
         let now = self.now();
-        let lease = self.deps().chatd.lease_on_send();
-        let record =
-            begin_turn(&mut write, record, Begin::Send, lease, request.model_config_id, selection.ids, now)
-                .await?;
+        let turn = Turn {
+            event: ChatEvent::Send,
+            rewrite: false,
+            lease: self.deps().chatd.lease_on_send(),
+            model: request.model_config_id,
+            servers: selection.ids,
+            now,
+        };
+        let record = begin_turn(&mut write, record, turn).await?;
         let message = messages::message_insert(&mut write, user_message(&record, content, now)).await?;
-        if !self.remember(&mut write, owner, key, &hash, &message).await? {
-            return Err(Error::conflict(
-                "This Idempotency-Key was used for another chat at the same time. Use a new one.",
-            ));
+        if !self.remember(&mut write, owner, key, &hash, (id, Made::Message(message.id))).await? {
+            return Err(key_used_elsewhere());
         }
         self.turn_commit(write, &record, &message).await?;
         Ok(sent(
@@ -70,10 +95,10 @@ impl Service {
     }
 
     /// Edits a user message and reruns from there. Without content the same text runs again; after a failed turn that goes on where
-    /// the turn failed: what its tools have done stays, and nothing is done twice.
+    /// the turn failed: what its tools have done stays, and nothing is done twice. An edit empties the queue.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Invalid`], [`Error::Conflict`] while a turn is running.
+    /// [`Error::NotFound`], [`Error::Invalid`], [`Error::Conflict`] for an archived chat, and without content while a turn is running.
     pub async fn message_edit(
         &self,
         ctx: &OpContext,
@@ -98,15 +123,26 @@ impl Service {
             return Err(Error::invalid(wrong));
         }
         let now = self.now();
+        // The same text again means nothing while it is being answered.
+        if content.is_none() && record.status.is_busy() {
+            return Err(Error::conflict(ChatConflict::Busy.to_string()));
+        }
         let retry = content.is_none() && record.status == ChatStatus::Error;
-        let (begin, hide_after) = if retry {
-            resume_point(&mut write, id, message_id).await?
-        } else {
-            (Begin::Edit, Some(message_id))
+        let (rewrite, hide_after) =
+            if retry { resume_point(&mut write, id, message_id).await? } else { (true, Some(message_id)) };
+        let (had_queue, superseded) = (record.queue_length > 0, record.status.is_busy());
+        let turn = Turn {
+            event: if retry { ChatEvent::Retry } else { ChatEvent::Edit },
+            rewrite,
+            lease: self.deps().chatd.lease_on_send(),
+            model: request.model_config_id,
+            servers: selection.ids,
+            now,
         };
-        let lease = self.deps().chatd.lease_on_send();
-        let record =
-            begin_turn(&mut write, record, begin, lease, request.model_config_id, selection.ids, now).await?;
+        let record = begin_turn(&mut write, record, turn).await?;
+        if had_queue && record.queue_length == 0 {
+            chats::queue_clear(&mut write, id).await?;
+        }
         if let Some(after) = hide_after {
             messages::messages_hide_after(&mut write, id, after).await?;
         }
@@ -116,7 +152,15 @@ impl Service {
                 .ok_or(Error::NotFound)?,
             None => current,
         };
+        if superseded {
+            // Elsewhere it hears of it with its next heartbeat. Before the commit, while this transaction keeps it from ending the chat:
+            // a stop that came later would hit the turn that begins here.
+            self.deps().chatd.interrupt(id);
+        }
         self.turn_commit(write, &record, &message).await?;
+        if had_queue && record.queue_length == 0 {
+            self.deps().chatd.queue_changed(&record, Vec::new());
+        }
         self.veil(ctx, std::slice::from_mut(&mut message));
         Ok(sent(
             message,
@@ -138,8 +182,8 @@ impl Service {
         drop(session);
         let mut write = self.db().write().await?;
         let record = chats::chat_get_for_update(&mut write, owner, id).await?.ok_or(Error::NotFound)?;
-        let state = ChatState { status: record.status, archived: record.archived };
-        let next = transition(state, ChatEvent::Interrupt).map_err(|e| Error::conflict(e.to_string()))?;
+        let next = transition(state_of(&record), ChatEvent::Interrupt)
+            .map_err(|e| Error::conflict(e.to_string()))?;
         let record = if next.status == record.status {
             record
         } else {
@@ -175,6 +219,37 @@ impl Service {
         self.veil(ctx, &mut messages);
         Ok((messages, chat.to_wire()))
     }
+
+    /// The same for a message that waits: every message from the one it became on, none while it still waits.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn queued_wait(
+        &self,
+        ctx: &OpContext,
+        id: Uuid,
+        queued: i64,
+        patience: Duration,
+    ) -> Result<(Vec<ChatMessage>, Chat)> {
+        self.deps().chatd.hub().wait_idle(self.db(), id, patience).await?;
+        let mut session = self.db().read().await?;
+        let chat = self.chat_own(ctx, &mut session, id).await?;
+        let became = chats::queue_find(&mut session, id, queued).await?.and_then(|found| found.message_id);
+        drop(session);
+        match became {
+            Some(first) => self.turn_wait(ctx, id, first, Duration::ZERO).await,
+            None => Ok((Vec::new(), chat.to_wire())),
+        }
+    }
+}
+
+/// The state that the next event of the chat starts from.
+pub(crate) fn state_of(record: &ChatRecord) -> ChatState {
+    ChatState { status: record.status, queued: record.queue_length, archived: record.archived }
+}
+
+fn key_used_elsewhere() -> Error {
+    Error::conflict("This Idempotency-Key was used for another chat at the same time. Use a new one.")
 }
 
 fn select(
@@ -190,53 +265,49 @@ fn select(
 }
 
 /// How a turn begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Begin {
-    /// After a new message, or going on after a failure: the history only grows.
-    Send,
-    /// After a rewrite of the history: every reader starts anew.
-    Edit,
+struct Turn {
+    event: ChatEvent,
+    /// The history is rewritten, so that every reader starts anew; else it only grows.
+    rewrite: bool,
+    /// The runner of this process starts under it: one commit less in every turn.
+    lease: LeaseChange,
+    model: Option<Uuid>,
+    servers: Vec<Uuid>,
+    now: Timestamp,
 }
 
 /// Where a failed turn of the message goes on: after its finished tools if they are the last thing that happened, without the torso
-/// of a broken answer; from the message itself otherwise. The second value is the message after which everything is hidden.
-async fn resume_point(write: &mut Write, chat: Uuid, message_id: i64) -> Result<(Begin, Option<i64>)> {
+/// of a broken answer; from the message itself otherwise. Whether the history is rewritten, and the message after which everything is
+/// hidden.
+async fn resume_point(write: &mut Write, chat: Uuid, message_id: i64) -> Result<(bool, Option<i64>)> {
     let page = PageRequest { before_id: None, after_id: Some(message_id), limit: MESSAGES_PAGE_MAX };
     let (later, more) = messages::message_page(write, chat, page).await?;
-    let rewrite = (Begin::Edit, Some(message_id));
+    let rewrite = (true, Some(message_id));
     if more || later.iter().any(|message| message.role == MessageRole::User) {
         return Ok(rewrite);
     }
     Ok(match later.last() {
-        None => (Begin::Send, None),
-        Some(last) if last.role == MessageRole::Tool => (Begin::Send, None),
-        Some(last) if last.interrupted => (Begin::Edit, Some(last.id - 1)),
+        None => (false, None),
+        Some(last) if last.role == MessageRole::Tool => (false, None),
+        Some(last) if last.interrupted => (true, Some(last.id - 1)),
         Some(_) => rewrite,
     })
 }
 
 /// Moves the chat to `running` under the row lock, with the model and servers of the message.
-async fn begin_turn(
-    write: &mut Write,
-    mut record: ChatRecord,
-    begin: Begin,
-    lease: LeaseChange,
-    model: Option<Uuid>,
-    servers: Vec<Uuid>,
-    now: Timestamp,
-) -> Result<ChatRecord> {
-    let state = ChatState { status: record.status, archived: record.archived };
-    let event = if begin == Begin::Edit { ChatEvent::Edit } else { ChatEvent::Send };
-    let next = transition(state, event).map_err(|e| Error::conflict(e.to_string()))?;
-    if model.is_some_and(|id| record.model_config_id != Some(id)) || servers != record.mcp_server_ids {
-        record.model_config_id = model.or(record.model_config_id);
-        record.mcp_server_ids = servers;
-        record.updated_at = now;
+async fn begin_turn(write: &mut Write, mut record: ChatRecord, turn: Turn) -> Result<ChatRecord> {
+    let state = state_of(&record);
+    let next = transition(state, turn.event).map_err(|e| Error::conflict(e.to_string()))?;
+    if turn.model.is_some_and(|id| record.model_config_id != Some(id))
+        || turn.servers != record.mcp_server_ids
+    {
+        record.model_config_id = turn.model.or(record.model_config_id);
+        record.mcp_server_ids = turn.servers;
+        record.updated_at = turn.now;
         chats::chat_update_fields(write, &record).await?;
     }
-    // The runner of this process starts under the lease taken here: one commit less in every turn.
-    let step = Transition::to(next.status, now).lease(lease);
-    let step = if begin == Begin::Edit { step.rewrite() } else { step.history() };
+    let step = Transition::to(next.status, turn.now).lease(turn.lease).queue(next.queued - state.queued);
+    let step = if turn.rewrite { step.rewrite() } else { step.history() };
     let moved = chats::chat_transition(write, &record.fence(), &step).await?;
     moved.ok_or_else(|| Error::conflict("The chat changed meanwhile. Try again."))
 }
@@ -249,10 +320,28 @@ pub(super) fn sent(
 ) -> MessageSent {
     MessageSent {
         messages: vec![message.clone()],
-        message,
+        message: Some(message),
         status,
         queued: false,
         queued_message: None,
+        warnings,
+        auth_required,
+    }
+}
+
+/// The answer to a message that waits.
+pub(super) fn waiting_answer(
+    queued: QueuedMessage,
+    status: ChatStatus,
+    warnings: Vec<String>,
+    auth_required: Vec<AuthRequired>,
+) -> MessageSent {
+    MessageSent {
+        message: None,
+        messages: Vec::new(),
+        status,
+        queued: true,
+        queued_message: Some(queued),
         warnings,
         auth_required,
     }

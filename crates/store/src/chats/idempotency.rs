@@ -9,9 +9,15 @@ pub struct IdempotencyRecord {
     /// SHA-256 of the request: the same key with another request is a conflict.
     pub request_hash: Vec<u8>,
     pub chat_id: Uuid,
-    /// The user's message.
-    pub message_id: i64,
+    pub made: Made,
     pub created_at: Timestamp,
+}
+
+/// The user's message, or the queued one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Made {
+    Message(i64),
+    Queued(i64),
 }
 
 /// What `owner` made with `key`.
@@ -23,13 +29,13 @@ pub async fn idempotency_find(
     owner: Uuid,
     key: &str,
 ) -> Result<Option<IdempotencyRecord>> {
-    let sql = "SELECT request_hash, chat_id, message_id, created_at FROM idempotency_keys WHERE owner_id = $1 AND key = $2";
-    let row: Option<(Vec<u8>, Uuid, i64, Micros)> =
-        fetch_optional!(session, (Vec<u8>, Uuid, i64, Micros), sql, owner, key)?;
-    Ok(row.map(|(request_hash, chat_id, message_id, created_at)| IdempotencyRecord {
+    let sql = "SELECT request_hash, chat_id, message_id, queued_id, created_at FROM idempotency_keys WHERE owner_id = $1 AND key = $2";
+    type Row = (Vec<u8>, Uuid, i64, Option<i64>, Micros);
+    let row: Option<Row> = fetch_optional!(session, Row, sql, owner, key)?;
+    Ok(row.map(|(request_hash, chat_id, message_id, queued_id, created_at)| IdempotencyRecord {
         request_hash,
         chat_id,
-        message_id,
+        made: queued_id.map_or(Made::Message(message_id), Made::Queued),
         created_at: created_at.into(),
     }))
 }
@@ -44,8 +50,12 @@ pub async fn idempotency_put(
     key: &str,
     record: &IdempotencyRecord,
 ) -> Result<()> {
-    let sql = "INSERT INTO idempotency_keys (owner_id, key, request_hash, chat_id, message_id, created_at) \
-               VALUES ($1, $2, $3, $4, $5, $6)";
+    let (message_id, queued_id) = match record.made {
+        Made::Message(id) => (id, None),
+        Made::Queued(id) => (0, Some(id)),
+    };
+    let sql = "INSERT INTO idempotency_keys (owner_id, key, request_hash, chat_id, message_id, queued_id, created_at) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7)";
     execute!(
         write,
         sql,
@@ -53,7 +63,8 @@ pub async fn idempotency_put(
         key,
         &record.request_hash,
         record.chat_id,
-        record.message_id,
+        message_id,
+        queued_id,
         Micros::from(record.created_at),
     )
     .map(|_| ())

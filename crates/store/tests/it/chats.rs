@@ -34,8 +34,8 @@ both_engines! {
         assert!(read!(db, |session| chat_get(session, other, record.id)).is_none());
         assert!(commit!(db, |write| chat_get_for_update(write, other, record.id)).is_none());
         assert!(!commit!(db, |write| chat_delete(write, other, record.id)));
-        assert!(read!(db, |session| chat_list(session, other, None, 100, None)).is_empty());
-        assert!(read!(db, |session| chat_list(session, other, None, 100, Some(record.id))).is_empty());
+        assert!(read!(db, |session| chat_list(session, other, ChatFilter::default(), 100, None)).is_empty());
+        assert!(read!(db, |session| chat_list(session, other, ChatFilter::default(), 100, Some(record.id))).is_empty());
     }
 
     async fn a_chat_needs_its_owner_and_its_model(db: TestDb) {
@@ -58,22 +58,51 @@ both_engines! {
             expected.push((record.updated_at, record.id, record.archived));
         }
         expected.sort_by_key(|row| std::cmp::Reverse((row.0, row.1)));
-        for archived in [None, Some(false), Some(true)] {
+        for archived in [false, true] {
             let mut seen = Vec::new();
             let mut after = None;
+            let filter = ChatFilter { archived, label: None };
             loop {
-                let page = read!(db, |session| chat_list(session, owner, archived, 2, after));
+                let page = read!(db, |session| chat_list(session, owner, filter, 2, after));
                 let Some(last) = page.last() else { break };
                 after = Some(last.id);
                 seen.extend(page.iter().map(|record| record.id));
             }
-            let expected: Vec<_> = expected
-                .iter()
-                .filter(|(_, _, is)| archived.is_none_or(|wanted| *is == wanted))
-                .map(|(_, id, _)| *id)
-                .collect();
-            assert_eq!(seen, expected, "{archived:?}");
+            let expected: Vec<_> =
+                expected.iter().filter(|(_, _, is)| *is == archived).map(|(_, id, _)| *id).collect();
+            assert_eq!(seen, expected, "{archived}");
         }
+    }
+
+    async fn pinned_chats_come_first_in_their_order_and_labels_filter(db: TestDb) {
+        let owner = insert_user(&db, "ada").await.user.id;
+        let mut ids = Vec::new();
+        for (n, pin_order, label) in [(0, 0, Some("web")), (1, 2, None), (2, 1, Some("web")), (3, 0, Some("db")), (4, 1, None)] {
+            let mut record = chat(owner, ChatStatus::Waiting);
+            record.updated_at = START.plus_seconds(n);
+            record.pin_order = pin_order;
+            record.labels = label.map(|value| ("team/area".to_owned(), value.to_owned())).into_iter().collect();
+            commit!(db, |write| chat_insert(write, &record));
+            ids.push(record.id);
+        }
+        let all = |label: Option<(&'static str, Option<&'static str>)>| {
+            let db = db.clone();
+            async move {
+                let (mut seen, mut after) = (Vec::new(), None);
+                loop {
+                    let filter = ChatFilter { archived: false, label };
+                    let page = read!(db, |session| chat_list(session, owner, filter, 2, after));
+                    let Some(last) = page.last() else { break seen };
+                    after = Some(last.id);
+                    seen.extend(page.iter().map(|record| record.id));
+                }
+            }
+        };
+        let expect = |order: &[usize]| order.iter().map(|at| ids[*at]).collect::<Vec<_>>();
+        assert_eq!(all(None).await, expect(&[4, 2, 1, 3, 0]));
+        assert_eq!(all(Some(("team/area", None))).await, expect(&[2, 3, 0]));
+        assert_eq!(all(Some(("team/area", Some("web")))).await, expect(&[2, 0]));
+        assert!(all(Some(("team", None))).await.is_empty(), "a key is whole");
     }
 
     async fn busy_chats_are_those_of_the_user_with_a_turn_under_way(db: TestDb) {
@@ -95,22 +124,25 @@ both_engines! {
     }
 
     async fn what_people_set_is_written_and_nothing_else(db: TestDb) {
-        let before = insert_chat(&db, ChatStatus::Running).await;
+        let before = insert_chat(&db, ChatStatus::Waiting).await;
         let mut after = before.clone();
         after.title = "Other".to_owned();
+        after.pin_order = 3;
         after.title_source = "user".to_owned();
         after.archived = true;
         after.labels = BTreeMap::new();
         after.mcp_server_ids = vec![];
         after.updated_at = START.plus_seconds(4);
         // Not theirs to set:
-        after.status = ChatStatus::Waiting;
+        after.status = ChatStatus::Running;
         after.history_version = 99;
         after.lease_epoch = 99;
+        after.queue_length = 9;
         assert!(commit!(db, |write| chat_update_fields(write, &after)));
         after.status = before.status;
         after.history_version = before.history_version;
         after.lease_epoch = before.lease_epoch;
+        after.queue_length = before.queue_length;
         after.snapshot_version = before.snapshot_version + 1;
         assert_eq!(read!(db, |session| chat_get_any(session, before.id)).unwrap(), after);
         after.id = id();
@@ -125,7 +157,7 @@ both_engines! {
             &crate::tool_calls::intent(&record, message.id, "c1")
         ));
         let key = IdempotencyRecord {
-            request_hash: vec![1], chat_id: record.id, message_id: message.id, created_at: START,
+            request_hash: vec![1], chat_id: record.id, made: Made::Message(message.id), created_at: START,
         };
         commit!(db, |write| idempotency_put(write, record.owner_id, "k", &key));
         assert!(commit!(db, |write| chat_delete(write, record.owner_id, record.id)));
@@ -247,7 +279,7 @@ both_engines! {
         let record = insert_chat(&db, ChatStatus::Waiting).await;
         let other = insert_chat(&db, ChatStatus::Waiting).await;
         let made = IdempotencyRecord {
-            request_hash: vec![7; 32], chat_id: record.id, message_id: 41, created_at: START,
+            request_hash: vec![7; 32], chat_id: record.id, made: Made::Queued(41), created_at: START,
         };
         assert_eq!(read!(db, |session| idempotency_find(session, record.owner_id, "k")), None);
         commit!(db, |write| idempotency_put(write, record.owner_id, "k", &made));
@@ -263,7 +295,7 @@ both_engines! {
         let record = insert_chat(&db, ChatStatus::Waiting).await;
         for (key, seconds) in [("old", 0), ("new", 10)] {
             let made = IdempotencyRecord {
-                request_hash: vec![], chat_id: record.id, message_id: 1, created_at: START.plus_seconds(seconds),
+                request_hash: vec![], chat_id: record.id, made: Made::Message(1), created_at: START.plus_seconds(seconds),
             };
             commit!(db, |write| idempotency_put(write, record.owner_id, key, &made));
         }

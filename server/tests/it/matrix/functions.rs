@@ -142,7 +142,7 @@ fn chats() -> Vec<Function> {
         r#"{"id": "<foreign_chat>", "create": {"content": [{"type": "text", "text": "hello"}]}}"#;
     vec![
         row("/ui/fn/chat_options", "{}", signed_in(200)),
-        row("/ui/fn/chat_list", "{}", signed_in(200)),
+        row("/ui/fn/chat_list", r#"{"archived": false}"#, signed_in(200)),
         row("/ui/fn/chat_open", r#"{"id": "<own_chat>"}"#, signed_in(200)),
         row("/ui/fn/chat_open", r#"{"id": "<foreign_chat>"}"#, signed_in(404)),
         row("/ui/fn/chat_create", r#"{"create": {}}"#, signed_in(400)),
@@ -168,6 +168,10 @@ fn chats() -> Vec<Function> {
         ),
         row("/ui/fn/chat_interrupt", r#"{"id": "<own_chat>"}"#, signed_in(200)),
         row("/ui/fn/chat_interrupt", r#"{"id": "<foreign_chat>"}"#, signed_in(404)),
+        row("/ui/fn/queue_remove", r#"{"id": "<own_chat>", "queued": 1}"#, signed_in(404)),
+        row("/ui/fn/queue_remove", r#"{"id": "<foreign_chat>", "queued": 1}"#, signed_in(404)),
+        row("/ui/fn/queue_promote", r#"{"id": "<own_chat>", "queued": 1}"#, signed_in(404)),
+        row("/ui/fn/queue_promote", r#"{"id": "<foreign_chat>", "queued": 1}"#, signed_in(404)),
     ]
 }
 
