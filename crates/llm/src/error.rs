@@ -217,14 +217,14 @@ impl ModelError {
                     ProtocolFault::NotFound { .. } => "Nothing answers at the provider's base URL.",
                     ProtocolFault::Redirect => "The provider's base URL answers with a redirect, which is not followed.",
                     ProtocolFault::NoStream | ProtocolFault::BadEvent => {
-                        "The provider does not answer in the OpenAI streaming format."
+                        "The provider does not answer in the streaming format of its type."
                     }
                     ProtocolFault::TooLarge { .. } => {
                         return "The provider's answer is larger than Patchbay accepts. Ask for less, or choose another model.".to_owned();
                     }
                 };
                 format!(
-                    "{what} An admin can check it under Models; /chat/completions is appended to it, so it mostly ends in /v1."
+                    "{what} An admin can check its type and base URL under Models; the address of the API is appended to the base URL, so it mostly ends in /v1."
                 )
             }
             Self::Interrupted(Interruption::TooLong { after }) => format!(

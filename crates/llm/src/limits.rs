@@ -30,6 +30,9 @@ pub const TOOL_ARGUMENTS: usize = 1024 * 1024;
 /// Name or id of a tool call, in bytes.
 pub const TOOL_CALL_NAME: usize = 256;
 
+/// Models of one provider whose own output limit is remembered.
+pub const OUTPUT_LIMITS_LEARNED: usize = 64;
+
 /// Retries of one generation.
 pub const RETRIES: u32 = 25;
 /// The shortest back-off.
