@@ -65,6 +65,9 @@ pub enum Outage {
     /// It said so in an answer with HTTP 200, before anything else.
     #[error("error inside the answer")]
     Announced,
+    /// It was not asked: it keeps failing and is left alone until `retry_after` has passed.
+    #[error("left alone after failures")]
+    Paused,
 }
 
 /// How an answer is not of this dialect.
@@ -122,7 +125,7 @@ impl ModelError {
             Self::Unavailable { outage, .. } => match outage {
                 Outage::Status { status } => crate::retry::STATUSES.contains(status),
                 Outage::Network { retryable, .. } => *retryable,
-                Outage::FirstEvent { .. } | Outage::Announced => true,
+                Outage::FirstEvent { .. } | Outage::Announced | Outage::Paused => true,
             },
             // Another quarter of an hour would most likely end the same way.
             Self::Interrupted(interruption) => !matches!(interruption, Interruption::TooLong { .. }),
@@ -142,6 +145,14 @@ impl ModelError {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::RateLimited { retry_after } | Self::Unavailable { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
+    /// How long nobody may ask, where that is why nothing was sent: such a wait is no retry.
+    pub fn paused(&self) -> Option<Duration> {
+        match self {
+            Self::Unavailable { outage: Outage::Paused, retry_after } => *retry_after,
             _ => None,
         }
     }
@@ -176,7 +187,11 @@ impl ModelError {
                 Some(wait) => format!("The provider limits requests. Try again in {}.", duration_text(*wait)),
                 None => "The provider limits requests. Try again in a minute.".to_owned(),
             },
-            Self::Unavailable { outage, .. } => match outage {
+            Self::Unavailable { outage, retry_after } => match outage {
+                Outage::Paused => format!(
+                    "The provider keeps failing and is left alone for a moment. It is asked again in {}.",
+                    duration_text(retry_after.unwrap_or_default())
+                ),
                 Outage::Status { status } => format!(
                     "The provider is overloaded or down (HTTP {status}). Try again in a minute, or choose another model."
                 ),

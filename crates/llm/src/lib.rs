@@ -9,11 +9,13 @@
 //!
 //! A stream is complete only when it ended with [`ModelEvent::End`]; everything else ends in a [`ModelError`], which says
 //! what the caller may do next. Nothing here retries: [`retry::delay`] is the policy, the chat daemon drives it
-//! (behaviour 18). Dropping a stream closes the exchange.
+//! (behaviour 18). A provider that is down is left alone for a while, by a breaker around it ([`breaker`]). Dropping a stream
+//! closes the exchange.
 
 #![forbid(unsafe_code)]
 
 pub mod anthropic;
+pub mod breaker;
 mod calls;
 pub mod demo;
 mod error;
@@ -34,6 +36,7 @@ pub use exchange::Deadlines;
 pub use request::{GenerationRequest, PromptMessage, PromptToolCall, ToolSpec};
 
 use async_trait::async_trait;
+use breaker::Guarded;
 use egress::Egress;
 use futures::stream::BoxStream;
 use secrecy::SecretString;
@@ -105,14 +108,15 @@ fn debug_peer(
         .finish()
 }
 
-/// Builds the provider for `config`. Cheap: connections are pooled inside `egress`.
+/// Builds the provider for `config`, behind a breaker of its own: one provider is built once and shared by all who use it. Cheap:
+/// connections are pooled inside `egress`.
 pub fn provider(config: ProviderConfig, egress: Egress) -> Arc<dyn ModelProvider> {
     match config {
         ProviderConfig::OpenAi { base_url, api_key } => {
-            Arc::new(openai::OpenAi::new(base_url, api_key, egress))
+            Arc::new(Guarded::new(openai::OpenAi::new(base_url, api_key, egress)))
         }
         ProviderConfig::Anthropic { base_url, api_key } => {
-            Arc::new(anthropic::Anthropic::new(base_url, api_key, egress))
+            Arc::new(Guarded::new(anthropic::Anthropic::new(base_url, api_key, egress)))
         }
         ProviderConfig::Demo { pacing } => Arc::new(demo::Demo::new(pacing)),
     }
