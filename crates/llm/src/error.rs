@@ -187,11 +187,9 @@ impl ModelError {
                 Some(wait) => format!("The provider limits requests. Try again in {}.", duration_text(*wait)),
                 None => "The provider limits requests. Try again in a minute.".to_owned(),
             },
-            Self::Unavailable { outage, retry_after } => match outage {
-                Outage::Paused => format!(
-                    "The provider keeps failing and is left alone for a moment. It is asked again in {}.",
-                    duration_text(retry_after.unwrap_or_default())
-                ),
+            Self::Unavailable { outage, .. } => match outage {
+                // Shown while it waits, beside the time of the next try.
+                Outage::Paused => "The provider keeps failing and is left alone for a moment.".to_owned(),
                 Outage::Status { status } => format!(
                     "The provider is overloaded or down (HTTP {status}). Try again in a minute, or choose another model."
                 ),
