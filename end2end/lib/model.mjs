@@ -1,4 +1,5 @@
-// A scripted model: npm @copilotkit/aimock answers like an OpenAI-compatible provider and streams what a test says.
+// A scripted model: npm @copilotkit/aimock answers like an OpenAI-compatible provider, and under /messages like Anthropic, and
+// streams what a test says.
 
 import { LLMock } from '@copilotkit/aimock';
 
@@ -33,10 +34,11 @@ class ScriptedModel {
    * @param {string} script.tool ends the name of the wanted tool among those offered
    * @param {object | ((tool: object) => object)} script.arguments may depend on the tool's definition
    * @param {string} script.text the final words
+   * @param {string} [script.thinking] comes before the call; only with a model id of which the library knows that it thinks
    * @param {number} [script.chunkSize] characters of the arguments per delta
    * @param {number} [script.delayMs] pause before each delta
    */
-  scriptToolCall({ when, tool, arguments: args, text, chunkSize = 5, delayMs = 40 }) {
+  scriptToolCall({ when, tool, arguments: args, text, thinking, chunkSize = 5, delayMs = 40 }) {
     const pace = { chunkSize, latency: delayMs };
     this.mock.on(
       { endpoint: 'chat', userMessage: when, hasToolResult: false },
@@ -46,7 +48,7 @@ class ScriptedModel {
         // Words instead of a call, so that the transcript of a failed test says what was missing.
         if (!wanted) return { content: `no tool …${tool} among ${offered.map((entry) => entry.name).join(', ')}` };
         const value = typeof args === 'function' ? args(wanted) : args;
-        return { toolCalls: [{ name: wanted.name, arguments: JSON.stringify(value) }] };
+        return { ...(thinking ? { reasoning: thinking } : {}), toolCalls: [{ name: wanted.name, arguments: JSON.stringify(value) }] };
       },
       pace,
     );
@@ -69,6 +71,11 @@ class ScriptedModel {
   /** Bodies of all chat requests so far. */
   requests() {
     return this.mock.getRequests().map((entry) => entry.body);
+  }
+
+  /** Path, headers (keys are blackened) and body of all requests so far. */
+  exchanges() {
+    return this.mock.getRequests().map(({ path, headers, body }) => ({ path, headers, body }));
   }
 
   stop() {

@@ -3,6 +3,7 @@
 mod effective;
 
 use anyhow::{Context as _, bail};
+use api::models::ProviderType;
 use clap::Args;
 pub(crate) use effective::{Origin, Setting};
 use secrecy::SecretString;
@@ -80,6 +81,12 @@ pub struct Settings {
     /// Its base URL. Default https://api.openai.com/v1.
     #[arg(long, global = true, env = "PATCHBAY_OPENAI_BASE_URL")]
     pub openai_base_url: Option<String>,
+    /// Key of an Anthropic provider, made at start when absent.
+    #[arg(long, global = true, env = "PATCHBAY_ANTHROPIC_API_KEY", hide_env_values = true)]
+    pub anthropic_api_key: Option<String>,
+    /// Its base URL. Default https://api.anthropic.com/v1.
+    #[arg(long, global = true, env = "PATCHBAY_ANTHROPIC_BASE_URL")]
+    pub anthropic_base_url: Option<String>,
     /// Days that audit entries are kept. Default 0: for ever.
     #[arg(long, global = true, env = "PATCHBAY_AUDIT_RETENTION_DAYS")]
     pub audit_retention_days: Option<u32>,
@@ -119,7 +126,8 @@ pub struct Config {
     pub egress_allow: egress::AllowList,
     pub egress_allow_locked: bool,
     pub trusted_proxies: Vec<IpAddr>,
-    pub openai: Option<OpenAiFromEnvironment>,
+    pub openai: Option<ProviderFromEnvironment>,
+    pub anthropic: Option<ProviderFromEnvironment>,
     /// 0: for ever.
     pub audit_retention_days: u32,
     /// 0 limits nothing.
@@ -131,9 +139,22 @@ pub struct Config {
 
 /// A provider the environment asks for.
 #[derive(Debug, Clone)]
-pub struct OpenAiFromEnvironment {
+pub struct ProviderFromEnvironment {
     pub base_url: String,
     pub api_key: Option<SecretString>,
+}
+
+impl ProviderFromEnvironment {
+    /// `None` where neither is set. A base URL is enough alone, for servers without a key.
+    fn of(kind: ProviderType, base_url: Option<String>, api_key: Option<String>) -> Option<Self> {
+        if base_url.is_none() && api_key.is_none() {
+            return None;
+        }
+        Some(Self {
+            base_url: base_url.unwrap_or_else(|| kind.default_base_url().to_owned()),
+            api_key: api_key.filter(|key| !key.trim().is_empty()).map(SecretString::from),
+        })
+    }
 }
 
 macro_rules! first_of {
@@ -163,6 +184,8 @@ impl Settings {
             trusted_proxies,
             openai_api_key,
             openai_base_url,
+            anthropic_api_key,
+            anthropic_base_url,
             audit_retention_days,
             tool_trials_per_minute,
             health_checks,
@@ -232,13 +255,10 @@ impl Settings {
                 text.parse().with_context(|| format!("PATCHBAY_TRUSTED_PROXIES: {text} is not an address"))
             })
             .collect::<anyhow::Result<Vec<IpAddr>>>()?;
-        let openai = match (self.openai_base_url, self.openai_api_key) {
-            (None, None) => None,
-            (base_url, key) => Some(OpenAiFromEnvironment {
-                base_url: base_url.unwrap_or_else(|| "https://api.openai.com/v1".to_owned()),
-                api_key: key.filter(|key| !key.trim().is_empty()).map(SecretString::from),
-            }),
-        };
+        let from_environment = ProviderFromEnvironment::of;
+        let openai = from_environment(ProviderType::Openai, self.openai_base_url, self.openai_api_key);
+        let anthropic =
+            from_environment(ProviderType::Anthropic, self.anthropic_base_url, self.anthropic_api_key);
         let audit_retention_days = self.audit_retention_days.unwrap_or(0);
         if audit_retention_days > AUDIT_DAYS_MAX {
             bail!(
@@ -266,6 +286,7 @@ impl Settings {
             egress_allow_locked: self.egress_allow_locked.unwrap_or(false),
             trusted_proxies,
             openai,
+            anthropic,
             audit_retention_days,
             tool_trials_per_minute: self.tool_trials_per_minute.unwrap_or(TOOL_TRIALS_PER_MINUTE),
             health_checks: self.health_checks.unwrap_or(true),
@@ -332,63 +353,4 @@ fn default_data_dir() -> anyhow::Result<PathBuf> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn load(toml: &str) -> anyhow::Result<Config> {
-        let mut settings: Settings = toml::from_str(toml)?;
-        settings.data_dir.get_or_insert_with(|| PathBuf::from("/nowhere"));
-        settings.load()
-    }
-
-    #[test]
-    fn defaults_are_those_of_the_contract() {
-        let config = load("").unwrap();
-        assert_eq!(config.listen.to_string(), "127.0.0.1:3000");
-        assert!(config.access_url.is_none());
-        assert_eq!(config.log, "info");
-        assert_eq!(config.audit_retention_days, 0);
-        assert!(!config.egress_allow_locked);
-    }
-
-    #[test]
-    fn the_operator_can_keep_the_private_destinations_to_themselves() {
-        assert!(load("egress_allow_locked = true").unwrap().egress_allow_locked);
-        assert!(load("egress_allow_locked = \"yes\"").is_err());
-    }
-
-    #[test]
-    fn what_cannot_work_is_named() {
-        for (toml, names) in [
-            ("listen = \"0.0.0.0:80\"", "PATCHBAY_ACCESS_URL"),
-            ("access_url = \"https://x.example/path\"", "PATCHBAY_ACCESS_URL"),
-            ("access_url = \"ftp://x.example\"", "PATCHBAY_ACCESS_URL"),
-            ("access_url = \"http://x.example\"", "https"),
-            ("log = \"a=b=c\"", "PATCHBAY_LOG"),
-            ("database_url = \"mysql://x\"", "PATCHBAY_DATABASE_URL"),
-            ("setup_token = \"short\"", "PATCHBAY_SETUP_TOKEN"),
-            ("admin_email = \"a@b.example\"", "PATCHBAY_ADMIN_PASSWORD_FILE"),
-            ("egress_allow = \"nonsense\"", "PATCHBAY_EGRESS_ALLOW"),
-            ("trusted_proxies = \"proxy\"", "PATCHBAY_TRUSTED_PROXIES"),
-            ("log_format = \"xml\"", "PATCHBAY_LOG_FORMAT"),
-            ("audit_retention_days = 40000", "PATCHBAY_AUDIT_RETENTION_DAYS"),
-            ("audit_retention_days = -1", "audit_retention_days"),
-            ("colour = \"red\"", "colour"),
-        ] {
-            let error = load(toml).expect_err(toml);
-            assert!(format!("{error:#}").contains(names), "{toml}: {error:#}");
-        }
-    }
-
-    #[test]
-    fn a_flag_wins_over_the_file() {
-        let flag = Settings { log: Some("debug".to_owned()), ..Settings::default() };
-        let file = Settings {
-            log: Some("warn".to_owned()),
-            log_format: Some("json".to_owned()),
-            ..Settings::default()
-        };
-        let both = flag.over(file);
-        assert_eq!((both.log.as_deref(), both.log_format.as_deref()), (Some("debug"), Some("json")));
-    }
-}
+mod tests;

@@ -25,6 +25,15 @@ impl ProviderType {
         }
     }
 
+    /// Where the service of this name lies; what a form proposes. Empty for `demo`, which lies nowhere.
+    pub fn default_base_url(self) -> &'static str {
+        match self {
+            Self::Openai => "https://api.openai.com/v1",
+            Self::Anthropic => "https://api.anthropic.com/v1",
+            Self::Demo => "",
+        }
+    }
+
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|t| t.as_str() == text)
     }

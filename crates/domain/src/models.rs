@@ -212,14 +212,10 @@ fn checked_model(mut draft: ModelDraft, mut problems: Problems) -> Result<ModelD
     Ok(draft)
 }
 
-/// The provider types of this build.
-const TYPES: [ProviderType; 2] = [ProviderType::Openai, ProviderType::Demo];
-
 fn check_type(text: &str) -> Result<ProviderType, String> {
-    let allowed = listed(&TYPES.map(ProviderType::as_str));
+    let allowed = listed(&ProviderType::ALL.map(ProviderType::as_str));
     match ProviderType::parse(text.trim()) {
-        Some(kind) if TYPES.contains(&kind) => Ok(kind),
-        Some(later) => Err(format!("`{}` is not available in this build. Use {allowed}.", later.as_str())),
+        Some(kind) => Ok(kind),
         None if text.trim().is_empty() => Err(format!("Choose a type: {allowed}.")),
         None => Err(format!("`{}` is not a type. Use {allowed}.", quote(text.trim(), 40))),
     }
@@ -233,7 +229,7 @@ fn check_base_url(kind: ProviderType, text: &str, policy: &UrlPolicy) -> Result<
         };
     }
     if text.trim().is_empty() {
-        return Err("Enter the base URL, such as https://api.openai.com/v1.".into());
+        return Err(format!("Enter the base URL, such as {}.", kind.default_base_url()));
     }
     let url = check_url(text, policy)?;
     // Paths are appended to it.

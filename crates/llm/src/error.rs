@@ -65,6 +65,9 @@ pub enum Outage {
     /// It said so in an answer with HTTP 200, before anything else.
     #[error("error inside the answer")]
     Announced,
+    /// It was not asked: it keeps failing and is left alone until `retry_after` has passed.
+    #[error("left alone after failures")]
+    Paused,
 }
 
 /// How an answer is not of this dialect.
@@ -122,7 +125,7 @@ impl ModelError {
             Self::Unavailable { outage, .. } => match outage {
                 Outage::Status { status } => crate::retry::STATUSES.contains(status),
                 Outage::Network { retryable, .. } => *retryable,
-                Outage::FirstEvent { .. } | Outage::Announced => true,
+                Outage::FirstEvent { .. } | Outage::Announced | Outage::Paused => true,
             },
             // Another quarter of an hour would most likely end the same way.
             Self::Interrupted(interruption) => !matches!(interruption, Interruption::TooLong { .. }),
@@ -142,6 +145,14 @@ impl ModelError {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::RateLimited { retry_after } | Self::Unavailable { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
+    /// How long nobody may ask, where that is why nothing was sent: such a wait is no retry.
+    pub fn paused(&self) -> Option<Duration> {
+        match self {
+            Self::Unavailable { outage: Outage::Paused, retry_after } => *retry_after,
             _ => None,
         }
     }
@@ -177,6 +188,8 @@ impl ModelError {
                 None => "The provider limits requests. Try again in a minute.".to_owned(),
             },
             Self::Unavailable { outage, .. } => match outage {
+                // Shown while it waits, beside the time of the next try.
+                Outage::Paused => "The provider keeps failing and is left alone for a moment.".to_owned(),
                 Outage::Status { status } => format!(
                     "The provider is overloaded or down (HTTP {status}). Try again in a minute, or choose another model."
                 ),
@@ -217,14 +230,14 @@ impl ModelError {
                     ProtocolFault::NotFound { .. } => "Nothing answers at the provider's base URL.",
                     ProtocolFault::Redirect => "The provider's base URL answers with a redirect, which is not followed.",
                     ProtocolFault::NoStream | ProtocolFault::BadEvent => {
-                        "The provider does not answer in the OpenAI streaming format."
+                        "The provider does not answer in the streaming format of its type."
                     }
                     ProtocolFault::TooLarge { .. } => {
                         return "The provider's answer is larger than Patchbay accepts. Ask for less, or choose another model.".to_owned();
                     }
                 };
                 format!(
-                    "{what} An admin can check it under Models; /chat/completions is appended to it, so it mostly ends in /v1."
+                    "{what} An admin can check its type and base URL under Models; the address of the API is appended to the base URL, so it mostly ends in /v1."
                 )
             }
             Self::Interrupted(Interruption::TooLong { after }) => format!(

@@ -30,6 +30,9 @@ pub const TOOL_ARGUMENTS: usize = 1024 * 1024;
 /// Name or id of a tool call, in bytes.
 pub const TOOL_CALL_NAME: usize = 256;
 
+/// Models of one provider whose own output limit is remembered.
+pub const OUTPUT_LIMITS_LEARNED: usize = 64;
+
 /// Retries of one generation.
 pub const RETRIES: u32 = 25;
 /// The shortest back-off.
@@ -38,6 +41,15 @@ pub const BACKOFF_MIN: Duration = Duration::from_secs(1);
 pub const BACKOFF_MAX: Duration = Duration::from_secs(60);
 /// The longest wait that a provider may ask for.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(5 * 60);
+
+/// A provider is left alone when half of what was asked in this time failed …
+pub const BREAKER_WINDOW: Duration = Duration::from_secs(30);
+/// … and that were at least so many.
+pub const BREAKER_OUTCOMES: usize = 10;
+/// The newest outcomes that count.
+pub const BREAKER_REMEMBERED: usize = 256;
+/// While a provider is left alone, one generation asks this often.
+pub const BREAKER_PROBE: Duration = Duration::from_secs(10);
 
 /// The part of a message that the demo model looks at, in characters.
 pub const DEMO_MESSAGE: usize = 4_000;

@@ -5,57 +5,31 @@
 
 mod assembler;
 mod body;
-mod refusal;
-mod stream;
 
 use crate::{
-    GenerationRequest, ModelError, ModelProvider, ModelStream,
-    error::ProtocolFault,
-    limits::{ANSWER, CONNECT, FIRST_EVENT, GENERATION, IDLE, REFUSAL_BODY, REFUSAL_READ},
+    Deadlines, GenerationRequest, ModelError, ModelProvider, ModelStream,
+    exchange::{Answer, Peer},
+    ids,
+    refusal::Refusal,
+    stream,
 };
+use assembler::Assembler;
 use async_trait::async_trait;
 use body::Dialect;
-use bytes::Bytes;
-use egress::{Egress, Limits, Request, Response};
-use http::{
-    HeaderMap, HeaderValue,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE},
-};
-use refusal::Refusal;
-use secrecy::{ExposeSecret, SecretString};
-use std::{
-    sync::atomic::{AtomicBool, Ordering},
-    time::Duration,
-};
+use egress::Egress;
+use http::{HeaderMap, header::AUTHORIZATION};
+use secrecy::SecretString;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-/// How long each phase of a generation may take. [`Default`] gives the figures of `limits`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Deadlines {
-    /// Name lookup, connect and TLS.
-    pub connect: Duration,
-    /// From sending the request to the first event. Comments that only keep the line open do not count.
-    pub first_event: Duration,
-    /// Between two pieces of the answer, comments included.
-    pub idle: Duration,
-    /// The whole generation.
-    pub total: Duration,
-}
-
-impl Default for Deadlines {
-    fn default() -> Self {
-        Self { connect: CONNECT, first_event: FIRST_EVENT, idle: IDLE, total: GENERATION }
-    }
-}
+const PATH: &str = "/chat/completions";
 
 /// A server of the OpenAI dialect.
+#[derive(Debug)]
 pub struct OpenAi {
-    base_url: Url,
-    api_key: Option<SecretString>,
-    egress: Egress,
-    deadlines: Deadlines,
+    peer: Peer,
     /// What this server was found not to take; learned from its refusals, once.
     without_usage: AtomicBool,
     completion_tokens: AtomicBool,
@@ -69,10 +43,7 @@ impl OpenAi {
             .host_str()
             .is_some_and(|host| host == "api.openai.com" || host.ends_with(".openai.azure.com"));
         Self {
-            base_url,
-            api_key,
-            egress,
-            deadlines: Deadlines::default(),
+            peer: Peer::new(base_url, api_key, egress),
             without_usage: AtomicBool::new(false),
             completion_tokens: AtomicBool::new(completion_tokens),
         }
@@ -81,7 +52,7 @@ impl OpenAi {
     /// Replaces the deadlines, for a slow model.
     #[must_use]
     pub fn with_deadlines(mut self, deadlines: Deadlines) -> Self {
-        self.deadlines = deadlines;
+        self.peer.deadlines = deadlines;
         self
     }
 
@@ -105,38 +76,7 @@ impl OpenAi {
         false
     }
 
-    fn headers(&self) -> Result<HeaderMap, ModelError> {
-        let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
-        if let Some(key) = &self.api_key {
-            let bearer = format!("Bearer {}", key.expose_secret().trim());
-            // A key that does not fit into a header is a wrong key; what to do about it is the same.
-            let mut bearer = HeaderValue::try_from(bearer).map_err(|_| ModelError::Auth { status: 401 })?;
-            bearer.set_sensitive(true);
-            headers.insert(AUTHORIZATION, bearer);
-        }
-        Ok(headers)
-    }
-
-    async fn post(&self, request: &GenerationRequest, dialect: Dialect) -> Result<Response, ModelError> {
-        let mut post =
-            Request::post(completions_url(&self.base_url), Bytes::from(body::build(request, dialect)));
-        post.headers = self.headers()?;
-        post.limits = Limits {
-            connect: self.deadlines.connect,
-            first_byte: self.deadlines.first_event,
-            idle: self.deadlines.idle,
-            total: Some(self.deadlines.total),
-            max_body: ANSWER,
-        };
-        self.egress.send(post).await.map_err(|error| {
-            tracing::debug!(%error, "model request failed");
-            ModelError::before_events(&error)
-        })
-    }
-
-    async fn start(&self, request: &GenerationRequest, begun: Instant) -> Result<stream::Answer, ModelError> {
+    async fn start(&self, request: &GenerationRequest, begun: Instant) -> Result<Answer, ModelError> {
         // One attempt more than there are parameters to learn about.
         for _ in 0..2 {
             let dialect = self.dialect();
@@ -158,38 +98,12 @@ impl OpenAi {
         request: &GenerationRequest,
         dialect: Dialect,
         begun: Instant,
-    ) -> Result<Result<stream::Answer, Refusal>, ModelError> {
-        let response = self.post(request, dialect).await?;
-        let kind = ContentKind::of(&response.headers);
-        if response.status.is_success() && !matches!(kind, ContentKind::Html | ContentKind::Json) {
-            return Ok(Ok(stream::Answer { response, begun, labelled: kind == ContentKind::Events }));
+    ) -> Result<Result<Answer, Refusal>, ModelError> {
+        let mut headers = HeaderMap::new();
+        if let Some(key) = self.peer.key_header("Bearer ")? {
+            headers.insert(AUTHORIZATION, key);
         }
-        let (status, headers) = (response.status, response.headers.clone());
-        // A refusal is known by its status; a body that does not come only makes it less exact.
-        let body = match tokio::time::timeout(REFUSAL_READ, response.prefix(REFUSAL_BODY)).await {
-            Ok(Ok((body, _cut))) => body,
-            Ok(Err(_)) | Err(_) => Bytes::new(),
-        };
-        let refusal = Refusal::of_response(status, &headers, &body, kind == ContentKind::Html);
-        if status.is_success() {
-            if kind == ContentKind::Html {
-                return Err(ModelError::Protocol(ProtocolFault::WebPage));
-            }
-            if !refusal.has_error {
-                return Err(ModelError::Protocol(ProtocolFault::NoStream));
-            }
-        }
-        Ok(Err(refusal))
-    }
-}
-
-impl std::fmt::Debug for OpenAi {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("OpenAi")
-            .field("origin", &self.base_url.origin().ascii_serialization())
-            .field("has_api_key", &self.api_key.is_some())
-            .field("deadlines", &self.deadlines)
-            .finish_non_exhaustive()
+        self.peer.post(PATH, headers, body::build(request, dialect), begun).await
     }
 }
 
@@ -206,46 +120,15 @@ impl ModelProvider for OpenAi {
             () = cancel.cancelled() => return Err(ModelError::Cancelled),
             answer = self.start(&request, begun) => answer?,
         };
-        Ok(stream::events(answer, &request, self.deadlines, cancel))
+        let assembler = Box::new(Assembler::new(ids::of_conversation(&request)));
+        Ok(stream::events(answer, assembler, request.model, self.peer.deadlines, cancel))
     }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ContentKind {
-    Events,
-    Html,
-    Json,
-    /// No label or another one: the events themselves will tell.
-    Other,
-}
-
-impl ContentKind {
-    fn of(headers: &HeaderMap) -> Self {
-        let value = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
-        match value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
-            "text/event-stream" => Self::Events,
-            "text/html" | "application/xhtml+xml" => Self::Html,
-            "application/json" | "application/problem+json" => Self::Json,
-            _ => Self::Other,
-        }
-    }
-}
-
-/// `base` with `/chat/completions` appended to its path, unless somebody pasted the whole address.
-fn completions_url(base: &Url) -> Url {
-    let mut url = base.clone();
-    let path = url.path().trim_end_matches('/').to_owned();
-    if path.ends_with("/chat/completions") {
-        url.set_path(&path);
-    } else {
-        url.set_path(&format!("{path}/chat/completions"));
-    }
-    url
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exchange::endpoint;
 
     #[test]
     fn the_path_is_appended_and_nothing_guessed() {
@@ -256,7 +139,7 @@ mod tests {
             ("https://api.example.com/chat/completions/", "https://api.example.com/chat/completions"),
             ("https://h/a%2Fb/x?api-version=3", "https://h/a%2Fb/x/chat/completions?api-version=3"),
         ] {
-            assert_eq!(completions_url(&Url::parse(base).unwrap()).as_str(), full);
+            assert_eq!(endpoint(&Url::parse(base).unwrap(), PATH).as_str(), full);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a generation is made from.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::sync::Arc;
 
 /// One request to a model.
@@ -37,6 +37,20 @@ pub struct PromptToolCall {
     pub name: String,
     /// As the model wrote them: JSON, unless it wrote nonsense.
     pub arguments: String,
+}
+
+impl PromptToolCall {
+    /// The arguments as an object; `Err` with one that holds what was written instead, where they are none. Many servers parse
+    /// them again and refuse the whole conversation, for ever, over one call that the model once wrote badly.
+    pub(crate) fn object(&self) -> Result<Map<String, Value>, Map<String, Value>> {
+        if self.arguments.trim().is_empty() {
+            return Err(Map::new());
+        }
+        match serde_json::from_str(&self.arguments) {
+            Ok(Value::Object(object)) => Ok(object),
+            _ => Err(Map::from_iter([("invalid_json".to_owned(), Value::from(self.arguments.as_str()))])),
+        }
+    }
 }
 
 /// A tool on offer.

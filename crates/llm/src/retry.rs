@@ -15,7 +15,7 @@ pub fn delay(attempt: u32, retry_after: Option<Duration>, jitter01: f64) -> Opti
     if attempt == 0 || attempt > RETRIES || retry_after.is_some_and(|wait| wait > RETRY_AFTER_MAX) {
         return None;
     }
-    let jitter = if jitter01.is_finite() { jitter01.clamp(0.0, 1.0) } else { 0.0 };
+    let jitter = clamped(jitter01);
     let upper = BACKOFF_MIN.saturating_mul(1_u32.checked_shl(attempt).unwrap_or(u32::MAX)).min(BACKOFF_MAX);
     let lower = upper / 2;
     let backoff = lower + (upper - lower).mul_f64(jitter);
@@ -23,6 +23,15 @@ pub fn delay(attempt: u32, retry_after: Option<Duration>, jitter01: f64) -> Opti
         Some(wait) => backoff.max((wait + Duration::from_secs(1).mul_f64(jitter)).min(RETRY_AFTER_MAX)),
         None => backoff,
     })
+}
+
+/// How long to wait where a breaker says `wait`: not all who wait at once.
+pub fn after_pause(wait: Duration, jitter01: f64) -> Duration {
+    wait + Duration::from_secs(1).mul_f64(clamped(jitter01))
+}
+
+fn clamped(jitter01: f64) -> f64 {
+    if jitter01.is_finite() { jitter01.clamp(0.0, 1.0) } else { 0.0 }
 }
 
 #[cfg(test)]

@@ -106,6 +106,10 @@ impl Sources {
         let config = self.provider_config(record)?;
         let provider = llm::provider(config, self.egress.clone());
         let mut kept = self.providers.lock().unwrap_or_else(PoisonError::into_inner);
+        // Somebody else was faster: what a provider learns, and its breaker, are there once.
+        if let Some(known) = kept.get(&key) {
+            return Ok(known.clone());
+        }
         kept.retain(|(id, _), _| *id != record.id);
         if kept.len() >= PROVIDERS_KEPT {
             kept.clear();
@@ -115,26 +119,24 @@ impl Sources {
     }
 
     fn provider_config(&self, record: &ProviderRecord) -> Result<ProviderConfig, TurnError> {
-        match record.provider_type {
-            ProviderType::Demo => Ok(ProviderConfig::Demo { pacing: self.demo_pacing }),
-            ProviderType::Openai => {
-                let base_url = record.base_url.parse().map_err(|_| {
-                    turn_error(
-                        "model_unavailable",
-                        "The provider's base URL is not valid. An admin can mend it under Models.",
-                    )
-                })?;
-                let api_key = secrets::open(&self.keyring, &providers::api_key_place(record.id), &record.api_key)
-                    .map_err(|error| {
-                        tracing::error!(provider = %record.id, error = &error as &dyn std::error::Error, "provider key unreadable");
-                        turn_error("model_auth", "The provider's key cannot be read any more. An admin can enter it again under Models.")
-                    })?;
-                Ok(ProviderConfig::OpenAi { base_url, api_key })
-            }
-            ProviderType::Anthropic => {
-                Err(turn_error("model_unavailable", "This provider type is not available in this build."))
-            }
+        if record.provider_type == ProviderType::Demo {
+            return Ok(ProviderConfig::Demo { pacing: self.demo_pacing });
         }
+        let base_url = record.base_url.parse().map_err(|_| {
+            turn_error(
+                "model_unavailable",
+                "The provider's base URL is not valid. An admin can mend it under Models.",
+            )
+        })?;
+        let api_key = secrets::open(&self.keyring, &providers::api_key_place(record.id), &record.api_key)
+            .map_err(|error| {
+                tracing::error!(provider = %record.id, error = &error as &dyn std::error::Error, "provider key unreadable");
+                turn_error("model_auth", "The provider's key cannot be read any more. An admin can enter it again under Models.")
+            })?;
+        Ok(match record.provider_type {
+            ProviderType::Anthropic => ProviderConfig::Anthropic { base_url, api_key },
+            ProviderType::Openai | ProviderType::Demo => ProviderConfig::OpenAi { base_url, api_key },
+        })
     }
 
     async fn model_record(

@@ -110,6 +110,12 @@ const ROWS: &[Row] = &[
         |s| s.openai_base_url.clone(),
         |c| c.openai.as_ref().map(|openai| openai.base_url.clone()),
     ),
+    ("anthropic_api_key", |s| secret(&s.anthropic_api_key), none),
+    (
+        "anthropic_base_url",
+        |s| s.anthropic_base_url.clone(),
+        |c| c.anthropic.as_ref().map(|anthropic| anthropic.base_url.clone()),
+    ),
     (
         "audit_retention_days",
         |s| s.audit_retention_days.map(|days| days.to_string()),
@@ -166,6 +172,7 @@ mod tests {
             encryption_keys: Some("canary-key".to_owned()),
             setup_token: Some("canary-setup-token-of-16".to_owned()),
             openai_api_key: Some("canary-openai".to_owned()),
+            anthropic_api_key: Some("canary-anthropic".to_owned()),
             ..Settings::default()
         }
     }
@@ -216,12 +223,14 @@ mod tests {
             trusted_proxies: _,
             openai_api_key: _,
             openai_base_url: _,
+            anthropic_api_key: _,
+            anthropic_base_url: _,
             audit_retention_days: _,
             tool_trials_per_minute: _,
             health_checks: _,
             log: _,
             log_format: _,
         } = Settings::default();
-        assert_eq!(ROWS.len(), 21);
+        assert_eq!(ROWS.len(), 23);
     }
 }

@@ -52,7 +52,7 @@ async fn each_rule_of_a_provider_refuses_its_own_field() {
         ("name", json!({"name": ""})),
         ("name", json!({"name": "x".repeat(129)})),
         ("type", json!({"type": "telepathy"})),
-        ("type", json!({"type": "anthropic"})),
+        ("type", json!({"type": "gemini"})),
         ("base_url", json!({"base_url": "nonsense"})),
         ("base_url", json!({"base_url": "ftp://x.example"})),
         ("base_url", json!({"base_url": "http://x.example/v1"})),

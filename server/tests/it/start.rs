@@ -67,16 +67,24 @@ async fn a_provider_of_the_environment_is_there() {
     let settings = [
         ("PATCHBAY_OPENAI_API_KEY", "sk-canary-environment"),
         ("PATCHBAY_OPENAI_BASE_URL", "https://models.example.org/v1"),
+        ("PATCHBAY_ANTHROPIC_API_KEY", "sk-ant-canary-environment"),
     ];
     let server = serve(data.path(), &settings).await;
     let client = set_up(&server.url()).await;
     let providers = client.get("/api/v2/providers").await.expect(200);
-    assert_eq!(providers.json()[0]["has_api_key"], true);
+    let made = |kind: &str| {
+        let all = providers.json();
+        all.as_array().unwrap().iter().find(|provider| provider["type"] == kind).unwrap().clone()
+    };
+    assert_eq!((&made("openai")["name"], &made("openai")["has_api_key"]), (&json!("OpenAI"), &json!(true)));
+    let anthropic = made("anthropic");
+    assert_eq!((&anthropic["name"], &anthropic["has_api_key"]), (&json!("Anthropic"), &json!(true)));
+    assert_eq!(anthropic["base_url"], "https://api.anthropic.com/v1");
     assert!(!providers.body.contains("canary"));
     server.kill().await;
     let server = serve(data.path(), &settings).await;
     let providers = sign_in(&server.url()).await.get("/api/v2/providers").await.expect(200).json();
-    assert_eq!(providers.as_array().unwrap().len(), 1, "made once");
+    assert_eq!(providers.as_array().unwrap().len(), 2, "made once");
 }
 
 #[tokio::test]

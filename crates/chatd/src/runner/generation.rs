@@ -73,14 +73,16 @@ impl Runner {
                 // Somebody has read it: it stays, and the owner decides whether to ask again.
                 return Ok(Generated::Broken(attempt.answer, model_error(&error)));
             }
-            let delay = self.shared.deps.config.retry_delay;
-            let wait = error
-                .is_retryable()
-                .then(|| delay(retries + 1, error.retry_after(), self.chance()))
-                .flatten();
+            let wait = if let Some(pause) = error.paused() {
+                // Nobody was asked, so no retry is used up; the time of the turn ends it at last.
+                Some(llm::retry::after_pause(pause, self.chance()))
+            } else {
+                retries += 1;
+                let delay = self.shared.deps.config.retry_delay;
+                error.is_retryable().then(|| delay(retries, error.retry_after(), self.chance())).flatten()
+            };
             let Some(wait) = wait else { return Err(Exit::Failed(model_error(&error))) };
-            retries += 1;
-            self.retry(retries, wait, &error).await?;
+            self.retry(retries.max(1), wait, &error).await?;
         }
     }
 

@@ -86,6 +86,40 @@ async fn retries_end() {
     assert_eq!(world.script.requests().len(), 4, "the first and three more");
 }
 
+/// The breaker of the provider is open (threat 121): the turn says so and waits, whatever the number of its retries.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn waiting_for_a_provider_that_is_left_alone_is_shown_and_uses_up_no_retry() {
+    let db = TestDb::sqlite().await;
+    let mcp = FakeMcp::start(vec![]).await;
+    let world = World::new(&db, &mcp).await;
+    let wait = Some(Duration::from_millis(1));
+    let paused = ModelError::Unavailable { outage: Outage::Paused, retry_after: wait };
+    for _ in 0..4 {
+        world.script.then(vec![Say::Error(paused.clone())]);
+    }
+    world.script.then(answer("at last"));
+    let chat = world.chat().await;
+    let mut stream = Box::pin(follow(db.db().clone(), world.daemon.hub().clone(), chat, Resume::default()));
+    assert!(matches!(stream.next().await.unwrap().1.payload, StreamPayload::Status { .. }));
+    world.send(chat, "hello").await;
+    let mut retries = Vec::new();
+    loop {
+        let (_, event) = tokio::time::timeout(Duration::from_secs(20), stream.next()).await.unwrap().unwrap();
+        match &event.payload {
+            StreamPayload::Retry { retry } => retries.push((retry.attempt, retry.cause.clone())),
+            StreamPayload::Status { status } if status.status == ChatStatus::Waiting => break,
+            _ => {}
+        }
+    }
+    // One more than the three retries of these tests.
+    assert_eq!(retries.len(), 4);
+    assert!(
+        retries.iter().all(|(attempt, cause)| *attempt == 1 && cause.contains("left alone")),
+        "{retries:?}"
+    );
+    assert_eq!(words(&world.messages(chat).await[1]), "at last");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broken_stream_is_interrupted_never_complete() {
     let db = TestDb::sqlite().await;

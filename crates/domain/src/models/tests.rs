@@ -31,14 +31,18 @@ fn a_provider_is_trimmed_and_enabled() {
 
 #[test]
 fn types_of_this_build() {
-    for (kind, why) in
-        [("anthropic", "not available in this build"), ("gemini", "`openai` or `demo`"), ("", "Choose")]
-    {
+    for (kind, why) in [("gemini", "`openai`, `anthropic` or `demo`"), ("", "Choose")] {
         let wanted = ProviderCreate { provider_type: kind.into(), ..openai() };
         let problems = validate_provider_create(&wanted, &policy()).unwrap_err();
         assert_eq!(problems.len(), 1);
         assert!(problems[0].field == "type" && problems[0].detail.contains(why), "{problems:?}");
     }
+    let anthropic = ProviderCreate { provider_type: "anthropic".into(), ..openai() };
+    let draft = validate_provider_create(&anthropic, &policy()).unwrap();
+    assert_eq!(draft.provider_type, ProviderType::Anthropic);
+    let nowhere = ProviderCreate { base_url: String::new(), ..anthropic };
+    let problems = validate_provider_create(&nowhere, &policy()).unwrap_err();
+    assert!(problems[0].detail.contains("https://api.anthropic.com/v1"), "{problems:?}");
     let demo =
         ProviderCreate { name: "Demo".into(), provider_type: "demo".into(), ..ProviderCreate::default() };
     assert_eq!(validate_provider_create(&demo, &policy()).unwrap().base_url, "");

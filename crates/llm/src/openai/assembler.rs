@@ -6,8 +6,11 @@
 //! unique ids, in the order in which they began.
 
 use crate::{
-    FinishReason, Interruption, ModelError, ModelEvent, ProtocolFault, ids,
+    FinishReason, Interruption, ModelError, ModelEvent, ProtocolFault,
+    calls::{BegunCall, close, is_whole, too_large},
+    ids,
     limits::{TOOL_ARGUMENTS, TOOL_CALL_NAME, TOOL_CALLS},
+    stream::{Assemble, Taken},
 };
 use api::messages::Usage;
 use serde_json::Value;
@@ -35,14 +38,6 @@ struct Slot {
     out: Option<usize>,
 }
 
-impl Slot {
-    /// The arguments are one complete JSON value. Looks at the last byte first: this is asked once per chunk.
-    fn is_whole(&self) -> bool {
-        self.arguments.trim_end().ends_with('}')
-            && serde_json::from_str::<serde::de::IgnoredAny>(&self.arguments).is_ok()
-    }
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Finish {
     Reason(FinishReason),
@@ -56,6 +51,36 @@ struct CallDelta<'a> {
     id: Option<&'a str>,
     name: Option<&'a str>,
     arguments: std::borrow::Cow<'a, str>,
+}
+
+impl Assemble for Assembler {
+    fn take(&mut self, _name: &str, data: &Value, out: &mut Vec<ModelEvent>) -> Result<Taken, ModelError> {
+        self.chunk(data, out).map(|()| Taken::Part)
+    }
+
+    fn finish(&mut self, out: &mut Vec<ModelEvent>) -> Result<(), ModelError> {
+        let reason = match self.finish {
+            Some(Finish::Reason(reason)) => reason,
+            Some(Finish::Failed) => return Err(ModelError::Interrupted(Interruption::ErrorEvent)),
+            None => return Err(ModelError::Interrupted(Interruption::NoEndMarker)),
+        };
+        let maybe_cut = matches!(reason, FinishReason::Length | FinishReason::ContentFilter);
+        let mut calls: Vec<BegunCall<'_>> = Vec::new();
+        for Slot { out, arguments, .. } in &self.slots {
+            calls.extend(out.map(|index| BegunCall { index, arguments, maybe_cut }));
+        }
+        calls.sort_unstable_by_key(|call| call.index);
+        let reason = close(&calls, reason, out);
+        if self.slots.len() > calls.len() {
+            tracing::warn!(
+                calls = self.slots.len() - calls.len(),
+                "the provider sent tool calls without a name"
+            );
+        }
+        out.extend(self.usage.map(ModelEvent::Usage));
+        out.push(ModelEvent::End { reason });
+        Ok(())
+    }
 }
 
 impl Assembler {
@@ -90,46 +115,6 @@ impl Assembler {
             // A server that repeats the field with another value means the first one.
             self.finish.get_or_insert_with(|| read_finish(reason));
         }
-        Ok(())
-    }
-
-    /// The stream has ended in order: closes what is complete.
-    ///
-    /// # Errors
-    /// [`Interruption`] when the model itself had not ended.
-    pub(super) fn finish(&mut self, out: &mut Vec<ModelEvent>) -> Result<(), ModelError> {
-        let reason = match self.finish {
-            Some(Finish::Reason(reason)) => reason,
-            Some(Finish::Failed) => return Err(ModelError::Interrupted(Interruption::ErrorEvent)),
-            None => return Err(ModelError::Interrupted(Interruption::NoEndMarker)),
-        };
-        let cut_possible = matches!(reason, FinishReason::Length | FinishReason::ContentFilter);
-        let mut calls: Vec<(usize, &Slot)> =
-            self.slots.iter().filter_map(|s| s.out.map(|out| (out, s))).collect();
-        calls.sort_unstable_by_key(|(index, _)| *index);
-        for (index, slot) in &calls {
-            if cut_possible && !slot.is_whole() {
-                continue;
-            }
-            if slot.arguments.trim().is_empty() {
-                out.push(ModelEvent::ToolCallDelta { index: *index, arguments: "{}".to_owned() });
-            }
-            out.push(ModelEvent::ToolCallEnd { index: *index });
-        }
-        let reason = match reason {
-            // Several servers say "stop" after calls, some say "tool_calls" without any.
-            FinishReason::Stop if !calls.is_empty() => FinishReason::ToolCalls,
-            FinishReason::ToolCalls if calls.is_empty() => FinishReason::Stop,
-            other => other,
-        };
-        if self.slots.len() > calls.len() {
-            tracing::warn!(
-                calls = self.slots.len() - calls.len(),
-                "the provider sent tool calls without a name"
-            );
-        }
-        out.extend(self.usage.map(ModelEvent::Usage));
-        out.push(ModelEvent::End { reason });
         Ok(())
     }
 
@@ -204,7 +189,7 @@ impl Assembler {
     fn position(&self, delta: &CallDelta<'_>) -> Option<usize> {
         let begins = delta.name.is_some();
         // More arguments for a call that has all of them belong to another call.
-        let next_call = |slot: &Slot| begins && !delta.arguments.is_empty() && slot.is_whole();
+        let next_call = |slot: &Slot| begins && !delta.arguments.is_empty() && is_whole(&slot.arguments);
         if let Some(index) = delta.index {
             let position = self.slots.iter().rposition(|slot| slot.wire_index == Some(index))?;
             let slot = &self.slots[position];
@@ -278,10 +263,6 @@ fn read_usage(usage: &Value) -> Usage {
             .max(count("/prompt_cache_hit_tokens")),
         context_limit: 0,
     }
-}
-
-fn too_large(what: &'static str) -> ModelError {
-    ModelError::Protocol(ProtocolFault::TooLarge { what })
 }
 
 #[cfg(test)]

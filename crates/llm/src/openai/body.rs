@@ -64,23 +64,11 @@ fn message(message: &PromptMessage) -> Option<Value> {
 }
 
 fn tool_call(call: &PromptToolCall) -> Value {
-    json!({
-        "id": call.id,
-        "type": "function",
-        "function": {"name": call.name, "arguments": history_arguments(&call.arguments)},
-    })
-}
-
-/// Arguments of an earlier call. Many servers parse them again and refuse the whole conversation, for ever, over one call
-/// that the model once wrote badly; so what is no object is wrapped in one.
-fn history_arguments(arguments: &str) -> String {
-    if arguments.trim().is_empty() {
-        return "{}".to_owned();
-    }
-    match serde_json::from_str::<Value>(arguments) {
-        Ok(Value::Object(_)) => arguments.to_owned(),
-        _ => json!({"invalid_json": arguments}).to_string(),
-    }
+    let arguments = match call.object() {
+        Ok(_) => call.arguments.clone(),
+        Err(instead) => Value::Object(instead).to_string(),
+    };
+    json!({"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments}})
 }
 
 /// A tool in the words of the dialect (behaviour 14). One that cannot be put into them is left out: with it the server would refuse the

@@ -4,8 +4,8 @@
 use egress::{Egress, EgressConfig};
 use futures::StreamExt;
 use llm::{
-    GenerationRequest, ModelError, ModelEvent, ModelProvider, PromptMessage,
-    openai::{Deadlines, OpenAi},
+    Deadlines, GenerationRequest, ModelError, ModelEvent, ModelProvider, PromptMessage, anthropic::Anthropic,
+    openai::OpenAi,
 };
 use patchbay_llm as llm;
 use serde_json::{Value, json};
@@ -95,6 +95,11 @@ impl Fake {
 
     pub(crate) fn provider(&self) -> OpenAi {
         OpenAi::new(self.base_url(), Some("sk-canary-key".to_owned().into()), egress(&self.addr.to_string()))
+    }
+
+    pub(crate) fn anthropic(&self) -> Anthropic {
+        let key = Some("sk-canary-key".to_owned().into());
+        Anthropic::new(self.base_url(), key, egress(&self.addr.to_string()))
     }
 
     pub(crate) fn with_deadlines(&self, change: impl Fn(&mut Deadlines)) -> OpenAi {
@@ -228,8 +233,16 @@ pub(crate) fn request() -> GenerationRequest {
 }
 
 /// All events of one generation, and the error that ended it.
-pub(crate) async fn run(provider: &OpenAi) -> (Vec<ModelEvent>, Option<ModelError>) {
-    let mut stream = match provider.generate(request(), CancellationToken::new()).await {
+pub(crate) async fn run(provider: &impl ModelProvider) -> (Vec<ModelEvent>, Option<ModelError>) {
+    ask(provider, request()).await
+}
+
+/// The same for any request.
+pub(crate) async fn ask(
+    provider: &impl ModelProvider,
+    request: GenerationRequest,
+) -> (Vec<ModelEvent>, Option<ModelError>) {
+    let mut stream = match provider.generate(request, CancellationToken::new()).await {
         Ok(stream) => stream,
         Err(error) => return (vec![], Some(error)),
     };
@@ -247,7 +260,7 @@ pub(crate) async fn run(provider: &OpenAi) -> (Vec<ModelEvent>, Option<ModelErro
 }
 
 /// The error of one generation that must fail.
-pub(crate) async fn fails(provider: &OpenAi) -> ModelError {
+pub(crate) async fn fails(provider: &impl ModelProvider) -> ModelError {
     let (events, error) = run(provider).await;
     error.unwrap_or_else(|| panic!("no error after {events:?}"))
 }

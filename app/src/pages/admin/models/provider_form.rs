@@ -13,8 +13,15 @@ use api::models::{Provider, ProviderCreate, ProviderType, ProviderUpdate};
 use leptos::prelude::*;
 
 const FIELDS: [&str; 4] = ["name", "type", "base_url", "api_key"];
-/// The types that this build has.
-const TYPES: [ProviderType; 2] = [ProviderType::Openai, ProviderType::Demo];
+
+/// What is appended to a base URL.
+fn address_hint(kind: ProviderType) -> &'static str {
+    match kind {
+        ProviderType::Openai => "Where /chat/completions lies.",
+        ProviderType::Anthropic => "Where /messages lies.",
+        ProviderType::Demo => "",
+    }
+}
 
 #[component]
 pub(super) fn ProviderForm(
@@ -72,7 +79,8 @@ pub(super) fn ProviderForm(
         }
     });
     let allowed = Callback::new(move |()| task.forgive("base_url"));
-    let options = Signal::stored(TYPES.map(|t| (t.as_str().to_owned(), type_label(t).to_owned())).to_vec());
+    let options =
+        Signal::stored(ProviderType::ALL.map(|t| (t.as_str().to_owned(), type_label(t).to_owned())).to_vec());
     view! {
         <FormDialog open submit_label="Save provider" task fields=&FIELDS on_submit=submit>
             {is_new.then(|| view! { <SelectField name="provider-type" label="Type" value=kind options error=task.error_at("type")/> })}
@@ -81,8 +89,13 @@ pub(super) fn ProviderForm(
                 when=move || needs_address.get()
                 fallback=|| view! { <p class="field-hint">"The demo model needs no key and no network. It is no AI: it picks a tool by the words of the message and reports the result."</p> }
             >
-                <TextField name="provider-base-url" label="Base URL" value=base_url kind="url" mono=true required=true
-                    placeholder="https://api.openai.com/v1" error=task.error_at("base_url") hint="Where /chat/completions lies."/>
+                {move || {
+                    let kind = ProviderType::parse(&kind.get()).unwrap_or(ProviderType::Openai);
+                    view! {
+                        <TextField name="provider-base-url" label="Base URL" value=base_url kind="url" mono=true required=true
+                            placeholder=kind.default_base_url() error=task.error_at("base_url") hint=address_hint(kind)/>
+                    }
+                }}
                 <AllowDestination refusal=task.error_at("base_url") done=allowed/>
                 <SecretField name="provider-key" label="API key" value=api_key stored=stored error=task.error_at("api_key")
                     hint="Stored encrypted and never shown again. Local model servers often need none."/>

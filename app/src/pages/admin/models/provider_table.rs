@@ -44,7 +44,7 @@ pub(super) fn ProviderTable(
     };
     let body = if providers.is_empty() {
         view! {
-            <EmptyState glyph=Glyph::Key title="No providers yet" text="Add an OpenAI-compatible provider, or the demo provider to try Patchbay without a key.">
+            <EmptyState glyph=Glyph::Key title="No providers yet" text="Add an OpenAI-compatible or an Anthropic provider, or the demo provider to try Patchbay without a key.">
                 {add()}
             </EmptyState>
         }

@@ -1,36 +1,51 @@
 //! From the bytes of an answer to its events, with deadlines and the rules of how a stream may end.
 
-use super::{
-    Deadlines,
-    assembler::Assembler,
-    refusal::{Refusal, error_of},
-};
 use crate::{
-    GenerationRequest, Interruption, ModelError, ModelEvent, ModelStream, Outage, ProtocolFault, ids,
+    Deadlines, Interruption, ModelError, ModelEvent, ModelStream, Outage, ProtocolFault,
+    exchange::Answer,
     limits::DRAIN,
+    refusal::{Refusal, error_of},
     sse::{SseEvent, SseParser},
 };
 use bytes::Bytes;
-use egress::{EgressError, Response};
+use egress::EgressError;
 use futures::{StreamExt, stream::BoxStream};
 use serde_json::Value;
 use std::collections::VecDeque;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-/// An answer whose status is good and whose body has not been read.
-pub(super) struct Answer {
-    pub(super) response: Response,
-    /// When the generation was asked for.
-    pub(super) begun: Instant,
-    /// It says of itself that it is a stream of events.
-    pub(super) labelled: bool,
+/// How one dialect turns the events of an answer into ours.
+pub(crate) trait Assemble: Send {
+    /// Takes one event, by its name (empty without one) and its data, and appends what comes of it to `out`.
+    ///
+    /// # Errors
+    /// Over a cap, or not of this dialect.
+    fn take(&mut self, name: &str, data: &Value, out: &mut Vec<ModelEvent>) -> Result<Taken, ModelError>;
+
+    /// The stream has ended in order: closes what is complete.
+    ///
+    /// # Errors
+    /// [`Interruption`] when the model itself had not ended.
+    fn finish(&mut self, out: &mut Vec<ModelEvent>) -> Result<(), ModelError>;
 }
 
-/// The events of `answer`. After an error, or the end, the stream ends.
-pub(super) fn events(
+/// What an event was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// A sign of life, and no part of the answer.
+    KeepAlive,
+    /// A part of the answer.
+    Part,
+    /// The dialect's end marker.
+    End,
+}
+
+/// The events of `answer` for `model`. After an error, or the end, the stream ends.
+pub(crate) fn events(
     answer: Answer,
-    request: &GenerationRequest,
+    assembler: Box<dyn Assemble>,
+    model: String,
     deadlines: Deadlines,
     cancel: CancellationToken,
 ) -> ModelStream {
@@ -40,11 +55,11 @@ pub(super) fn events(
         // Fused: what is read after the end marker may be the end of the body already.
         body: Some(answer.response.into_stream().fuse().boxed()),
         parser: SseParser::default(),
-        assembler: Assembler::new(ids::of_conversation(request)),
+        assembler,
         ready: VecDeque::new(),
         seen_event: false,
         shown: false,
-        model: request.model.clone(),
+        model,
         deadlines,
         cancel,
     };
@@ -60,7 +75,7 @@ struct Reader {
     /// `None` once nothing more is to be read.
     body: Option<BoxStream<'static, Result<Bytes, EgressError>>>,
     parser: SseParser,
-    assembler: Assembler,
+    assembler: Box<dyn Assemble>,
     ready: VecDeque<Result<ModelEvent, ModelError>>,
     /// The provider has sent an event.
     seen_event: bool,
@@ -171,14 +186,14 @@ impl Reader {
             Err(_) if self.labelled => return Err(ModelError::Protocol(ProtocolFault::BadEvent)),
             Err(_) => return Err(ModelError::Protocol(ProtocolFault::NoStream)),
         };
-        self.seen_event = true;
         if let Some(error) = error_of(&value) {
             return Err(self.reported(error));
         }
         let mut events = Vec::new();
-        let taken = self.assembler.chunk(&value, &mut events);
+        let taken = self.assembler.take(&event.name, &value, &mut events);
+        self.seen_event |= taken != Ok(Taken::KeepAlive);
         self.ready.extend(events.into_iter().map(Ok));
-        taken
+        if taken? == Taken::End { self.end() } else { Ok(()) }
     }
 
     /// An error inside HTTP 200. Before anything was shown it counts like the same error in a status; later the answer is

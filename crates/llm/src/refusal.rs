@@ -22,7 +22,7 @@ const PROSE: usize = 4 * 1024;
 
 /// A refusal, taken apart.
 #[derive(Debug, Default)]
-pub(super) struct Refusal {
+pub(crate) struct Refusal {
     status: u16,
     /// `code` and `type`, lower case.
     codes: Vec<String>,
@@ -32,12 +32,12 @@ pub(super) struct Refusal {
     retry_after: Option<Duration>,
     html: bool,
     /// There was an error object at all.
-    pub(super) has_error: bool,
+    pub(crate) has_error: bool,
 }
 
 impl Refusal {
     /// Reads an error answer.
-    pub(super) fn of_response(status: StatusCode, headers: &HeaderMap, body: &[u8], html: bool) -> Self {
+    pub(crate) fn of_response(status: StatusCode, headers: &HeaderMap, body: &[u8], html: bool) -> Self {
         let value = serde_json::from_slice(body).unwrap_or(Value::Null);
         // One provider wraps its error in a list.
         let value = value.get(0).unwrap_or(&value);
@@ -47,14 +47,17 @@ impl Refusal {
             // FastAPI and others: the object itself is the error.
             None => Self { has_error: false, ..Self::of_error(value) },
         };
-        refusal.status = status.as_u16();
+        // An error in an answer of 200 may name the status that it should have had.
+        if !status.is_success() || refusal.status == 0 {
+            refusal.status = status.as_u16();
+        }
         refusal.retry_after = retry_after(headers);
         refusal.html = html;
         refusal
     }
 
     /// Reads an error object or text that came inside an answer.
-    pub(super) fn of_error(error: &Value) -> Self {
+    pub(crate) fn of_error(error: &Value) -> Self {
         let text = |key: &str| match error.get(key) {
             Some(Value::String(text)) => text.to_lowercase(),
             Some(Value::Number(number)) => number.to_string(),
@@ -65,8 +68,8 @@ impl Refusal {
             _ => ["message", "detail", "msg"].map(text).join(" "),
         };
         let codes = vec![text("code"), text("type"), text("status")];
-        let status =
-            codes.iter().find_map(|code| code.parse().ok().filter(|s| (400..600).contains(s))).unwrap_or(0);
+        let numeric = codes.iter().find_map(|code| code.parse().ok().filter(|s| (400..600).contains(s)));
+        let status = numeric.or_else(|| codes.iter().find_map(|code| status_of_type(code))).unwrap_or(0);
         Self {
             status,
             codes,
@@ -79,8 +82,15 @@ impl Refusal {
     }
 
     /// The provider complains about this request parameter.
-    pub(super) fn is_about(&self, parameter: &str) -> bool {
+    pub(crate) fn is_about(&self, parameter: &str) -> bool {
         matches!(self.status, 400 | 404 | 422) && (self.param == parameter || self.prose.contains(parameter))
+    }
+
+    /// The most tokens of one answer that the model gives, where that is what the provider complains about.
+    pub(crate) fn output_limit(&self) -> Option<i64> {
+        let (before, _) = self.prose.split_once(", which is the maximum allowed number of output tokens")?;
+        let limit = before.rsplit_once('>')?.1.trim().parse().ok()?;
+        (self.status == 400 && limit > 0).then_some(limit)
     }
 
     fn has_code(&self, codes: &[&str]) -> bool {
@@ -92,9 +102,9 @@ impl Refusal {
     }
 
     /// The kind of refusal; `model` is the name that was asked for.
-    pub(super) fn into_error(self, model: &str) -> ModelError {
+    pub(crate) fn into_error(self, model: &str) -> ModelError {
         let retry_after = self.retry_after;
-        if self.status == 402 || self.has_code(OUT_OF_CREDIT) {
+        if self.status == 402 || self.has_code(OUT_OF_CREDIT) || self.says(OUT_OF_CREDIT_PHRASES) {
             return ModelError::Quota;
         }
         // First of all: a rate limit may well speak of tokens and of keys.
@@ -122,6 +132,8 @@ impl Refusal {
             || (matches!(self.status, 0 | 400 | 404 | 422)
                 && self.prose.contains("model")
                 && self.says(UNKNOWN_MODEL_PHRASES))
+            // Anthropic: "model: claude-x", and nothing more.
+            || (self.has_code(&["not_found_error"]) && self.prose.starts_with("model:"))
         {
             return ModelError::ModelUnknown { model: model.to_owned() };
         }
@@ -152,7 +164,9 @@ const OUT_OF_CREDIT: &[&str] = &[
     "insufficient_balance",
     "billing_not_active",
     "insufficient_credits",
+    "billing_error",
 ];
+const OUT_OF_CREDIT_PHRASES: &[&str] = &["credit balance is too low"];
 const RATE: &[&str] =
     &["rate_limit_exceeded", "rate_limit_error", "too_many_requests", "tokens_per_minute_limit_exceeded"];
 const WRONG_KEY: &[&str] =
@@ -176,6 +190,7 @@ const TOO_LONG_PHRASES: &[&str] = &[
     "reduce the length",
     "exceeds the maximum number of tokens",
     "input token count",
+    "exceed context limit",
 ];
 const FILTERED: &[&str] = &[
     "content_filter",
@@ -184,8 +199,13 @@ const FILTERED: &[&str] = &[
     "responsibleaipolicyviolation",
     "data_inspection_failed",
 ];
-const FILTERED_PHRASES: &[&str] =
-    &["content management policy", "content policy", "flagged by moderation", "requires moderation"];
+const FILTERED_PHRASES: &[&str] = &[
+    "content management policy",
+    "content policy",
+    "content filtering policy",
+    "flagged by moderation",
+    "requires moderation",
+];
 const UNKNOWN_MODEL: &[&str] = &["model_not_found", "unknown_model", "invalid_model", "model_not_exist"];
 const UNKNOWN_MODEL_PHRASES: &[&str] = &[
     "not found",
@@ -197,8 +217,25 @@ const UNKNOWN_MODEL_PHRASES: &[&str] = &[
     "no such model",
 ];
 
+/// The status of Anthropic's error types, for errors that come inside an answer (<https://docs.claude.com/en/api/errors>).
+fn status_of_type(code: &str) -> Option<u16> {
+    Some(match code {
+        "invalid_request_error" => 400,
+        "authentication_error" => 401,
+        "billing_error" => 402,
+        "permission_error" => 403,
+        "not_found_error" => 404,
+        "request_too_large" => 413,
+        "rate_limit_error" => 429,
+        "api_error" => 500,
+        "timeout_error" => 504,
+        "overloaded_error" => 529,
+        _ => return None,
+    })
+}
+
 /// The error object or text in an answer or event, if it has one.
-pub(super) fn error_of(value: &Value) -> Option<&Value> {
+pub(crate) fn error_of(value: &Value) -> Option<&Value> {
     match value.get("error")? {
         Value::Null | Value::Bool(false) => None,
         Value::String(text) if text.is_empty() => None,
@@ -231,151 +268,4 @@ fn cut(text: &str, max: usize) -> &str {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn error(status: u16, body: &Value) -> ModelError {
-        let status = StatusCode::from_u16(status).unwrap();
-        Refusal::of_response(status, &HeaderMap::new(), body.to_string().as_bytes(), false).into_error("m-1")
-    }
-
-    #[test]
-    fn every_dialect_of_no_finds_its_kind() {
-        let unknown = || ModelError::ModelUnknown { model: "m-1".to_owned() };
-        for (status, body, kind) in [
-            (
-                401,
-                json!({"error": {"message": "Incorrect API key provided: sk-abc"}}),
-                ModelError::Auth { status: 401 },
-            ),
-            (403, json!({"detail": "forbidden"}), ModelError::Auth { status: 403 }),
-            (
-                400,
-                json!([{"error": {"code": 400, "message": "API key not valid.", "status": "INVALID_ARGUMENT"}}]),
-                ModelError::Auth { status: 400 },
-            ),
-            (
-                404,
-                json!({"error": {"message": "The model `x` does not exist", "code": "model_not_found"}}),
-                unknown(),
-            ),
-            (404, json!({"error": {"message": "model 'x' not found, try pulling it first"}}), unknown()),
-            (404, json!({"error": "model 'x' not found"}), unknown()),
-            (400, json!({"error": {"message": "x is not a valid model ID", "code": 400}}), unknown()),
-            (
-                404,
-                json!({"detail": "Not Found"}),
-                ModelError::Protocol(ProtocolFault::NotFound { status: 404 }),
-            ),
-            (
-                429,
-                json!({"error": {"message": "slow down", "type": "insufficient_quota"}}),
-                ModelError::Quota,
-            ),
-            (402, json!({"error": {"message": "Insufficient credits", "code": 402}}), ModelError::Quota),
-            (
-                429,
-                json!({"error": {"message": "maximum context tokens per minute", "code": "rate_limit_exceeded"}}),
-                ModelError::RateLimited { retry_after: None },
-            ),
-            (
-                413,
-                json!({"error": {"code": "rate_limit_exceeded"}}),
-                ModelError::RateLimited { retry_after: None },
-            ),
-            (400, json!({"error": {"code": "context_length_exceeded"}}), ModelError::ContextOverflow),
-            (
-                400,
-                json!({"object": "error", "message": "This model's maximum context length is 4096 tokens."}),
-                ModelError::ContextOverflow,
-            ),
-            (400, json!({"error": {"type": "exceed_context_size_error"}}), ModelError::ContextOverflow),
-            (400, json!({"error": {"code": "content_filter"}}), ModelError::ContentFilter),
-            (
-                500,
-                json!(null),
-                ModelError::Unavailable { outage: Outage::Status { status: 500 }, retry_after: None },
-            ),
-            (
-                529,
-                json!({"error": {"type": "overloaded_error"}}),
-                ModelError::Unavailable { outage: Outage::Status { status: 529 }, retry_after: None },
-            ),
-            (
-                400,
-                json!({"error": {"code": "invalid_function_parameters", "message": "secret"}}),
-                ModelError::Rejected { status: 400, code: Some("invalid_function_parameters".to_owned()) },
-            ),
-            (
-                400,
-                json!({"error": {"code": "sk-live-123", "message": "secret"}}),
-                ModelError::Rejected { status: 400, code: None },
-            ),
-            (418, json!("tea"), ModelError::Rejected { status: 418, code: None }),
-        ] {
-            assert_eq!(error(status, &body), kind, "{status} {body}");
-        }
-    }
-
-    #[test]
-    fn nothing_that_was_written_by_the_provider_is_passed_on() {
-        for status in (400..=451).chain(500..=529) {
-            let body = json!({"error": {"message": "canary-9f3 sk-abc", "code": "canary-9f3", "type": "Canary-9F3"}});
-            let error = error(status, &body);
-            let texts = format!("{error} {error:?} {}", error.public_message()).to_lowercase();
-            assert!(!texts.contains("canary") && !texts.contains("sk-abc"), "{texts}");
-        }
-    }
-
-    #[test]
-    fn retryable_are_exactly_the_statuses_of_the_contract() {
-        for status in 400..=599 {
-            let retryable = error(status, &json!({})).is_retryable();
-            assert_eq!(retryable, crate::retry::STATUSES.contains(&status), "{status}");
-        }
-    }
-
-    #[test]
-    fn the_wait_is_read_in_every_form() {
-        let wait = |pairs: &[(&'static str, &str)]| {
-            let headers =
-                pairs.iter().map(|(k, v)| (http::HeaderName::from_static(k), v.parse().unwrap())).collect();
-            retry_after(&headers)
-        };
-        assert_eq!(wait(&[("retry-after", "17")]), Some(Duration::from_secs(17)));
-        assert_eq!(wait(&[("retry-after", "0.5")]), Some(Duration::from_millis(500)));
-        assert_eq!(
-            wait(&[("retry-after", "9"), ("retry-after-ms", "250")]),
-            Some(Duration::from_millis(250))
-        );
-        let date = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
-        assert_eq!(
-            wait(&[("retry-after", "Sun, 06 Nov 1994 08:50:07 GMT"), date]),
-            Some(Duration::from_secs(30))
-        );
-        assert_eq!(wait(&[("retry-after", "Sun, 06 Nov 1994 08:49:07 GMT"), date]), Some(Duration::ZERO));
-        for bad in ["soon", "-1", "NaN", "inf", "1e400", ""] {
-            assert_eq!(wait(&[("retry-after", bad)]), None, "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_parameter_is_found_by_name_or_in_the_prose() {
-        let about = |body: Value| {
-            Refusal::of_response(
-                StatusCode::BAD_REQUEST,
-                &HeaderMap::new(),
-                body.to_string().as_bytes(),
-                false,
-            )
-        };
-        assert!(about(json!({"error": {"param": "stream_options"}})).is_about("stream_options"));
-        let message = "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead.";
-        assert!(
-            about(json!({"error": {"message": message, "param": "max_tokens"}}))
-                .is_about("max_completion_tokens")
-        );
-        assert!(!about(json!({"error": {"message": "no"}})).is_about("stream_options"));
-    }
-}
+mod tests;
