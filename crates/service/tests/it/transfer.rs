@@ -118,9 +118,9 @@ both_engines! {
             tool_idempotent_list: Some(vec![" get_? ".to_owned(), String::new(), "*".to_owned()]),
             ..ServerWrite::default()
         };
-        let made = bench.service.server_create(&owner, new).await.unwrap();
+        let (made, _) = bench.service.server_create(&owner, new).await.unwrap();
         assert_eq!(made.tool_idempotent_list, ["get_?", "*"]);
-        let stored = "SELECT CAST(tool_idempotent_list AS TEXT) FROM mcp_servers";
+        let stored = "SELECT REPLACE(CAST(tool_idempotent_list AS TEXT), ' ', '') FROM mcp_servers";
         assert_eq!(bench.db.texts(stored).await, ["[\"get_?\",\"*\"]"]);
 
         let document = "patchbay: 1\nservers:\n  - slug: lab\n    tool_idempotent_list: [read]\n";
@@ -136,7 +136,7 @@ both_engines! {
 
         bench.pass(1);
         let edit = ServerWrite { tool_idempotent_list: Some(Vec::new()), ..ServerWrite::default() };
-        let edited = bench.service.server_update(&owner, made.id, edit, None).await.unwrap();
+        let (edited, _) = bench.service.server_update(&owner, made.id, edit, None).await.unwrap();
         assert!(edited.tool_idempotent_list.is_empty());
         let log = "SELECT CAST(changed_fields AS TEXT) FROM audit_log WHERE action = 'server.update' ORDER BY id";
         assert_eq!(bench.db.texts(log).await, ["[\"tool_idempotent_list\"]"; 2]);
