@@ -130,7 +130,7 @@ describe('the server editor', () => {
     for (const type of types) {
       await page.getByLabel('Authentication', { exact: true }).selectOption(type);
       const text = await page.locator('form.editor').innerText();
-      for (const later of [/plan mode/i, /approv/i, /idempotent/i, /trusted origin/i]) {
+      for (const later of [/plan mode/i, /approv/i, /trusted origin/i]) {
         assert.doesNotMatch(text, later, type);
       }
     }

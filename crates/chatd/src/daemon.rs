@@ -207,7 +207,7 @@ impl ChatDaemon {
     }
 
     /// Begins no further turn, lets those under way end until `deadline`, then stops them where they are and gives their leases back:
-    /// their calls in flight become `unknown`, their generations are repeated by whoever takes over. Streams end last.
+    /// their calls in flight are settled by whoever takes over, as after a crash, and their generations repeated. Streams end last.
     pub async fn drain(&self, deadline: Duration) {
         self.0.draining.cancel();
         self.0.tasks.close();

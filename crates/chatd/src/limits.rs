@@ -24,6 +24,8 @@ pub const TURNS_PER_USER: usize = 3;
 pub const STEPS: usize = 25;
 /// Tool calls in one turn.
 pub const CALLS: usize = 100;
+/// How often a call is sent again whose outcome is unknown, where the admin says that its tool is safe to run twice.
+pub const RESENDS: i64 = 2;
 /// Tool calls at once in one turn.
 pub const PARALLEL_CALLS: usize = 8;
 /// One turn in all.

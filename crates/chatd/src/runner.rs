@@ -1,10 +1,13 @@
 //! One turn, from the user's message to the end (DESIGN, "The way of the data", 3).
 
+mod again;
 mod answer;
+mod audit;
 mod calls;
 mod commit;
 mod dispatch;
 mod generation;
+mod permit;
 mod recovery;
 mod refused;
 mod results;

@@ -1,4 +1,4 @@
-//! Tool names as the model sees them, and the admin's allow and deny patterns (behaviour 14).
+//! Tool names as the model sees them, and the admin's patterns of tools (behaviour 14 and 15).
 
 use crate::{
     limits::{EXPOSED_NAME_CHARS, NAME_HASH_CHARS},
@@ -184,6 +184,12 @@ impl ToolFilter {
             None | Some(Some(_)) => Verdict::Allowed,
         }
     }
+}
+
+/// Whether the admin says that this tool is safe to run twice (behaviour 15). What the server itself says of it, `idempotentHint`, is
+/// no word of the admin's and decides nothing.
+pub fn safe_to_repeat(server: &ServerRecord, name: &str) -> bool {
+    server.tool_idempotent_list.iter().any(|pattern| pattern_matches(pattern, name))
 }
 
 fn first_match<'a>(list: &'a [Pattern], name: &str) -> Option<Option<&'a str>> {

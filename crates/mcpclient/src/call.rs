@@ -80,6 +80,8 @@ pub enum CallOutcome {
     Unknown {
         /// A sentence for model and user.
         message: String,
+        /// No answer came because the connection broke; not because a deadline passed or the server said something.
+        lost: bool,
     },
     /// Cancelled through [`ToolCall::cancel`].
     Cancelled {
@@ -92,7 +94,7 @@ impl CallOutcome {
     /// What is said of a call without a result.
     pub(crate) fn message(&self) -> Option<&str> {
         match self {
-            Self::NotExecuted { message, .. } | Self::Unknown { message } => Some(message),
+            Self::NotExecuted { message, .. } | Self::Unknown { message, .. } => Some(message),
             Self::Done { .. } | Self::Cancelled { .. } => None,
         }
     }
@@ -118,7 +120,7 @@ impl Attempt {
     fn after_a_round(self) -> Self {
         let unsure = |outcome| match outcome {
             CallOutcome::NotExecuted { message, .. } => {
-                CallOutcome::Unknown { message: format!("{message} {MAYBE}") }
+                CallOutcome::Unknown { message: format!("{message} {MAYBE}"), lost: false }
             }
             CallOutcome::Cancelled { .. } => CallOutcome::Cancelled { sure: false },
             other => other,
@@ -128,6 +130,7 @@ impl Attempt {
             Self::EndedForGood(outcome) => Self::EndedForGood(unsure(outcome)),
             Self::Refused(_) | Self::HeadersRefused => Self::EndedForGood(CallOutcome::Unknown {
                 message: format!("The server refused to go on with the call. {MAYBE}"),
+                lost: false,
             }),
         }
     }
@@ -255,7 +258,7 @@ fn ended(session: &Session, tool: Option<&Tool>, answer: Answer) -> CallOutcome 
             if error.surely_not_executed() {
                 CallOutcome::NotExecuted { message: error.fixed_text(), refused: None }
             } else {
-                CallOutcome::Unknown { message: format!("{} {MAYBE}", error.fixed_text()) }
+                CallOutcome::Unknown { message: format!("{} {MAYBE}", error.fixed_text()), lost: false }
             }
         }
     }
@@ -310,6 +313,7 @@ async fn send(
         }
         Stop::Late(limit) => CallOutcome::Unknown {
             message: format!("No answer from the server in {}. {MAYBE}", seconds(limit)),
+            lost: false,
         },
     }))
 }
@@ -336,7 +340,10 @@ fn failed(host: &str, Failure { error, surely_not_executed }: Failure, call: &To
         }
         // Without its full stop, to be followed by another sentence.
         let said = error.call_message(host);
-        let outcome = CallOutcome::Unknown { message: format!("{}. {MAYBE}", said.trim_end_matches('.')) };
+        let outcome = CallOutcome::Unknown {
+            message: format!("{}. {MAYBE}", said.trim_end_matches('.')),
+            lost: error.kind() == McpErrorKind::Unreachable,
+        };
         return match error.kind() {
             McpErrorKind::SessionEnded | McpErrorKind::EraChanged => Attempt::EndedForGood(outcome),
             _ => Attempt::Ended(outcome),

@@ -20,6 +20,7 @@ pub(crate) fn outcome(mut result: Value, secrets: &Secrets, output: Option<&Chec
             message:
                 "The server answered the call with something that is no result. The tool has probably run."
                     .into(),
+            lost: false,
         };
     };
     let total_bytes = size_of(&result);

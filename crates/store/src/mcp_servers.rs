@@ -87,6 +87,7 @@ struct ServerRow {
     user_headers: Json<Vec<UserHeader>>,
     tool_allow_list: Json<Vec<String>>,
     tool_deny_list: Json<Vec<String>>,
+    tool_idempotent_list: Json<Vec<String>>,
     availability: String,
     enabled: bool,
     model_intent: bool,
@@ -105,7 +106,7 @@ struct ServerRow {
 }
 
 /// In the order in which they are written.
-const COLUMNS: [&str; 41] = [
+const COLUMNS: [&str; 42] = [
     "id",
     "display_name",
     "slug",
@@ -132,6 +133,7 @@ const COLUMNS: [&str; 41] = [
     "user_headers",
     "tool_allow_list",
     "tool_deny_list",
+    "tool_idempotent_list",
     "availability",
     "enabled",
     "model_intent",
@@ -200,6 +202,7 @@ impl ServerRow {
                 user_headers: row.user_headers.0,
                 tool_allow_list: row.tool_allow_list.0,
                 tool_deny_list: row.tool_deny_list.0,
+                tool_idempotent_list: row.tool_idempotent_list.0,
                 availability,
                 enabled: row.enabled,
                 model_intent: row.model_intent,
@@ -266,6 +269,7 @@ macro_rules! write_row {
             Json(&record.user_headers),
             Json(&record.tool_allow_list),
             Json(&record.tool_deny_list),
+            Json(&record.tool_idempotent_list),
             record.availability.as_str(),
             record.enabled,
             record.model_intent,

@@ -41,6 +41,8 @@ pub struct ToolCallRecord {
     /// The result, when it was committed before its message.
     pub result: Option<ToolResultPart>,
     pub outcome_at: Option<Timestamp>,
+    /// How often it was sent, or about to be.
+    pub attempts: i64,
 }
 
 #[derive(sqlx::FromRow)]
@@ -61,10 +63,11 @@ struct ToolCallRow {
     result: Option<Json<ToolResultPart>>,
     intent_at: Micros,
     outcome_at: Option<Micros>,
+    attempts: i64,
 }
 
 const COLUMNS: &str = "id, chat_id, message_id, tool_call_id, position, mcp_server_id, exposed_name, original_name, definition_hash, \
-     argument_hash, credential_version, lease_epoch, outcome, result, intent_at, outcome_at";
+     argument_hash, credential_version, lease_epoch, outcome, result, intent_at, outcome_at, attempts";
 
 fn outcome_parse(text: &str) -> Option<ToolOutcome> {
     use ToolOutcome::{Cancelled, Denied, Error, Ok, Unknown};
@@ -102,6 +105,7 @@ impl TryFrom<ToolCallRow> for ToolCallRecord {
             outcome,
             result: row.result.map(|result| result.0),
             outcome_at: row.outcome_at.map(Into::into),
+            attempts: row.attempts,
         })
     }
 }
@@ -132,6 +136,43 @@ pub async fn tool_call_intent_insert(write: &mut Write, intent: &ToolCallIntent)
         Micros::from(intent.intent_at),
     )
     .map(|_| ())
+}
+
+/// A call without an outcome is about to be sent again.
+#[derive(Debug, Clone, Copy)]
+pub struct ResendWrite<'a> {
+    pub chat_id: Uuid,
+    pub message_id: i64,
+    pub tool_call_id: &'a str,
+    pub credential_version: i64,
+    /// The lease of the runner that sends it.
+    pub lease_epoch: i64,
+    /// How often it may be sent in all.
+    pub most: i64,
+}
+
+/// Counts it, before it is sent; the row then says under which lease and credential. How often it was sent with that, or `None` when it
+/// must not be sent: there is an outcome, it was sent as often as may be, the lease went to somebody else, or the turn is being stopped.
+///
+/// # Errors
+/// [`StoreError::Unavailable`].
+pub async fn tool_call_resend(write: &mut Write, again: ResendWrite<'_>) -> Result<Option<i64>> {
+    let sql = "UPDATE tool_calls SET attempts = attempts + 1, credential_version = $4, lease_epoch = $5 \
+               WHERE chat_id = $1 AND message_id = $2 AND tool_call_id = $3 AND outcome IS NULL AND attempts < $6 \
+               AND EXISTS (SELECT 1 FROM chats c WHERE c.id = $1 AND c.lease_epoch = $5 AND c.status = 'running') \
+               RETURNING attempts";
+    let counted = fetch_optional!(
+        write,
+        (i64,),
+        sql,
+        again.chat_id,
+        again.message_id,
+        again.tool_call_id,
+        again.credential_version,
+        again.lease_epoch,
+        again.most,
+    )?;
+    Ok(counted.map(|(attempts,)| attempts))
 }
 
 /// What came of a call.

@@ -65,6 +65,8 @@ pub struct FakeTool {
     pub title: Option<String>,
     pub description: String,
     pub input_schema: Value,
+    /// `annotations`, as the server lists them.
+    annotations: Option<Value>,
     answer: Arc<Answer>,
 }
 
@@ -86,6 +88,7 @@ impl FakeTool {
             title: None,
             description: description.to_owned(),
             input_schema,
+            annotations: None,
             answer: Arc::new(move |_| ToolAnswer::text(said.clone())),
         }
     }
@@ -105,6 +108,12 @@ impl FakeTool {
     }
 
     #[must_use]
+    pub fn annotated(mut self, annotations: Value) -> Self {
+        self.annotations = Some(annotations);
+        self
+    }
+
+    #[must_use]
     pub fn answering(mut self, answer: impl Fn(&Value) -> ToolAnswer + Send + Sync + 'static) -> Self {
         self.answer = Arc::new(answer);
         self
@@ -115,6 +124,9 @@ impl FakeTool {
             json!({"name": self.name, "description": self.description, "inputSchema": self.input_schema});
         if let Some(title) = &self.title {
             definition["title"] = json!(title);
+        }
+        if let Some(annotations) = &self.annotations {
+            definition["annotations"] = annotations.clone();
         }
         definition
     }
@@ -128,6 +140,8 @@ pub(crate) struct Manners {
     pub(crate) required_header: Option<(String, String)>,
     /// Before any answer.
     pub(crate) delay: Duration,
+    /// Of so many calls the effect happens and the answer is lost.
+    pub(crate) lost: u32,
 }
 
 /// An honest MCP server.
@@ -174,6 +188,11 @@ impl FakeMcp {
     /// From now on every answer takes this long.
     pub fn slow_down(&self, delay: Duration) {
         self.change(|manners| manners.delay = delay);
+    }
+
+    /// The next so many calls have their effect, and their connections are cut instead of an answer.
+    pub fn lose_answers(&self, calls: u32) {
+        self.change(|manners| manners.lost = calls);
     }
 
     /// From now on the server has these tools.
@@ -228,6 +247,14 @@ impl Shared {
 
     pub(crate) fn effects(&self) -> Vec<Value> {
         self.ledger.effects()
+    }
+
+    /// Whether the answer of this call is to be lost.
+    pub(crate) fn loses_answer(&self) -> bool {
+        let mut manners = self.manners.lock().unwrap_or_else(PoisonError::into_inner);
+        let lost = manners.lost > 0;
+        manners.lost = manners.lost.saturating_sub(1);
+        lost
     }
 
     pub(crate) fn manners(&self) -> Manners {

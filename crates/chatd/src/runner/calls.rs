@@ -1,9 +1,10 @@
 //! From what the model wrote to calls that can be sent (behaviour 14 and 15).
 
 use super::{
-    answer::{Answer, RawCall},
+    answer::Answer,
     results::own_result,
     toolbox::{Offered, Toolbox},
+    transcript::prompt_arguments,
 };
 use api::{
     Timestamp, Uuid,
@@ -16,7 +17,7 @@ use domain::{
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
-use store::tool_calls::ToolCallIntent;
+use store::tool_calls::{ToolCallIntent, ToolCallRecord};
 
 /// A call of a committed answer and what will be done with it.
 #[derive(Debug)]
@@ -42,6 +43,8 @@ pub(super) struct Sendable {
     pub(super) argument_hash: String,
     /// Its place among the calls of the message.
     pub(super) position: i64,
+    /// An earlier runner has sent it, or was about to: it may have happened, whatever becomes of it now.
+    pub(super) left_over: bool,
 }
 
 /// What came of a call, and where it stands in the ledger.
@@ -62,6 +65,13 @@ pub(super) struct LedgerLine {
     pub(super) name: String,
     pub(super) argument_hash: String,
     pub(super) started_at: Timestamp,
+}
+
+impl Planned {
+    /// An earlier runner may have sent it.
+    pub(super) fn is_left_over(&self) -> bool {
+        matches!(&self.action, Action::Send(sendable) if sendable.left_over)
+    }
 }
 
 impl Sendable {
@@ -125,7 +135,7 @@ pub(super) fn plan(
                         "There is no tool named {}. Use one of the offered tools, by its exact name.",
                         domain::text::quote(&call.tool_name, 80)
                     )),
-                    Some(offered) => match arguments(raw, offered) {
+                    Some(offered) => match arguments(&raw.arguments, offered) {
                         Err(error) => refused(format!("{error}: the arguments must be one JSON object")),
                         Ok(arguments) => Action::Send(Sendable {
                             id: new_id(clock, entropy),
@@ -133,6 +143,7 @@ pub(super) fn plan(
                             argument_hash: hash(&arguments),
                             arguments,
                             position: i64::try_from(at).unwrap_or(i64::MAX),
+                            left_over: false,
                         }),
                     },
                 }
@@ -142,13 +153,37 @@ pub(super) fn plan(
         .collect()
 }
 
-fn arguments(raw: &RawCall, offered: &Offered) -> Result<Map<String, Value>, InvalidJson> {
+/// The call of a ledger row as it can be sent again, with the tool as it is offered now: `None` unless it is the same call of the same
+/// definition. The ledger has only a hash of what was sent; it is made again from what the model wrote.
+pub(super) fn plan_again(
+    call: &ToolCallPart,
+    record: &ToolCallRecord,
+    offered: &Arc<Offered>,
+) -> Option<Planned> {
+    let intent = &record.intent;
+    let arguments = arguments(&prompt_arguments(call.args.as_ref()), offered).ok()?;
+    let argument_hash = hash(&arguments);
+    let same = argument_hash == intent.argument_hash && offered.tool().hash == intent.definition_hash;
+    same.then(|| Planned {
+        call: call.clone(),
+        action: Action::Send(Sendable {
+            id: intent.id,
+            offered: Arc::clone(offered),
+            arguments,
+            argument_hash,
+            position: intent.position,
+            left_over: true,
+        }),
+    })
+}
+
+fn arguments(raw: &str, offered: &Offered) -> Result<Map<String, Value>, InvalidJson> {
     if !offered.wants_intent() {
-        return parse_arguments(&raw.arguments);
+        return parse_arguments(raw);
     }
     let tool = offered.tool();
     let declares = Declares::of(&tool.input_schema);
-    unwrap_arguments(&raw.arguments, declares, |value| tool.accepts(value).is_ok()).map(|done| done.arguments)
+    unwrap_arguments(raw, declares, |value| tool.accepts(value).is_ok()).map(|done| done.arguments)
 }
 
 /// Of the parsed value: two spellings of the same arguments are the same arguments.

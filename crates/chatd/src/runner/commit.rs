@@ -2,6 +2,7 @@
 
 use super::{
     Runner,
+    audit::{Actor, Said},
     calls::{Action, Finished, LedgerLine, Planned},
 };
 use crate::{
@@ -10,12 +11,11 @@ use crate::{
 };
 use api::{
     chats::{ChatStatus, QueuedMessage},
-    messages::{ChatMessage, MessageRole, ToolOutcome},
+    messages::{ChatMessage, MessageRole},
     users::UserStatus,
 };
 use store::{
     StoreError, Write,
-    audit::{AuditEntry, audit_append},
     chats::{
         ChatRecord, LeaseChange, QueuedRecord, Transition, chat_get_any, chat_transition, chat_update_fields,
         queue_head_for_update, queue_list, queue_promoted,
@@ -74,7 +74,9 @@ impl Runner {
         content: Content<'_>,
     ) -> Result<Committed, Exit> {
         step.history |= !matches!(content, Content::Nothing);
-        self.name_owner(&content).await;
+        if matches!(content, Content::Answer { .. } | Content::Results { .. }) {
+            self.name_owner().await;
+        }
         let mut tries = 0;
         let stored = loop {
             // After the end of the turn nothing of it is ours to write.
@@ -162,8 +164,7 @@ impl Runner {
                         message.created_at,
                     );
                     tool_call_intent_insert(&mut write, &intent).await?;
-                    self.audit(&mut write, "tool_call.sent", &sendable.line(message.created_at), None)
-                        .await?;
+                    self.audit(&mut write, &sendable.line(message.created_at), Said::Sent).await?;
                 }
                 Some(message)
             }
@@ -222,53 +223,24 @@ impl Runner {
             lease_epoch: self.lease.epoch,
         };
         if tool_call_outcome(write, outcome).await? {
-            self.audit(write, "tool_call.ended", line, Some(done)).await?;
+            self.audit(write, line, Said::Ended(done)).await?;
         }
         Ok(())
     }
 
-    /// Behaviour 27: who called what with which arguments' hash, and what came of it. Never arguments or results.
-    async fn audit(
-        &self,
-        write: &mut Write,
-        action: &'static str,
-        line: &LedgerLine,
-        done: Option<&Finished>,
-    ) -> Result<(), StoreError> {
-        let deps = &self.shared.deps;
-        let mut facts =
-            vec![format!("chat={}", self.chat.id), format!("argument_hash={}", line.argument_hash)];
-        if let Some(done) = done {
-            facts.push(format!("outcome={}", done.part.outcome.as_str()));
-            facts.push(format!("duration_ms={}", done.part.created_at.millis_since(line.started_at)));
-        }
-        let outcome = match done.map(|done| done.part.outcome) {
-            None | Some(ToolOutcome::Ok) => "ok",
-            Some(ToolOutcome::Denied) => "denied",
-            Some(ToolOutcome::Error | ToolOutcome::Cancelled | ToolOutcome::Unknown) => "failed",
-        };
-        let entry = AuditEntry {
-            id: domain::clock::new_id(&*deps.clock, &*deps.entropy),
-            at: deps.clock.now(),
-            actor_id: Some(self.chat.owner_id),
-            actor_name: self.owner_name.clone().unwrap_or_default(),
-            credential_id: None,
-            address: String::new(),
-            user_agent: String::new(),
-            request_id: String::new(),
-            action,
-            resource_type: "mcp_server",
-            resource_id: line.server_id.to_string(),
-            resource_name: line.name.clone(),
-            outcome,
-            changed_fields: facts,
-        };
-        audit_append(write, &entry).await
+    async fn audit(&self, write: &mut Write, line: &LedgerLine, said: Said<'_>) -> Result<(), StoreError> {
+        self.actor().audit(write, &self.shared.deps, line, said).await
     }
 
-    async fn name_owner(&mut self, content: &Content<'_>) {
-        let audited = matches!(content, Content::Answer { .. } | Content::Results { .. });
-        if !audited || self.owner_name.is_some() {
+    /// As whom the log knows the calls of this turn.
+    pub(super) fn actor(&self) -> Actor {
+        let name = self.owner_name.clone().unwrap_or_default();
+        Actor { chat: self.chat.id, owner: self.chat.owner_id, name }
+    }
+
+    /// Finds out what the owner is called in the audit log.
+    pub(super) async fn name_owner(&mut self) {
+        if self.owner_name.is_some() {
             return;
         }
         let read = async {

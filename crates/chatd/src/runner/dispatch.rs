@@ -2,7 +2,9 @@
 
 use super::{
     Runner,
+    audit::Actor,
     calls::{Action, Finished, Planned, Sendable},
+    permit::Denial,
     refused::{Asking, Final, needs_of, permission_text, rejected_text},
     results::{NOT_SENT, StepBudget, UNKNOWN, call_result, own_result, redact},
     toolbox::Offered,
@@ -12,21 +14,14 @@ use crate::{
     error::Exit,
     hub::{Publisher, content_bytes},
     limits,
-    ports::{PermissionAsk, StepServer},
+    ports::PermissionAsk,
 };
 use api::{
-    Uuid,
-    explain::Gate,
+    Timestamp, Uuid,
     messages::{ChatMessage, MessageRole, Part, ToolCallPart, ToolNeeds, ToolOutcome, ToolResultPart},
-    servers::ToolChangePolicy,
     stream::{LivePart, ToolProgress},
 };
-use domain::{
-    definitions::DefinitionStanding,
-    gates::{Reader, ToolFacts, decide},
-    text::hex,
-    tools::ToolFilter,
-};
+use domain::text::hex;
 use futures::StreamExt;
 use mcpclient::{CallOutcome, Progress, Refused, RefusedKind, Target, ToolCall};
 use secrecy::ExposeSecret;
@@ -37,9 +32,6 @@ use std::sync::{
 };
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
-
-/// The owner of the chat reads why a call was refused, and the model does; neither may learn what is hidden from members.
-const OWNER: Reader = Reader { is_subject: true, unredacted: false };
 
 impl Runner {
     /// Makes the calls of the committed message `asked`; the results in call order. Outcomes that come while others are still
@@ -54,11 +46,12 @@ impl Runner {
             shared: Arc::clone(&self.shared),
             lease: Arc::clone(&self.lease),
             publisher: self.publisher.clone(),
-            chat: self.chat.id,
-            owner: self.chat.owner_id,
+            actor: self.actor(),
+            asked: asked.id,
+            asked_at: asked.created_at,
             selected: self.chat.mcp_server_ids.clone(),
             cancel: CancellationToken::new(),
-            sent: calls.iter().map(|_| AtomicBool::new(false)).collect(),
+            sent: calls.iter().map(|planned| AtomicBool::new(planned.is_left_over())).collect(),
         });
         let mut finished: Vec<Option<Finished>> = calls.iter().map(|_| None).collect();
         let mut live = LiveResults { sequence: 0 };
@@ -170,30 +163,20 @@ impl LiveResults {
 }
 
 /// What a call needs; apart from the runner, which commits meanwhile.
-struct CallContext {
-    shared: Arc<Shared>,
-    lease: Arc<Lease>,
+pub(super) struct CallContext {
+    pub(super) shared: Arc<Shared>,
+    pub(super) lease: Arc<Lease>,
     publisher: Publisher,
-    chat: Uuid,
-    owner: Uuid,
+    pub(super) actor: Actor,
+    /// The message that asks for the calls, and when it was committed.
+    pub(super) asked: i64,
+    pub(super) asked_at: Timestamp,
     /// The servers of the chat.
-    selected: Vec<Uuid>,
-    cancel: CancellationToken,
-    /// Whether each call was handed to the client, and not refused since: decides what a call is that a stop leaves behind.
-    sent: Vec<AtomicBool>,
-}
-
-/// Why a call is not sent, or did not happen, and what can be done about it.
-struct Denial {
-    outcome: ToolOutcome,
-    text: String,
-    needs: Option<ToolNeeds>,
-}
-
-impl Denial {
-    fn new(outcome: ToolOutcome, text: impl Into<String>) -> Self {
-        Self { outcome, text: text.into(), needs: None }
-    }
+    pub(super) selected: Vec<Uuid>,
+    pub(super) cancel: CancellationToken,
+    /// Whether each call was handed to the client, now or by an earlier runner, and not refused since: decides what a call is that a
+    /// stop leaves behind.
+    pub(super) sent: Vec<AtomicBool>,
 }
 
 impl CallContext {
@@ -204,25 +187,40 @@ impl CallContext {
             Action::Send(sendable) => sendable,
             Action::Answer(part) => return Ok(part.clone()),
         };
-        let done = self.try_call(call, sendable, at).await?;
+        if sendable.left_over {
+            let before = own_result(call, ToolOutcome::Unknown, UNKNOWN, self.shared.deps.clock.now());
+            return self.call_again(call, sendable, at, before).await;
+        }
+        let done = self.try_call(call, sendable, at, false).await?;
+        let lost = matches!(done, Ok(CallOutcome::Unknown { lost: true, .. }));
+        let part = self.part_of(call, done);
+        if lost && self.may_repeat(sendable).await {
+            return self.call_again(call, sendable, at, part).await;
+        }
+        Ok(part)
+    }
+
+    pub(super) fn part_of(&self, call: &ToolCallPart, done: Result<CallOutcome, Denial>) -> ToolResultPart {
         let now = self.shared.deps.clock.now();
-        Ok(match done {
+        match done {
             Ok(outcome) => call_result(call, outcome, now),
             Err(Denial { outcome, text, needs }) => {
                 ToolResultPart { needs, ..own_result(call, outcome, text, now) }
             }
-        })
+        }
     }
 
     /// The call, and once more when the server refused its credential and there is another: it was refused, so it was not executed
-    /// (protocol.md R3). Both go out under the one intent that was committed before the first.
-    async fn try_call(
+    /// (protocol.md R3). Both go out under the one intent that was committed before the first. `repeat`: it was sent before under another
+    /// attempt, and may have happened.
+    pub(super) async fn try_call(
         &self,
         call: &ToolCallPart,
         sendable: &Sendable,
         at: usize,
+        repeat: bool,
     ) -> Result<Result<CallOutcome, Denial>, Exit> {
-        let mut target = match self.permit(sendable).await {
+        let mut target = match self.permit(sendable, repeat).await {
             Ok(target) => target,
             Err(denial) => return Ok(Err(denial)),
         };
@@ -232,7 +230,7 @@ impl CallContext {
             let CallOutcome::NotExecuted { refused: Some(refused), .. } = &outcome else {
                 return Ok(Ok(outcome));
             };
-            self.sent[at].store(false, Ordering::SeqCst);
+            self.sent[at].store(repeat, Ordering::SeqCst);
             let renewed = match refused.kind {
                 RefusedKind::Scope => return Ok(Err(self.wants_more(sendable, refused).await)),
                 RefusedKind::Credential if again => {
@@ -242,7 +240,7 @@ impl CallContext {
                 RefusedKind::Credential => tokio::select! {
                     biased;
                     () = self.cancel.cancelled() => return Ok(Ok(CallOutcome::Cancelled { sure: true })),
-                    renewed = self.renew(sendable, &target, refused) => renewed,
+                    renewed = self.renew(sendable, &target, refused, repeat) => renewed,
                 },
             };
             target = match renewed {
@@ -269,7 +267,7 @@ impl CallContext {
             return Err(Exit::Lost);
         }
         self.sent[at].store(true, Ordering::SeqCst);
-        let target = in_chat(target, self.chat);
+        let target = in_chat(target, self.actor.chat);
         let mut outcome = self.send(call, sendable, &target).await;
         if let CallOutcome::Done { content, .. } = &mut outcome {
             redact(content, &secrets(&target));
@@ -278,13 +276,19 @@ impl CallContext {
     }
 
     fn asking(&self) -> Asking<'_> {
-        Asking { shared: &self.shared, owner: self.owner, selected: &self.selected }
+        Asking { shared: &self.shared, owner: self.actor.owner, selected: &self.selected }
     }
 
     /// Where the call may go after the credential of `target` was refused.
-    async fn renew(&self, sendable: &Sendable, target: &Target, refused: &Refused) -> Result<Target, Denial> {
+    async fn renew(
+        &self,
+        sendable: &Sendable,
+        target: &Target,
+        refused: &Refused,
+        repeat: bool,
+    ) -> Result<Target, Denial> {
         match self.asking().renewed(target, refused).await {
-            Ok(server) => self.permit_at(server, &sendable.offered).await,
+            Ok(server) => self.permit_at(server, &sendable.offered, repeat).await,
             Err(after) => Err(self.rejected(sendable, after).await),
         }
     }
@@ -306,69 +310,6 @@ impl CallContext {
         Denial { needs, ..Denial::new(ToolOutcome::Error, text) }
     }
 
-    /// Whether the call may be sent now, by the rules as they stand now, and where to.
-    async fn permit(&self, sendable: &Sendable) -> Result<Target, Denial> {
-        let offered = &sendable.offered;
-        let name = name_of(offered);
-        let server =
-            self.shared.deps.servers.call_server(self.owner, offered.server.record.id, &self.selected).await;
-        let server = match server {
-            Ok(server) => server,
-            Err(error) => {
-                tracing::warn!(server = %offered.server.record.id, %error, "a call is not sent: its server could not be checked");
-                let text = format!(
-                    "The call was not sent: the rules of the server {name} could not be read. Try again."
-                );
-                return Err(Denial::new(ToolOutcome::Error, text));
-            }
-        };
-        match server {
-            Some(server) => self.permit_at(server, offered).await,
-            None => Err(gone(&name)),
-        }
-    }
-
-    /// The gates of one server as it is now.
-    async fn permit_at(&self, server: StepServer, offered: &Offered) -> Result<Target, Denial> {
-        let name = name_of(offered);
-        let filter = ToolFilter::of(&server.record);
-        let definition =
-            self.definition(&server, offered).await.map_err(|text| Denial::new(ToolOutcome::Error, text))?;
-        let asked = ToolFacts { filter: &filter, name: &offered.tool().name, definition };
-        let needs = needs_of(server.facts.auth_status);
-        let unusable = |message: &str| {
-            let text = format!("The call was not sent: {name}: {message}");
-            Denial { needs, ..Denial::new(ToolOutcome::Error, text) }
-        };
-        if let Some(failed) = decide(&server.facts, Some(asked)).failed() {
-            let reason = failed.sentence(OWNER);
-            return Err(match (failed.gate(), &server.access) {
-                (Gate::Account | Gate::Enabled | Gate::Group | Gate::Selection, _) => gone(&name),
-                (Gate::Configured | Gate::Connected, Err(known)) => unusable(&known.message),
-                (Gate::Configured | Gate::Connected, Ok(_)) => unusable(&reason),
-                (Gate::AllowList | Gate::DenyList | Gate::Definition, _) => {
-                    let text =
-                        format!("The call was not sent: this tool of {name} is no longer allowed. {reason}");
-                    Denial::new(ToolOutcome::Denied, text)
-                }
-            });
-        }
-        server.access.map_err(|known| unusable(&known.message))
-    }
-
-    /// How the offered definition stands by now; only a server that holds changes back is asked about.
-    async fn definition(&self, server: &StepServer, offered: &Offered) -> Result<DefinitionStanding, String> {
-        if server.record.tool_change_policy != ToolChangePolicy::Hold {
-            return Ok(DefinitionStanding::Accepted);
-        }
-        let (id, tool) = (server.record.id, offered.tool());
-        self.shared.deps.servers.definition_standing(id, &tool.name, &tool.hash).await.map_err(|error| {
-            tracing::warn!(server = %id, %error, "a call is not sent: its definition could not be checked");
-            "The call was not sent: whether the tool is still accepted could not be read. Try again."
-                .to_owned()
-        })
-    }
-
     async fn send(&self, call: &ToolCallPart, sendable: &Sendable, target: &Target) -> CallOutcome {
         let (sender, mut progress) = mpsc::channel(16);
         let server = &sendable.offered.server.record;
@@ -379,7 +320,7 @@ impl CallContext {
             definition_hash: Some(sendable.offered.tool().hash.clone()),
             traceparent: server
                 .send_trace_context
-                .then(|| traceparent(self.chat, server.id, &call.tool_call_id)),
+                .then(|| traceparent(self.actor.chat, server.id, &call.tool_call_id)),
             cancel: self.cancel.clone(),
             progress: Some(sender),
         };
@@ -394,13 +335,8 @@ impl CallContext {
     }
 }
 
-fn name_of(offered: &Offered) -> String {
+pub(super) fn name_of(offered: &Offered) -> String {
     domain::text::quote(&offered.server.record.display_name, 80)
-}
-
-fn gone(name: &str) -> Denial {
-    let text = format!("The call was not sent: the server {name} is no longer available.");
-    Denial::new(ToolOutcome::Denied, text)
 }
 
 /// Says in which chat a request is made, where the server is told who asks (behaviour 12).

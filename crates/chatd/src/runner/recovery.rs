@@ -1,21 +1,28 @@
-//! What an earlier runner left: calls without results (behaviour 15). None of them is ever sent again.
+//! What an earlier runner left: calls without results (behaviour 15). They become `unknown`, except where the admin says that the tool
+//! is safe to run twice: such a call is sent again, by the lists and rules as they stand now.
 
 use super::{
     Runner,
-    calls::{Finished, LedgerLine},
+    calls::{Finished, LedgerLine, Planned, plan_again},
     results::{NEVER_SENT, UNKNOWN, own_result},
     transcript::tool_calls,
 };
-use crate::error::Exit;
+use crate::{error::Exit, limits};
 use api::{
-    chats::TurnError,
+    Uuid,
+    chats::{ChatStatus, TurnError},
     messages::{ChatMessage, ToolCallPart, ToolOutcome},
 };
-use std::collections::HashMap;
+use domain::{mcp_server::ServerRecord, tools::safe_to_repeat};
+use std::collections::{HashMap, HashSet};
 use store::tool_calls::ToolCallRecord;
 
+/// The rows of one message by the ids of their calls.
+type Ledger = HashMap<String, ToolCallRecord>;
+
 impl Runner {
-    /// Answers the calls of `asked` from the ledger and commits the results; with `error` as the end of the turn.
+    /// Answers the calls of `asked` from the ledger and commits the results; with `error` as the end of the turn, and then without
+    /// sending anything.
     pub(super) async fn settle(
         &mut self,
         asked: &ChatMessage,
@@ -24,13 +31,94 @@ impl Runner {
         let mut session = self.shared.deps.db.read().await?;
         let ledger = store::tool_calls::tool_calls_of(&mut session, self.chat.id, asked.id).await?;
         drop(session);
-        let mut ledger: HashMap<String, ToolCallRecord> =
+        let mut ledger: Ledger =
             ledger.into_iter().map(|record| (record.intent.tool_call_id.clone(), record)).collect();
-        let finished: Vec<Finished> =
-            tool_calls(asked).map(|call| self.settle_call(call, ledger.remove(&call.tool_call_id))).collect();
+        let mut again = match error {
+            None => self.send_again(asked, &ledger).await?,
+            Some(_) => HashMap::new(),
+        };
+        let resent = again.len();
+        let finished: Vec<Finished> = tool_calls(asked)
+            .map(|call| {
+                let record = ledger.remove(&call.tool_call_id);
+                again.remove(&call.tool_call_id).unwrap_or_else(|| self.settle_call(call, record))
+            })
+            .collect();
         let unknown = finished.iter().filter(|done| done.part.outcome == ToolOutcome::Unknown).count();
-        tracing::info!(chat = %self.chat.id, calls = finished.len(), unknown, "calls of an earlier runner are settled");
+        tracing::info!(
+            chat = %self.chat.id, calls = finished.len(), resent, unknown, "calls of an earlier runner are settled"
+        );
         self.commit_results(asked, &finished, error).await
+    }
+
+    /// Makes those calls again that may be, and gives what came of them.
+    async fn send_again(
+        &mut self,
+        asked: &ChatMessage,
+        ledger: &Ledger,
+    ) -> Result<HashMap<String, Finished>, Exit> {
+        let none = HashMap::new();
+        if !ledger.values().any(may_be_sent_again) || self.is_stopping() {
+            return Ok(none);
+        }
+        let safe = self.safe_to_repeat(ledger).await;
+        if safe.is_empty() {
+            return Ok(none);
+        }
+        let toolbox = match self.toolbox().await {
+            Ok(toolbox) => toolbox,
+            // What was open is settled all the same, with the end of the turn.
+            Err(Exit::Stopped) => return Ok(none),
+            Err(exit) => return Err(exit),
+        };
+        let planned: Vec<Planned> = tool_calls(asked)
+            .filter(|call| safe.contains(call.tool_call_id.as_str()))
+            .filter_map(|call| {
+                let record = ledger.get(&call.tool_call_id)?;
+                let offered = toolbox.find(record.intent.mcp_server_id, &record.intent.original_name)?;
+                plan_again(call, record, offered)
+            })
+            .collect();
+        if planned.is_empty() {
+            return Ok(none);
+        }
+        self.name_owner().await;
+        let finished = self.dispatch(asked, planned).await?;
+        Ok(finished.into_iter().map(|done| (done.part.tool_call_id.clone(), done)).collect())
+    }
+
+    /// The ids of the open calls whose tools are on the list of their server now. Each server is read once.
+    async fn safe_to_repeat<'a>(&self, ledger: &'a Ledger) -> HashSet<&'a str> {
+        let open: Vec<_> = ledger.iter().filter(|(_, record)| may_be_sent_again(record)).collect();
+        let ids: HashSet<Uuid> = open.iter().map(|(_, record)| record.intent.mcp_server_id).collect();
+        let mut servers: HashMap<Uuid, ServerRecord> = HashMap::new();
+        for id in ids {
+            servers.extend(self.server_now(id).await.map(|server| (id, server)));
+        }
+        open.into_iter()
+            .filter(|(_, ToolCallRecord { intent, .. })| {
+                let server = servers.get(&intent.mcp_server_id);
+                server.is_some_and(|server| safe_to_repeat(server, &intent.original_name))
+            })
+            .map(|(id, _)| id.as_str())
+            .collect()
+    }
+
+    /// `None`: gone, or it could not be read; neither is a reason to send something twice.
+    async fn server_now(&self, server_id: Uuid) -> Option<ServerRecord> {
+        let deps = &self.shared.deps;
+        let reading = deps.servers.call_server(self.chat.owner_id, server_id, &self.chat.mcp_server_ids);
+        match reading.await {
+            Ok(server) => server.map(|server| server.record),
+            Err(error) => {
+                tracing::warn!(server = %server_id, %error, "a call is not sent again: its server could not be read");
+                None
+            }
+        }
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.chat.status == ChatStatus::Interrupting || self.stop.is_cancelled()
     }
 
     fn settle_call(&self, call: &ToolCallPart, record: Option<ToolCallRecord>) -> Finished {
@@ -55,4 +143,9 @@ impl Runner {
             }
         }
     }
+}
+
+/// Nothing was heard of it, and it was not sent as often as may be.
+fn may_be_sent_again(record: &ToolCallRecord) -> bool {
+    record.outcome.is_none() && record.attempts <= limits::RESENDS
 }

@@ -89,7 +89,7 @@ pub(super) fn call_result(call: &ToolCallPart, outcome: CallOutcome, at: Timesta
             result_part(call, ToolOutcome::Ok, is_error, content, total, at)
         }
         CallOutcome::NotExecuted { message, .. } => own_result(call, ToolOutcome::Error, message, at),
-        CallOutcome::Unknown { message } => own_result(call, ToolOutcome::Unknown, message, at),
+        CallOutcome::Unknown { message, .. } => own_result(call, ToolOutcome::Unknown, message, at),
         CallOutcome::Cancelled { sure: true } => own_result(call, ToolOutcome::Cancelled, NOT_SENT, at),
         CallOutcome::Cancelled { sure: false } => own_result(call, ToolOutcome::Unknown, STOPPED_SENT, at),
     }

@@ -10,6 +10,7 @@ use crate::{
     ports::{PermissionAsk, SourceError, StepServer},
 };
 use api::{
+    Uuid,
     check::{ConnectOutcome, ServerOutcome},
     explain::Gate,
     messages::{ServerLabel, ToolCallPart},
@@ -101,6 +102,11 @@ struct Offer {
 impl Toolbox {
     pub(super) fn get(&self, exposed: &str) -> Option<&Arc<Offered>> {
         self.tools.get(exposed)
+    }
+
+    /// The tool by what its server calls it: another slug since has not made another tool of it.
+    pub(super) fn find(&self, server: Uuid, original: &str) -> Option<&Arc<Offered>> {
+        self.tools.values().find(|tool| tool.server.record.id == server && tool.tool().name == original)
     }
 
     /// Asks the gates of every tool, names the tools, sorts and caps them.

@@ -201,7 +201,8 @@ fn text_of(message: &ChatMessage) -> String {
     texts.join("\n\n")
 }
 
-fn prompt_arguments(args: Option<&Value>) -> String {
+/// The arguments of a call as the model wrote them, give or take spaces.
+pub(super) fn prompt_arguments(args: Option<&Value>) -> String {
     match args {
         None => "{}".to_owned(),
         // What was no JSON is kept as text: the model sees again what it wrote.

@@ -14,7 +14,7 @@ use api::{
         ToolOutcome,
     },
 };
-use patchbay_chatd::ChatdConfig;
+use patchbay_chatd::{ChatdConfig, StepServer};
 use std::{
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
@@ -27,19 +27,19 @@ use testkit::{TestDb, both_engines, fake_mcp::FakeMcp};
 use tokio::sync::Notify;
 
 /// A process that dies: its tasks vanish between two instructions, nothing is given back.
-struct Doomed(Option<tokio::runtime::Runtime>);
+pub(crate) struct Doomed(Option<tokio::runtime::Runtime>);
 
 impl Doomed {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         Self(Some(runtime.unwrap()))
     }
 
-    async fn run<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> T {
+    pub(crate) async fn run<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> T {
         self.0.as_ref().unwrap().spawn(work).await.unwrap()
     }
 
-    fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.0.take().unwrap().shutdown_background();
     }
 }
@@ -53,12 +53,18 @@ impl Drop for Doomed {
 }
 
 /// Starts a turn in a process that dies when the peer has been called; what is left for the next one.
-async fn die_in_a_call(db: &TestDb, mcp: &FakeMcp, stop_first: bool) -> (Uuid, Arc<Servers>) {
+pub(crate) async fn die_in_a_call(
+    db: &TestDb,
+    mcp: &FakeMcp,
+    stop_first: bool,
+    arrange: impl FnOnce(&mut Vec<StepServer>),
+) -> (Uuid, Arc<Servers>) {
     let doomed = Doomed::new();
     // The schema and the owner, by somebody who stays.
     let first = World::new(db, mcp).await;
     first.daemon.drain(Duration::ZERO).await;
     let servers = Arc::clone(&first.servers);
+    arrange(&mut servers.step.lock().unwrap());
     let (config, allow, theirs) = (db.config().clone(), mcp.authority(), Arc::clone(&servers));
     let chat = doomed.run(async move {
         let db = Db::open(&config).await.unwrap();
@@ -86,7 +92,7 @@ async fn die_in_a_call(db: &TestDb, mcp: &FakeMcp, stop_first: bool) -> (Uuid, A
     (chat, servers)
 }
 
-fn short_lease() -> ChatdConfig {
+pub(crate) fn short_lease() -> ChatdConfig {
     ChatdConfig {
         lease: Duration::from_millis(1500),
         heartbeat: Duration::from_millis(300),
@@ -98,7 +104,7 @@ fn short_lease() -> ChatdConfig {
 both_engines! {
     async fn a_call_in_flight_at_a_crash_is_unknown_and_not_sent_again(db: TestDb) {
         let mcp = FakeMcp::start(vec![echo(), slow(Duration::from_secs(60))]).await;
-        let (chat, servers) = die_in_a_call(&db, &mcp, false).await;
+        let (chat, servers) = die_in_a_call(&db, &mcp, false, |_| ()).await;
 
         let script = Arc::new(Script::default());
         script.then(answer("I cannot tell."));
@@ -122,7 +128,7 @@ both_engines! {
 
     async fn a_stop_that_the_crash_cut_is_carried_out(db: TestDb) {
         let mcp = FakeMcp::start(vec![echo(), slow(Duration::from_secs(60))]).await;
-        let (chat, servers) = die_in_a_call(&db, &mcp, true).await;
+        let (chat, servers) = die_in_a_call(&db, &mcp, true, |_| ()).await;
         let script = Arc::new(Script::default());
         let world = World::start(&db, &mcp.authority(), servers, Arc::clone(&script), short_lease()).await;
         let record = world.ended(chat).await;

@@ -228,6 +228,7 @@ pub(crate) fn record(id: u128, slug: &str) -> ServerRecord {
         user_headers: Vec::new(),
         tool_allow_list: Vec::new(),
         tool_deny_list: Vec::new(),
+        tool_idempotent_list: Vec::new(),
         availability: Availability::DefaultOn,
         enabled: true,
         model_intent: false,

@@ -19,6 +19,7 @@ pub(crate) fn record() -> ServerRecord {
         user_headers: Vec::new(),
         tool_allow_list: vec![],
         tool_deny_list: vec!["delete_*".into()],
+        tool_idempotent_list: vec!["get_*".into()],
         availability: Availability::DefaultOn,
         enabled: true,
         model_intent: true,

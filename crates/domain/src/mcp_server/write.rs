@@ -241,6 +241,7 @@ pub(super) struct Parsed {
     pub(super) user_headers: Option<Vec<UserHeader>>,
     pub(super) tool_allow_list: Option<Vec<String>>,
     pub(super) tool_deny_list: Option<Vec<String>>,
+    pub(super) tool_idempotent_list: Option<Vec<String>>,
     pub(super) availability: Option<Availability>,
     pub(super) enabled: Option<bool>,
     pub(super) model_intent: Option<bool>,
@@ -301,6 +302,7 @@ impl Parsed {
         };
         let tool_allow_list = list("tool_allow_list", &write.tool_allow_list);
         let tool_deny_list = list("tool_deny_list", &write.tool_deny_list);
+        let tool_idempotent_list = list("tool_idempotent_list", &write.tool_idempotent_list);
         refuse_later_fields(write, problems);
         Self {
             display_name,
@@ -317,6 +319,7 @@ impl Parsed {
             user_headers,
             tool_allow_list,
             tool_deny_list,
+            tool_idempotent_list,
             availability,
             enabled: write.enabled,
             model_intent: write.model_intent,
@@ -348,6 +351,7 @@ fn merge(current: &ServerRecord, parsed: Parsed, outcome: &Outcome) -> ServerRec
         user_headers: outcome.user_headers.clone(),
         tool_allow_list: parsed.tool_allow_list.unwrap_or(base.tool_allow_list),
         tool_deny_list: parsed.tool_deny_list.unwrap_or(base.tool_deny_list),
+        tool_idempotent_list: parsed.tool_idempotent_list.unwrap_or(base.tool_idempotent_list),
         availability: parsed.availability.unwrap_or(base.availability),
         enabled: parsed.enabled.unwrap_or(base.enabled),
         model_intent: parsed.model_intent.unwrap_or(base.model_intent),
@@ -377,6 +381,7 @@ fn changed_fields(before: &ServerRecord, after: &ServerRecord, outcome: &Outcome
         ("custom_headers", outcome.custom_headers.is_change()),
         ("tool_allow_list", before.tool_allow_list != after.tool_allow_list),
         ("tool_deny_list", before.tool_deny_list != after.tool_deny_list),
+        ("tool_idempotent_list", before.tool_idempotent_list != after.tool_idempotent_list),
         ("availability", before.availability != after.availability),
         ("enabled", before.enabled != after.enabled),
         ("model_intent", before.model_intent != after.model_intent),
@@ -414,6 +419,7 @@ fn blank_record() -> ServerRecord {
         user_headers: Vec::new(),
         tool_allow_list: Vec::new(),
         tool_deny_list: Vec::new(),
+        tool_idempotent_list: Vec::new(),
         availability: Availability::DefaultOff,
         enabled: false,
         model_intent: false,

@@ -93,6 +93,27 @@ fn patterns() {
     }
 }
 
+/// Behaviour 15: the admin's patterns alone say what is safe to run twice.
+#[test]
+fn only_what_is_listed_is_safe_to_run_twice() {
+    for (list, name, safe) in [
+        (&[][..], "get", false),
+        (&["*"], "get", true),
+        (&["get"], "get", true),
+        (&["get"], "GET", false),
+        (&["get"], "get_all", false),
+        (&["put", "get_*"], "get_all", true),
+        (&["get?"], "get1", true),
+        (&["get?"], "get", false),
+    ] {
+        let server = ServerRecord {
+            tool_idempotent_list: list.iter().map(|text| (*text).to_owned()).collect(),
+            ..crate::mcp_server::tests::record()
+        };
+        assert_eq!(safe_to_repeat(&server, name), safe, "{list:?} {name}");
+    }
+}
+
 #[test]
 fn deny_wins_over_allow() {
     let list = |entries: &[&str]| entries.iter().map(|e| (*e).to_owned()).collect::<Vec<_>>();

@@ -278,7 +278,7 @@ pub(crate) fn text_of(outcome: &CallOutcome) -> &str {
             ResultContent::Text { text } => text,
             other => panic!("{other:?}"),
         },
-        CallOutcome::NotExecuted { message, .. } | CallOutcome::Unknown { message } => message,
+        CallOutcome::NotExecuted { message, .. } | CallOutcome::Unknown { message, .. } => message,
         CallOutcome::Cancelled { .. } => "",
     }
 }

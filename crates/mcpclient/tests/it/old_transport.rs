@@ -216,7 +216,7 @@ async fn a_stream_of_nothing_but_noise_is_closed() {
     }
     let outcome = running.await.unwrap();
     assert!(
-        matches!(&outcome, CallOutcome::Unknown { message } if message.contains("more messages")),
+        matches!(&outcome, CallOutcome::Unknown { message, .. } if message.contains("more messages")),
         "{outcome:?}"
     );
 }

@@ -58,7 +58,7 @@ async fn a_session_lost_by_400_is_given_up_and_the_call_not_repeated() {
     let clients = fake::clients();
     let outcome = clients.call(&fake.target(), fake::echo("x")).await;
     assert!(
-        matches!(&outcome, CallOutcome::Unknown { message } if message.contains("may or may not have run")),
+        matches!(&outcome, CallOutcome::Unknown { message, .. } if message.contains("may or may not have run")),
         "{outcome:?}"
     );
     assert_eq!(fake.count("tools/call"), 1);

@@ -234,7 +234,7 @@ async fn a_stateless_stream_is_never_resumed_and_may_not_ask() {
     assert!(matches!(outcome, CallOutcome::Unknown { .. }), "{outcome:?}");
     let outcome = clients.call(&fake.unknown(), fake::echo("asks")).await;
     assert!(
-        matches!(&outcome, CallOutcome::Unknown { message } if message.contains("broke the protocol")),
+        matches!(&outcome, CallOutcome::Unknown { message, .. } if message.contains("broke the protocol")),
         "{outcome:?}"
     );
     assert!(

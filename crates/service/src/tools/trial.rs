@@ -195,7 +195,7 @@ fn tried(outcome: CallOutcome, started: Instant) -> ToolTried {
             ToolTried { outcome: ToolOutcome::Ok, is_error, result: content, duration_ms }
         }
         CallOutcome::NotExecuted { message, .. } => own(ToolOutcome::Error, message),
-        CallOutcome::Unknown { message } => own(ToolOutcome::Unknown, message),
+        CallOutcome::Unknown { message, .. } => own(ToolOutcome::Unknown, message),
         CallOutcome::Cancelled { sure: true } => {
             own(ToolOutcome::Cancelled, "Stopped before anything was sent.".to_owned())
         }

@@ -84,6 +84,7 @@ both_engines! {
             availability: Some("default_on".to_owned()),
             enabled: Some(true),
             tool_deny_list: Some(vec![text.to_owned(), "delete_*".to_owned()]),
+            tool_idempotent_list: Some(vec!["get_*".to_owned(), text.to_owned()]),
             ..ServerWrite::default()
         };
         // What YAML reads as something else when it is not quoted.
@@ -101,6 +102,47 @@ both_engines! {
             assert_eq!(plan.entries.len(), 15);
             assert_eq!(plan.count(ImportAction::Unchanged), 15, "{:?}", plan.entries);
         }
+    }
+
+    /// Behaviour 15: the list is a field like the others, in the row, the log and a document.
+    async fn what_may_run_twice_is_stored_told_to_the_log_and_moved(db: TestDb) {
+        let bench = Bench::new(db).await;
+        let (owner, _) = bench.signed_in("owner", Role::Owner).await;
+        let new = ServerWrite {
+            display_name: Some("Lab".to_owned()),
+            slug: Some("lab".to_owned()),
+            transport: Some("streamable_http".to_owned()),
+            url: Some("https://mcp.example.org/mcp".to_owned()),
+            auth_type: Some("none".to_owned()),
+            availability: Some("default_on".to_owned()),
+            tool_idempotent_list: Some(vec![" get_? ".to_owned(), String::new(), "*".to_owned()]),
+            ..ServerWrite::default()
+        };
+        let (made, _) = bench.service.server_create(&owner, new).await.unwrap();
+        assert_eq!(made.tool_idempotent_list, ["get_?", "*"]);
+        let stored = "SELECT REPLACE(CAST(tool_idempotent_list AS TEXT), ' ', '') FROM mcp_servers";
+        assert_eq!(bench.db.texts(stored).await, ["[\"get_?\",\"*\"]"]);
+
+        let document = "patchbay: 1\nservers:\n  - slug: lab\n    tool_idempotent_list: [read]\n";
+        let seen = preview(&bench, &owner, document).await;
+        assert_eq!(seen.entries[0].changes.iter().map(|change| change.field.as_str()).collect::<Vec<_>>(), [
+            "tool_idempotent_list"
+        ]);
+        apply(&bench, &owner, document, &seen.plan_hash).await.unwrap();
+        assert_eq!(bench.db.texts(stored).await, ["[\"read\"]"]);
+        let exported = bench.service.server_export(&owner, ExportFormat::Json).await.unwrap();
+        let exported: serde_json::Value = serde_json::from_str(&exported).unwrap();
+        assert_eq!(exported["servers"][0]["tool_idempotent_list"], serde_json::json!(["read"]));
+
+        bench.pass(1);
+        let edit = ServerWrite { tool_idempotent_list: Some(Vec::new()), ..ServerWrite::default() };
+        let (edited, _) = bench.service.server_update(&owner, made.id, edit, None).await.unwrap();
+        assert!(edited.tool_idempotent_list.is_empty());
+        let log = "SELECT CAST(changed_fields AS TEXT) FROM audit_log WHERE action = 'server.update' ORDER BY id";
+        assert_eq!(bench.db.texts(log).await, ["[\"tool_idempotent_list\"]"; 2]);
+        let refused = ServerWrite { tool_idempotent_list: Some(vec!["x".repeat(257)]), ..ServerWrite::default() };
+        let refused = bench.service.server_update(&owner, made.id, refused, None).await.unwrap_err();
+        assert!(format!("{refused:?}").contains("tool_idempotent_list"), "{refused:?}");
     }
 
     async fn a_plan_that_was_overtaken_is_refused_as_a_whole(db: TestDb) {

@@ -126,6 +126,7 @@ pub(crate) fn server(slug: &str) -> StoredServer {
         user_headers: Vec::new(),
         tool_allow_list: vec!["get_*".to_owned(), "list_?".to_owned()],
         tool_deny_list: vec!["delete_*".to_owned()],
+        tool_idempotent_list: vec!["get_?".to_owned()],
         availability: Availability::DefaultOff,
         enabled: true,
         model_intent: true,

@@ -72,7 +72,8 @@ both_engines! {
         let intent = intent(&chat, message, "c1");
         commit!(db, |write| tool_call_intent_insert(write, &intent));
         let open = read!(db, |session| tool_calls_open(session, chat.id));
-        let expected = ToolCallRecord { intent: intent.clone(), outcome: None, result: None, outcome_at: None };
+        let expected =
+            ToolCallRecord { intent: intent.clone(), outcome: None, result: None, outcome_at: None, attempts: 1 };
         assert_eq!(open, [expected]);
         let part = result("42");
         let done = OutcomeWrite { result: Some(&part), ..outcome(&chat, message, "c1", ToolOutcome::Ok) };
@@ -80,7 +81,7 @@ both_engines! {
         assert!(read!(db, |session| tool_calls_open(session, chat.id)).is_empty());
         let rows = read!(db, |session| tool_calls_of(session, chat.id, message));
         let expected = ToolCallRecord {
-            intent, outcome: Some(ToolOutcome::Ok), result: Some(part), outcome_at: Some(START.plus_seconds(2)),
+            intent, outcome: Some(ToolOutcome::Ok), result: Some(part), outcome_at: Some(START.plus_seconds(2)), attempts: 1,
         };
         assert_eq!(rows, [expected]);
     }
@@ -117,6 +118,57 @@ both_engines! {
         assert!(!commit!(db, |write| tool_call_outcome(write, outcome(&chat, message, "c1", ToolOutcome::Ok))));
         assert_eq!(read!(db, |session| tool_calls_open(session, chat.id)).len(), 1);
         assert!(commit!(db, |write| tool_call_outcome(write, outcome(&taken, message, "c1", ToolOutcome::Unknown))));
+    }
+
+    /// Behaviour 15: another sending is in the ledger before it happens, under the lease of who sends.
+    async fn a_call_is_sent_again_at_most_so_often_and_only_by_who_holds_the_lease(db: TestDb) {
+        let (chat, message) = begin(&db).await;
+        commit!(db, |write| tool_call_intent_insert(write, &intent(&chat, message, "c1")));
+        let lasting = std::time::Duration::from_secs(10);
+        let taken = commit!(db, |write| lease_claim(write, chat.id, id(), lasting)).unwrap();
+        let again = |chat: &ChatRecord| ResendWrite {
+            chat_id: chat.id,
+            message_id: message,
+            tool_call_id: "c1",
+            credential_version: 8,
+            lease_epoch: chat.lease_epoch,
+            most: 3,
+        };
+        assert_eq!(commit!(db, |write| tool_call_resend(write, again(&chat))), None, "the runner that was");
+        let sent = [
+            commit!(db, |write| tool_call_resend(write, again(&taken))),
+            commit!(db, |write| tool_call_resend(write, again(&taken))),
+            commit!(db, |write| tool_call_resend(write, again(&taken))),
+        ];
+        assert_eq!(sent, [Some(2), Some(3), None]);
+        let rows = read!(db, |session| tool_calls_of(session, chat.id, message));
+        let row = &rows[0];
+        let now = (row.attempts, row.intent.lease_epoch, row.intent.credential_version, row.outcome);
+        assert_eq!(now, (3, taken.lease_epoch, 8, None));
+        assert_eq!(row.intent.intent_at, START, "when it began stays");
+    }
+
+    async fn a_call_is_not_sent_again_once_it_has_ended_or_the_turn_is_stopped(db: TestDb) {
+        let (chat, message) = begin(&db).await;
+        for call in ["c1", "c2"] {
+            commit!(db, |write| tool_call_intent_insert(write, &intent(&chat, message, call)));
+        }
+        let again = |call| ResendWrite {
+            chat_id: chat.id,
+            message_id: message,
+            tool_call_id: call,
+            credential_version: 3,
+            lease_epoch: chat.lease_epoch,
+            most: 3,
+        };
+        assert!(commit!(db, |write| tool_call_outcome(write, outcome(&chat, message, "c1", ToolOutcome::Unknown))));
+        assert_eq!(commit!(db, |write| tool_call_resend(write, again("c1"))), None);
+        let stop = Transition::to(ChatStatus::Interrupting, START.plus_seconds(3));
+        commit!(db, |write| chat_transition(write, &chat.fence(), &stop)).unwrap();
+        assert_eq!(commit!(db, |write| tool_call_resend(write, again("c2"))), None);
+        let attempts: Vec<_> =
+            read!(db, |session| tool_calls_of(session, chat.id, message)).iter().map(|row| row.attempts).collect();
+        assert_eq!(attempts, [1, 1]);
     }
 
     async fn a_message_has_each_call_once(db: TestDb) {

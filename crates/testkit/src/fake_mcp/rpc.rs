@@ -1,7 +1,7 @@
 //! The honest half: JSON-RPC over POST.
 
 use super::Shared;
-use crate::record::Recorded;
+use crate::{record::Recorded, serve::Lost};
 use axum::{
     Json,
     extract::{Request, State},
@@ -50,7 +50,13 @@ async fn rpc(shared: &Shared, message: &Value) -> Response {
             let tools: Vec<Value> = shared.manners().tools.iter().map(super::FakeTool::definition).collect();
             Ok(json!({"tools": tools}))
         }
-        "tools/call" => call(shared, &message["params"]).await,
+        "tools/call" => {
+            let result = call(shared, &message["params"]).await;
+            if shared.loses_answer() {
+                return lost();
+            }
+            result
+        }
         other => Err((-32601, format!("no method {other}"))),
     };
     let answer = match result {
@@ -58,6 +64,13 @@ async fn rpc(shared: &Shared, message: &Value) -> Response {
         Err((code, text)) => json!({"jsonrpc": "2.0", "id": id, "error": {"code": code, "message": text}}),
     };
     Json(answer).into_response()
+}
+
+/// What never arrives.
+fn lost() -> Response {
+    let mut response = StatusCode::OK.into_response();
+    response.extensions_mut().insert(Lost);
+    response
 }
 
 fn initialized(id: &Value) -> Response {

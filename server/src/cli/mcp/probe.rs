@@ -115,7 +115,7 @@ async fn probe(args: &ProbeArgs, config: &Config, probed: &mut Probed) -> anyhow
     match &probed.call {
         None | Some(CallOutcome::Done { is_error: false, .. }) => Ok(()),
         Some(CallOutcome::Done { .. }) => bail!("the tool reports a failure"),
-        Some(CallOutcome::NotExecuted { message, .. } | CallOutcome::Unknown { message }) => {
+        Some(CallOutcome::NotExecuted { message, .. } | CallOutcome::Unknown { message, .. }) => {
             bail!(message.clone())
         }
         Some(CallOutcome::Cancelled { .. }) => bail!("the call was cancelled"),
@@ -261,7 +261,7 @@ fn outcome_json(outcome: &CallOutcome) -> Value {
             json!({"outcome": "ok", "is_error": is_error, "content": content, "total_bytes": total_bytes})
         }
         CallOutcome::NotExecuted { message, .. } => json!({"outcome": "error", "message": message}),
-        CallOutcome::Unknown { message } => json!({"outcome": "unknown", "message": message}),
+        CallOutcome::Unknown { message, .. } => json!({"outcome": "unknown", "message": message}),
         CallOutcome::Cancelled { .. } => json!({"outcome": "cancelled"}),
     }
 }

@@ -248,7 +248,7 @@ async fn all_unknown(lab: &Lab, target: &Target, runs: usize, at_once: usize) {
         let user_id = Uuid::from_u128(1_000 + number as u128 / 4);
         let target = Target { user_id, ..target.clone() };
         let outcome = lab.call(&target, numbered("effect", number)).await;
-        let CallOutcome::Unknown { message } = &outcome else { panic!("run {number}: {outcome:?}") };
+        let CallOutcome::Unknown { message, .. } = &outcome else { panic!("run {number}: {outcome:?}") };
         assert!(message.contains("may or may not have run"), "{message}");
     });
     stream::iter(runs).buffer_unordered(at_once).for_each(|()| async {}).await;

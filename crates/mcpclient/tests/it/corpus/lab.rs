@@ -258,7 +258,9 @@ pub(super) fn assert_error(error: &McpError) {
 
 pub(super) fn assert_outcome(outcome: &CallOutcome) {
     match outcome {
-        CallOutcome::NotExecuted { message, .. } | CallOutcome::Unknown { message } => assert_text(message),
+        CallOutcome::NotExecuted { message, .. } | CallOutcome::Unknown { message, .. } => {
+            assert_text(message)
+        }
         CallOutcome::Done { .. } | CallOutcome::Cancelled { .. } => assert_clean(&format!("{outcome:?}")),
     }
 }

@@ -161,6 +161,10 @@ fn typed_over(base: &McpServer, mine: &ServerWrite) -> McpServer {
         use_instructions: mine.use_instructions.unwrap_or(base.use_instructions),
         tool_allow_list: mine.tool_allow_list.clone().unwrap_or_else(|| base.tool_allow_list.clone()),
         tool_deny_list: mine.tool_deny_list.clone().unwrap_or_else(|| base.tool_deny_list.clone()),
+        tool_idempotent_list: mine
+            .tool_idempotent_list
+            .clone()
+            .unwrap_or_else(|| base.tool_idempotent_list.clone()),
         tool_change_policy: mine
             .tool_change_policy
             .as_deref()
@@ -216,6 +220,7 @@ fn face(server: &McpServer, group_names: &BTreeMap<Uuid, String>) -> Vec<(&'stat
         ("Model intent", on(server.model_intent)),
         ("Allowed tools", server.tool_allow_list.join(", ")),
         ("Denied tools", server.tool_deny_list.join(", ")),
+        ("Idempotent tools", server.tool_idempotent_list.join(", ")),
         ("When a tool changes", change_policy_label(server.tool_change_policy).to_owned()),
         ("Tell the server who asks", on(server.forward_coder_headers)),
         ("Signing secret", secret(server.has_signing_secret)),
@@ -288,6 +293,7 @@ mod tests {
             ("availability", json!("force_on"), "Availability"),
             ("model_intent", json!(false), "Model intent"),
             ("tool_allow_list", json!(["a"]), "Allowed tools"),
+            ("tool_idempotent_list", json!(["a"]), "Idempotent tools"),
             ("tool_change_policy", json!("hold"), "When a tool changes"),
             ("transport", json!("sse"), "Transport"),
             ("forward_coder_headers", json!(true), "Tell the server who asks"),

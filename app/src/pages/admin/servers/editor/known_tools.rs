@@ -14,16 +14,20 @@ use leptos::prelude::*;
 pub(super) fn KnownTools(form: EditorForm) -> impl IntoView {
     let tools =
         Memo::new(move |_| form.report.with(|report| report.as_ref().map(|report| report.tools.clone())));
-    let filter = Memo::new(move |_| (lines(&form.allow.get()), lines(&form.deny.get())));
+    let lists = Memo::new(move |_| Lists {
+        allow: lines(&form.allow.get()),
+        deny: lines(&form.deny.get()),
+        idempotent: lines(&form.idempotent.get()),
+    });
     move || {
         let tools = tools.get().filter(|tools| !tools.is_empty())?;
         let unused = move || {
             let names: Vec<String> = form.report.with(|report| {
                 report.iter().flat_map(|report| &report.tools).map(|tool| tool.name.clone()).collect()
             });
-            filter.with(|(allow, deny)| unmatched(&names, allow, deny))
+            lists.with(|lists| lists.unmatched(&names))
         };
-        let rows = tools.into_iter().map(|tool| view! { <ToolRow tool filter/> }).collect_view();
+        let rows = tools.into_iter().map(|tool| view! { <ToolRow tool lists/> }).collect_view();
         Some(view! {
             <div class="field">
                 <h3 class="field-label">"Tools of this server"</h3>
@@ -40,9 +44,16 @@ pub(super) fn KnownTools(form: EditorForm) -> impl IntoView {
 }
 
 #[component]
-fn ToolRow(tool: CheckedTool, filter: Memo<(Vec<String>, Vec<String>)>) -> impl IntoView {
-    let name = tool.name.clone();
-    let verdict = move || filter.with(|(allow, deny)| ToolFilter::new(allow, deny).verdict(&name));
+fn ToolRow(tool: CheckedTool, lists: Memo<Lists>) -> impl IntoView {
+    let name = StoredValue::new(tool.name.clone());
+    let verdict = move || {
+        name.with_value(|name| lists.with(|lists| ToolFilter::new(&lists.allow, &lists.deny).verdict(name)))
+    };
+    let safe_twice = move || {
+        name.with_value(|name| lists.with(|lists| matched(&lists.idempotent, name))).then(|| {
+            view! { <Badge text="Safe to run twice"/> }
+        })
+    };
     let problems = tool.problems.join(" ");
     // A definition with a problem is left out of chats, whatever the patterns say.
     let broken = !problems.is_empty();
@@ -58,6 +69,7 @@ fn ToolRow(tool: CheckedTool, filter: Memo<(Vec<String>, Vec<String>)>) -> impl 
             </div>
             <span class="badges">
                 {tool.state.map(|state| view! { <StateBadge state/> })}
+                {safe_twice}
                 {move || match verdict() {
                     _ if broken => Some(view! { <Badge tone=Tone::Warn glyph=Glyph::Warn text="Not usable"/> }),
                     // Beside "Held back" it would be a tick for what chats do not get.
@@ -73,25 +85,44 @@ fn ToolRow(tool: CheckedTool, filter: Memo<(Vec<String>, Vec<String>)>) -> impl 
     }
 }
 
-/// Patterns that no known tool matches: often a slip of the pen.
-fn unmatched(names: &[String], allow: &[String], deny: &[String]) -> Vec<String> {
-    allow
-        .iter()
-        .chain(deny)
-        .filter(|pattern| !names.iter().any(|name| pattern_matches(pattern, name)))
-        .cloned()
-        .collect()
+/// The patterns as typed right now.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Lists {
+    allow: Vec<String>,
+    deny: Vec<String>,
+    idempotent: Vec<String>,
+}
+
+impl Lists {
+    /// Patterns that no known tool matches, each once: often a slip of the pen.
+    fn unmatched(&self, names: &[String]) -> Vec<String> {
+        let mut unmatched: Vec<String> = Vec::new();
+        for pattern in self.allow.iter().chain(&self.deny).chain(&self.idempotent) {
+            let known = names.iter().any(|name| pattern_matches(pattern, name));
+            if !known && !unmatched.contains(pattern) {
+                unmatched.push(pattern.clone());
+            }
+        }
+        unmatched
+    }
+}
+
+fn matched(patterns: &[String], name: &str) -> bool {
+    patterns.iter().any(|pattern| pattern_matches(pattern, name))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::unmatched;
+    use super::Lists;
 
     #[test]
     fn patterns_without_a_tool_are_named() {
         let names = ["search_docs".to_owned(), "create_ticket".to_owned()];
-        let allow = ["search_*".to_owned(), "serach_*".to_owned()];
-        let deny = ["delete_?".to_owned()];
-        assert_eq!(unmatched(&names, &allow, &deny), ["serach_*", "delete_?"]);
+        let lists = Lists {
+            allow: vec!["search_*".to_owned(), "serach_*".to_owned()],
+            deny: vec!["delete_?".to_owned()],
+            idempotent: vec!["search_*".to_owned(), "serach_*".to_owned(), "get".to_owned()],
+        };
+        assert_eq!(lists.unmatched(&names), ["serach_*", "delete_?", "get"]);
     }
 }

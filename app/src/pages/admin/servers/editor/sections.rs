@@ -146,7 +146,7 @@ pub(super) fn BehaviourSection(form: EditorForm) -> impl IntoView {
     }
 }
 
-/// Which tools are offered.
+/// Which tools are offered, and which may run twice.
 #[component]
 pub(super) fn ToolsSection(form: EditorForm) -> impl IntoView {
     let choices = [ToolChangePolicy::Accept, ToolChangePolicy::Notify, ToolChangePolicy::Hold];
@@ -159,6 +159,8 @@ pub(super) fn ToolsSection(form: EditorForm) -> impl IntoView {
                 placeholder="search_*" hint="One pattern a line; * stands for any text, ? for one character. Empty allows every tool."/>
             <TextArea name="tool_deny_list" label="Denied tools" value=form.deny rows=3 mono=true error=form.error_at("tool_deny_list")
                 placeholder="delete_*" hint="One pattern a line. Denied tools are neither offered nor called."/>
+            <TextArea name="tool_idempotent_list" label="Idempotent tools" value=form.idempotent rows=3 mono=true error=form.error_at("tool_idempotent_list")
+                placeholder="get_*" hint="Safe to run twice. After a crash Patchbay sends such a call again; any other call whose outcome is unknown is never repeated."/>
             <div class="stack-tight">
                 <SelectField name="tool_change_policy" label="When a tool changes" value=form.tool_change_policy options=policies
                     error=form.error_at("tool_change_policy")/>

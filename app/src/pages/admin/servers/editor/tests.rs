@@ -271,6 +271,46 @@ fn the_change_policy_says_what_it_means_and_leads_to_the_tools() {
 }
 
 #[test]
+fn what_may_run_twice_is_a_list_below_the_denied_tools() {
+    let hint = "Safe to run twice. After a crash Patchbay sends such a call again; any other call whose outcome is unknown is never \
+                repeated.";
+    let stored = json!({"tool_idempotent_list": ["get_*", HOSTILE]});
+    let server = sample::server("none", stored.clone());
+    let html = rendered(|| view! { <ToolsSection form=EditorForm::new(Some(server))/> });
+    let (before, after) = html.split_once("f-tool_deny_list").unwrap();
+    assert!(!before.contains("f-tool_idempotent_list") && after.contains("f-tool_idempotent_list"), "{html}");
+    assert!(html.contains(hint) && html.contains("get_*") && !html.contains("<script>"), "{html}");
+    Owner::new().with(|| {
+        let form = EditorForm::new(Some(sample::server("none", stored)));
+        assert!(!untrack(|| form.is_dirty()));
+        form.idempotent.set(" get_* \n\nread".into());
+        let sent = untrack(|| form.to_write()).tool_idempotent_list;
+        assert_eq!(sent, Some(vec!["get_*".to_owned(), "read".to_owned()]));
+        assert!(untrack(|| form.is_dirty()));
+        form.error.set(Some(refused(&[("tool_idempotent_list[1]", "Too long.")])));
+        assert_eq!(form.error_at("tool_idempotent_list").get_untracked().as_deref(), Some("Too long."));
+    });
+}
+
+#[test]
+fn a_test_shows_which_known_tools_may_run_twice() {
+    let tool = |name: &str| json!({"name": name, "exposed_name": name, "allowed": true});
+    let report = json!({
+        "outcome": "connected", "auth_status": "not_required", "tools": [tool("get_a"), tool("GET_b"), tool("put")],
+    });
+    let html = rendered(|| {
+        let stored = json!({"tool_idempotent_list": ["get_*", "nothing"]});
+        let form = EditorForm::new(Some(sample::server("none", stored)));
+        form.report.set(Some(serde_json::from_value(report).unwrap()));
+        view! { <KnownTools form/> }
+    });
+    assert_eq!(html.matches(">Safe to run twice").count(), 1, "{html}");
+    let (first, others) = html.split_once("GET_b").unwrap();
+    assert!(first.contains("Safe to run twice") && !others.contains("Safe to run twice"), "{html}");
+    assert!(html.contains("No tool matches nothing"), "{html}");
+}
+
+#[test]
 fn a_test_marks_the_tools_that_are_not_those_that_were_accepted() {
     let tool = |name: &str, state: &str| json!({"name": name, "exposed_name": name, "allowed": true, "state": state});
     let report = json!({
