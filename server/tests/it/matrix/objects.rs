@@ -11,6 +11,7 @@ use api::users::Role;
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, sync::Mutex};
 use testkit::{
+    fake_llm::{FakeLlm, Reply},
     fake_mcp::{FakeMcp, FakeTool},
     fake_oauth::FakeOauth,
     http::Client,
@@ -35,6 +36,12 @@ pub(super) struct World {
     message: Mutex<String>,
     /// The call of the last `called_chat`.
     call: Mutex<String>,
+    /// The message that waits in the last `queued_chat`, and that chat with its owner.
+    queued: Mutex<String>,
+    queued_chat: Mutex<Option<(Client, String)>>,
+    /// A model that never answers: what is sent behind its turn waits.
+    silent_model: String,
+    _silent: FakeLlm,
     _fake: FakeMcp,
     _oauth: FakeOauth,
 }
@@ -43,6 +50,8 @@ impl World {
     pub(super) async fn new(server: TestServer) -> Self {
         let fake = FakeMcp::start(vec![FakeTool::of_text("get_issue", "Reads an issue")]).await;
         let oauth = FakeOauth::start(vec![FakeTool::of_text("get_issue", "Reads an issue")]).await;
+        let silent = FakeLlm::scripted(|_| Reply::Stall(Vec::new())).await;
+        let silent_model = server.scripted_model(&silent, "k").await;
         let model = server.demo_model().await;
         let mut people = BTreeMap::new();
         for (who, role) in [
@@ -108,6 +117,10 @@ impl World {
             spare_sessions,
             message,
             call,
+            queued: Mutex::new("1".to_owned()),
+            queued_chat: Mutex::new(None),
+            silent_model,
+            _silent: silent,
             _fake: fake,
             _oauth: oauth,
         }
@@ -154,6 +167,11 @@ impl World {
                 id
             }
             "call" => self.call.lock().unwrap().clone(),
+            "queued_chat" if matches!(who, Who::Anonymous | Who::Suspended) => {
+                self.fixed["foreign_chat"].clone()
+            }
+            "queued_chat" => self.queued_chat_of(own).await,
+            "queued" => self.queued.lock().unwrap().clone(),
             "own_chat" => self.own_chats.get(&who).unwrap_or(&self.fixed["foreign_chat"]).clone(),
             "connected" => {
                 let path = format!("{SERVERS}/{}/user_headers", self.fixed["personal"]);
@@ -175,6 +193,20 @@ impl World {
             }
             other => panic!("the tables name an unknown object: {other}"),
         }
+    }
+
+    /// A chat in which a message waits. The one before goes: a person's turns are few.
+    async fn queued_chat_of(&self, client: &Client) -> String {
+        let before = self.queued_chat.lock().unwrap().take();
+        if let Some((owner, id)) = before {
+            owner.delete(&format!("{CHATS}/{id}")).await;
+        }
+        let body = json!({"content": text("hello"), "model_config_id": self.silent_model});
+        let id = id(&client.post(CHATS, &body).await.expect(201).json());
+        let sent = client.post(&format!("{CHATS}/{id}/messages"), &json!({"content": text("next")})).await;
+        *self.queued.lock().unwrap() = sent.expect(201).json()["queued_message"]["id"].to_string();
+        *self.queued_chat.lock().unwrap() = Some((client.clone(), id.clone()));
+        id
     }
 
     fn slug(&self) -> String {

@@ -301,11 +301,24 @@ fn chats() -> Vec<Row> {
         row(POST, "/api/experimental/chats/{id=own_chat}/interrupt", "", signed_in(200)),
         row(POST, "/api/experimental/chats/{id=foreign_chat}/interrupt", "", signed_in(404)),
         row(POST, "/api/experimental/chats/{id=unknown}/interrupt", "", signed_in(404)),
-        // One that waits: server::queue.
-        row(DELETE, "/api/experimental/chats/{id=own_chat}/queue/1", "", signed_in(404)),
-        row(DELETE, "/api/experimental/chats/{id=foreign_chat}/queue/1", "", signed_in(404)),
-        row(POST, "/api/experimental/chats/{id=own_chat}/queue/1/promote", "", signed_in(404)),
-        row(POST, "/api/experimental/chats/{id=foreign_chat}/queue/1/promote", "", signed_in(404)),
+        row(DELETE, "/api/experimental/chats/{id=queued_chat}/queue/{queued=queued}", "", signed_in(204))
+            .once(),
+        row(DELETE, "/api/experimental/chats/{id=own_chat}/queue/{queued=queued}", "", signed_in(404)),
+        row(DELETE, "/api/experimental/chats/{id=foreign_chat}/queue/{queued=queued}", "", signed_in(404)),
+        row(
+            POST,
+            "/api/experimental/chats/{id=queued_chat}/queue/{queued=queued}/promote",
+            "",
+            signed_in(200),
+        )
+        .once(),
+        row(POST, "/api/experimental/chats/{id=own_chat}/queue/{queued=queued}/promote", "", signed_in(404)),
+        row(
+            POST,
+            "/api/experimental/chats/{id=foreign_chat}/queue/{queued=queued}/promote",
+            "",
+            signed_in(404),
+        ),
         row(GET, "/api/experimental/chats/{id=own_chat}/stream", "", signed_in(200)),
         row(GET, "/api/experimental/chats/{id=foreign_chat}/stream", "", signed_in(404)),
         row(GET, "/api/experimental/chats/{id=unknown}/stream", "", signed_in(404)),
