@@ -71,12 +71,12 @@ describe('messages that wait', () => {
   });
 
   step('are taken back', async () => {
-    await waiting(other).filter({ hasText: 'Forget this' }).getByRole('button', { name: 'Remove' }).click();
+    await waiting(other).filter({ hasText: 'Forget this' }).getByRole('button', { name: 'Remove: Forget this' }).click();
     for (const where of [page, other]) await shows(where, ['Now a short one', 'And the end']);
   });
 
   step('are sent now: the turn that runs stops, and the others follow', async () => {
-    await waiting(page).filter({ hasText: 'And the end' }).getByRole('button', { name: 'Send now' }).click();
+    await waiting(page).filter({ hasText: 'And the end' }).getByRole('button', { name: 'Send now: And the end' }).click();
     for (const where of [page, other]) {
       await shows(where, []);
       await turnOver(where, 3);

@@ -7,7 +7,7 @@ CREATE TABLE queued_messages (
     content JSON NOT NULL,
     -- bytes of its text
     size BIGINT NOT NULL,
-    model_config_id UUID,
+    model_config_id UUID REFERENCES llm_models (id) ON DELETE SET NULL,
     -- NULL: no change of the chat's servers
     mcp_server_ids JSON,
     created_at BIGINT NOT NULL,

@@ -7,7 +7,7 @@ CREATE TABLE queued_messages (
     content TEXT NOT NULL,
     -- bytes of its text
     size INTEGER NOT NULL,
-    model_config_id BLOB,
+    model_config_id BLOB REFERENCES llm_models (id) ON DELETE SET NULL,
     -- NULL: no change of the chat's servers
     mcp_server_ids TEXT,
     created_at INTEGER NOT NULL,

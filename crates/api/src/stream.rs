@@ -114,6 +114,9 @@ pub struct StatusChange {
     #[serde(default)]
     pub last_error: Option<TurnError>,
     pub title: String,
+    /// The chat was put away.
+    #[serde(default)]
+    pub archived: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

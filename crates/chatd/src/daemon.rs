@@ -9,7 +9,7 @@ mod slots;
 pub(crate) use lease::Lease;
 
 use crate::{
-    hub::Hub,
+    hub::{Awaited, Hub},
     limits,
     ports::{ModelSource, ServerSource},
     runner::{Left, Runner},
@@ -203,7 +203,7 @@ impl ChatDaemon {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn wait_idle(&self, chat: Uuid, wait: Duration) -> Result<Option<ChatRecord>, StoreError> {
-        self.0.hub.wait_idle(&self.0.deps.db, chat, wait).await
+        self.0.hub.wait_for(&self.0.deps.db, chat, Awaited::Idle, wait).await
     }
 
     /// Begins no further turn, lets those under way end until `deadline`, then stops them where they are and gives their leases back:
@@ -267,6 +267,7 @@ impl ChatDaemon {
                     self.0.slots.park(&place);
                     break;
                 }
+                Again::After(_) if place.take_woken() => {}
                 Again::After(wait) => tokio::select! {
                     () = tokio::time::sleep(wait) => {}
                     () = self.0.draining.cancelled() => break,

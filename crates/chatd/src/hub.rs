@@ -98,29 +98,41 @@ impl Hub {
             .retain(|_, channel| Arc::strong_count(channel) > 1 || channel.idle() < limits::LOG_KEPT);
     }
 
-    /// Waits until no turn of `chat` is under way, at most for `wait`; the chat as it is then, `None` when there is no such chat.
-    /// For `Prefer: wait=N` (behaviour 17).
+    /// Waits for `what` in `chat`, at most for `wait`; the chat as it is then, `None` when there is no such chat. For `Prefer: wait=N`
+    /// (behaviour 17).
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn wait_idle(
+    pub async fn wait_for(
         &self,
         db: &Db,
         chat: Uuid,
+        what: Awaited,
         wait: Duration,
     ) -> Result<Option<ChatRecord>, StoreError> {
         let deadline = Instant::now() + wait;
         loop {
             // The place first, then the look: what happens in between is seen.
             let (mut subscription, _) = self.channel(chat).join();
-            let record = store::chats::chat_get_any(&mut db.read().await?, chat).await?;
+            let mut session = db.read().await?;
+            let record = store::chats::chat_get_any(&mut session, chat).await?;
             let busy = record.as_ref().is_some_and(|record| record.status.is_busy());
-            if !busy || Instant::now() >= deadline || self.0.closed.is_cancelled() {
+            let awaited = match what {
+                Awaited::Idle => false,
+                Awaited::NextTurn(message) => {
+                    busy && store::messages::user_message_after(&mut session, chat, message).await?.is_some()
+                }
+                Awaited::Unqueued(queued) => {
+                    busy && store::chats::queue_get(&mut session, chat, queued).await?.is_none()
+                }
+            };
+            drop(session);
+            if !busy || awaited || Instant::now() >= deadline || self.0.closed.is_cancelled() {
                 return Ok(record);
             }
             let until = deadline.min(Instant::now() + limits::WAIT_POLL);
             tokio::select! {
-                () = ended(&mut subscription) => {}
+                () = moved_on(&mut subscription) => {}
                 () = self.0.closed.cancelled() => {}
                 () = tokio::time::sleep_until(until) => {}
             }
@@ -128,19 +140,33 @@ impl Hub {
     }
 }
 
-/// Waits for an event that says that the turn is over.
-async fn ended(subscription: &mut Subscription) {
-    use api::stream::StreamPayload;
+/// What somebody waits for in a chat. Whatever it is, an idle chat is waited for no longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Awaited {
+    /// No turn is under way.
+    Idle,
+    /// A turn behind the one that this message began.
+    NextTurn(i64),
+    /// This message does not wait any more.
+    Unqueued(i64),
+}
+
+/// Waits for an event that says that a turn is over, or that another has begun.
+async fn moved_on(subscription: &mut Subscription) {
+    use api::{messages::MessageRole, stream::StreamPayload};
     loop {
         subscription.changed().await;
         let Unread::Entries(entries) = subscription.read() else { return };
-        let over = entries.iter().any(|entry| match &entry.body {
-            channel::Body::Event(event) => {
-                matches!(&event.payload, StreamPayload::Status { status } if !status.status.is_busy())
-            }
-            channel::Body::StoredMessage(_) => false,
+        let told = entries.iter().any(|entry| match &entry.body {
+            channel::Body::Event(event) => match &event.payload {
+                StreamPayload::Status { status } => !status.status.is_busy(),
+                StreamPayload::Message { message } => message.role == MessageRole::User,
+                StreamPayload::QueueUpdate { .. } => true,
+                _ => false,
+            },
+            channel::Body::StoredMessage(_) => true,
         });
-        if over {
+        if told {
             return;
         }
     }

@@ -21,5 +21,5 @@ mod ports;
 mod runner;
 
 pub use daemon::{ChatDaemon, ChatdConfig, Deps, RetryDelay};
-pub use hub::{EventId, Hub, Publisher, Resume, follow};
+pub use hub::{Awaited, EventId, Hub, Publisher, Resume, follow};
 pub use ports::{ModelSource, PermissionAsk, ResolvedModel, ServerSource, SourceError, StepServer, Unusable};

@@ -9,7 +9,9 @@ mod list;
 mod queue;
 
 pub use idempotency::{IdempotencyRecord, Made, idempotency_find, idempotency_prune, idempotency_put};
-pub use lease::{chats_due, lease_claim, lease_release, lease_renew, lease_seconds_left, leases_forget};
+pub use lease::{
+    chats_due, lease_claim, lease_release, lease_renew, lease_seconds_left, lease_stands, leases_forget,
+};
 pub use list::{ChatFilter, chat_list};
 pub use queue::{
     NewQueued, QueuePlace, QueuedRecord, queue_clear, queue_find, queue_first, queue_get,

@@ -183,6 +183,16 @@ pub async fn messages_for_turn(session: &mut Session, chat: Uuid, limit: i64) ->
     Ok(messages)
 }
 
+/// The id of the user's next message after `id`: where the turn that `id` began has its end.
+///
+/// # Errors
+/// [`StoreError::Unavailable`].
+pub async fn user_message_after(session: &mut Session, chat: Uuid, id: i64) -> Result<Option<i64>> {
+    let sql = "SELECT MIN(id) FROM messages WHERE chat_id = $1 AND id > $2 AND role = 'user' AND NOT hidden";
+    let (next,): (Option<i64>,) = fetch_one!(session, (Option<i64>,), sql, chat, id)?;
+    Ok(next)
+}
+
 /// The highest id of a visible message, 0 when there is none.
 ///
 /// # Errors

@@ -216,6 +216,27 @@ pub async fn tool_call_outcome(write: &mut Write, done: OutcomeWrite<'_>) -> Res
     Ok(rows > 0)
 }
 
+/// Leaves the calls that a chat still waits for after `message_id` as unknown: their messages are about to be hidden, and nobody will
+/// settle them. The calls.
+///
+/// # Errors
+/// [`StoreError::Unavailable`].
+pub async fn tool_calls_abandon(
+    write: &mut Write,
+    chat: Uuid,
+    message_id: i64,
+    at: Timestamp,
+) -> Result<Vec<ToolCallRecord>> {
+    let sql = sqlx::AssertSqlSafe(format!(
+        "UPDATE tool_calls SET outcome = 'unknown', outcome_at = $3 WHERE chat_id = $1 AND message_id > $2 AND outcome IS NULL \
+         RETURNING {COLUMNS}"
+    ));
+    fetch_all!(write, ToolCallRow, sql, chat, message_id, Micros::from(at))?
+        .into_iter()
+        .map(TryInto::try_into)
+        .collect()
+}
+
 /// The ledger of one message, in the order of its calls.
 ///
 /// # Errors

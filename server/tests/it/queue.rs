@@ -4,8 +4,10 @@ use crate::support::{CHATS, TestServer, parts, send, status, text, transcript};
 use api::users::Role;
 use http::Method;
 use serde_json::{Value, json};
+use std::time::Duration;
 use testkit::{
-    fake_llm::{FakeLlm, Reply},
+    fake_llm::{Call, FakeLlm, Reply},
+    fake_mcp::{FakeMcp, FakeTool, ToolAnswer},
     http::Client,
     wait::until,
 };
@@ -307,4 +309,75 @@ async fn an_edit_gives_up_the_turn_that_runs_and_what_waits() {
     assert_eq!(said(owner, &id).await, ["first, again", "better"]);
     assert!(waiting(owner, &id).await.is_empty());
     assert_eq!(llm.requests().len(), 2, "nobody asks for what was given up");
+}
+
+#[tokio::test]
+async fn a_wait_is_for_its_own_turn_and_brings_no_other() {
+    let llm = FakeLlm::start().await;
+    let server = TestServer::start().await;
+    server.scripted_model(&llm, "sk-x").await;
+    let owner = server.owner();
+    let id = stalled(&server, &llm).await;
+    let ask = owner.request(Method::POST, &format!("{CHATS}/{id}/messages")).header("prefer", "wait=60");
+    let asked = tokio::spawn(ask.json(&words("second")).send());
+    until("one to wait", || async { (waiting(owner, &id).await.len() == 1).then_some(()) }).await;
+    post(owner, &id, &words("third")).await;
+    llm.push(Reply::text("two"));
+    // The turn behind it stands still: an answer that waited for it would not come.
+    llm.push(Reply::Stall(vec!["never".to_owned()]));
+    stop(owner, &id).await;
+    let second = asked.await.unwrap().expect(201).json();
+    let turn: Vec<String> = second["messages"].as_array().unwrap().iter().map(text_of).collect();
+    assert_eq!(turn, ["second", "two"]);
+    owner.delete(&format!("{CHATS}/{id}")).await.expect(204);
+}
+
+#[tokio::test]
+async fn a_waiting_message_outlives_the_model_it_names() {
+    let llm = FakeLlm::start().await;
+    let server = TestServer::start().await;
+    let first = server.scripted_model(&llm, "sk-x").await;
+    let owner = server.owner();
+    let models = owner.get("/api/v2/models").await.expect(200).json();
+    let provider = models.as_array().unwrap().iter().find(|model| model["id"] == first.as_str()).unwrap();
+    let other = json!({"provider_id": provider["provider_id"], "model": "other", "display_name": "Other"});
+    let other = owner.post("/api/v2/models", &other).await.expect(201).json()["id"].clone();
+    let id = stalled(&server, &llm).await;
+    let mut body = words("second");
+    body["model_config_id"] = other.clone();
+    post(owner, &id, &body).await;
+    owner.delete(&format!("/api/v2/models/{}", other.as_str().unwrap())).await.expect(204);
+    llm.push(Reply::text("two"));
+    stop(owner, &id).await;
+    status(owner, &id, "waiting").await;
+    assert_eq!(said(owner, &id).await, ["first", "Let me", "second", "two"], "by the default model");
+}
+
+#[tokio::test]
+async fn calls_under_way_at_an_edit_end_as_unknown_in_the_log() {
+    let slow = FakeTool::of_text("note", "Notes")
+        .answering(|_| ToolAnswer::text("late").after(Duration::from_secs(60)));
+    let fake = FakeMcp::start(vec![slow]).await;
+    let llm = FakeLlm::start().await;
+    let server = TestServer::start().await;
+    server.scripted_model(&llm, "sk-x").await;
+    server.register_fake("fake", &fake).await;
+    let owner = server.owner();
+    llm.push(Reply::call(Call::new("c1", "fake__note", &json!({"text": "x"}))));
+    let made = owner.post(CHATS, &words("first")).await.expect(201).json();
+    let (id, first) = (made["id"].as_str().unwrap(), made["messages"][0]["id"].as_i64().unwrap());
+    until("the call to arrive", || async { (!fake.effects().is_empty()).then_some(()) }).await;
+    llm.push(Reply::text("better"));
+    owner.patch(&format!("{CHATS}/{id}/messages/{first}"), &words("again")).await.expect(200);
+    status(owner, id, "waiting").await;
+    assert_eq!(said(owner, id).await, ["again", "better"]);
+    let log = owner.get("/api/v2/audit?action=tool_call.").await.expect(200).json();
+    let told: Vec<(&str, &str)> = log
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| (entry["action"].as_str().unwrap(), entry["outcome"].as_str().unwrap()))
+        .collect();
+    assert_eq!(told, [("tool_call.ended", "failed"), ("tool_call.sent", "ok")]);
+    assert_eq!(fake.effects().len(), 1);
 }

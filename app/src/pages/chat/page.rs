@@ -68,8 +68,8 @@ fn Chat(opened: ChatOpened) -> impl IntoView {
         Transcript::new(&record, page.messages, page.has_more).with_queue(page.queued_messages),
         draft.servers,
     );
-    let archived = RwSignal::new(record.archived);
     let transcript = chat.transcript;
+    let archived = Memo::new(move |_| transcript.with(Transcript::archived));
     let status = Memo::new(move |_| transcript.with(Transcript::status));
     let title = Memo::new(move |_| transcript.with(|transcript| transcript.title().to_owned()));
     let busy = Signal::derive(move || status.get().is_busy());
@@ -129,7 +129,9 @@ fn Chat(opened: ChatOpened) -> impl IntoView {
                 // A turn that ended meanwhile has told so on the stream already.
                 Ok(record) if record.status == ChatStatus::Interrupting => {
                     transcript.try_maybe_update(|transcript| {
-                        let runs = transcript.status() == ChatStatus::Running;
+                        // With messages waiting it may be the next turn's by now; the stream knows.
+                        let runs =
+                            transcript.status() == ChatStatus::Running && transcript.queue().is_empty();
                         if runs {
                             transcript.set_status(record.status);
                         }
@@ -169,9 +171,9 @@ fn Chat(opened: ChatOpened) -> impl IntoView {
                     </button>
                 </Show>
                 <LinkNotice link />
-                <Queue id transcript />
+                <Queue id chat archived />
                 <Show when=move || archived.get()>
-                    <Archived id archived />
+                    <Archived id transcript />
                 </Show>
                 <div hidden=move || archived.get()>
                     <Composer draft options last_model asked_above busy stopping on_send=send on_stop=stop />
@@ -217,7 +219,7 @@ fn ChatHead(id: Uuid, title: Memo<String>, transcript: RwSignal<Transcript>) -> 
 
 /// In place of the composer of a chat that was put away.
 #[component]
-fn Archived(id: Uuid, archived: RwSignal<bool>) -> impl IntoView {
+fn Archived(id: Uuid, transcript: RwSignal<Transcript>) -> impl IntoView {
     let busy = RwSignal::new(false);
     let refused = RwSignal::new(None::<UiError>);
     let restore = move |_| {
@@ -226,7 +228,7 @@ fn Archived(id: Uuid, archived: RwSignal<bool>) -> impl IntoView {
             let update = ChatUpdate { archived: Some(false), ..ChatUpdate::default() };
             match chat_update(id, update).await {
                 Ok(record) => {
-                    archived.try_set(record.archived);
+                    transcript.try_update(|transcript| transcript.set_archived(record.archived));
                     list_changed();
                 }
                 Err(error) => {
@@ -398,7 +400,10 @@ fn tell_the_list(
                     || chat.transcript.with_untracked(Transcript::ends_stopped);
                 chat.announcement.set(ending_words(now.0, stopped).to_owned());
             }
-            if now.0.is_busy() != last.0.is_busy() {
+            // A stopped turn may be followed by the next at once.
+            if now.0.is_busy() != last.0.is_busy()
+                || (last.0 == ChatStatus::Interrupting && now.0 == ChatStatus::Running)
+            {
                 stop_asked.set_value(false);
             }
         }

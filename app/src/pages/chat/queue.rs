@@ -1,6 +1,6 @@
 //! The messages that wait for the turn before them, above the composer: each can be taken back or made the next one.
 
-use super::transcript::Transcript;
+use super::{shared::OpenChat, transcript::Transcript};
 use crate::{
     components::{Glyph, Icon},
     error::UiError,
@@ -13,22 +13,37 @@ use api::{
 };
 use leptos::{prelude::*, task::spawn_local};
 
+/// Characters of a message in the names of its buttons.
+const NAMED: usize = 40;
+
 /// Nothing while nothing waits. What changes comes back by the stream.
 #[component]
-pub(super) fn Queue(id: Uuid, transcript: RwSignal<Transcript>) -> impl IntoView {
+pub(super) fn Queue(id: Uuid, chat: OpenChat, archived: Memo<bool>) -> impl IntoView {
+    let transcript = chat.transcript;
     let queue = Memo::new(move |_| transcript.with(|transcript| transcript.queue().to_vec()));
     let held = Memo::new(move |_| transcript.with(Transcript::status) == ChatStatus::Error);
     let refused = RwSignal::new(None::<UiError>);
+    Effect::new(move |before: Option<usize>| {
+        let now = queue.with(Vec::len);
+        if let Some(before) = before.filter(|before| *before != now) {
+            // Whatever went wrong is old news with the queue it was about.
+            refused.set(None);
+            if now > before {
+                chat.announcement.set(head(now, held.get_untracked()));
+            }
+        }
+        now
+    });
     view! {
         <section class="chat-queue" aria-label="Messages that wait" data-testid="queue" hidden=move || queue.with(Vec::is_empty)>
             <h2 class="chat-queue-head">{move || head(queue.with(Vec::len), held.get())}</h2>
             <ol class="chat-queue-list">
                 <For each=move || queue.get() key=|queued| queued.id let(queued)>
-                    <Waiting id queued refused />
+                    <Waiting id queued held archived refused />
                 </For>
             </ol>
-            <p class="chat-field-error" role="alert">{move || refused.get().map(|error| error.to_string())}</p>
         </section>
+        <p class="chat-field-error" role="alert">{move || refused.get().map(|error| error.to_string())}</p>
     }
 }
 
@@ -38,9 +53,19 @@ fn head(waiting: usize, held: bool) -> String {
 }
 
 #[component]
-fn Waiting(id: Uuid, queued: QueuedMessage, refused: RwSignal<Option<UiError>>) -> impl IntoView {
+fn Waiting(
+    id: Uuid,
+    queued: QueuedMessage,
+    held: Memo<bool>,
+    archived: Memo<bool>,
+    refused: RwSignal<Option<UiError>>,
+) -> impl IntoView {
     let busy = RwSignal::new(false);
     let which = queued.id;
+    let text = text_of(&queued);
+    let named: String = text.chars().take(NAMED).collect();
+    let remove = format!("Remove: {named}");
+    let send = format!("Send now: {named}");
     let act = move |now: bool| {
         busy.set(true);
         refused.set(None);
@@ -55,11 +80,13 @@ fn Waiting(id: Uuid, queued: QueuedMessage, refused: RwSignal<Option<UiError>>) 
     };
     view! {
         <li class="chat-queue-item" data-testid="queued">
-            <span class="chat-queue-text" dir="auto">{text_of(&queued)}</span>
+            <span class="chat-queue-text" dir="auto">{text}</span>
             <button
                 type="button"
                 class="btn btn-small"
-                title="Stops the running turn"
+                aria-label=send
+                title=move || if held.get() { "Begins a turn with it" } else { "Stops the running turn" }
+                hidden=move || archived.get()
                 disabled=move || busy.get()
                 on:click=move |_| act(true)
             >
@@ -68,7 +95,7 @@ fn Waiting(id: Uuid, queued: QueuedMessage, refused: RwSignal<Option<UiError>>) 
             <button
                 type="button"
                 class="btn btn-quiet btn-icon"
-                aria-label="Remove"
+                aria-label=remove
                 title="Remove"
                 disabled=move || busy.get()
                 on:click=move |_| act(false)

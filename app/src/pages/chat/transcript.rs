@@ -66,6 +66,7 @@ pub struct Transcript {
     queue: Vec<QueuedMessage>,
     status: ChatStatus,
     title: String,
+    archived: bool,
     last_error: Option<TurnError>,
     retry: Option<RetryNotice>,
     has_more: bool,
@@ -90,6 +91,7 @@ impl Transcript {
             queue: Vec::new(),
             status: chat.status,
             title: chat.title.clone(),
+            archived: chat.archived,
             last_error: chat.last_error.clone(),
             retry: None,
             has_more,
@@ -105,6 +107,15 @@ impl Transcript {
 
     pub fn title(&self) -> &str {
         &self.title
+    }
+
+    /// The chat was put away.
+    pub fn archived(&self) -> bool {
+        self.archived
+    }
+
+    pub fn set_archived(&mut self, archived: bool) {
+        self.archived = archived;
     }
 
     pub fn set_title(&mut self, title: String) {
@@ -190,6 +201,7 @@ impl Transcript {
     /// Takes in a newly read page: messages that are gone from it go, what is unchanged stays the very same.
     pub fn reload(&mut self, chat: &Chat, page: MessagePage) {
         self.title.clone_from(&chat.title);
+        self.archived = chat.archived;
         if let Some(first) = page.messages.iter().map(|message| message.id).min() {
             self.messages
                 .retain(|held| held.id < first || page.messages.iter().any(|message| message.id == held.id));
@@ -286,7 +298,9 @@ impl Transcript {
     fn status_changed(&mut self, change: StatusChange) -> bool {
         let same = self.status == change.status
             && self.last_error == change.last_error
-            && self.title == change.title;
+            && self.title == change.title
+            && self.archived == change.archived;
+        self.archived = change.archived;
         self.last_error = change.last_error;
         self.title = change.title;
         self.set_status(change.status);

@@ -25,6 +25,7 @@ pub(super) fn UserMessage(key: BlockKey, block: Memo<Option<Block>>, chat: OpenC
         })
     });
     let editing = RwSignal::new(false);
+    let archived = Memo::new(move |_| chat.transcript.with(Transcript::archived));
     view! {
         <div class="chat-user" data-testid="user-message">
             <h2 class="sr-only">"You"</h2>
@@ -37,6 +38,7 @@ pub(super) fn UserMessage(key: BlockKey, block: Memo<Option<Block>>, chat: OpenC
                             class="btn btn-quiet btn-icon chat-user-edit"
                             aria-label="Edit message"
                             title="Edit message"
+                            hidden=move || archived.get()
                             on:click=move |_| editing.set(true)
                         >
                             <Icon glyph=Glyph::Pencil />

@@ -163,6 +163,12 @@ impl Place {
         stop
     }
 
+    /// Whether the chat was woken since the last question.
+    pub(super) fn take_woken(&self) -> bool {
+        let mut state = self.slots.state();
+        state.running.get_mut(&self.chat).is_some_and(|running| std::mem::take(&mut running.woken))
+    }
+
     /// Leaves, unless the chat was woken since the last question: then the place is kept and comes back.
     pub(super) fn leave(mut self) -> Option<Self> {
         let mut state = self.slots.state();

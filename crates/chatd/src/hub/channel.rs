@@ -19,6 +19,8 @@ use uuid::Uuid;
 pub(crate) struct Entry {
     pub(crate) sequence: u64,
     pub(crate) edit_version: i64,
+    /// Of an event that shows the queue: the chat's `queue_version`; else 0.
+    pub(crate) queue_version: i64,
     pub(crate) body: Body,
 }
 
@@ -219,7 +221,13 @@ impl Channel {
             }
             payload => (Body::Event(Arc::new(StreamEvent { chat_id: self.chat, payload })), bytes),
         };
-        let entry = Entry { sequence: next(), edit_version, body };
+        let queue_version = match &body {
+            Body::Event(event) if matches!(event.payload, StreamPayload::QueueUpdate { .. }) => {
+                state.queue_version
+            }
+            _ => 0,
+        };
+        let entry = Entry { sequence: next(), edit_version, queue_version, body };
         state.log_bytes += bytes;
         state.log.push_back((bytes, entry.clone()));
         while state.log_bytes > limits::LOG_BYTES && state.log.len() > 1 {

@@ -11,13 +11,19 @@ pub(crate) const SNAPSHOT: u64 = 0;
 /// brings it one event only.
 pub(crate) const SNAPSHOT_CLEAN: u64 = 1;
 
-/// Flag in `sequence` of the event of a snapshot that shows the queue; the other bits are the version of the queue that was shown. A
-/// reader that is cut here is not told the same queue again, so it gets on.
-const QUEUE_SHOWN: u64 = 1 << 63;
+/// Flag in `sequence` of the events of a snapshot behind its messages.
+const TAIL: u64 = 1 << 63;
+/// Which of those the reader has been shown.
+pub(crate) const SERVERS_TOLD: u64 = 1 << 62;
+pub(crate) const QUEUE_TOLD: u64 = 1 << 61;
+pub(crate) const STATUS_TOLD: u64 = 1 << 60;
+const TOLD: u64 = SERVERS_TOLD | QUEUE_TOLD | STATUS_TOLD;
+const VERSION: u64 = STATUS_TOLD - 1;
 
-/// `sequence` of the event that shows the queue of this version in a snapshot.
-pub(crate) fn queue_shown(version: i64) -> u64 {
-    QUEUE_SHOWN | version.unsigned_abs()
+/// `sequence` of an event of a snapshot behind its messages: what was told of the chat in this version of it. A reader that is cut here
+/// is not told the same again while nothing has changed, so it gets on even if every connection brings it one event only.
+pub(crate) fn tail(told: u64, snapshot_version: i64) -> u64 {
+    TAIL | (told & TOLD) | (snapshot_version.unsigned_abs() & VERSION)
 }
 
 /// Where a reader is. The text form is 72 hex digits, fit for an SSE field.
@@ -32,7 +38,7 @@ pub struct EventId {
     pub(crate) edit_version: i64,
     /// The last committed message the reader has been shown, 0 for none.
     pub(crate) message_id: i64,
-    /// The last event of the log the reader has been shown; [`SNAPSHOT`], [`SNAPSHOT_CLEAN`] or [`queue_shown`] while it is shown a
+    /// The last event of the log the reader has been shown; [`SNAPSHOT`], [`SNAPSHOT_CLEAN`] or a [`tail`] while it is shown a
     /// snapshot.
     pub(crate) sequence: u64,
     /// Which start of which process `sequence` belongs to.
@@ -42,17 +48,19 @@ pub struct EventId {
 impl EventId {
     /// The place in the log, unless the reader was being shown a snapshot.
     pub(crate) fn in_log(&self) -> Option<u64> {
-        (self.sequence > SNAPSHOT_CLEAN && self.sequence & QUEUE_SHOWN == 0).then_some(self.sequence)
+        (self.sequence > SNAPSHOT_CLEAN && self.sequence & TAIL == 0).then_some(self.sequence)
     }
 
     /// No live parts stand on the screen of a reader that was cut here.
     pub(crate) fn is_clean(&self) -> bool {
-        self.sequence == SNAPSHOT_CLEAN || self.queue_version().is_some()
+        self.sequence == SNAPSHOT_CLEAN || self.sequence & TAIL != 0
     }
 
-    /// The version of the queue that the reader was just shown, in a snapshot.
-    pub(crate) fn queue_version(&self) -> Option<i64> {
-        (self.sequence & QUEUE_SHOWN != 0).then(|| i64::try_from(self.sequence & !QUEUE_SHOWN).unwrap_or(0))
+    /// What a reader that was cut in the tail of a snapshot was told there of the chat in this version.
+    pub(crate) fn told(&self, snapshot_version: i64) -> u64 {
+        let same =
+            self.sequence & TAIL != 0 && self.sequence & VERSION == snapshot_version.unsigned_abs() & VERSION;
+        if same { self.sequence & TOLD } else { 0 }
     }
 
     /// Reads an id that was given out for `chat`. `None` for anything else: other chats' ids, damaged ones, inventions.

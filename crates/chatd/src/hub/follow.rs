@@ -9,7 +9,7 @@
 use super::{
     EventId, Hub,
     channel::{Body, Entry, Subscription, Unread},
-    event_id::{SNAPSHOT, SNAPSHOT_CLEAN, queue_shown},
+    event_id::{QUEUE_TOLD, SERVERS_TOLD, SNAPSHOT, SNAPSHOT_CLEAN, STATUS_TOLD, tail},
 };
 use crate::{
     history::{self, Budget, message_bytes},
@@ -79,8 +79,8 @@ struct Follower {
     queue_version: i64,
     /// A queue may stand on the reader's screen from before.
     knows_queue: bool,
-    /// The reader was cut right after it was shown the queue of this version.
-    queue_shown: Option<i64>,
+    /// Where the reader was cut, until it is shown the rest of its snapshot.
+    cut_at: Option<EventId>,
     yielded: Option<Instant>,
 }
 
@@ -119,7 +119,7 @@ impl Follower {
             snapshot_version: 0,
             queue_version: 0,
             knows_queue: false,
-            queue_shown: None,
+            cut_at: None,
             yielded: None,
         }
     }
@@ -211,7 +211,7 @@ impl Follower {
         self.edit_version = chat.edit_version;
         self.seen = id.message_id;
         self.knows_queue = true;
-        self.queue_shown = id.queue_version();
+        self.cut_at = Some(id);
         if !id.is_clean() {
             self.parts_shown = false;
             self.push_shot(preview_reset(chat.generation_attempt));
@@ -230,6 +230,7 @@ impl Follower {
         self.edit_version = chat.edit_version;
         self.parts_shown = false;
         self.knows_queue = false;
+        self.cut_at = None;
         self.push_shot(StreamPayload::HistoryReset { history_reset: HistoryReset {} });
         self.snapshot().await
     }
@@ -290,9 +291,6 @@ impl Follower {
         session: &mut store::Session,
         chat: &ChatRecord,
     ) -> Result<Option<Vec<QueuedMessage>>, StoreError> {
-        if self.queue_shown == Some(chat.queue_version) {
-            return Ok(None);
-        }
         if chat.queue_length == 0 {
             return Ok((self.knows_queue && chat.queue_version > 0).then(Vec::new));
         }
@@ -312,19 +310,31 @@ impl Follower {
         }
         // A turn that ended between the two looks has nothing live any more.
         let live = if chat.status.is_busy() { live } else { Vec::new() };
-        let told = |entry: &Entry| matches!(&entry.body, Body::Event(event) if matches!(event.payload, StreamPayload::McpStatus { .. }));
-        if let Some(mcp_status) = servers.filter(|_| !live.iter().any(told)) {
-            self.push_shot(StreamPayload::McpStatus { mcp_status });
+        // What a reader was told that was cut in this very snapshot.
+        let before = self.cut_at.take().map_or(0, |id| id.told(chat.snapshot_version));
+        let mut told = before;
+        let is_servers = |entry: &Entry| matches!(&entry.body, Body::Event(event) if matches!(event.payload, StreamPayload::McpStatus { .. }));
+        if let Some(mcp_status) = servers.filter(|_| !live.iter().any(is_servers)) {
+            told |= SERVERS_TOLD;
+            if before & SERVERS_TOLD == 0 {
+                self.push_at(tail(told, chat.snapshot_version), StreamPayload::McpStatus { mcp_status });
+            }
         }
         self.queue_version = chat.queue_version;
-        self.queue_shown = None;
         if let Some(queue_update) = queue {
             self.knows_queue = true;
-            self.push_at(queue_shown(chat.queue_version), StreamPayload::QueueUpdate { queue_update });
+            told |= QUEUE_TOLD;
+            if before & QUEUE_TOLD == 0 {
+                self.push_at(tail(told, chat.snapshot_version), StreamPayload::QueueUpdate { queue_update });
+            }
         }
-        // Only who has the live parts too may go on from the log.
-        let place = if live.is_empty() { subscription.cursor() } else { SNAPSHOT_CLEAN };
-        self.push_at(place, status_payload(chat));
+        told |= STATUS_TOLD;
+        if live.is_empty() {
+            // Only who has the live parts too may go on from the log.
+            self.push_at(subscription.cursor(), status_payload(chat));
+        } else if before & STATUS_TOLD == 0 {
+            self.push_at(tail(told, chat.snapshot_version), status_payload(chat));
+        }
         for entry in live {
             self.take_event(&entry);
         }
@@ -439,7 +449,14 @@ impl Follower {
                 self.parts_shown = false;
             }
             StreamPayload::PreviewReset { .. } => self.parts_shown = false,
-            StreamPayload::QueueUpdate { .. } => self.knows_queue = true,
+            StreamPayload::QueueUpdate { .. } => {
+                // The database was faster.
+                if entry.queue_version <= self.queue_version {
+                    return;
+                }
+                self.queue_version = entry.queue_version;
+                self.knows_queue = true;
+            }
             _ => {}
         }
         self.queue.push_back((self.id(entry.sequence), Arc::clone(event)));
@@ -473,6 +490,7 @@ fn status_payload(chat: &ChatRecord) -> StreamPayload {
             status: chat.status,
             last_error: chat.last_error.clone(),
             title: chat.title.clone(),
+            archived: chat.archived,
         },
     }
 }

@@ -44,6 +44,7 @@ impl Publisher {
             status: chat.status,
             last_error: chat.last_error.clone(),
             title: chat.title.clone(),
+            archived: chat.archived,
         };
         let next = || self.hub.next_sequence();
         self.channel.publish_status(self.edit_version, chat.snapshot_version, status, next);

@@ -30,6 +30,7 @@ use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
 };
+use store::chats::lease_stands;
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -220,6 +221,10 @@ impl CallContext {
         at: usize,
         repeat: bool,
     ) -> Result<Result<CallOutcome, Denial>, Exit> {
+        // An edit on another replica takes the chat at once; the next renewal would tell only then.
+        if let Some(unchecked) = self.still_ours().await? {
+            return Ok(Ok(unchecked));
+        }
         let mut target = match self.permit(sendable, repeat).await {
             Ok(target) => target,
             Err(denial) => return Ok(Err(denial)),
@@ -247,6 +252,9 @@ impl CallContext {
                 Ok(renewed) => renewed,
                 Err(denial) => return Ok(Err(denial)),
             };
+            if let Some(unchecked) = self.still_ours().await? {
+                return Ok(Ok(unchecked));
+            }
             again = true;
         }
     }
@@ -273,6 +281,23 @@ impl CallContext {
             redact(content, &secrets(&target));
         }
         Ok(outcome)
+    }
+
+    /// Whether the database still has the lease as ours; something when that cannot be found out, and then nothing is sent.
+    async fn still_ours(&self) -> Result<Option<CallOutcome>, Exit> {
+        let asked = async {
+            let mut session = self.shared.deps.db.read().await?;
+            lease_stands(&mut session, self.actor.chat, self.lease.holder, self.lease.epoch).await
+        };
+        match asked.await {
+            Ok(true) => Ok(None),
+            Ok(false) => Err(Exit::Lost),
+            Err(error) => {
+                tracing::warn!(chat = %self.actor.chat, %error, "a call is not sent: its lease could not be checked");
+                let message = "The call was not sent: the database could not be asked. Try again.".to_owned();
+                Ok(Some(CallOutcome::NotExecuted { message, refused: None }))
+            }
+        }
     }
 
     fn asking(&self) -> Asking<'_> {

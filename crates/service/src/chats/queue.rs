@@ -52,6 +52,17 @@ impl Service {
             BusyBehavior::Interrupt => (ChatEvent::SendNow, QueuePlace::First),
         };
         let next = transition(state_of(&record), event).map_err(conflict)?;
+        let fits = record.status.is_busy();
+        // In a failed chat the head goes first: then there is room for one more.
+        let (record, begun) = match fits {
+            true => (record, None),
+            false => {
+                let head = chats::queue_head_for_update(write, record.id).await?;
+                let head = head.ok_or_else(|| Error::conflict("The chat changed meanwhile. Try again."))?;
+                let changed = self.queued_begin(write, record, head, now).await?;
+                (changed.record, changed.begun)
+            }
+        };
         let size = i64::try_from(prompt_text(&waiting.content).len()).unwrap_or(i64::MAX);
         if chats::queue_size(write, record.id).await?.saturating_add(size) > QUEUED_BYTES {
             return Err(Error::conflict(format!(
@@ -59,14 +70,11 @@ impl Service {
                 QUEUED_BYTES / 1024
             )));
         }
-        let fits = record.status.is_busy();
-        let step = match (fits, next.status == record.status) {
-            (true, true) => Transition::stay(&record, now).queue(1),
-            (true, false) => Transition::to(next.status, now).queue(1),
-            // Appended; the head is taken below.
-            (false, _) => Transition::stay(&record, now).queue(1),
+        let step = match next.status == record.status {
+            true => Transition::stay(&record, now),
+            false => Transition::to(next.status, now),
         };
-        let record = moved(write, &record, &step).await?;
+        let record = moved(write, &record, &step.queue(1)).await?;
         let new = NewQueued {
             chat_id: record.id,
             content: waiting.content,
@@ -76,14 +84,8 @@ impl Service {
             created_at: now,
         };
         let queued = chats::queue_insert(write, place, new).await?;
-        if fits {
-            let queue = queue_wire(write, record.id).await?;
-            return Ok((queued, Changed { record, queue, begun: None }));
-        }
-        let head = chats::queue_head_for_update(write, record.id).await?;
-        let head = head.ok_or_else(|| Error::conflict("The chat changed meanwhile. Try again."))?;
-        let changed = self.queued_begin(write, record, head, now).await?;
-        Ok((queued, changed))
+        let queue = queue_wire(write, record.id).await?;
+        Ok((queued, Changed { record, queue, begun }))
     }
 
     /// Begins a turn with a message that waited.

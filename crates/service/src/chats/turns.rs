@@ -3,7 +3,7 @@
 use super::{
     MESSAGES_PAGE_MAX, auth_required, idempotency::request_hash, queue::Waiting, text_parts, user_message,
 };
-use crate::{Error, OpContext, Result, Service};
+use crate::{Error, OpContext, Result, Service, audit::Act};
 use api::{
     Timestamp, Uuid, Validation,
     chats::{
@@ -11,12 +11,13 @@ use api::{
     },
     messages::{ChatMessage, MessageRole},
 };
+use chatd::Awaited;
 use domain::{
     availability::{Selection, servers_after_message},
     chat::{ChatConflict, ChatEvent, ChatState, transition},
     mcp_server::ServerRecord,
 };
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use store::{
     Write,
     chats::{self, ChatRecord, LeaseChange, Made, Transition},
@@ -144,6 +145,7 @@ impl Service {
             chats::queue_clear(&mut write, id).await?;
         }
         if let Some(after) = hide_after {
+            self.calls_abandon(ctx, &mut write, id, after).await?;
             messages::messages_hide_after(&mut write, id, after).await?;
         }
         let mut message = match content {
@@ -168,6 +170,22 @@ impl Service {
             selection.warnings,
             auth_required(self, &servers, &record.mcp_server_ids),
         ))
+    }
+
+    /// Calls whose messages are about to be hidden while they are under way: nobody will say what came of them.
+    async fn calls_abandon(&self, ctx: &OpContext, write: &mut Write, id: Uuid, after: i64) -> Result<()> {
+        for call in store::tool_calls::tool_calls_abandon(write, id, after, self.now()).await? {
+            let intent = call.intent;
+            let facts = vec![
+                format!("chat={id}"),
+                format!("argument_hash={}", intent.argument_hash),
+                "outcome=unknown".to_owned(),
+            ];
+            let name = &intent.exposed_name;
+            let act = Act::on("tool_call.ended", "mcp_server", intent.mcp_server_id, name).fields(facts);
+            self.audit_outcome(write, ctx, act, "failed").await?;
+        }
+        Ok(())
     }
 
     /// Stops the running turn; what has arrived stays. Pressing it too late is no mistake.
@@ -200,7 +218,8 @@ impl Service {
         Ok(record.to_wire())
     }
 
-    /// Waits until the turn is over or `patience` has passed: every message from `first` on, and the chat as it is then.
+    /// Waits until the turn that `first` began is over or `patience` has passed: every message of it so far, and the chat as it is
+    /// then.
     ///
     /// # Errors
     /// [`Error::NotFound`].
@@ -211,11 +230,15 @@ impl Service {
         first: i64,
         patience: Duration,
     ) -> Result<(Vec<ChatMessage>, Chat)> {
-        self.deps().chatd.hub().wait_idle(self.db(), id, patience).await?;
+        let hub = self.deps().chatd.hub();
+        hub.wait_for(self.db(), id, Awaited::NextTurn(first), patience).await?;
         let mut session = self.db().read().await?;
         let chat = self.chat_own(ctx, &mut session, id).await?;
+        // What came behind it is no part of this turn.
+        let end = messages::user_message_after(&mut session, id, first).await?;
         let page = PageRequest { before_id: None, after_id: Some(first - 1), limit: MESSAGES_PAGE_MAX };
         let (mut messages, _) = messages::message_page(&mut session, id, page).await?;
+        messages.retain(|message| end.is_none_or(|end| message.id < end));
         self.veil(ctx, &mut messages);
         Ok((messages, chat.to_wire()))
     }
@@ -231,13 +254,15 @@ impl Service {
         queued: i64,
         patience: Duration,
     ) -> Result<(Vec<ChatMessage>, Chat)> {
-        self.deps().chatd.hub().wait_idle(self.db(), id, patience).await?;
+        let began = Instant::now();
+        let hub = self.deps().chatd.hub();
+        hub.wait_for(self.db(), id, Awaited::Unqueued(queued), patience).await?;
         let mut session = self.db().read().await?;
         let chat = self.chat_own(ctx, &mut session, id).await?;
         let became = chats::queue_find(&mut session, id, queued).await?.and_then(|found| found.message_id);
         drop(session);
         match became {
-            Some(first) => self.turn_wait(ctx, id, first, Duration::ZERO).await,
+            Some(first) => self.turn_wait(ctx, id, first, patience.saturating_sub(began.elapsed())).await,
             None => Ok((Vec::new(), chat.to_wire())),
         }
     }

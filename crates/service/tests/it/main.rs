@@ -4,6 +4,7 @@
 
 mod audit;
 mod bench;
+mod chat_queue;
 mod connections;
 mod expiry;
 mod groups;

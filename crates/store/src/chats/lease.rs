@@ -54,6 +54,16 @@ pub async fn lease_renew(
     Ok(row.and_then(|(status,)| ChatStatus::parse(&status)))
 }
 
+/// Whether the runner of `epoch` may still act: it has the lease. Asked right before each call is
+/// sent: another process may have taken the chat since the last renewal.
+///
+/// # Errors
+/// [`crate::StoreError::Unavailable`].
+pub async fn lease_stands(session: &mut Session, chat: Uuid, holder: Uuid, epoch: i64) -> Result<bool> {
+    let sql = "SELECT id FROM chats WHERE id = $1 AND lease_holder = $2 AND lease_epoch = $3";
+    Ok(fetch_optional!(session, (Uuid,), sql, chat, holder, epoch)?.is_some())
+}
+
 /// Gives a lease back early; true when it was still ours.
 ///
 /// # Errors

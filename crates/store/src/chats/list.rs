@@ -31,7 +31,11 @@ pub async fn chat_list(
 ) -> Result<Vec<ChatRecord>> {
     let after = match after {
         None => None,
-        Some(id) => chat_get(session, owner, id).await?,
+        // Without its place there is nothing behind it.
+        Some(id) => match chat_get(session, owner, id).await? {
+            None => return Ok(Vec::new()),
+            found => found,
+        },
     };
     let ask = Ask { owner, filter, limit, after };
     let rows: Vec<ChatRow> = match session.engine() {
