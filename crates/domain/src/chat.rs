@@ -355,8 +355,8 @@ mod tests {
                 }
                 _ => {}
             }
-            let begins = chat.status != ChatStatus::Running && next.status == ChatStatus::Running
-                || event == ChatEvent::Finish && next.status == ChatStatus::Running;
+            let begins = next.status == ChatStatus::Running
+                && (chat.status != ChatStatus::Running || event == ChatEvent::Finish);
             let takes_head = begins && !matches!(event, ChatEvent::Edit | ChatEvent::Retry);
             if takes_head {
                 model.history.push(model.waiting.remove(0));

@@ -74,6 +74,13 @@ fn Chat(opened: ChatOpened) -> impl IntoView {
     let title = Memo::new(move |_| transcript.with(|transcript| transcript.title().to_owned()));
     let busy = Signal::derive(move || status.get().is_busy());
     let stopping = Signal::derive(move || status.get() == ChatStatus::Interrupting);
+    Effect::new(move |was: Option<bool>| {
+        let now = archived.get();
+        if was.is_some_and(|was| was != now) {
+            list_changed();
+        }
+        now
+    });
     let asked_above = Signal::derive(move || {
         chat.asking.with(|asking| asking.iter().map(|(id, _)| *id).collect::<Vec<_>>())
     });
