@@ -2,11 +2,14 @@
 
 use crate::temp::{TempDir, unique};
 use sqlx::{Connection as _, PgConnection, Row as _};
-use std::{ops::Deref, sync::Arc};
+use std::{ops::Deref, sync::Arc, time::Duration};
 use store::{Db, DbConfig};
 
 /// Set by `cargo xtask test`: a super-user of the throw-away cluster.
 const URL_VARIABLE: &str = "PATCHBAY_TEST_POSTGRES_URL";
+
+/// How long the end of a test waits until its database is gone.
+const DROPPED_WITHIN: Duration = Duration::from_secs(2);
 
 /// Where the throw-away PostgreSQL is.
 ///
@@ -37,13 +40,17 @@ impl Drop for Place {
     fn drop(&mut self) {
         let Self::Database { admin_url, name } = self else { return };
         let (url, name) = (std::mem::take(admin_url), std::mem::take(name));
+        let (done, waiting) = std::sync::mpsc::channel();
         // A thread with a runtime of its own: the test's may be the one that is ending, by a panic too.
-        let dropped = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(run_as_admin(&url, &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")))
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let sql = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+            let dropped = runtime.map(|runtime| runtime.block_on(run_as_admin(&url, &sql)));
+            let _ = done.send(dropped.is_ok());
         });
-        // The cluster itself is thrown away soon; a database left behind costs nothing but its place.
-        drop(dropped.join());
+        // Not for ever: PostgreSQL waits for every connection that is just logging in, and one of them may be a task of this very
+        // thread. The cluster itself is thrown away soon; a database left behind costs nothing but its place.
+        let _ = waiting.recv_timeout(DROPPED_WITHIN);
     }
 }
 

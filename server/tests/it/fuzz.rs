@@ -185,6 +185,7 @@ async fn use_after_delete_is_404_for_every_operation_with_an_id() {
         let path = path
             .replace("{user}", user)
             .replace("{message}", "1")
+            .replace("{queued}", "1")
             .replace("{tool}", "note")
             .replace("{tool_call_id}", "c1");
         let ask = server.owner().request(operation.method.clone(), &path);
