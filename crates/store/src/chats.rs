@@ -15,7 +15,8 @@ pub use lease::{
 pub use list::{ChatFilter, chat_list};
 pub use queue::{
     NewQueued, QueuePlace, QueuedRecord, queue_clear, queue_find, queue_first, queue_get,
-    queue_head_for_update, queue_insert, queue_list, queue_promoted, queue_prune, queue_remove, queue_size,
+    queue_head_for_update, queue_insert, queue_list, queue_promote, queue_promoted, queue_prune,
+    queue_remove, queue_size,
 };
 
 use crate::{Micros, Result, Session, StoreError, Write, clock::now_sql};

@@ -11,14 +11,14 @@ use crate::{
 };
 use api::{
     chats::{ChatStatus, QueuedMessage},
-    messages::{ChatMessage, MessageRole},
+    messages::ChatMessage,
     users::UserStatus,
 };
 use store::{
     StoreError, Write,
     chats::{
-        ChatRecord, LeaseChange, QueuedRecord, Transition, chat_get_any, chat_transition, chat_update_fields,
-        queue_head_for_update, queue_list, queue_promoted,
+        ChatRecord, LeaseChange, QueuedRecord, Transition, chat_get_any, chat_transition,
+        queue_head_for_update, queue_list, queue_promote,
     },
     messages::{NewMessage, message_insert, message_servers_set},
     tool_calls::{OutcomeWrite, tool_call_intent_insert, tool_call_outcome},
@@ -177,7 +177,12 @@ impl Runner {
             }
         };
         let next = match head {
-            Some(head) => Some(promote(&mut write, &mut chat, head, step.at).await?),
+            Some(head) => {
+                let message = queue_promote(&mut write, &mut chat, head, step.at).await?;
+                let queue =
+                    queue_list(&mut write, chat.id).await?.iter().map(QueuedRecord::to_wire).collect();
+                Some(Next { message, queue })
+            }
             None => None,
         };
         write.commit().await?;
@@ -275,34 +280,4 @@ impl Runner {
 /// The end of a turn behind which a message waits. The lease is given back: whoever is next in line gets the place first.
 fn begins_next(end: &Transition) -> Transition {
     Transition { to: ChatStatus::Running, ..end.clone() }.history().queue(-1).lease(LeaseChange::Release)
-}
-
-/// Makes the head of the queue the message that begins the next turn, with the model and servers it was sent with.
-async fn promote(
-    write: &mut Write,
-    chat: &mut ChatRecord,
-    head: QueuedRecord,
-    at: api::Timestamp,
-) -> Result<Next, StoreError> {
-    let model = head.model_config_id.or(chat.model_config_id);
-    let servers = head.mcp_server_ids.unwrap_or_else(|| chat.mcp_server_ids.clone());
-    if model != chat.model_config_id || servers != chat.mcp_server_ids {
-        chat.model_config_id = model;
-        chat.mcp_server_ids = servers;
-        chat_update_fields(write, chat).await?;
-        chat.snapshot_version += 1;
-    }
-    let message = NewMessage {
-        chat_id: chat.id,
-        role: MessageRole::User,
-        content: head.content,
-        model_config_id: chat.model_config_id,
-        usage: None,
-        interrupted: false,
-        created_at: at,
-    };
-    let message = message_insert(write, message).await?;
-    queue_promoted(write, chat.id, head.id, message.id).await?;
-    let queue = queue_list(write, chat.id).await?.iter().map(QueuedRecord::to_wire).collect();
-    Ok(Next { message, queue })
 }

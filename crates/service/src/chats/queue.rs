@@ -1,6 +1,6 @@
 //! Messages that wait for the turn before them (behaviour 17 and 18).
 
-use super::{Error, OpContext, Result, Service, prompt_text, turns::state_of, user_message};
+use super::{Error, OpContext, Result, Service, prompt_text, turns::state_of};
 use api::{
     Timestamp, Uuid,
     chats::{BusyBehavior, Chat, ChatStatus, QueuedMessage},
@@ -13,7 +13,6 @@ use domain::{
 use store::{
     Session, Write,
     chats::{self, ChatRecord, NewQueued, QueuePlace, QueuedRecord, Transition},
-    messages,
 };
 
 /// What a message does that finds the chat not free.
@@ -52,9 +51,8 @@ impl Service {
             BusyBehavior::Interrupt => (ChatEvent::SendNow, QueuePlace::First),
         };
         let next = transition(state_of(&record), event).map_err(conflict)?;
-        let fits = record.status.is_busy();
         // In a failed chat the head goes first: then there is room for one more.
-        let (record, begun) = match fits {
+        let (record, begun) = match record.status.is_busy() {
             true => (record, None),
             false => {
                 let head = chats::queue_head_for_update(write, record.id).await?;
@@ -92,21 +90,16 @@ impl Service {
     async fn queued_begin(
         &self,
         write: &mut Write,
-        mut record: ChatRecord,
+        record: ChatRecord,
         head: QueuedRecord,
         now: Timestamp,
     ) -> Result<Changed> {
-        record.model_config_id = head.model_config_id.or(record.model_config_id);
-        record.mcp_server_ids = head.mcp_server_ids.unwrap_or(record.mcp_server_ids);
-        record.updated_at = now;
-        chats::chat_update_fields(write, &record).await?;
         let step = Transition::to(ChatStatus::Running, now)
             .history()
             .queue(-1)
             .lease(self.deps().chatd.lease_on_send());
-        let record = moved(write, &record, &step).await?;
-        let message = messages::message_insert(write, user_message(&record, head.content, now)).await?;
-        chats::queue_promoted(write, record.id, head.id, message.id).await?;
+        let mut record = moved(write, &record, &step).await?;
+        let message = chats::queue_promote(write, &mut record, head, now).await?;
         let queue = queue_wire(write, record.id).await?;
         Ok(Changed { record, queue, begun: Some(message) })
     }

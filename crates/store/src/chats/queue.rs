@@ -1,8 +1,16 @@
 //! Messages that wait for the turn before them (behaviour 18). How many wait stands beside the status of the chat and changes with it,
 //! in [`super::chat_transition`], under the chat's row lock.
 
-use crate::{Micros, Result, Session, StoreError, Write};
-use api::{Timestamp, Uuid, chats::QueuedMessage, messages::Part};
+use super::{ChatRecord, chat_update_fields};
+use crate::{
+    Micros, Result, Session, StoreError, Write,
+    messages::{NewMessage, message_insert},
+};
+use api::{
+    Timestamp, Uuid,
+    chats::QueuedMessage,
+    messages::{ChatMessage, MessageRole, Part},
+};
 use sqlx::types::Json;
 
 /// A message that waits.
@@ -191,6 +199,39 @@ pub async fn queue_first(write: &mut Write, chat: Uuid, id: i64) -> Result<bool>
         QueuePlace::First.position()
     ));
     Ok(execute!(write, sql, chat, id)? > 0)
+}
+
+/// Makes a waiting message the one that begins the next turn, with the model and servers it was sent with. Call it after the transition
+/// that counts it; `chat` is as that left it, and afterwards as stored.
+///
+/// # Errors
+/// [`StoreError::Unavailable`].
+pub async fn queue_promote(
+    write: &mut Write,
+    chat: &mut ChatRecord,
+    head: QueuedRecord,
+    at: Timestamp,
+) -> Result<ChatMessage> {
+    let model = head.model_config_id.or(chat.model_config_id);
+    let servers = head.mcp_server_ids.unwrap_or_else(|| chat.mcp_server_ids.clone());
+    if model != chat.model_config_id || servers != chat.mcp_server_ids {
+        chat.model_config_id = model;
+        chat.mcp_server_ids = servers;
+        chat_update_fields(write, chat).await?;
+        chat.snapshot_version += 1;
+    }
+    let message = NewMessage {
+        chat_id: chat.id,
+        role: MessageRole::User,
+        content: head.content,
+        model_config_id: chat.model_config_id,
+        usage: None,
+        interrupted: false,
+        created_at: at,
+    };
+    let message = message_insert(write, message).await?;
+    queue_promoted(write, chat.id, head.id, message.id).await?;
+    Ok(message)
 }
 
 /// A waiting message became `message_id`.
