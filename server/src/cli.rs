@@ -1,11 +1,14 @@
 //! The command line (behaviour 30). `serve` is the default; the others are short and work beside a running server.
 
+mod backup;
 mod config;
 mod database;
 mod doctor;
+mod files;
 mod keys;
 mod mcp;
 mod migrate;
+mod restore;
 
 use crate::config::Settings;
 use anyhow::Context as _;
@@ -35,6 +38,10 @@ enum Command {
     /// MCP servers: export and import them as a document, probe one.
     #[command(subcommand)]
     Mcp(mcp::McpCommand),
+    /// Copy the SQLite database into a file, also while it is served.
+    Backup(backup::BackupArgs),
+    /// Put a backup in the place of the database, while nobody serves it.
+    Restore(restore::RestoreArgs),
     /// Check configuration, database, keys and addresses: one line each, and what to do.
     Doctor,
     /// Print the effective settings and where each comes from; secrets are not shown.
@@ -74,6 +81,8 @@ impl Cli {
             Some(Command::Migrate) => migrate::run(&self.settings.load()?).await,
             Some(Command::Keys(command)) => keys::run(command, &self.settings.load()?).await,
             Some(Command::Mcp(command)) => mcp::run(command, &self.settings.load()?).await,
+            Some(Command::Backup(args)) => backup::run(args, &self.settings.load()?).await,
+            Some(Command::Restore(args)) => restore::run(args, &self.settings.load()?).await,
             Some(Command::Doctor) => doctor::run(self.settings).await,
             Some(Command::Config) => config::run(self.settings),
             Some(Command::SampleMcp(args)) => sample_mcp(args).await,

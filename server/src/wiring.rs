@@ -197,7 +197,11 @@ pub(crate) fn make_private_dir(dir: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn lock_beside(database: &Path) -> anyhow::Result<File> {
+/// Makes sure that no other process serves the SQLite file.
+///
+/// # Errors
+/// One sentence for the operator.
+pub(crate) fn lock_beside(database: &Path) -> anyhow::Result<File> {
     let path = database.with_extension("lock");
     let file = File::options()
         .create(true)

@@ -9,7 +9,7 @@ use sqlx::{
 use std::{os::unix::fs::OpenOptionsExt as _, path::Path, str::FromStr, time::Duration};
 
 /// How long a caller waits for a connection, and SQLite's writer for the file's lock (threats 5, Database).
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+pub(crate) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Longest statement on PostgreSQL, milliseconds.
 const STATEMENT_TIMEOUT_MS: u32 = 10_000;
 /// Readers beside SQLite's one writer.

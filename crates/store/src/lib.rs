@@ -8,6 +8,7 @@
 #[macro_use]
 mod macros;
 pub mod audit;
+pub mod backup;
 pub mod changes;
 pub mod chats;
 pub mod clock;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic like tests")]
 
 mod audit;
+mod backup;
 mod changes;
 mod chat_queue;
 mod chats;
