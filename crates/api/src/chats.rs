@@ -78,6 +78,9 @@ pub struct Chat {
     pub archived: bool,
     pub mcp_server_ids: Vec<Uuid>,
     pub labels: BTreeMap<String, String>,
+    /// The turn is due and waits for a free place: as many turns as may run at once do, in all or of this user.
+    #[serde(default)]
+    pub queued_for_capacity: bool,
     /// Place among the pinned chats of the list, ascending; 0: not pinned.
     #[serde(default)]
     pub pin_order: i64,

@@ -117,6 +117,9 @@ pub struct StatusChange {
     /// The chat was put away.
     #[serde(default)]
     pub archived: bool,
+    /// The turn is due and waits for a free place.
+    #[serde(default)]
+    pub queued_for_capacity: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

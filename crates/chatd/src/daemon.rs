@@ -19,7 +19,7 @@ use domain::clock::{Clock, Entropy};
 use futures::FutureExt;
 use lease::{Hold, acquire};
 use mcpclient::McpClients;
-use slots::{Place, Slots};
+use slots::{Entered, Place, Slots};
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use store::{
     Db, StoreError,
@@ -58,6 +58,8 @@ pub struct ChatdConfig {
     pub lease: Duration,
     pub heartbeat: Duration,
     pub self_stop: Duration,
+    /// How long a turn waits for a place before the chat says so.
+    pub capacity_shown: Duration,
     pub retry_delay: RetryDelay,
 }
 
@@ -75,6 +77,7 @@ impl Default for ChatdConfig {
             lease: limits::LEASE,
             heartbeat: limits::HEARTBEAT,
             self_stop: limits::SELF_STOP,
+            capacity_shown: limits::CAPACITY_SHOWN,
             retry_delay: llm::retry::delay,
         }
     }
@@ -174,13 +177,19 @@ impl ChatDaemon {
         if self.0.draining.is_cancelled() {
             return;
         }
-        self.begin(self.0.slots.enter(chat));
+        self.begin(chat, self.0.slots.enter(chat));
     }
 
-    fn begin(&self, place: Option<Place>) {
-        if let Some(place) = place {
-            let daemon = self.clone();
-            self.0.tasks.spawn(async move { daemon.run(place).await });
+    fn begin(&self, chat: Uuid, entered: Entered) {
+        let daemon = self.clone();
+        match entered {
+            Entered::Place(place) => {
+                self.0.tasks.spawn(async move { daemon.run(place).await });
+            }
+            Entered::Full { new: true } => {
+                self.0.tasks.spawn(async move { daemon.say_waiting(chat).await });
+            }
+            Entered::Full { new: false } | Entered::Running => {}
         }
     }
 
@@ -189,7 +198,7 @@ impl ChatDaemon {
     pub fn interrupt(&self, chat: Uuid) {
         if !self.0.slots.stop(chat) && !self.0.draining.is_cancelled() {
             // Over the cap on turns: a chat that waits for a place must not wait for its stop as well.
-            self.begin(self.0.slots.enter_to_stop(chat));
+            self.begin(chat, self.0.slots.enter_to_stop(chat));
         }
     }
 
@@ -264,7 +273,11 @@ impl ChatDaemon {
                     return self.wake(chat);
                 }
                 Again::NoRoom => {
-                    self.0.slots.park(&place);
+                    if self.0.slots.park(&place) {
+                        drop(place);
+                        self.start_pending(chat);
+                        return self.say_waiting(chat).await;
+                    }
                     break;
                 }
                 Again::After(_) if place.take_woken() => {}
@@ -276,6 +289,50 @@ impl ChatDaemon {
         }
         drop(place);
         self.start_pending(chat);
+    }
+
+    /// A chat waits for a free place: says so to whoever looks, if that takes a while. Only a hint: where the database does not take
+    /// it, the turn comes all the same.
+    async fn say_waiting(&self, chat: Uuid) {
+        let said = async {
+            let Some(record) = store::chats::chat_get_any(&mut self.0.deps.db.read().await?, chat).await?
+            else {
+                return Ok(());
+            };
+            if !self.0.slots.pending_of(chat, record.owner_id) {
+                return Ok(());
+            }
+            tokio::select! {
+                () = tokio::time::sleep(self.0.deps.config.capacity_shown) => {}
+                () = self.0.draining.cancelled() => return Ok(()),
+            }
+            if !self.0.slots.pending_of(chat, record.owner_id) {
+                return Ok(());
+            }
+            let mut write = self.0.deps.db.write().await?;
+            let waiting = store::chats::capacity_wait(&mut write, chat).await?;
+            write.commit().await?;
+            let Some(waiting) = waiting else { return Ok(()) };
+            self.chat_changed(&waiting);
+            if !self.0.slots.pending_of(chat, waiting.owner_id) {
+                // It got its place before this was written.
+                self.say_found(chat).await?;
+            }
+            Ok::<_, StoreError>(())
+        };
+        if let Err(error) = said.await {
+            tracing::warn!(%chat, %error, "could not say that a chat waits for a place");
+        }
+    }
+
+    async fn say_found(&self, chat: Uuid) -> Result<(), StoreError> {
+        let mut write = self.0.deps.db.write().await?;
+        let found = store::chats::capacity_found(&mut write, chat).await?;
+        write.commit().await?;
+        if let Some(found) = found {
+            self.chat_changed(&found);
+        }
+        Ok(())
     }
 
     fn start_pending(&self, left: Uuid) {
@@ -298,6 +355,16 @@ impl ChatDaemon {
             }
         };
         *used = Some(hold.chat.lease_epoch);
+        if hold.waited {
+            if hold.chat.queued_for_capacity {
+                if let Err(error) = self.say_found(place.chat).await {
+                    tracing::warn!(chat = %place.chat, %error, "could not say that a chat has its place");
+                }
+            } else {
+                // The claim has written it.
+                self.chat_changed(&hold.chat);
+            }
+        }
         let lease = hold.lease;
         let heartbeat = lease.heartbeat(self.0.deps.db.clone(), stop.clone());
         let chat = hold.chat;

@@ -19,6 +19,8 @@ pub const PENDING_CHATS: usize = 1024;
 pub const TURNS: usize = 64;
 /// Turns at once of one user in one process.
 pub const TURNS_PER_USER: usize = 3;
+/// How long a turn waits for a place before the chat says so (`queued_for_capacity`).
+pub const CAPACITY_SHOWN: Duration = Duration::from_secs(5);
 
 /// Generations in one turn.
 pub const STEPS: usize = 25;

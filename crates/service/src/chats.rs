@@ -172,6 +172,7 @@ impl Service {
             labels: BTreeMap::new(),
             archived: false,
             pin_order: 0,
+            queued_for_capacity: false,
             client_type,
             snapshot_version: 1,
             history_version: 1,

@@ -3,11 +3,13 @@
 //! Order inside a transaction that changes a chat: [`chat_transition`] first, then messages and ledger rows. The transition takes
 //! the chat's row lock, so message ids ascend in the order of the commits on PostgreSQL too.
 
+mod capacity;
 mod idempotency;
 mod lease;
 mod list;
 mod queue;
 
+pub use capacity::{capacity_found, capacity_wait};
 pub use idempotency::{IdempotencyRecord, Made, idempotency_find, idempotency_prune, idempotency_put};
 pub use lease::{
     chats_due, lease_claim, lease_release, lease_renew, lease_seconds_left, lease_stands, leases_forget,
@@ -64,6 +66,8 @@ pub struct ChatRecord {
     pub lease_epoch: i64,
     /// By the database's clock.
     pub lease_expires_at: Option<Timestamp>,
+    /// The turn is due and waits for a free place; [`capacity_wait`] and [`capacity_found`] say so.
+    pub queued_for_capacity: bool,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }
@@ -86,6 +90,7 @@ impl ChatRecord {
             mcp_server_ids: self.mcp_server_ids.clone(),
             labels: self.labels.clone(),
             pin_order: self.pin_order,
+            queued_for_capacity: self.queued_for_capacity,
             created_at: self.created_at,
             updated_at: self.updated_at,
         }
@@ -125,13 +130,14 @@ struct ChatRow {
     lease_holder: Option<Uuid>,
     lease_epoch: i64,
     lease_expires_at: Option<Micros>,
+    queued_for_capacity: bool,
     created_at: Micros,
     updated_at: Micros,
 }
 
 const COLUMNS: &str = "id, owner_id, title, title_source, status, last_error, model_config_id, mcp_server_ids, labels, archived, \
      client_type, snapshot_version, history_version, edit_version, generation_attempt, lease_holder, lease_epoch, \
-     lease_expires_at, created_at, updated_at, pin_order, queue_length, queue_version";
+     lease_expires_at, created_at, updated_at, pin_order, queue_length, queue_version, queued_for_capacity";
 
 impl TryFrom<ChatRow> for ChatRecord {
     type Error = StoreError;
@@ -164,6 +170,7 @@ impl TryFrom<ChatRow> for ChatRecord {
             lease_holder: row.lease_holder,
             lease_epoch: row.lease_epoch,
             lease_expires_at: row.lease_expires_at.map(Into::into),
+            queued_for_capacity: row.queued_for_capacity,
             created_at: row.created_at.into(),
             updated_at: row.updated_at.into(),
         })
@@ -177,7 +184,7 @@ impl TryFrom<ChatRow> for ChatRecord {
 pub async fn chat_insert(write: &mut Write, chat: &ChatRecord) -> Result<()> {
     let sql = sqlx::AssertSqlSafe(format!(
         "INSERT INTO chats ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, \
-         $19, $20, $21, $22, $23)"
+         $19, $20, $21, $22, $23, $24)"
     ));
     execute!(
         write,
@@ -205,6 +212,7 @@ pub async fn chat_insert(write: &mut Write, chat: &ChatRecord) -> Result<()> {
         chat.pin_order,
         chat.queue_length,
         chat.queue_version,
+        chat.queued_for_capacity,
     )
     .map(|_| ())
 }
@@ -417,7 +425,8 @@ pub async fn chat_transition(
     let sql = sqlx::AssertSqlSafe(format!(
         "UPDATE chats SET status = $2, last_error = $3, history_version = history_version + $4, edit_version = edit_version + $5, \
          generation_attempt = COALESCE($6, generation_attempt), updated_at = $7, snapshot_version = snapshot_version + 1, \
-         queue_length = queue_length + $13, queue_version = queue_version + $14, {lease} \
+         queue_length = queue_length + $13, queue_version = queue_version + $14, \
+         queued_for_capacity = queued_for_capacity AND $15, {lease} \
          WHERE id = $1 AND status = $8 AND history_version = $9 AND lease_epoch = $12 AND ($10 IS NULL OR $11 IS NULL OR $10 > 0) \
          RETURNING {COLUMNS}"
     ));
@@ -445,6 +454,8 @@ pub async fn chat_transition(
         fence.lease_epoch,
         step.queue,
         i64::from(step.queue != 0 || step.reorder),
+        // What is not a step of a turn leaves it waiting.
+        step.to == ChatStatus::Running && step.lease == LeaseChange::Keep,
     )?
     .map(TryInto::try_into)
     .transpose()

@@ -298,6 +298,7 @@ mod tests {
             mcp_server_ids: Vec::new(),
             labels: Default::default(),
             pin_order: 0,
+            queued_for_capacity: false,
             created_at: Timestamp(hours * 3_600_000_000),
             updated_at: Timestamp(hours * 3_600_000_000),
         }

@@ -306,6 +306,7 @@ fn TurnState(id: Uuid, chat: OpenChat, draft: Draft, follow: Follow) -> impl Int
                     && transcript.retry().is_none()
             })
     });
+    let no_place = Memo::new(move |_| transcript.with(Transcript::waits_for_place));
     let retrying = RwSignal::new(false);
     let run_again = Callback::new(move |()| {
         let Some(message_id) = transcript.with_untracked(Transcript::last_user_message_id) else { return };
@@ -341,7 +342,13 @@ fn TurnState(id: Uuid, chat: OpenChat, draft: Draft, follow: Follow) -> impl Int
                         view! {
                             <p class="chat-waits" data-testid="working">
                                 <Icon glyph=Glyph::Spinner class="spin" />
-                                "Working"
+                                {move || {
+                                    if no_place.get() {
+                                        "Waiting for a free place: as many chats as may work at once do"
+                                    } else {
+                                        "Working"
+                                    }
+                                }}
                             </p>
                         }
                     })

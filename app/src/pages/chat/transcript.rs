@@ -67,6 +67,7 @@ pub struct Transcript {
     status: ChatStatus,
     title: String,
     archived: bool,
+    queued_for_capacity: bool,
     last_error: Option<TurnError>,
     retry: Option<RetryNotice>,
     has_more: bool,
@@ -92,6 +93,7 @@ impl Transcript {
             status: chat.status,
             title: chat.title.clone(),
             archived: chat.archived,
+            queued_for_capacity: chat.queued_for_capacity,
             last_error: chat.last_error.clone(),
             retry: None,
             has_more,
@@ -112,6 +114,11 @@ impl Transcript {
     /// The chat was put away.
     pub fn archived(&self) -> bool {
         self.archived
+    }
+
+    /// The turn is due, waits for a free place, and has shown nothing yet.
+    pub fn waits_for_place(&self) -> bool {
+        self.queued_for_capacity && self.status == ChatStatus::Running && self.is_quiet()
     }
 
     pub fn set_archived(&mut self, archived: bool) {
@@ -202,6 +209,7 @@ impl Transcript {
     pub fn reload(&mut self, chat: &Chat, page: MessagePage) {
         self.title.clone_from(&chat.title);
         self.archived = chat.archived;
+        self.queued_for_capacity = chat.queued_for_capacity;
         if let Some(first) = page.messages.iter().map(|message| message.id).min() {
             self.messages
                 .retain(|held| held.id < first || page.messages.iter().any(|message| message.id == held.id));
@@ -299,7 +307,9 @@ impl Transcript {
         let same = self.status == change.status
             && self.last_error == change.last_error
             && self.title == change.title
-            && self.archived == change.archived;
+            && self.archived == change.archived
+            && self.queued_for_capacity == change.queued_for_capacity;
+        self.queued_for_capacity = change.queued_for_capacity;
         self.archived = change.archived;
         self.last_error = change.last_error;
         self.title = change.title;

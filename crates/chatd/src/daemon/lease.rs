@@ -133,6 +133,8 @@ pub(super) struct Held {
     pub(super) lease: Arc<Lease>,
     /// Another run may have been at work before: its live parts are void.
     pub(super) claimed: bool,
+    /// It had to wait for a free place, and people were told so.
+    pub(super) waited: bool,
 }
 
 pub(super) enum Hold {
@@ -151,6 +153,7 @@ pub(super) async fn acquire(shared: &Shared, place: &Place, used: Option<i64>) -
     if !matches!(chat.status, ChatStatus::Running | ChatStatus::Interrupting) {
         return Ok(Hold::Nothing);
     }
+    let waited = chat.queued_for_capacity;
     // A stop is carried out at once, over every cap on turns: nothing runs for it but its last commit.
     let room = place.claim_for(chat.owner_id);
     if !room && chat.status != ChatStatus::Interrupting {
@@ -166,7 +169,7 @@ pub(super) async fn acquire(shared: &Shared, place: &Place, used: Option<i64>) -
         let lease = Lease::new(shared, &chat, renewed);
         // Not in the last third: the first heartbeat has to come in time.
         if lease.age() < shared.deps.config.self_stop / 2 && lease.is_ours() {
-            return Ok(Hold::Taken(Box::new(Held { chat, lease: Arc::new(lease), claimed: false })));
+            return Ok(Hold::Taken(Box::new(Held { chat, lease: Arc::new(lease), claimed: false, waited })));
         }
     }
     drop(session);
@@ -177,5 +180,5 @@ pub(super) async fn acquire(shared: &Shared, place: &Place, used: Option<i64>) -
     write.commit().await?;
     let Some(chat) = claimed else { return Ok(Hold::Nothing) };
     let lease = Arc::new(Lease::new(shared, &chat, began));
-    Ok(Hold::Taken(Box::new(Held { chat, lease, claimed: true })))
+    Ok(Hold::Taken(Box::new(Held { chat, lease, claimed: true, waited })))
 }

@@ -33,6 +33,18 @@ struct Running {
     woken: bool,
 }
 
+/// What became of a chat that looked for a place.
+#[derive(Debug)]
+pub(super) enum Entered {
+    Place(Place),
+    /// It has one, and will look again.
+    Running,
+    /// All are taken: it waits. `new`: it did not wait before.
+    Full {
+        new: bool,
+    },
+}
+
 /// A taken place; dropping it frees it.
 #[derive(Debug)]
 pub(super) struct Place {
@@ -52,31 +64,30 @@ impl Slots {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place for `chat`. `None`: it has one, and will look again; or all are taken, and it waits.
-    pub(super) fn enter(&self, chat: Uuid) -> Option<Place> {
+    /// A place for `chat`.
+    pub(super) fn enter(&self, chat: Uuid) -> Entered {
         self.enter_as(chat, false)
     }
 
     /// A place for a chat whose owner pressed Stop, also when all are taken: carrying out a stop costs one commit, and must not wait
     /// for turns that may take half an hour.
-    pub(super) fn enter_to_stop(&self, chat: Uuid) -> Option<Place> {
+    pub(super) fn enter_to_stop(&self, chat: Uuid) -> Entered {
         self.enter_as(chat, true)
     }
 
-    fn enter_as(&self, chat: Uuid, to_stop: bool) -> Option<Place> {
+    fn enter_as(&self, chat: Uuid, to_stop: bool) -> Entered {
         let mut state = self.state();
         if let Some(running) = state.running.get_mut(&chat) {
             running.woken = true;
-            return None;
+            return Entered::Running;
         }
         let full = state.running.len() >= self.0.turns;
         if full && !to_stop {
-            state.push_pending(chat, None);
-            return None;
+            return Entered::Full { new: state.push_pending(chat, None) };
         }
         state.pending.retain(|(pending, _)| *pending != chat);
         state.running.insert(chat, Running { owner: None, stop: CancellationToken::new(), woken: false });
-        Some(Place { chat, slots: self.clone(), beside: full, left: false })
+        Entered::Place(Place { chat, slots: self.clone(), beside: full, left: false })
     }
 
     /// Tells a running turn to stop; false when none runs here.
@@ -93,14 +104,22 @@ impl Slots {
         self.state().running.len()
     }
 
-    /// Lets a chat wait outside whose owner has no free place.
-    pub(super) fn park(&self, place: &Place) {
+    /// Lets a chat wait outside whose owner has no free place; false when it waited before.
+    pub(super) fn park(&self, place: &Place) -> bool {
         let mut state = self.state();
         let owner = state.running.get(&place.chat).and_then(|running| running.owner);
-        state.push_pending(place.chat, owner);
+        state.push_pending(place.chat, owner)
     }
 
-    /// The chats that may start now, in the order in which they came; those whose owner is at the limit keep waiting.
+    /// Whose chat it is that waits; false when it waits no more.
+    pub(super) fn pending_of(&self, chat: Uuid, owner: Uuid) -> bool {
+        let mut state = self.state();
+        let waits = state.pending.iter_mut().find(|(pending, _)| *pending == chat);
+        waits.map(|entry| entry.1 = Some(owner)).is_some()
+    }
+
+    /// The chats that may start now. Whoever has the fewest turns under way comes first, then whoever has waited longest, so that one
+    /// person's hundred chats do not hold up another's one; those whose owner is at the limit keep waiting.
     pub(super) fn next_pending(&self) -> Vec<Uuid> {
         let mut state = self.state();
         let mut free = self.0.turns.saturating_sub(state.running.len());
@@ -109,29 +128,36 @@ impl Slots {
             *counts.entry(owner).or_default() += 1;
         }
         let mut next = Vec::new();
-        state.pending.retain(|(chat, owner)| {
-            let count = owner.map(|owner| counts.entry(owner).or_default());
-            let starts = free > 0 && count.as_ref().is_none_or(|count| **count < self.0.per_user);
-            if starts {
-                free -= 1;
-                if let Some(count) = count {
-                    *count += 1;
-                }
-                next.push(*chat);
+        while free > 0 {
+            let under_way =
+                |owner: Option<Uuid>| owner.and_then(|owner| counts.get(&owner)).copied().unwrap_or_default();
+            let candidates = state.pending.iter().enumerate();
+            // The first of equals: they stand in the order in which they came.
+            let best = candidates
+                .map(|(index, (_, owner))| (under_way(*owner), index))
+                .filter(|(count, _)| *count < self.0.per_user)
+                .min();
+            let Some((chat, owner)) = best.and_then(|(_, index)| state.pending.remove(index)) else { break };
+            if let Some(owner) = owner {
+                *counts.entry(owner).or_default() += 1;
             }
-            !starts
-        });
+            free -= 1;
+            next.push(chat);
+        }
         next
     }
 }
 
 impl State {
-    fn push_pending(&mut self, chat: Uuid, owner: Option<Uuid>) {
+    /// True when it did not wait before.
+    fn push_pending(&mut self, chat: Uuid, owner: Option<Uuid>) -> bool {
         let waits = self.pending.iter().any(|(pending, _)| *pending == chat);
         // Beyond the cap the poll remembers for us.
-        if !waits && self.pending.len() < limits::PENDING_CHATS {
-            self.pending.push_back((chat, owner));
+        if waits || self.pending.len() >= limits::PENDING_CHATS {
+            return false;
         }
+        self.pending.push_back((chat, owner));
+        true
     }
 }
 
@@ -196,6 +222,19 @@ impl Drop for Place {
 mod tests {
     use super::*;
 
+    impl Entered {
+        fn unwrap(self) -> Place {
+            match self {
+                Self::Place(place) => place,
+                other => panic!("no place: {other:?}"),
+            }
+        }
+
+        fn is_none(&self) -> bool {
+            !matches!(self, Self::Place(_))
+        }
+    }
+
     fn id(n: u128) -> Uuid {
         Uuid::from_u128(n)
     }
@@ -207,7 +246,7 @@ mod tests {
         assert!(slots.enter(id(1)).is_none());
         let place = place.leave().expect("it was woken");
         assert!(place.leave().is_none());
-        assert!(slots.enter(id(1)).is_some());
+        slots.enter(id(1)).unwrap();
     }
 
     #[test]
@@ -242,12 +281,37 @@ mod tests {
     }
 
     #[test]
+    fn whoever_has_the_fewest_turns_comes_first() {
+        let slots = Slots::new(2, 8);
+        let (a, b) = (id(100), id(200));
+        let first = slots.enter(id(1)).unwrap();
+        let second = slots.enter(id(2)).unwrap();
+        assert!(first.claim_for(a) && second.claim_for(a));
+        for chat in 3..6 {
+            assert!(matches!(slots.enter(id(chat)), Entered::Full { new: true }));
+            assert!(slots.pending_of(id(chat), a));
+        }
+        assert!(matches!(slots.enter(id(3)), Entered::Full { new: false }));
+        assert!(matches!(slots.enter(id(6)), Entered::Full { new: true }));
+        assert!(slots.pending_of(id(6), b));
+        drop(first);
+        assert_eq!(
+            slots.next_pending(),
+            [id(6)],
+            "the one chat of another goes before the many that came first"
+        );
+        assert!(!slots.pending_of(id(6), b), "it waits no more");
+        drop(second);
+        assert_eq!(slots.next_pending(), [id(3), id(4)], "in their order");
+    }
+
+    #[test]
     fn a_stop_gets_a_place_in_a_full_house_and_a_turn_does_not() {
         let slots = Slots::new(1, 8);
         let first = slots.enter(id(1)).unwrap();
         assert!(first.claim_for(id(100)));
         assert!(slots.enter(id(2)).is_none());
-        let beside = slots.enter_to_stop(id(2)).expect("a stop does not wait");
+        let beside = slots.enter_to_stop(id(2)).unwrap();
         // The stop was undone meanwhile: the turn waits like any other.
         assert!(!beside.claim_for(id(100)));
         assert!(slots.next_pending().is_empty(), "it no longer waits outside");

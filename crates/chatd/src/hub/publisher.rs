@@ -45,6 +45,7 @@ impl Publisher {
             last_error: chat.last_error.clone(),
             title: chat.title.clone(),
             archived: chat.archived,
+            queued_for_capacity: chat.queued_for_capacity,
         };
         let next = || self.hub.next_sequence();
         self.channel.publish_status(self.edit_version, chat.snapshot_version, status, next);

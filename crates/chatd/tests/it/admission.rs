@@ -15,7 +15,16 @@ async fn a_user_runs_three_turns_at_once_and_the_fourth_waits() {
     let db = TestDb::sqlite().await;
     let mcp = FakeMcp::start(vec![]).await;
     // Without the poll: a free place must be enough.
-    let world = World::with(&db, &mcp, ChatdConfig { poll: Duration::from_secs(3600), ..config() }).await;
+    let world = World::with(
+        &db,
+        &mcp,
+        ChatdConfig {
+            poll: Duration::from_secs(3600),
+            capacity_shown: Duration::from_millis(50),
+            ..config()
+        },
+    )
+    .await;
     let go = Arc::new(Notify::new());
     let mut chats = Vec::new();
     for _ in 0..4 {
@@ -28,8 +37,16 @@ async fn a_user_runs_three_turns_at_once_and_the_fourth_waits() {
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert_eq!(world.script.requests().len(), 3);
     assert_eq!(world.daemon.running(), 3);
+    let waiting = |flag: bool| {
+        let world = &world;
+        let fourth = chats[3];
+        move || async move { (world.record(fourth).await.queued_for_capacity == flag).then_some(()) }
+    };
+    testkit::wait::until("the fourth to say that it waits", waiting(true)).await;
+    assert!(!world.record(chats[0]).await.queued_for_capacity);
     go.notify_one();
     world.until_asked(4).await;
+    testkit::wait::until("the fourth to say that it has its place", waiting(false)).await;
     for _ in 0..4 {
         go.notify_one();
         tokio::time::sleep(Duration::from_millis(20)).await;

@@ -368,6 +368,7 @@ impl World {
         let at = self.clock.now();
         let chat = ChatRecord {
             pin_order: 0,
+            queued_for_capacity: false,
             queue_length: 0,
             queue_version: 0,
             id,

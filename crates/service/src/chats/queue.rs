@@ -48,7 +48,7 @@ impl Service {
         let now = self.now();
         let (event, place) = match waiting.behavior {
             BusyBehavior::Queue => (ChatEvent::Send, QueuePlace::Last),
-            BusyBehavior::Interrupt => (ChatEvent::SendNow, QueuePlace::First),
+            BusyBehavior::Interrupt => (ChatEvent::SendNow, QueuePlace::Next),
         };
         let next = transition(state_of(&record), event).map_err(conflict)?;
         // In a failed chat the head goes first: then there is room for one more.

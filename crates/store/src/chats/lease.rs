@@ -27,7 +27,7 @@ pub async fn lease_claim(
     let lock = if write.is_postgres() { " FOR UPDATE SKIP LOCKED" } else { "" };
     let sql = sqlx::AssertSqlSafe(format!(
         "UPDATE chats SET lease_holder = $2, lease_epoch = lease_epoch + 1, lease_expires_at = {now} + $3, \
-         generation_attempt = generation_attempt + 1, snapshot_version = snapshot_version + 1 \
+         generation_attempt = generation_attempt + 1, snapshot_version = snapshot_version + 1, queued_for_capacity = FALSE \
          WHERE id = (SELECT c.id FROM chats c WHERE c.id = $1 AND c.status IN ('running', 'interrupting') \
          AND (c.lease_expires_at IS NULL OR c.lease_expires_at < {now} OR c.lease_holder = $2){lock}) RETURNING {COLUMNS}"
     ));

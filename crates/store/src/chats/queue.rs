@@ -83,23 +83,14 @@ impl From<QueuedRow> for QueuedRecord {
 /// Where in the queue a message goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QueuePlace {
-    First,
+    /// Before those that only wait, behind those that were to be next before it: two in a row are answered in the order they were sent.
+    Next,
     Last,
 }
 
-impl QueuePlace {
-    /// SQL of a position that no waiting message of chat $1 has.
-    fn position(self) -> &'static str {
-        match self {
-            Self::First => {
-                "(SELECT COALESCE(MIN(q.position), 1) - 1 FROM queued_messages q WHERE q.chat_id = $1 AND q.ended IS NULL)"
-            }
-            Self::Last => {
-                "(SELECT COALESCE(MAX(q.position), 0) + 1 FROM queued_messages q WHERE q.chat_id = $1 AND q.ended IS NULL)"
-            }
-        }
-    }
-}
+/// SQL of a position behind, or before, every waiting message of chat $1.
+const BEHIND_ALL: &str = "(SELECT COALESCE(MAX(q.position), 0) + 1 FROM queued_messages q WHERE q.chat_id = $1 AND q.ended IS NULL)";
+const BEFORE_ALL: &str = "(SELECT COALESCE(MIN(q.position), 1) - 1 FROM queued_messages q WHERE q.chat_id = $1 AND q.ended IS NULL)";
 
 /// Lets a message wait. Call it after the transition that counts it.
 ///
@@ -107,9 +98,8 @@ impl QueuePlace {
 /// A conflict on an unknown chat.
 pub async fn queue_insert(write: &mut Write, place: QueuePlace, message: NewQueued) -> Result<QueuedRecord> {
     let sql = sqlx::AssertSqlSafe(format!(
-        "INSERT INTO queued_messages (chat_id, position, content, size, model_config_id, mcp_server_ids, created_at) \
-         VALUES ($1, {}, $2, $3, $4, $5, $6) RETURNING {COLUMNS}",
-        place.position()
+        "INSERT INTO queued_messages (chat_id, position, content, size, model_config_id, mcp_server_ids, created_at, urgent) \
+         VALUES ($1, {BEHIND_ALL}, $2, $3, $4, $5, $6, $7) RETURNING {COLUMNS}"
     ));
     let content = crate::messages::storable_parts(message.content);
     let row: QueuedRow = fetch_one!(
@@ -122,6 +112,7 @@ pub async fn queue_insert(write: &mut Write, place: QueuePlace, message: NewQueu
         message.model_config_id,
         message.mcp_server_ids.as_ref().map(Json),
         Micros::from(message.created_at),
+        place == QueuePlace::Next,
     )?;
     Ok(row.into())
 }
@@ -132,7 +123,7 @@ pub async fn queue_insert(write: &mut Write, place: QueuePlace, message: NewQueu
 /// [`StoreError::Unavailable`].
 pub async fn queue_list(session: &mut Session, chat: Uuid) -> Result<Vec<QueuedRecord>> {
     let sql = sqlx::AssertSqlSafe(format!(
-        "SELECT {COLUMNS} FROM queued_messages WHERE chat_id = $1 AND ended IS NULL ORDER BY position"
+        "SELECT {COLUMNS} FROM queued_messages WHERE chat_id = $1 AND ended IS NULL ORDER BY urgent DESC, position"
     ));
     Ok(fetch_all!(session, QueuedRow, sql, chat)?.into_iter().map(Into::into).collect())
 }
@@ -160,7 +151,7 @@ pub async fn queue_head_for_update(write: &mut Write, chat: Uuid) -> Result<Opti
         return Ok(None);
     }
     let sql = sqlx::AssertSqlSafe(format!(
-        "SELECT {COLUMNS} FROM queued_messages WHERE chat_id = $1 AND ended IS NULL ORDER BY position LIMIT 1"
+        "SELECT {COLUMNS} FROM queued_messages WHERE chat_id = $1 AND ended IS NULL ORDER BY urgent DESC, position LIMIT 1"
     ));
     let head = fetch_optional!(write, QueuedRow, sql, chat)?.map(QueuedRecord::from);
     let missing =
@@ -195,8 +186,7 @@ pub async fn queue_find(session: &mut Session, chat: Uuid, id: i64) -> Result<Op
 /// [`StoreError::Unavailable`].
 pub async fn queue_first(write: &mut Write, chat: Uuid, id: i64) -> Result<bool> {
     let sql = sqlx::AssertSqlSafe(format!(
-        "UPDATE queued_messages SET position = {} WHERE chat_id = $1 AND id = $2 AND ended IS NULL",
-        QueuePlace::First.position()
+        "UPDATE queued_messages SET urgent = TRUE, position = {BEFORE_ALL} WHERE chat_id = $1 AND id = $2 AND ended IS NULL"
     ));
     Ok(execute!(write, sql, chat, id)? > 0)
 }

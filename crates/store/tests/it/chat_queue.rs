@@ -64,12 +64,13 @@ both_engines! {
         let chat = insert_chat(&db, ChatStatus::Running).await;
         let (chat, _) = wait(&db, &chat, QueuePlace::Last, "one").await;
         let (chat, two) = wait(&db, &chat, QueuePlace::Last, "two").await;
-        let (chat, _) = wait(&db, &chat, QueuePlace::First, "zero").await;
-        assert_eq!((chat.queue_length, chat.queue_version, chat.status), (3, 3, ChatStatus::Running));
-        assert_eq!(texts(&db, chat.id).await, ["zero", "one", "two"]);
-        assert_eq!(read!(db, |session| queue_size(session, chat.id)), 10);
+        let (chat, _) = wait(&db, &chat, QueuePlace::Next, "zero").await;
+        let (chat, _) = wait(&db, &chat, QueuePlace::Next, "half").await;
+        assert_eq!((chat.queue_length, chat.queue_version, chat.status), (4, 4, ChatStatus::Running));
+        assert_eq!(texts(&db, chat.id).await, ["zero", "half", "one", "two"]);
+        assert_eq!(read!(db, |session| queue_size(session, chat.id)), 14);
         assert!(commit!(db, |write| queue_first(write, chat.id, two.id)));
-        assert_eq!(texts(&db, chat.id).await, ["two", "zero", "one"]);
+        assert_eq!(texts(&db, chat.id).await, ["two", "zero", "half", "one"]);
         let head = commit!(db, |write| queue_head_for_update(write, chat.id)).unwrap();
         assert_eq!(head.id, two.id);
         let other = insert_chat(&db, ChatStatus::Running).await;

@@ -222,6 +222,7 @@ pub(crate) fn chat(owner: Uuid, status: ChatStatus) -> ChatRecord {
         labels: BTreeMap::from([("team".to_owned(), "web".to_owned())]),
         archived: false,
         pin_order: 0,
+        queued_for_capacity: false,
         queue_length: 0,
         queue_version: 0,
         client_type: "api".to_owned(),
