@@ -1,7 +1,7 @@
 //! Events of the live stream (behaviour 19). Each SSE event has an opaque `id`, `event` = the type, and this JSON as `data`.
 
 use crate::{
-    chats::{ChatStatus, QueuedMessage, TurnError},
+    chats::{ChatStatus, PlanMode, QueuedMessage, TurnError},
     check::ServerOutcome,
     messages::{ChatMessage, MessageRole, Part},
 };
@@ -120,6 +120,9 @@ pub struct StatusChange {
     /// The turn is due and waits for a free place.
     #[serde(default)]
     pub queued_for_capacity: bool,
+    /// Of the next turn.
+    #[serde(default)]
+    pub plan_mode: PlanMode,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -7,7 +7,9 @@ mod calls;
 mod commit;
 mod dispatch;
 mod generation;
+mod own;
 mod permit;
+mod prompt;
 mod recovery;
 mod refused;
 mod results;
@@ -15,6 +17,7 @@ mod toolbox;
 mod transcript;
 
 use crate::{
+    builtins,
     daemon::{Lease, Shared},
     error::{Exit, internal, step_limit},
     hub::Publisher,
@@ -230,7 +233,8 @@ impl Runner {
         Ok(!self.ended())
     }
 
-    /// Commits the results of a message's calls; also the end of the turn, when a stop was asked for or it fails with `error`.
+    /// Commits the results of a message's calls; also the end of the turn, when a stop was asked for, it fails with
+    /// `error`, or one of Patchbay's own tools ends it.
     async fn commit_results(
         &mut self,
         asked: &ChatMessage,
@@ -242,6 +246,7 @@ impl Runner {
             let step = match error {
                 _ if stopped => self.ending(),
                 Some(error) => self.ending().error(error.clone()),
+                None if results.iter().any(|done| builtins::ends_turn(&done.part)) => self.ending(),
                 None => self.going_on(),
             };
             let message = NewMessage {

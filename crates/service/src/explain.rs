@@ -9,6 +9,7 @@ use domain::{
     accounts::Action,
     definitions::KnownDefinitions,
     gates::{self, Choice, Decision, Finding, ServerFacts, ToolFacts, decide},
+    plan_mode::TurnMode,
     tools::{ToolFilter, exposed_name},
 };
 use mcpclient::Tool;
@@ -25,6 +26,8 @@ pub struct ExplainRequest {
     pub user_id: Option<Uuid>,
     /// A chat of that user. Absent: a new chat without a list of its own.
     pub chat_id: Option<Uuid>,
+    /// Of a turn in plan mode, or out of it; absent: as the chat's next turn.
+    pub plan_mode: Option<bool>,
 }
 
 impl Service {
@@ -48,12 +51,18 @@ impl Service {
         let mut session = self.db().read().await?;
         mcp_servers::server_get(&mut session, reader, id).await?.ok_or(Error::NotFound)?;
         let standing = Standing::load(&mut session, subject).await?.ok_or(Error::NotFound)?;
-        let choice = match request.chat_id {
+        let (choice, mode) = match request.chat_id {
             Some(chat) => {
                 let chat = chats::chat_get(&mut session, subject, chat).await?.ok_or(Error::NotFound)?;
-                Choice::of(&chat.mcp_server_ids, id)
+                // Of the next turn, as everything here.
+                (Choice::of(&chat.mcp_server_ids, id), TurnMode::of_root(chat.plan_mode))
             }
-            None => Choice::NewChat,
+            None => (Choice::NewChat, TurnMode::Normal),
+        };
+        let mode = match request.plan_mode {
+            Some(true) => TurnMode::Plan,
+            Some(false) => TurnMode::Normal,
+            None => mode,
         };
         // With the values of the one who is explained, and whatever keeps them from it is said instead of concealed.
         let all = Reader::of_everything(subject);
@@ -61,7 +70,7 @@ impl Service {
         let groups_alone = Reader { disabled: true, ..standing.reader };
         let open = mcp_servers::server_get(&mut session, groups_alone, id).await?.is_some();
         drop(session);
-        let (facts, access) = standing.assess(&self.deps().keyring, &found, open, choice, self.now());
+        let (facts, access) = standing.assess(&self.deps().keyring, &found, open, choice, mode, self.now());
         let known = access.ok().and_then(|target| self.deps().mcp.known_catalogue(&target));
         let words =
             gates::Reader { is_subject: subject == caller, unredacted: ctx.may(Action::ServersReadAll) };

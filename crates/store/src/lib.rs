@@ -10,6 +10,7 @@ mod macros;
 pub mod audit;
 pub mod backup;
 pub mod changes;
+pub mod chat_plans;
 pub mod chats;
 pub mod clock;
 pub mod credentials;

@@ -12,7 +12,7 @@ mod tests;
 
 use api::{
     Uuid,
-    chats::{Chat, ChatStatus, MessagePage, QueuedMessage, TurnError},
+    chats::{Chat, ChatStatus, MessagePage, PlanMode, QueuedMessage, TurnError},
     check::ServerOutcome,
     messages::{ChatMessage, MessageRole, Part, ToolOutcome, ToolResultPart},
     stream::{RetryNotice, StatusChange, StreamEvent, StreamPayload, ToolProgress},
@@ -68,6 +68,8 @@ pub struct Transcript {
     title: String,
     archived: bool,
     queued_for_capacity: bool,
+    /// Of the next turn.
+    plan_mode: PlanMode,
     last_error: Option<TurnError>,
     retry: Option<RetryNotice>,
     has_more: bool,
@@ -94,6 +96,7 @@ impl Transcript {
             title: chat.title.clone(),
             archived: chat.archived,
             queued_for_capacity: chat.queued_for_capacity,
+            plan_mode: chat.plan_mode,
             last_error: chat.last_error.clone(),
             retry: None,
             has_more,
@@ -123,6 +126,15 @@ impl Transcript {
 
     pub fn set_archived(&mut self, archived: bool) {
         self.archived = archived;
+    }
+
+    /// Plan mode of the next turn.
+    pub fn plan_mode(&self) -> PlanMode {
+        self.plan_mode
+    }
+
+    pub fn set_plan_mode(&mut self, mode: PlanMode) {
+        self.plan_mode = mode;
     }
 
     pub fn set_title(&mut self, title: String) {
@@ -210,6 +222,7 @@ impl Transcript {
         self.title.clone_from(&chat.title);
         self.archived = chat.archived;
         self.queued_for_capacity = chat.queued_for_capacity;
+        self.plan_mode = chat.plan_mode;
         if let Some(first) = page.messages.iter().map(|message| message.id).min() {
             self.messages
                 .retain(|held| held.id < first || page.messages.iter().any(|message| message.id == held.id));
@@ -308,9 +321,11 @@ impl Transcript {
             && self.last_error == change.last_error
             && self.title == change.title
             && self.archived == change.archived
-            && self.queued_for_capacity == change.queued_for_capacity;
+            && self.queued_for_capacity == change.queued_for_capacity
+            && self.plan_mode == change.plan_mode;
         self.queued_for_capacity = change.queued_for_capacity;
         self.archived = change.archived;
+        self.plan_mode = change.plan_mode;
         self.last_error = change.last_error;
         self.title = change.title;
         self.set_status(change.status);

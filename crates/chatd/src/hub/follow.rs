@@ -492,6 +492,7 @@ fn status_payload(chat: &ChatRecord) -> StreamPayload {
             title: chat.title.clone(),
             archived: chat.archived,
             queued_for_capacity: chat.queued_for_capacity,
+            plan_mode: chat.plan_mode,
         },
     }
 }

@@ -46,6 +46,7 @@ impl Publisher {
             title: chat.title.clone(),
             archived: chat.archived,
             queued_for_capacity: chat.queued_for_capacity,
+            plan_mode: chat.plan_mode,
         };
         let next = || self.hub.next_sequence();
         self.channel.publish_status(self.edit_version, chat.snapshot_version, status, next);

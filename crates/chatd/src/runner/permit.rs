@@ -20,7 +20,7 @@ use domain::{
 use mcpclient::Target;
 
 /// The owner of the chat reads why a call was refused, and the model does; neither may learn what is hidden from members.
-const OWNER: Reader = Reader { is_subject: true, unredacted: false };
+pub(super) const OWNER: Reader = Reader { is_subject: true, unredacted: false };
 
 /// Why a call is not sent, or did not happen, and what can be done about it.
 pub(super) struct Denial {
@@ -44,7 +44,7 @@ impl CallContext {
             .shared
             .deps
             .servers
-            .call_server(self.actor.owner, offered.server.record.id, &self.selected)
+            .call_server(self.scope(), offered.server.record.id)
             .await;
         let server = match server {
             Ok(server) => server,
@@ -83,6 +83,10 @@ impl CallContext {
             let reason = failed.sentence(OWNER);
             return Err(match (failed.gate(), &server.access) {
                 (Gate::Account | Gate::Enabled | Gate::Group | Gate::Selection, _) => gone(&name),
+                (Gate::PlanMode, _) => {
+                    let text = format!("The call was not sent: {name} may not be used in this turn. {reason}");
+                    Denial::new(ToolOutcome::Denied, text)
+                }
                 (Gate::Configured | Gate::Connected, Err(known)) => unusable(&known.message),
                 (Gate::Configured | Gate::Connected, Ok(_)) => unusable(&reason),
                 (Gate::AllowList | Gate::DenyList | Gate::Definition, _) => {
