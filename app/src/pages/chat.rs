@@ -17,6 +17,7 @@ mod details;
 mod home;
 mod icons;
 mod list;
+mod list_stream;
 mod live_text;
 mod needs;
 mod notices;

@@ -90,6 +90,8 @@ pub const PAGE_MESSAGES: (i64, i64) = (32, 64);
 pub const PAGE_BYTES: usize = 1024 * 1024;
 /// Between two looks of a reader at the database, where another replica may run the turn.
 pub const READER_POLL: Duration = Duration::from_secs(2);
+/// Hints about changed lists that a watcher may be behind by; one that missed some looks at once.
+pub const LIST_HINTS: usize = 256;
 /// Bytes of a `Last-Event-ID`; longer ones are not read.
 pub const EVENT_ID: usize = 128;
 /// Between two looks at the database of somebody who waits for the end of a turn.

@@ -8,6 +8,7 @@ pub mod accounts;
 pub mod audit;
 pub mod availability;
 pub mod chat;
+pub mod chat_list;
 pub mod clock;
 pub mod definition_diff;
 pub mod definitions;

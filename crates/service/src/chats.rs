@@ -241,6 +241,7 @@ impl Service {
         write.commit().await?;
         self.deps().chatd.interrupt(id);
         self.deps().chatd.hub().chat_gone(id);
+        self.deps().chatd.hub().list_changed(owner);
         Ok(())
     }
 }

@@ -7,6 +7,7 @@ mod idempotency;
 mod lease;
 mod list;
 mod queue;
+mod watch;
 
 pub use idempotency::{IdempotencyRecord, Made, idempotency_find, idempotency_prune, idempotency_put};
 pub use lease::{
@@ -18,6 +19,7 @@ pub use queue::{
     queue_head_for_update, queue_insert, queue_list, queue_promote, queue_promoted, queue_prune,
     queue_remove, queue_size,
 };
+pub use watch::{ChatsMark, chats_mark, chats_watched};
 
 use crate::{Micros, Result, Session, StoreError, Write, clock::now_sql};
 use api::{

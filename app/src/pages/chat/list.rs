@@ -2,6 +2,7 @@
 
 use super::{
     browser,
+    list_stream::follow_list,
     popover::Popover,
     rename::RenameField,
     shared::{list_changed, list_version},
@@ -19,7 +20,7 @@ use leptos::{prelude::*, task::spawn_local};
 use leptos_router::hooks::{use_location, use_navigate};
 use std::time::Duration;
 
-/// How often the list is read again while a chat in it is at work.
+/// How often the list is read again while a chat in it is at work and no stream tells of it: a twenty-first tab has none.
 const POLL: Duration = Duration::from_secs(4);
 
 const DAY_MS: i64 = 86_400_000;
@@ -47,8 +48,10 @@ pub fn ChatList() -> impl IntoView {
             any_busy.set(busy);
         }
     });
+    let live = follow_list();
     Effect::new(move |_| {
         if any_busy.get()
+            && !live.get()
             && let Ok(handle) = set_interval_with_handle(list_changed, POLL)
         {
             on_cleanup(move || handle.clear());
