@@ -20,6 +20,18 @@ pub const TURNS: usize = 64;
 /// Turns at once of one user in one process.
 pub const TURNS_PER_USER: usize = 3;
 
+/// Turns of subagents at once in one process, beside those of chats.
+pub const SUBAGENT_TURNS: usize = 64;
+/// Turns of subagents at once of one user in one process.
+pub const SUBAGENT_TURNS_PER_USER: usize = 6;
+/// How long `wait_agent` waits unless it is told otherwise, and at most.
+pub const AGENT_WAIT: Duration = Duration::from_secs(120);
+pub const AGENT_WAIT_MAX: Duration = Duration::from_secs(600);
+/// Bytes of what a subagent is asked to do.
+pub const AGENT_TASK: usize = 32 * 1024;
+/// Bytes of a subagent's answer as its parent's model sees it.
+pub const AGENT_ANSWER: usize = 64 * 1024;
+
 /// Generations in one turn.
 pub const STEPS: usize = 25;
 /// Tool calls in one turn.

@@ -41,6 +41,7 @@ mod tests {
             workspace_id: None,
             parent_chat_id: None,
             root_chat_id: None,
+            mode: None,
             last_model_config_id: None,
             title: "A".to_owned(),
             status: ChatStatus::Waiting,
@@ -49,6 +50,7 @@ mod tests {
             mcp_server_ids: Vec::new(),
             labels: std::collections::BTreeMap::new(),
             pin_order: 0,
+            children: Vec::new(),
             created_at: Timestamp(1),
             updated_at: Timestamp(1),
         }

@@ -27,6 +27,7 @@ pub mod provider_schema;
 pub mod redirect;
 pub mod secret;
 pub mod settings;
+pub mod subagents;
 pub mod text;
 pub mod tools;
 pub mod transfer;

@@ -9,6 +9,7 @@ use domain::{
     accounts::Action,
     definitions::KnownDefinitions,
     gates::{self, Choice, Decision, Finding, ServerFacts, ToolFacts, decide},
+    subagents::servers_of,
     tools::{ToolFilter, exposed_name},
 };
 use mcpclient::Tool;
@@ -51,7 +52,12 @@ impl Service {
         let choice = match request.chat_id {
             Some(chat) => {
                 let chat = chats::chat_get(&mut session, subject, chat).await?.ok_or(Error::NotFound)?;
-                Choice::of(&chat.mcp_server_ids, id)
+                let parent = match chat.parent_chat_id {
+                    Some(parent) => chats::chat_get(&mut session, subject, parent).await?,
+                    None => None,
+                };
+                let parent = parent.as_ref().map(|parent| parent.mcp_server_ids.as_slice());
+                Choice::of(&servers_of(chat.mode, &chat.mcp_server_ids, parent).ids, id)
             }
             None => Choice::NewChat,
         };

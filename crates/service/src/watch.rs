@@ -24,11 +24,11 @@ use store::{
 use tokio::sync::broadcast;
 
 /// Between two looks at the database, where another replica may change something.
-pub const WATCH_POLL: Duration = Duration::from_secs(1);
+const WATCH_POLL: Duration = Duration::from_secs(1);
 /// What happens here within this time is told at once.
 const GATHER: Duration = Duration::from_millis(100);
 /// Chats that are watched: those that changed last.
-pub const WATCHED_CHATS: i64 = 500;
+const WATCHED_CHATS: i64 = 500;
 
 impl Service {
     /// Follows the list of the caller's chats. `last_event_id` resumes.

@@ -3,12 +3,16 @@
 //! Order inside a transaction that changes a chat: [`chat_transition`] first, then messages and ledger rows. The transition takes
 //! the chat's row lock, so message ids ascend in the order of the commits on PostgreSQL too.
 
+mod children;
 mod idempotency;
 mod lease;
 mod list;
 mod queue;
 mod watch;
 
+pub use children::{
+    SpawnedBy, chat_children, chat_children_for_update, chats_children, child_insert, child_spawned,
+};
 pub use idempotency::{IdempotencyRecord, Made, idempotency_find, idempotency_prune, idempotency_put};
 pub use lease::{
     chats_due, lease_claim, lease_release, lease_renew, lease_seconds_left, lease_stands, leases_forget,
@@ -24,7 +28,7 @@ pub use watch::{ChatsMark, chats_mark, chats_watched};
 use crate::{Micros, Result, Session, StoreError, Write, clock::now_sql};
 use api::{
     ORGANIZATION_ID, Timestamp, Uuid,
-    chats::{Chat, ChatStatus, TurnError},
+    chats::{Chat, ChatMode, ChatStatus, TurnError},
 };
 use sqlx::types::Json;
 use std::{collections::BTreeMap, time::Duration};
@@ -34,6 +38,10 @@ use std::{collections::BTreeMap, time::Duration};
 pub struct ChatRecord {
     pub id: Uuid,
     pub owner_id: Uuid,
+    /// Of a subagent: the chat that it works for.
+    pub parent_chat_id: Option<Uuid>,
+    /// What a subagent is for.
+    pub mode: Option<ChatMode>,
     pub title: String,
     /// `prompt`, `generated` or `user`.
     pub title_source: String,
@@ -78,8 +86,10 @@ impl ChatRecord {
             organization_id: ORGANIZATION_ID,
             owner_id: self.owner_id,
             workspace_id: None,
-            parent_chat_id: None,
-            root_chat_id: None,
+            parent_chat_id: self.parent_chat_id,
+            // Children have none (behaviour 21): the chat above is the one at the top.
+            root_chat_id: self.parent_chat_id,
+            mode: self.mode,
             last_model_config_id: self.model_config_id,
             title: self.title.clone(),
             status: self.status,
@@ -88,6 +98,7 @@ impl ChatRecord {
             mcp_server_ids: self.mcp_server_ids.clone(),
             labels: self.labels.clone(),
             pin_order: self.pin_order,
+            children: Vec::new(),
             created_at: self.created_at,
             updated_at: self.updated_at,
         }
@@ -108,6 +119,8 @@ impl ChatRecord {
 struct ChatRow {
     id: Uuid,
     owner_id: Uuid,
+    parent_chat_id: Option<Uuid>,
+    mode: String,
     title: String,
     title_source: String,
     status: String,
@@ -133,7 +146,7 @@ struct ChatRow {
 
 const COLUMNS: &str = "id, owner_id, title, title_source, status, last_error, model_config_id, mcp_server_ids, labels, archived, \
      client_type, snapshot_version, history_version, edit_version, generation_attempt, lease_holder, lease_epoch, \
-     lease_expires_at, created_at, updated_at, pin_order, queue_length, queue_version";
+     lease_expires_at, created_at, updated_at, pin_order, queue_length, queue_version, parent_chat_id, mode";
 
 impl TryFrom<ChatRow> for ChatRecord {
     type Error = StoreError;
@@ -147,6 +160,9 @@ impl TryFrom<ChatRow> for ChatRecord {
         Ok(Self {
             id: row.id,
             owner_id: row.owner_id,
+            parent_chat_id: row.parent_chat_id,
+            // The table admits no other word, and the empty one is no mode.
+            mode: ChatMode::parse(&row.mode),
             title: row.title,
             title_source: row.title_source,
             status,
@@ -179,7 +195,7 @@ impl TryFrom<ChatRow> for ChatRecord {
 pub async fn chat_insert(write: &mut Write, chat: &ChatRecord) -> Result<()> {
     let sql = sqlx::AssertSqlSafe(format!(
         "INSERT INTO chats ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, \
-         $19, $20, $21, $22, $23)"
+         $19, $20, $21, $22, $23, $24, $25)"
     ));
     execute!(
         write,
@@ -207,6 +223,8 @@ pub async fn chat_insert(write: &mut Write, chat: &ChatRecord) -> Result<()> {
         chat.pin_order,
         chat.queue_length,
         chat.queue_version,
+        chat.parent_chat_id,
+        chat.mode.map_or("", ChatMode::as_str),
     )
     .map(|_| ())
 }

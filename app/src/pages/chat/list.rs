@@ -293,6 +293,7 @@ mod tests {
             workspace_id: None,
             parent_chat_id: None,
             root_chat_id: None,
+            mode: None,
             last_model_config_id: None,
             title: format!("at hour {hours}"),
             status: ChatStatus::Waiting,
@@ -301,6 +302,7 @@ mod tests {
             mcp_server_ids: Vec::new(),
             labels: Default::default(),
             pin_order: 0,
+            children: Vec::new(),
             created_at: Timestamp(hours * 3_600_000_000),
             updated_at: Timestamp(hours * 3_600_000_000),
         }

@@ -367,6 +367,8 @@ impl World {
         let id = new_id(&*self.clock, &*self.entropy);
         let at = self.clock.now();
         let chat = ChatRecord {
+            parent_chat_id: None,
+            mode: None,
             pin_order: 0,
             queue_length: 0,
             queue_version: 0,

@@ -1,7 +1,7 @@
 //! Turns: send, edit or go on, stop, wait (behaviour 18).
 
 use super::{
-    MESSAGES_PAGE_MAX, auth_required, idempotency::request_hash, queue::Waiting, text_parts, user_message,
+    MESSAGES_PAGE_MAX, children::{ChildrenMoved, not_a_child}, auth_required, idempotency::request_hash, queue::Waiting, text_parts, user_message,
 };
 use crate::{Error, OpContext, Result, Service, audit::Act};
 use api::{
@@ -48,6 +48,7 @@ impl Service {
             drop(write);
             return self.message_replay(ctx, &found).await;
         }
+        not_a_child(&record)?;
         let requested = request.mcp_server_ids.as_deref();
         let servers = self.chat_servers(ctx, &mut write, &record.mcp_server_ids, requested).await?;
         let selection = select(&servers.records, &record, requested, &mut wrong);
@@ -114,6 +115,7 @@ impl Service {
         let mut write = self.db().write().await?;
         let record = chats::chat_get_for_update(&mut write, owner, id).await?.ok_or(Error::NotFound)?;
         let current = messages::message_get(&mut write, id, message_id).await?.ok_or(Error::NotFound)?;
+        not_a_child(&record)?;
         if current.role != MessageRole::User {
             wrong.push(Validation::new("message", "Only a message of yours can be edited."));
         }
@@ -154,12 +156,16 @@ impl Service {
                 .ok_or(Error::NotFound)?,
             None => current,
         };
+        // What was asked of them may be gone with the history.
+        let children =
+            if rewrite { self.children_stop(&mut write, id).await? } else { ChildrenMoved::default() };
         if superseded {
             // Elsewhere it hears of it with its next heartbeat. Before the commit, while this transaction keeps it from ending the chat:
             // a stop that came later would hit the turn that begins here.
             self.deps().chatd.interrupt(id);
         }
         self.turn_commit(write, &record, &message).await?;
+        self.children_announce(&children);
         if had_queue && record.queue_length == 0 {
             self.deps().chatd.queue_changed(&record, Vec::new());
         }
@@ -188,7 +194,7 @@ impl Service {
         Ok(())
     }
 
-    /// Stops the running turn; what has arrived stays. Pressing it too late is no mistake.
+    /// Stops the running turn and the subagents; what has arrived stays. Pressing it too late is no mistake.
     ///
     /// # Errors
     /// [`Error::NotFound`].
@@ -207,14 +213,17 @@ impl Service {
         } else {
             let step = Transition::to(next.status, self.now());
             let moved = chats::chat_transition(&mut write, &record.fence(), &step).await?;
-            write.commit().await?;
             moved.ok_or_else(|| Error::conflict("The chat changed meanwhile. Try again."))?
         };
+        // They may be at work while their chat is idle.
+        let children = self.children_stop(&mut write, id).await?;
+        write.commit().await?;
         // Only for a turn that the row knows: a Stop that comes late must not hit the next one.
         if record.status == ChatStatus::Interrupting {
             self.deps().chatd.interrupt(id);
         }
         self.status_announce(&record);
+        self.children_announce(&children);
         Ok(record.to_wire())
     }
 

@@ -88,18 +88,17 @@ pub async fn lease_seconds_left(session: &mut Session, chat: Uuid, holder: Uuid)
     Ok(row.map(|(left,)| left as f64 / 1e6))
 }
 
-/// Chats that wait for a runner, the longest waiting first.
+/// Chats that wait for a runner, the longest waiting first, and whether each is a subagent.
 ///
 /// # Errors
 /// [`crate::StoreError::Unavailable`].
-pub async fn chats_due(session: &mut Session, limit: i64) -> Result<Vec<Uuid>> {
+pub async fn chats_due(session: &mut Session, limit: i64) -> Result<Vec<(Uuid, bool)>> {
     let now = now_sql(session);
     let sql = sqlx::AssertSqlSafe(format!(
-        "SELECT id FROM chats WHERE status IN ('running', 'interrupting') AND (lease_expires_at IS NULL OR lease_expires_at < {now}) \
+        "SELECT id, (parent_chat_id IS NOT NULL) AS subagent FROM chats WHERE status IN ('running', 'interrupting') AND (lease_expires_at IS NULL OR lease_expires_at < {now}) \
          ORDER BY updated_at, id LIMIT $1"
     ));
-    let rows: Vec<(Uuid,)> = fetch_all!(session, (Uuid,), sql, limit)?;
-    Ok(rows.into_iter().map(|(id,)| id).collect())
+    fetch_all!(session, (Uuid, bool), sql, limit)
 }
 
 /// Forgets every lease; how many there were. Only for the start of a process that is alone by the file lock of SQLite: whoever
