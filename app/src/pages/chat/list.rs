@@ -1,6 +1,7 @@
 //! The chats in the sidebar: the pinned ones, then the others by day; or those that were put away.
 
 use super::{
+    agents::ListChildren,
     browser,
     list_stream::follow_list,
     popover::Popover,
@@ -184,6 +185,7 @@ fn Row(chat: Chat) -> impl IntoView {
         });
     });
     let state = status_word(chat.status);
+    let children = chat.children.clone();
     view! {
         <li class="chat-list-row" data-current=move || is_current.get().to_string()>
             <Show
@@ -266,11 +268,12 @@ fn Row(chat: Chat) -> impl IntoView {
                 </p>
             </ConfirmDialog>
         </li>
+        {(!children.is_empty()).then(|| view! { <li class="chat-list-below"><ListChildren parent=id children /></li> })}
     }
 }
 
 /// A dot's class and its word, for chats that are not simply idle.
-fn status_word(status: ChatStatus) -> Option<(&'static str, &'static str)> {
+pub(super) fn status_word(status: ChatStatus) -> Option<(&'static str, &'static str)> {
     match status {
         ChatStatus::Waiting => None,
         ChatStatus::Running => Some(("chat-list-running", "Running")),

@@ -115,7 +115,11 @@ impl Service {
         let mut write = self.db().write().await?;
         let record = chats::chat_get_for_update(&mut write, owner, id).await?.ok_or(Error::NotFound)?;
         let current = messages::message_get(&mut write, id, message_id).await?.ok_or(Error::NotFound)?;
-        not_a_child(&record)?;
+        // A failed subagent may be told to go on; nothing else is asked of it but by its chat.
+        let goes_on = record.status == ChatStatus::Error && content.is_none() && request.mcp_server_ids.is_none();
+        if !goes_on {
+            not_a_child(&record)?;
+        }
         if current.role != MessageRole::User {
             wrong.push(Validation::new("message", "Only a message of yours can be edited."));
         }
