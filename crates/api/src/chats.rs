@@ -76,6 +76,44 @@ impl ChatMode {
     }
 }
 
+/// Whether a chat works toward a plan first (behaviour 22).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum PlanMode {
+    #[default]
+    #[serde(rename = "")]
+    Off,
+    #[serde(rename = "plan")]
+    Plan,
+}
+
+impl PlanMode {
+    pub const ALL: [PlanMode; 2] = [Self::Off, Self::Plan];
+    /// Action of the audit log.
+    pub const SWITCHED: &'static str = "chat.plan_mode_switched";
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "",
+            Self::Plan => "plan",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|mode| mode.as_str() == text)
+    }
+
+    /// As the audit log says it.
+    pub fn fact(self) -> String {
+        format!("plan_mode={}", if self.is_plan() { "plan" } else { "off" })
+    }
+
+    /// The chat plans.
+    pub fn is_plan(self) -> bool {
+        self == Self::Plan
+    }
+}
+
 /// Why the last turn failed and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -107,6 +145,12 @@ pub struct Chat {
     pub status: ChatStatus,
     pub last_error: Option<TurnError>,
     pub archived: bool,
+    /// Of the next turn; the one that runs keeps what it began with.
+    #[serde(default)]
+    pub plan_mode: PlanMode,
+    /// Of the stored plan: +1 with every change; 0: there is none.
+    #[serde(default)]
+    pub plan_version: i64,
     pub mcp_server_ids: Vec<Uuid>,
     pub labels: BTreeMap<String, String>,
     /// Place among the pinned chats of the list, ascending; 0: not pinned.
@@ -145,6 +189,9 @@ pub struct ChatCreate {
     /// `ui` or `api`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_type: Option<String>,
+    /// `plan`: the chat begins in plan mode.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan_mode: Option<PlanMode>,
 }
 
 /// What a message does to a turn that runs.
@@ -168,6 +215,9 @@ pub struct QueuedMessage {
     pub content: Vec<Part>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model_config_id: Option<Uuid>,
+    /// What the chat is set to when its turn begins; absent: no change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan_mode: Option<PlanMode>,
     pub created_at: Timestamp,
 }
 
@@ -184,6 +234,9 @@ pub struct MessageCreate {
     /// While a turn runs. Omitted: `queue`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub busy_behavior: Option<BusyBehavior>,
+    /// Switches plan mode for its turn and those after it; omitted: no change.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan_mode: Option<PlanMode>,
 }
 
 /// `PATCH /api/experimental/chats/{id}/messages/{m}`: edit a user message and rerun from there. Without `content`
@@ -198,6 +251,9 @@ pub struct MessageEdit {
     pub model_config_id: Option<Uuid>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mcp_server_ids: Option<Vec<Uuid>>,
+    /// Switches plan mode for the turn that begins and those after it; omitted: no change.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan_mode: Option<PlanMode>,
 }
 
 /// `PATCH /api/experimental/chats/{id}`.
@@ -216,6 +272,9 @@ pub struct ChatUpdate {
     /// Replaces all labels; at most 50.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub labels: Option<BTreeMap<String, String>>,
+    /// `plan` or empty, from the next turn on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan_mode: Option<PlanMode>,
 }
 
 /// A server the turn cannot use until the caller acts.

@@ -16,6 +16,8 @@ pub enum Gate {
     Group,
     /// The server takes part in the chat: forced, chosen, or a default of new chats.
     Selection,
+    /// Plan mode: in a chat that plans, an admin let all tools of the server into it.
+    PlanMode,
     /// The server's configuration is complete and readable.
     Configured,
     /// The user has connected the account that the server asks for.
@@ -29,11 +31,12 @@ pub enum Gate {
 }
 
 impl Gate {
-    pub const ALL: [Gate; 9] = [
+    pub const ALL: [Gate; 10] = [
         Self::Account,
         Self::Enabled,
         Self::Group,
         Self::Selection,
+        Self::PlanMode,
         Self::Configured,
         Self::Connected,
         Self::AllowList,

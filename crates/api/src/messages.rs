@@ -217,6 +217,9 @@ pub struct ToolResultPart {
     /// The call did not happen, and would after this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub needs: Option<ToolNeeds>,
+    /// Sanitised markup of a presented plan, only in answers that were asked for it (`rendered=true`); never stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub html: Option<String>,
     pub created_at: Timestamp,
 }
 

@@ -1,7 +1,7 @@
 //! Events of the live stream (behaviour 19). Each SSE event has an opaque `id`, `event` = the type, and this JSON as `data`.
 
 use crate::{
-    chats::{ChatStatus, QueuedMessage, TurnError},
+    chats::{ChatStatus, PlanMode, QueuedMessage, TurnError},
     check::ServerOutcome,
     messages::{ChatMessage, MessageRole, Part},
 };
@@ -117,6 +117,9 @@ pub struct StatusChange {
     /// The chat was put away.
     #[serde(default)]
     pub archived: bool,
+    /// Of the next turn.
+    #[serde(default)]
+    pub plan_mode: PlanMode,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -99,6 +99,32 @@ pub(crate) struct Shared {
     halted: CancellationToken,
 }
 
+impl Shared {
+    /// The daemon that these tasks belong to.
+    pub(crate) fn daemon(self: &Arc<Self>) -> ChatDaemon {
+        ChatDaemon(Arc::clone(self))
+    }
+
+    /// The turn of `chat` only waits for subagents from now on: another may have its place until this is dropped.
+    pub(crate) fn rest(self: &Arc<Self>, chat: Uuid) -> Resting {
+        self.slots.rest(chat, true);
+        self.daemon().start_pending(chat);
+        Resting { shared: Arc::clone(self), chat }
+    }
+}
+
+/// See [`Shared::rest`].
+pub(crate) struct Resting {
+    shared: Arc<Shared>,
+    chat: Uuid,
+}
+
+impl Drop for Resting {
+    fn drop(&mut self) {
+        self.shared.slots.rest(self.chat, false);
+    }
+}
+
 /// The chat daemon. Clones share it.
 #[derive(Clone)]
 pub struct ChatDaemon(Arc<Shared>);

@@ -7,11 +7,13 @@
 //!
 //! - [`ChatDaemon`]: wake, interrupt, drain; leases and places
 //! - `runner`: one turn
+//! - `builtins`: Patchbay's own tools
 //! - [`Hub`] and [`follow`]: who watches, and how a stream resumes (behaviour 19)
 //! - [`ModelSource`], [`ServerSource`]: what `service` provides
 
 #![forbid(unsafe_code)]
 
+mod builtins;
 mod daemon;
 mod error;
 mod history;
@@ -22,4 +24,4 @@ mod runner;
 
 pub use daemon::{ChatDaemon, ChatdConfig, Deps, RetryDelay};
 pub use hub::{Awaited, EventId, Hub, Publisher, Resume, follow};
-pub use ports::{ModelSource, PermissionAsk, ResolvedModel, ServerSource, SourceError, StepServer, Unusable};
+pub use ports::{ModelSource, PermissionAsk, ResolvedModel, ServerSource, SourceError, StepServer, TurnScope, Unusable};

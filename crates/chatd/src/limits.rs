@@ -36,6 +36,8 @@ pub const AGENT_ANSWER: usize = 64 * 1024;
 pub const STEPS: usize = 25;
 /// Tool calls in one turn.
 pub const CALLS: usize = 100;
+/// One call of a tool of Patchbay's own, unless the tool says otherwise.
+pub const BUILT_IN: Duration = Duration::from_secs(10);
 /// How often a call is sent again whose outcome is unknown, where the admin says that its tool is safe to run twice.
 pub const RESENDS: i64 = 2;
 /// Tool calls at once in one turn.

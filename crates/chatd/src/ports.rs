@@ -7,6 +7,7 @@ use domain::{
     gates::ServerFacts,
     mcp_server::ServerRecord,
     oauth::challenge::Challenge,
+    plan_mode::TurnMode,
 };
 use mcpclient::Catalogue;
 use std::{fmt, sync::Arc};
@@ -44,26 +45,35 @@ impl fmt::Debug for ResolvedModel {
     }
 }
 
+/// What a turn says of the servers it may use. Everything that is asked of servers for it is asked with this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TurnScope<'a> {
+    /// The owner of the chat, whose rights and connections count.
+    pub owner: Uuid,
+    /// The chat's list.
+    pub selected: &'a [Uuid],
+    pub mode: TurnMode,
+}
+
 /// Which servers take part (behaviour 16).
 #[async_trait]
 pub trait ServerSource: Send + Sync {
-    /// Every server of this step, in the order of the prompt: those that [`domain::gates::decide`] lets take part in a chat of `owner`
-    /// with this selection, each with where to dial it or why not.
+    /// Every server of this step, in the order of the prompt: those that [`domain::gates::decide`] lets take part in this
+    /// turn, each with where to dial it or why not.
     ///
     /// # Errors
     /// The set could not be loaded. The step is tried again and then fails: it never goes on with fewer servers.
-    async fn step_servers(&self, owner: Uuid, selected: &[Uuid]) -> Result<Vec<StepServer>, SourceError>;
+    async fn step_servers(&self, scope: TurnScope<'_>) -> Result<Vec<StepServer>, SourceError>;
 
-    /// One server as it is now, read right before a call is sent, with what is known of it for `owner` and a chat with this selection.
+    /// One server as it is now, read right before a call is sent, with what is known of it for this turn.
     /// The daemon decides by the facts whether the call may go out; `None` when the server is gone.
     ///
     /// # Errors
     /// It could not be loaded. The call is not sent.
     async fn call_server(
         &self,
-        owner: Uuid,
+        scope: TurnScope<'_>,
         server_id: Uuid,
-        selected: &[Uuid],
     ) -> Result<Option<StepServer>, SourceError>;
 
     /// Takes note of what a server listed, and says which definitions are known and accepted after that.
@@ -87,7 +97,7 @@ pub trait ServerSource: Send + Sync {
         hash: &str,
     ) -> Result<DefinitionStanding, SourceError>;
 
-    /// The server refused the credential of this version for `owner` (401): at most one renewal. `Some`: it may be dialled with this
+    /// The server refused the credential of this version for the owner (401): at most one renewal. `Some`: it may be dialled with this
     /// once more; the daemon asks the gates before it does. `None`: there is nothing else to send now, and how the connection stands
     /// is kept where [`Self::call_server`] reads it.
     ///
@@ -99,11 +109,10 @@ pub trait ServerSource: Send + Sync {
     /// It could not be found out. Nothing is sent again.
     async fn credential_refused(
         &self,
-        owner: Uuid,
+        scope: TurnScope<'_>,
         server_id: Uuid,
         credential_version: i64,
         challenge: Option<&Challenge>,
-        selected: &[Uuid],
     ) -> Result<Option<StepServer>, SourceError>;
 
     /// The server wants more than was granted for this tool (403 with `insufficient_scope`, protocol.md 14.10), or for listing its

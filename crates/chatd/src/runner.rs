@@ -7,7 +7,10 @@ mod calls;
 mod commit;
 mod dispatch;
 mod generation;
+mod inherited;
+mod own;
 mod permit;
+mod prompt;
 mod recovery;
 mod refused;
 mod results;
@@ -15,6 +18,7 @@ mod toolbox;
 mod transcript;
 
 use crate::{
+    builtins,
     daemon::{Lease, Shared},
     error::{Exit, internal, step_limit},
     hub::Publisher,
@@ -27,6 +31,7 @@ use api::{
 use calls::Finished;
 use commit::{Committed, Content};
 use generation::Generated;
+use inherited::Inherited;
 use std::{future::Future, sync::Arc, time::Duration};
 use store::{
     chats::{ChatRecord, LeaseChange, Transition, chat_get_any},
@@ -73,6 +78,8 @@ pub(crate) struct Runner {
     shown_servers: Vec<api::check::ServerOutcome>,
     /// They are not yet kept with the turn's message: the next commit does it, so that they cost none of their own.
     servers_unsaved: bool,
+    /// What a subagent has from its parent, as of this step.
+    inherited: Option<Inherited>,
     /// Name of the owner for the audit log, once it was needed.
     owner_name: Option<String>,
 }
@@ -102,6 +109,7 @@ impl Runner {
             turn_message: None,
             shown_servers: Vec::new(),
             servers_unsaved: false,
+            inherited: None,
             owner_name: None,
         }
     }
@@ -142,6 +150,7 @@ impl Runner {
     }
 
     async fn turn(&mut self) -> Result<(), Exit> {
+        self.inherit().await?;
         let mut transcript = self.load().await?;
         if self.claimed {
             self.publisher.preview_reset(self.chat.generation_attempt);
@@ -230,7 +239,8 @@ impl Runner {
         Ok(!self.ended())
     }
 
-    /// Commits the results of a message's calls; also the end of the turn, when a stop was asked for or it fails with `error`.
+    /// Commits the results of a message's calls; also the end of the turn, when a stop was asked for, it fails with
+    /// `error`, or one of Patchbay's own tools ends it.
     async fn commit_results(
         &mut self,
         asked: &ChatMessage,
@@ -242,6 +252,7 @@ impl Runner {
             let step = match error {
                 _ if stopped => self.ending(),
                 Some(error) => self.ending().error(error.clone()),
+                None if results.iter().any(|done| builtins::ends_turn(&done.part)) => self.ending(),
                 None => self.going_on(),
             };
             let message = NewMessage {

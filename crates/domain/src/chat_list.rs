@@ -42,6 +42,8 @@ mod tests {
             parent_chat_id: None,
             root_chat_id: None,
             mode: None,
+            plan_mode: api::chats::PlanMode::Off,
+            plan_version: 0,
             last_model_config_id: None,
             title: "A".to_owned(),
             status: ChatStatus::Waiting,

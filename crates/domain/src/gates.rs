@@ -1,4 +1,4 @@
-//! Whether a tool is offered to a user, and why (behaviour 2, 10, 14 and 16): every gate, asked in one place.
+//! Whether a tool is offered to a user, and why (behaviour 2, 10, 14, 16 and 22): every gate, asked in one place.
 //!
 //! Turns ask here when they list tools and once more right before a call is sent; "Why this tool?" shows the same answer. Nothing else
 //! decides, so an explanation cannot differ from what happens. Whether a server is *reached* is no gate: that is known only after trying.
@@ -7,7 +7,12 @@ mod words;
 
 pub use words::Reader;
 
-use crate::{definitions::DefinitionStanding, mcp_server::ServerRecord, tools::ToolFilter};
+use crate::{
+    definitions::DefinitionStanding,
+    mcp_server::ServerRecord,
+    plan_mode::{Admission, Origin, TurnMode, admission},
+    tools::ToolFilter,
+};
 use api::{
     Uuid,
     explain::{Gate, GateVerdict},
@@ -59,6 +64,10 @@ pub struct ServerFacts {
     pub auth_status: AuthStatus,
     /// Whether definitions that nobody has accepted are held back.
     pub change_policy: ToolChangePolicy,
+    /// How the turn runs.
+    pub mode: TurnMode,
+    /// An admin let all tools of the server into plan mode.
+    pub allow_in_plan_mode: bool,
 }
 
 impl ServerFacts {
@@ -73,6 +82,8 @@ impl ServerFacts {
             configured: true,
             auth_status: AuthStatus::NotRequired,
             change_policy: server.tool_change_policy,
+            mode: TurnMode::Normal,
+            allow_in_plan_mode: server.allow_in_plan_mode,
         }
     }
 }
@@ -103,6 +114,13 @@ pub enum Finding<'a> {
     NotChosen,
     DefaultOn,
     DefaultOff,
+    /// The turn is not in plan mode.
+    NotPlanning,
+    AdmittedInPlanMode,
+    /// The chat plans, and the server sleeps meanwhile.
+    AsleepInPlanMode,
+    /// A subagent of a chat that plans.
+    PlanSubagent,
     Configured,
     Misconfigured,
     NoConnectionNeeded,
@@ -144,6 +162,9 @@ impl<'a> Finding<'a> {
             Self::Forced | Self::Chosen | Self::NotChosen | Self::DefaultOn | Self::DefaultOff => {
                 Gate::Selection
             }
+            Self::NotPlanning | Self::AdmittedInPlanMode | Self::AsleepInPlanMode | Self::PlanSubagent => {
+                Gate::PlanMode
+            }
             Self::Configured | Self::Misconfigured => Gate::Configured,
             Self::NoConnectionNeeded
             | Self::ConnectionNotAsked
@@ -174,6 +195,7 @@ impl<'a> Finding<'a> {
             | Self::Forced
             | Self::Chosen
             | Self::DefaultOn
+            | Self::AdmittedInPlanMode
             | Self::Configured
             | Self::Connected
             | Self::ConnectionRenews
@@ -182,7 +204,8 @@ impl<'a> Finding<'a> {
             | Self::OnAllowList { .. }
             | Self::NotDenied
             | Self::DefinitionAccepted => GateVerdict::Pass,
-            Self::NoConnectionNeeded
+            Self::NotPlanning
+            | Self::NoConnectionNeeded
             | Self::ConnectionNotAsked
             | Self::NoAllowList
             | Self::NoDenyList
@@ -192,6 +215,8 @@ impl<'a> Finding<'a> {
             | Self::OutsideGroups
             | Self::NotChosen
             | Self::DefaultOff
+            | Self::AsleepInPlanMode
+            | Self::PlanSubagent
             | Self::Misconfigured
             | Self::NotConnected
             | Self::NeedsReconnect
@@ -248,6 +273,7 @@ pub fn decide<'a>(facts: &ServerFacts, tool: Option<ToolFacts<'a>>) -> Decision<
             GroupAccess::Outside => Finding::OutsideGroups,
         },
         selection(facts),
+        plan_mode(facts),
         if facts.configured { Finding::Configured } else { Finding::Misconfigured },
         connection(facts),
     ];
@@ -279,6 +305,15 @@ fn selection(facts: &ServerFacts) -> Finding<'static> {
         (Availability::DefaultOff, Choice::NewChat) => Finding::DefaultOff,
         (_, Choice::Chosen) => Finding::Chosen,
         (_, Choice::NotChosen) => Finding::NotChosen,
+    }
+}
+
+fn plan_mode(facts: &ServerFacts) -> Finding<'static> {
+    match admission(facts.mode, Origin::Server { allow_in_plan_mode: facts.allow_in_plan_mode }) {
+        Admission::NotAsked => Finding::NotPlanning,
+        Admission::Admitted => Finding::AdmittedInPlanMode,
+        Admission::Asleep => Finding::AsleepInPlanMode,
+        Admission::NoSubagents => Finding::PlanSubagent,
     }
 }
 

@@ -46,6 +46,10 @@ pub const CHAT_SERVERS: usize = 256;
 pub const QUEUED_MESSAGES: i64 = 100;
 /// Bytes of their text together: every reader of the chat is told the whole queue when it changes.
 pub const QUEUED_BYTES: i64 = 512 * 1024;
+/// Bytes of a chat's plan (behaviour 21).
+pub const PLAN_BYTES: usize = 64 * 1024;
+/// Versions of it that are kept: at least the calls of one turn, so that the calls of a turn are found again after a crash.
+pub const PLAN_VERSIONS: i64 = 100;
 /// Characters of a chat title made from the first prompt.
 pub const TITLE_CHARS: usize = 80;
 

@@ -62,6 +62,8 @@ pub struct ServerRecord {
     pub availability: Availability,
     pub enabled: bool,
     pub model_intent: bool,
+    /// All of its tools that the other rules admit work in plan mode too (behaviour 22).
+    pub allow_in_plan_mode: bool,
     /// Who asks is told to the server in headers (behaviour 12).
     pub forward_coder_headers: bool,
     /// With it those headers are signed.

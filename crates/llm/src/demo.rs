@@ -2,14 +2,15 @@
 //!
 //! It shows what a model does to Patchbay: it ranks the offered tools by the words they share with the user's last
 //! message, fills the arguments of the best one from its schema and the message, streams intent and arguments in small
-//! pieces, and reports the result. It knows no tool by name and gives the same answer to the same conversation every
-//! time. After tool results it always answers in text, so that a turn ends after one call.
+//! pieces, and reports the result. It knows no server's tool by name and gives the same answer to the same conversation every
+//! time. In plan mode it makes a plan of the message and puts it before the person. After tool results it always answers in text, so that a turn ends after one call.
 
 mod arguments;
 mod formats;
 mod intent;
 mod message;
 mod numbers;
+mod plan;
 mod rank;
 mod report;
 mod schema;
@@ -20,6 +21,7 @@ use crate::{
     ToolSpec, ids, limits::DEMO_MESSAGE,
 };
 use async_trait::async_trait;
+use domain::tools::BUILT_IN_NAMES;
 use futures::StreamExt;
 use message::Message;
 use serde_json::{Value, json};
@@ -105,9 +107,15 @@ fn script(request: &GenerationRequest) -> VecDeque<ModelEvent> {
     };
     let message =
         Message::read(&text[..text.char_indices().nth(DEMO_MESSAGE).map_or(text.len(), |(at, _)| at)]);
-    match rank::choose(&message, &request.tools) {
+    // Patchbay's own tools are no help with what the message is about.
+    let (own, tools): (Vec<ToolSpec>, Vec<ToolSpec>) =
+        request.tools.iter().cloned().partition(|tool| BUILT_IN_NAMES.contains(&tool.name.as_str()));
+    if plan::wanted(&own) {
+        return plan::propose(request, text);
+    }
+    match rank::choose(&message, &tools) {
         Some(choice) => call(request, &message, &choice),
-        None => spoken(&report::nothing_fits(&request.tools)),
+        None => spoken(&report::nothing_fits(&tools)),
     }
 }
 

@@ -3,6 +3,7 @@
 mod children;
 mod fields;
 mod idempotency;
+mod plan_mode;
 mod queue;
 mod reading;
 mod turns;
@@ -16,7 +17,7 @@ use crate::{Error, OpContext, Result, Service};
 use crate::{mcp_servers::access_of, oauth::connect_url};
 use api::{
     Timestamp, Uuid, Validation,
-    chats::{AuthRequired, Chat, ChatCreate, ChatCreated, ChatStatus, InputPart},
+    chats::{AuthRequired, Chat, ChatCreate, ChatCreated, ChatStatus, InputPart, PlanMode},
     messages::{ChatMessage, MessageRole, Part},
     servers::{AuthStatus, AuthType},
 };
@@ -174,6 +175,9 @@ impl Service {
             archived: false,
             parent_chat_id: None,
             mode: None,
+            plan_mode: request.plan_mode.unwrap_or_default(),
+            turn_plan_mode: request.plan_mode.unwrap_or_default(),
+            plan_version: 0,
             pin_order: 0,
             client_type,
             snapshot_version: 1,
@@ -194,6 +198,7 @@ impl Service {
             return self.chat_replay(ctx, &found).await;
         }
         chats::chat_insert(&mut write, &record).await?;
+        self.plan_mode_audit(&mut write, ctx, &record, PlanMode::Off).await?;
         let message = messages::message_insert(&mut write, user_message(&record, content, now)).await?;
         if !self.remember(&mut write, owner, key, &hash, (record.id, Made::Message(message.id))).await? {
             drop(write);

@@ -9,6 +9,7 @@ use domain::{
     accounts::Action,
     definitions::KnownDefinitions,
     gates::{self, Choice, Decision, Finding, ServerFacts, ToolFacts, decide},
+    plan_mode::TurnMode,
     subagents::servers_of,
     tools::{ToolFilter, exposed_name},
 };
@@ -49,17 +50,22 @@ impl Service {
         let mut session = self.db().read().await?;
         mcp_servers::server_get(&mut session, reader, id).await?.ok_or(Error::NotFound)?;
         let standing = Standing::load(&mut session, subject).await?.ok_or(Error::NotFound)?;
-        let choice = match request.chat_id {
+        let (choice, mode) = match request.chat_id {
             Some(chat) => {
                 let chat = chats::chat_get(&mut session, subject, chat).await?.ok_or(Error::NotFound)?;
                 let parent = match chat.parent_chat_id {
                     Some(parent) => chats::chat_get(&mut session, subject, parent).await?,
                     None => None,
                 };
+                // Of the next turn, as everything here.
+                let mode = match &parent {
+                    Some(parent) => TurnMode::of_subagent(parent.plan_mode),
+                    None => TurnMode::of_root(chat.plan_mode),
+                };
                 let parent = parent.as_ref().map(|parent| parent.mcp_server_ids.as_slice());
-                Choice::of(&servers_of(chat.mode, &chat.mcp_server_ids, parent).ids, id)
+                (Choice::of(&servers_of(chat.mode, &chat.mcp_server_ids, parent).ids, id), mode)
             }
-            None => Choice::NewChat,
+            None => (Choice::NewChat, TurnMode::Normal),
         };
         // With the values of the one who is explained, and whatever keeps them from it is said instead of concealed.
         let all = Reader::of_everything(subject);
@@ -67,7 +73,7 @@ impl Service {
         let groups_alone = Reader { disabled: true, ..standing.reader };
         let open = mcp_servers::server_get(&mut session, groups_alone, id).await?.is_some();
         drop(session);
-        let (facts, access) = standing.assess(&self.deps().keyring, &found, open, choice, self.now());
+        let (facts, access) = standing.assess(&self.deps().keyring, &found, open, choice, mode, self.now());
         let known = access.ok().and_then(|target| self.deps().mcp.known_catalogue(&target));
         let words =
             gates::Reader { is_subject: subject == caller, unredacted: ctx.may(Action::ServersReadAll) };

@@ -3,7 +3,7 @@
 use crate::{Definitions, Refresher, mcp_servers::USE_WAIT, providers, secrets, standing::Standing};
 use api::{Uuid, chats::TurnError, models::ProviderType};
 use async_trait::async_trait;
-use chatd::{ModelSource, PermissionAsk, ResolvedModel, ServerSource, SourceError, StepServer};
+use chatd::{ModelSource, PermissionAsk, ResolvedModel, ServerSource, SourceError, StepServer, TurnScope};
 use dbcrypt::Keyring;
 use domain::{
     availability::order_for_step,
@@ -11,6 +11,7 @@ use domain::{
     gates::{Choice, decide},
     mcp_server::ServerRecord,
     oauth::challenge::Challenge,
+    plan_mode::{Origin, TurnMode, admission},
 };
 use egress::Egress;
 use llm::ProviderConfig;
@@ -61,27 +62,27 @@ impl Sources {
         self.providers.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    fn step_server(&self, standing: &Standing, found: FoundServer, selected: &[Uuid]) -> StepServer {
-        let choice = Choice::of(selected, found.stored.record.id);
+    fn step_server(&self, standing: &Standing, found: FoundServer, scope: TurnScope<'_>) -> StepServer {
+        let choice = Choice::of(scope.selected, found.stored.record.id);
         let now = self.refresher.now();
-        let (facts, access) = standing.assess(&self.keyring, &found, true, choice, now);
+        let (facts, access) = standing.assess(&self.keyring, &found, true, choice, scope.mode, now);
         StepServer { record: found.stored.record, facts, access }
     }
 
-    /// What is open to a chat of this user with this selection. Without its owner the turn has nobody to act for: it ends, it does not go
+    /// What is open to this turn. Without its owner the turn has nobody to act for: it ends, it does not go
     /// on without tools.
     async fn open_servers(
         &self,
-        owner: Uuid,
-        selected: &[Uuid],
+        scope: TurnScope<'_>,
     ) -> Result<(Standing, Vec<FoundServer>), SourceError> {
         let mut session = self.db.read().await.map_err(source_error)?;
-        let standing = Standing::load(&mut session, owner).await.map_err(source_error)?;
+        let standing = Standing::load(&mut session, scope.owner).await.map_err(source_error)?;
         let standing = standing
             .filter(|standing| standing.account_active)
             .ok_or_else(|| SourceError("the owner of the chat may no longer act".to_owned()))?;
         let open =
-            mcp_servers::server_candidates(&mut session, standing.reader, Candidates::Forced, selected).await;
+            mcp_servers::server_candidates(&mut session, standing.reader, Candidates::Forced, scope.selected)
+                .await;
         Ok((standing, open.map_err(source_error)?))
     }
 
@@ -161,6 +162,11 @@ impl Sources {
     }
 }
 
+/// Whether plan mode leaves the server in (behaviour 22): the same rule that the gates ask.
+fn is_awake(mode: TurnMode, record: &ServerRecord) -> bool {
+    admission(mode, Origin::Server { allow_in_plan_mode: record.allow_in_plan_mode }).admits()
+}
+
 fn turn_error(code: &str, message: &str) -> TurnError {
     TurnError { code: code.to_owned(), message: message.to_owned(), retryable: true }
 }
@@ -171,50 +177,55 @@ fn source_error(error: StoreError) -> SourceError {
 
 #[async_trait]
 impl ServerSource for Sources {
-    async fn step_servers(&self, owner: Uuid, selected: &[Uuid]) -> Result<Vec<StepServer>, SourceError> {
-        let (standing, mut open) = self.open_servers(owner, selected).await?;
-        if self.refresher.freshen(&open, USE_WAIT).await {
-            open = self.open_servers(owner, selected).await?.1;
+    async fn step_servers(&self, scope: TurnScope<'_>) -> Result<Vec<StepServer>, SourceError> {
+        let (standing, mut open) = self.open_servers(scope).await?;
+        // Nothing is fetched for a server that sleeps.
+        let awake: Vec<FoundServer> =
+            open.iter().filter(|found| is_awake(scope.mode, &found.stored.record)).cloned().collect();
+        if self.refresher.freshen(&awake, USE_WAIT).await {
+            open = self.open_servers(scope).await?.1;
         }
         let mut servers: Vec<StepServer> = open
             .into_iter()
-            .map(|found| self.step_server(&standing, found, selected))
+            .map(|found| self.step_server(&standing, found, scope))
             .filter(|server| decide(&server.facts, None).takes_part())
             .collect();
-        order_for_step(&mut servers, selected, |server| &server.record);
+        order_for_step(&mut servers, scope.selected, |server| &server.record);
         Ok(servers)
     }
 
     async fn call_server(
         &self,
-        owner: Uuid,
+        scope: TurnScope<'_>,
         server_id: Uuid,
-        selected: &[Uuid],
     ) -> Result<Option<StepServer>, SourceError> {
-        let Some((standing, mut found)) = self.one_server(owner, server_id).await? else { return Ok(None) };
-        if self.refresher.freshen(std::slice::from_ref(&found), USE_WAIT).await {
-            match self.one_server(owner, server_id).await? {
+        let Some((standing, mut found)) = self.one_server(scope.owner, server_id).await? else {
+            return Ok(None);
+        };
+        if is_awake(scope.mode, &found.stored.record)
+            && self.refresher.freshen(std::slice::from_ref(&found), USE_WAIT).await
+        {
+            match self.one_server(scope.owner, server_id).await? {
                 Some((_, again)) => found = again,
                 None => return Ok(None),
             }
         }
-        Ok(Some(self.step_server(&standing, found, selected)))
+        Ok(Some(self.step_server(&standing, found, scope)))
     }
 
     async fn credential_refused(
         &self,
-        owner: Uuid,
+        scope: TurnScope<'_>,
         server_id: Uuid,
         credential_version: i64,
         challenge: Option<&Challenge>,
-        selected: &[Uuid],
     ) -> Result<Option<StepServer>, SourceError> {
-        let refused = self.refresher.refused(server_id, owner, credential_version, challenge).await;
+        let refused = self.refresher.refused(server_id, scope.owner, credential_version, challenge).await;
         if !refused.map_err(|error| SourceError(error.to_string()))? {
             return Ok(None);
         }
-        let found = self.one_server(owner, server_id).await?;
-        Ok(found.map(|(standing, found)| self.step_server(&standing, found, selected)))
+        let found = self.one_server(scope.owner, server_id).await?;
+        Ok(found.map(|(standing, found)| self.step_server(&standing, found, scope)))
     }
 
     async fn permission_wanted(

@@ -8,6 +8,7 @@ use domain::{
     accounts::{Action, can},
     gates::{Choice, GroupAccess, ServerFacts},
     mcp_server::auth_status,
+    plan_mode::TurnMode,
 };
 use mcpclient::Target;
 use store::{
@@ -46,6 +47,7 @@ impl Standing {
         found: &FoundServer,
         open: bool,
         choice: Choice,
+        mode: TurnMode,
         now: Timestamp,
     ) -> (ServerFacts, Result<Target, Unusable>) {
         let record = &found.stored.record;
@@ -73,6 +75,8 @@ impl Standing {
             configured: auth_status != AuthStatus::Misconfigured && (access.is_ok() || !usable),
             auth_status,
             change_policy: record.tool_change_policy,
+            mode,
+            allow_in_plan_mode: record.allow_in_plan_mode,
         };
         (facts, access)
     }

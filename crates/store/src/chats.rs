@@ -15,7 +15,8 @@ pub use children::{
 };
 pub use idempotency::{IdempotencyRecord, Made, idempotency_find, idempotency_prune, idempotency_put};
 pub use lease::{
-    chats_due, lease_claim, lease_release, lease_renew, lease_seconds_left, lease_stands, leases_forget,
+    chats_due, lease_claim, lease_release, lease_renew, lease_seconds_left, lease_stands,
+    lease_stands_for_update, leases_forget,
 };
 pub use list::{ChatFilter, chat_list};
 pub use queue::{
@@ -28,7 +29,7 @@ pub use watch::{ChatsMark, chats_mark, chats_watched};
 use crate::{Micros, Result, Session, StoreError, Write, clock::now_sql};
 use api::{
     ORGANIZATION_ID, Timestamp, Uuid,
-    chats::{Chat, ChatMode, ChatStatus, TurnError},
+    chats::{Chat, ChatMode, ChatStatus, PlanMode, TurnError},
 };
 use sqlx::types::Json;
 use std::{collections::BTreeMap, time::Duration};
@@ -52,6 +53,12 @@ pub struct ChatRecord {
     pub mcp_server_ids: Vec<Uuid>,
     pub labels: BTreeMap<String, String>,
     pub archived: bool,
+    /// Of the turns to come.
+    pub plan_mode: PlanMode,
+    /// Of the turn that runs or ran last: it keeps what it began with.
+    pub turn_plan_mode: PlanMode,
+    /// Of the newest plan; 0: there is none. Changes by [`crate::chat_plans::plan_write`] only.
+    pub plan_version: i64,
     /// Place among the pinned chats of the list; 0: not pinned.
     pub pin_order: i64,
     /// `ui` or `api`.
@@ -95,6 +102,8 @@ impl ChatRecord {
             status: self.status,
             last_error: self.last_error.clone(),
             archived: self.archived,
+            plan_mode: self.plan_mode,
+            plan_version: self.plan_version,
             mcp_server_ids: self.mcp_server_ids.clone(),
             labels: self.labels.clone(),
             pin_order: self.pin_order,
@@ -129,6 +138,9 @@ struct ChatRow {
     mcp_server_ids: Json<Vec<Uuid>>,
     labels: Json<BTreeMap<String, String>>,
     archived: bool,
+    plan_mode: String,
+    turn_plan_mode: String,
+    plan_version: i64,
     pin_order: i64,
     client_type: String,
     snapshot_version: i64,
@@ -146,17 +158,18 @@ struct ChatRow {
 
 const COLUMNS: &str = "id, owner_id, title, title_source, status, last_error, model_config_id, mcp_server_ids, labels, archived, \
      client_type, snapshot_version, history_version, edit_version, generation_attempt, lease_holder, lease_epoch, \
-     lease_expires_at, created_at, updated_at, pin_order, queue_length, queue_version, parent_chat_id, mode";
+     lease_expires_at, created_at, updated_at, pin_order, queue_length, queue_version, plan_mode, turn_plan_mode, plan_version, \
+     parent_chat_id, mode";
 
 impl TryFrom<ChatRow> for ChatRecord {
     type Error = StoreError;
 
     fn try_from(row: ChatRow) -> Result<Self> {
-        let status = ChatStatus::parse(&row.status).ok_or_else(|| StoreError::Inconsistent {
-            table: "chats",
-            column: "status",
-            row: row.id.to_string(),
-        })?;
+        let impossible = |column| StoreError::Inconsistent { table: "chats", column, row: row.id.to_string() };
+        let status = ChatStatus::parse(&row.status).ok_or_else(|| impossible("status"))?;
+        let plan_mode = PlanMode::parse(&row.plan_mode).ok_or_else(|| impossible("plan_mode"))?;
+        let turn_plan_mode =
+            PlanMode::parse(&row.turn_plan_mode).ok_or_else(|| impossible("turn_plan_mode"))?;
         Ok(Self {
             id: row.id,
             owner_id: row.owner_id,
@@ -171,6 +184,9 @@ impl TryFrom<ChatRow> for ChatRecord {
             mcp_server_ids: row.mcp_server_ids.0,
             labels: row.labels.0,
             archived: row.archived,
+            plan_mode,
+            turn_plan_mode,
+            plan_version: row.plan_version,
             pin_order: row.pin_order,
             client_type: row.client_type,
             snapshot_version: row.snapshot_version,
@@ -195,7 +211,7 @@ impl TryFrom<ChatRow> for ChatRecord {
 pub async fn chat_insert(write: &mut Write, chat: &ChatRecord) -> Result<()> {
     let sql = sqlx::AssertSqlSafe(format!(
         "INSERT INTO chats ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, \
-         $19, $20, $21, $22, $23, $24, $25)"
+         $19, $20, $21, $22, $23, $24, $25, $26, $27, $28)"
     ));
     execute!(
         write,
@@ -223,6 +239,9 @@ pub async fn chat_insert(write: &mut Write, chat: &ChatRecord) -> Result<()> {
         chat.pin_order,
         chat.queue_length,
         chat.queue_version,
+        chat.plan_mode.as_str(),
+        chat.turn_plan_mode.as_str(),
+        chat.plan_version,
         chat.parent_chat_id,
         chat.mode.map_or("", ChatMode::as_str),
     )
@@ -258,14 +277,15 @@ pub async fn chat_get_for_update(write: &mut Write, owner: Uuid, id: Uuid) -> Re
     fetch_optional!(write, ChatRow, sql, id, owner)?.map(TryInto::try_into).transpose()
 }
 
-/// Writes what people set: title and its source, archived, labels, pin, model, servers, `updated_at`. Status, versions and lease
+/// Writes what people set: title and its source, archived, labels, pin, model, servers, plan mode, `updated_at`. Status, versions and lease
 /// belong to [`chat_transition`] and the lease functions; only `snapshot_version` rises here. True when the chat was there.
 ///
 /// # Errors
 /// A conflict on an unknown model.
 pub async fn chat_update_fields(write: &mut Write, chat: &ChatRecord) -> Result<bool> {
     let sql = "UPDATE chats SET title = $2, title_source = $3, archived = $4, labels = $5, model_config_id = $6, \
-               mcp_server_ids = $7, updated_at = $8, pin_order = $9, snapshot_version = snapshot_version + 1 WHERE id = $1";
+               mcp_server_ids = $7, updated_at = $8, pin_order = $9, plan_mode = $10, turn_plan_mode = $11, snapshot_version = snapshot_version + 1 \
+               WHERE id = $1";
     let rows = execute!(
         write,
         sql,
@@ -278,6 +298,8 @@ pub async fn chat_update_fields(write: &mut Write, chat: &ChatRecord) -> Result<
         Json(&chat.mcp_server_ids),
         Micros::from(chat.updated_at),
         chat.pin_order,
+        chat.plan_mode.as_str(),
+        chat.turn_plan_mode.as_str(),
     )?;
     Ok(rows > 0)
 }

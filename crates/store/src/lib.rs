@@ -9,6 +9,7 @@
 mod macros;
 pub mod audit;
 pub mod changes;
+pub mod chat_plans;
 pub mod chats;
 pub mod clock;
 pub mod credentials;

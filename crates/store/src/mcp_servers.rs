@@ -91,6 +91,7 @@ struct ServerRow {
     availability: String,
     enabled: bool,
     model_intent: bool,
+    allow_in_plan_mode: bool,
     forward_coder_headers: bool,
     signing_secret: Option<Vec<u8>>,
     signing_secret_key_id: Option<String>,
@@ -106,7 +107,7 @@ struct ServerRow {
 }
 
 /// In the order in which they are written.
-const COLUMNS: [&str; 42] = [
+const COLUMNS: [&str; 43] = [
     "id",
     "display_name",
     "slug",
@@ -137,6 +138,7 @@ const COLUMNS: [&str; 42] = [
     "availability",
     "enabled",
     "model_intent",
+    "allow_in_plan_mode",
     "forward_coder_headers",
     "signing_secret",
     "signing_secret_key_id",
@@ -206,6 +208,7 @@ impl ServerRow {
                 availability,
                 enabled: row.enabled,
                 model_intent: row.model_intent,
+                allow_in_plan_mode: row.allow_in_plan_mode,
                 forward_coder_headers: row.forward_coder_headers,
                 has_signing_secret: row.signing_secret.is_some(),
                 send_trace_context: row.send_trace_context,
@@ -273,6 +276,7 @@ macro_rules! write_row {
             record.availability.as_str(),
             record.enabled,
             record.model_intent,
+            record.allow_in_plan_mode,
             record.forward_coder_headers,
             stored.signing_secret.ciphertext.as_deref(),
             stored.signing_secret.key_id.as_deref(),

@@ -155,8 +155,14 @@ impl FakeLlm {
     }
 }
 
-/// The names of the tools that a request offers, in its order.
+/// The names of the servers' tools that a request offers, in its order; without Patchbay's own.
 pub fn offered_tools(request: &Recorded) -> Vec<String> {
+    let own = |name: &String| domain::tools::BUILT_IN_NAMES.contains(&name.as_str());
+    offered_names(request).into_iter().filter(|name| !own(name)).collect()
+}
+
+/// The names of all tools that a request offers, in its order.
+pub fn offered_names(request: &Recorded) -> Vec<String> {
     let body = request.json();
     let tools = body["tools"].as_array().cloned().unwrap_or_default();
     tools.iter().filter_map(|tool| tool["function"]["name"].as_str().map(str::to_owned)).collect()

@@ -1,6 +1,8 @@
 //! The transcript on the page: one keyed element per block, so that a streamed piece touches only what it changes.
 
 use super::{
+    plan::PlanCard,
+    questions::QuestionCard,
     calls::CallFrame,
     live_text::LiveText,
     notices::ServerTrouble,
@@ -33,6 +35,8 @@ enum Kind {
     Text,
     Reasoning,
     Calls,
+    Plan,
+    Questions,
     Other,
     Interrupted,
 }
@@ -45,6 +49,8 @@ impl Kind {
             Block::Text(_) => Self::Text,
             Block::Reasoning(_) => Self::Reasoning,
             Block::Calls(_) => Self::Calls,
+            Block::Plan(_) => Self::Plan,
+            Block::Questions(_) => Self::Questions,
             Block::Other(_) => Self::Other,
             Block::Interrupted => Self::Interrupted,
         }
@@ -72,6 +78,8 @@ fn BlockSlot(blocks: Memo<Vec<(BlockKey, Block)>>, key: BlockKey, chat: OpenChat
                 });
                 view! { <CallFrame frame chat /> }.into_any()
             }
+            Kind::Plan => view! { <PlanCard key block chat /> }.into_any(),
+            Kind::Questions => view! { <QuestionCard key block chat /> }.into_any(),
             Kind::Text => view! { <div class="chat-answer" data-testid="answer"><Words block /></div> }.into_any(),
             Kind::Reasoning => view! { <Reasoning block /> }.into_any(),
             Kind::User => view! { <UserMessage key block chat /> }.into_any(),
@@ -116,13 +124,19 @@ fn Words(block: Memo<Option<Block>>) -> impl IntoView {
     }
 }
 
+/// The model's words, done.
+#[component]
+fn Prose(part: Shared<TextPart>) -> impl IntoView {
+    view! { <Markup html=part.html.clone() text=part.text.clone() /> }
+}
+
 /// The one place in the application that takes markup as it is: the server made it from the text and sanitised it last
 /// (behaviour 25, "Do better"); text without it stays text.
 #[component]
-fn Prose(part: Shared<TextPart>) -> impl IntoView {
-    match part.html.clone() {
+pub(super) fn Markup(html: Option<String>, text: String) -> impl IntoView {
+    match html {
         Some(html) => view! { <div class="prose" dir="auto" inner_html=html></div> }.into_any(),
-        None => view! { <div class="prose prose-plain" dir="auto">{part.text.clone()}</div> }.into_any(),
+        None => view! { <div class="prose prose-plain" dir="auto">{text}</div> }.into_any(),
     }
 }
 

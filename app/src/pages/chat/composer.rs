@@ -3,6 +3,7 @@
 use super::{
     needs::NeedsYou,
     picker::{Selection, ServerPicker},
+    plan::PlanSwitch,
 };
 use crate::{
     components::{Glyph, Icon},
@@ -55,6 +56,9 @@ pub(super) fn Composer(
     asked_above: Signal<Vec<Uuid>>,
     #[prop(into)] busy: Signal<bool>,
     #[prop(into)] stopping: Signal<bool>,
+    /// Plan mode was switched.
+    #[prop(into)]
+    on_plan: Callback<bool>,
     #[prop(into)] on_send: Callback<()>,
     #[prop(into)] on_stop: Callback<()>,
 ) -> impl IntoView {
@@ -104,7 +108,7 @@ pub(super) fn Composer(
             }
         >
             <NeedsYou selection=draft.servers asked_above />
-            <div class="chat-composer-box">
+            <div class="chat-composer-box" data-plan=move || draft.servers.planning().get().then_some("true")>
                 <label class="sr-only" for="chat-message">"Message"</label>
                 <textarea
                     id="chat-message"
@@ -122,6 +126,7 @@ pub(super) fn Composer(
                 <div class="chat-composer-bar">
                     <ServerPicker selection=draft.servers />
                     <ModelSelect models=options.models.clone() chosen=draft.model last=last_model />
+                    <PlanSwitch planning=draft.servers.planning() on_change=on_plan />
                     <span class="chat-spacer"></span>
                     <Show when=move || busy.get()>
                         <button
@@ -153,7 +158,9 @@ pub(super) fn Composer(
                     view! { <NoModel /> }.into_any()
                 } else {
                     (move || {
-                        if busy.get() {
+                        if draft.servers.planning().get() && !busy.get() {
+                            "Plan mode: the answer works toward a plan, and nothing is changed outside."
+                        } else if busy.get() {
                             "A turn is running. Enter lets the message wait for it, Esc stops it."
                         } else {
                             "Enter sends, Shift+Enter starts a new line."

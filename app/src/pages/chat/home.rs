@@ -11,7 +11,7 @@ use crate::{
     server_fns::chats::{ChatOpened, ChatOptions, chat_create, chat_options},
 };
 use api::{
-    chats::{ChatCreate, InputPart},
+    chats::{ChatCreate, InputPart, PlanMode},
     messages::ChatMessage,
 };
 use leptos::{prelude::*, task::spawn_local};
@@ -43,6 +43,7 @@ fn Start(options: ChatOptions) -> impl IntoView {
                 model_config_id: draft.model.get_untracked(),
                 mcp_server_ids: draft.servers.outgoing(),
                 client_type: Some("ui".to_owned()),
+                plan_mode: draft.servers.planning().get_untracked().then_some(PlanMode::Plan),
                 ..ChatCreate::default()
             };
             match chat_create(create).await {
@@ -80,7 +81,15 @@ fn Start(options: ChatOptions) -> impl IntoView {
                     .then(|| view! { " " <a class="chat-link" href="/admin/servers/new">"Add a server"</a> })}
             </p>
         </div>
-        <Composer draft options busy=false stopping=false on_send=send on_stop=|()| () />
+        <Composer
+            draft
+            options
+            busy=false
+            stopping=false
+            on_plan=move |on| draft.servers.planning().set(on)
+            on_send=send
+            on_stop=|()| ()
+        />
     }
 }
 

@@ -301,6 +301,8 @@ mod tests {
             title: format!("at hour {hours}"),
             status: ChatStatus::Waiting,
             last_error: None,
+            plan_mode: Default::default(),
+            plan_version: 0,
             archived: false,
             mcp_server_ids: Vec::new(),
             labels: Default::default(),

@@ -8,6 +8,7 @@ use api::{
     servers::AuthStatus,
     stream::RetryNotice,
 };
+use domain::plan_mode::ASLEEP;
 use leptos::prelude::*;
 
 /// One quiet line per server that is missing.
@@ -20,10 +21,11 @@ pub(super) fn ServerTrouble(outcomes: Shared<Vec<ServerOutcome>>) -> impl IntoVi
             } else {
                 server.error.clone()
             };
+            let glyph = if sleeps(server) { Glyph::Moon } else { Glyph::Warn };
             view! {
                 <details class="chat-trouble" data-testid="server-trouble">
                     <summary>
-                        <Icon glyph=Glyph::Warn />
+                        <Icon glyph=glyph />
                         <span><bdi>{server.display_name.clone()}</bdi> {trouble_words(server)}</span>
                         <span class="chat-link">"Why?"</span>
                     </summary>
@@ -37,6 +39,9 @@ pub(super) fn ServerTrouble(outcomes: Shared<Vec<ServerOutcome>>) -> impl IntoVi
 
 /// What the person can do something about goes first.
 fn trouble_words(server: &ServerOutcome) -> &'static str {
+    if sleeps(server) {
+        return " sleeps in plan mode; continuing without it.";
+    }
     match server.auth_status {
         Some(AuthStatus::NotConnected) => return " is not connected yet; continuing without it.",
         Some(AuthStatus::NeedsReconnect) => return " has to be connected again; continuing without it.",
@@ -48,6 +53,11 @@ fn trouble_words(server: &ServerOutcome) -> &'static str {
         ConnectOutcome::Skipped => " cannot be used; continuing without it.",
         _ => " is not reachable; continuing without it.",
     }
+}
+
+/// Plan mode leaves it out.
+fn sleeps(server: &ServerOutcome) -> bool {
+    server.outcome == ConnectOutcome::Skipped && server.error.starts_with(ASLEEP)
 }
 
 fn default_reason(outcome: ConnectOutcome) -> &'static str {
@@ -96,6 +106,16 @@ pub(super) fn ErrorCard(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_server_that_sleeps_is_said_to_sleep() {
+        let server: ServerOutcome = serde_json::from_value(serde_json::json!({
+            "server_id": api::Uuid::nil(), "slug": "s", "display_name": "S", "outcome": "skipped",
+            "error": format!("{ASLEEP}: the server is not approved for it."), "tool_count": 0, "auth_status": "not_connected",
+        }))
+        .unwrap();
+        assert_eq!(trouble_words(&server), " sleeps in plan mode; continuing without it.");
+    }
 
     #[test]
     fn what_the_person_can_do_goes_before_what_happened() {

@@ -6,6 +6,7 @@ use super::{
     composer::{Composer, Draft},
     notices::{ErrorCard, RetryLine},
     picker::Selection,
+    plan::{PlanBadge, switch_plan},
     queue::Queue,
     rename::RenameField,
     scroll::Follow,
@@ -66,6 +67,8 @@ fn Chat(opened: ChatOpened) -> impl IntoView {
     let id = record.id;
     let draft = Draft::new(Selection::for_chat(id, &options.servers, &record.mcp_server_ids));
     let last_model = record.last_model_config_id;
+    let planning = draft.servers.planning();
+    planning.set(record.plan_mode.is_plan());
     let chat = OpenChat::new(
         Transcript::new(&record, page.messages, page.has_more).with_queue(page.queued_messages),
         draft.servers,
@@ -75,6 +78,10 @@ fn Chat(opened: ChatOpened) -> impl IntoView {
     let archived = Memo::new(move |_| transcript.with(Transcript::archived));
     let status = Memo::new(move |_| transcript.with(Transcript::status));
     let title = Memo::new(move |_| transcript.with(|transcript| transcript.title().to_owned()));
+    let plan = Memo::new(move |_| transcript.with(|transcript| transcript.plan_mode().is_plan()));
+    // Another tab, or a message that waited, may have switched it.
+    Effect::new(move |_| planning.set(plan.get()));
+    let on_plan = switch_plan(id, chat, draft.error);
     let busy = Signal::derive(move || status.get().is_busy());
     let stopping = Signal::derive(move || status.get() == ChatStatus::Interrupting);
     Effect::new(move |was: Option<bool>| {
@@ -167,7 +174,7 @@ fn Chat(opened: ChatOpened) -> impl IntoView {
     view! {
         <PageTitle text=Signal::derive(move || title.get()) />
         <article class="chat" data-status=move || status.get().as_str()>
-            <ChatHead id title transcript />
+            <ChatHead id title plan transcript />
             <div class="chat-column">
                 {parent.map(|parent| view! { <SubagentOf mode parent /> })}
                 <Earlier id transcript />
@@ -188,7 +195,7 @@ fn Chat(opened: ChatOpened) -> impl IntoView {
                 </Show>
                 {subagent.then(|| view! { <SubagentFoot busy stopping on_stop=stop /> })}
                 <div hidden=move || subagent || archived.get()>
-                    <Composer draft options last_model asked_above busy stopping on_send=send on_stop=stop />
+                    <Composer draft options last_model asked_above busy stopping on_plan on_send=send on_stop=stop />
                 </div>
             </div>
             <p class="sr-only" role="status" aria-live="polite">{move || chat.announcement.get()}</p>
@@ -198,7 +205,12 @@ fn Chat(opened: ChatOpened) -> impl IntoView {
 
 /// Title bar; the title turns into a field.
 #[component]
-fn ChatHead(id: Uuid, title: Memo<String>, transcript: RwSignal<Transcript>) -> impl IntoView {
+fn ChatHead(
+    id: Uuid,
+    title: Memo<String>,
+    plan: Memo<bool>,
+    transcript: RwSignal<Transcript>,
+) -> impl IntoView {
     let editing = RwSignal::new(false);
     let saved = Callback::new(move |title: String| {
         transcript.try_update(|transcript| transcript.set_title(title));
@@ -220,6 +232,7 @@ fn ChatHead(id: Uuid, title: Memo<String>, transcript: RwSignal<Transcript>) -> 
                         >
                             <Icon glyph=Glyph::Pencil />
                         </button>
+                        {move || plan.get().then(|| view! { <PlanBadge /> })}
                     }
                 }
             >
@@ -320,6 +333,7 @@ fn TurnState(id: Uuid, chat: OpenChat, draft: Draft, follow: Follow) -> impl Int
                 content: None,
                 model_config_id: draft.model.get_untracked(),
                 mcp_server_ids: if chat.subagent { None } else { draft.servers.outgoing() },
+                ..MessageEdit::default()
             };
             match message_edit(id, message_id, edit).await {
                 Ok(sent) => {

@@ -13,6 +13,7 @@ use api::{
     chats::AuthRequired,
     servers::{Availability, McpServer},
 };
+use domain::plan_mode::{Origin, TurnMode, admission};
 use leptos::{prelude::*, task::spawn_local};
 use std::collections::BTreeSet;
 
@@ -29,6 +30,8 @@ pub(super) struct Selection {
     chosen: RwSignal<BTreeSet<Uuid>>,
     /// Something was chosen, now or in an earlier visit; else the server's own rules decide.
     decided: RwSignal<bool>,
+    /// The chat plans: servers that no admin approved for it sleep.
+    planning: RwSignal<bool>,
     /// The picker is open.
     open: RwSignal<bool>,
     /// How many servers the chat chose that are not on offer to the person any more.
@@ -70,6 +73,7 @@ impl Selection {
             changed: Callback::new(move |server: McpServer| hear(servers, vec![server])),
             chosen: RwSignal::new(offered),
             decided: RwSignal::new(false),
+            planning: RwSignal::new(false),
             open: RwSignal::new(false),
             lost,
         }
@@ -99,15 +103,31 @@ impl Selection {
         }
     }
 
+    /// Whether the next turn is in plan mode.
+    pub(super) fn planning(self) -> RwSignal<bool> {
+        self.planning
+    }
+
+    /// Plan mode leaves the server out (behaviour 22); tracks.
+    fn sleeps(self, server: &McpServer) -> bool {
+        let mode = if self.planning.get() { TurnMode::Plan } else { TurnMode::Normal };
+        let origin = Origin::Server { allow_in_plan_mode: server.allow_in_plan_mode };
+        !admission(mode, origin).admits()
+    }
+
     /// Servers that take part, forced ones included; tracks.
     pub(super) fn active(self) -> usize {
-        self.servers.with(|servers| servers.iter().filter(|server| self.is_on(server)).count())
+        self.servers.with(|servers| {
+            servers.iter().filter(|server| self.is_on(server) && !self.sleeps(server)).count()
+        })
     }
 
     /// Those that take part but wait for the person; tracks.
     pub(super) fn waiting(self) -> Vec<Uuid> {
         self.servers.with(|servers| {
-            let waiting = servers.iter().filter(|server| self.is_on(server) && is_waiting(server));
+            let waiting = servers.iter().filter(|server| {
+                self.is_on(server) && !self.sleeps(server) && is_waiting(server)
+            });
             waiting.map(|server| server.id).collect()
         })
     }
@@ -273,6 +293,10 @@ fn PickerRow(server: McpServer, selection: Selection) -> impl IntoView {
         let first = server.clone();
         Signal::derive(move || selection.find(id).unwrap_or_else(|| first.clone()))
     };
+    let asleep = {
+        let server = server.clone();
+        Memo::new(move |_| selection.is_on(&server) && selection.sleeps(&server))
+    };
     view! {
         <li class="chat-picker-row">
             <ServerTile name=server.display_name.clone() icon_url=server.icon_url.clone() />
@@ -305,8 +329,22 @@ fn PickerRow(server: McpServer, selection: Selection) -> impl IntoView {
                         }
                     })}
             </span>
+            {move || asleep.get().then(|| view! { <Sleeping /> })}
             <WhyServer server=id name=server.display_name.clone() chat=selection.chat />
         </li>
+    }
+}
+
+/// Why a server that is switched on takes no part now.
+#[component]
+fn Sleeping() -> impl IntoView {
+    view! {
+        <span class="chat-picker-note" data-testid="asleep">
+            <span class="chat-picker-forced">
+                <Icon glyph=Glyph::Moon />
+                "Sleeping in plan mode: no admin approved it for that."
+            </span>
+        </span>
     }
 }
 

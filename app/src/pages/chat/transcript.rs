@@ -12,7 +12,7 @@ mod tests;
 
 use api::{
     Uuid,
-    chats::{Chat, ChatStatus, MessagePage, QueuedMessage, TurnError},
+    chats::{Chat, ChatStatus, MessagePage, PlanMode, QueuedMessage, TurnError},
     check::ServerOutcome,
     messages::{ChatMessage, MessageRole, Part, ToolOutcome, ToolResultPart},
     stream::{RetryNotice, StatusChange, StreamEvent, StreamPayload, ToolProgress},
@@ -67,6 +67,8 @@ pub struct Transcript {
     status: ChatStatus,
     title: String,
     archived: bool,
+    /// Of the next turn.
+    plan_mode: PlanMode,
     last_error: Option<TurnError>,
     retry: Option<RetryNotice>,
     has_more: bool,
@@ -92,6 +94,7 @@ impl Transcript {
             status: chat.status,
             title: chat.title.clone(),
             archived: chat.archived,
+            plan_mode: chat.plan_mode,
             last_error: chat.last_error.clone(),
             retry: None,
             has_more,
@@ -116,6 +119,15 @@ impl Transcript {
 
     pub fn set_archived(&mut self, archived: bool) {
         self.archived = archived;
+    }
+
+    /// Plan mode of the next turn.
+    pub fn plan_mode(&self) -> PlanMode {
+        self.plan_mode
+    }
+
+    pub fn set_plan_mode(&mut self, mode: PlanMode) {
+        self.plan_mode = mode;
     }
 
     pub fn set_title(&mut self, title: String) {
@@ -202,6 +214,7 @@ impl Transcript {
     pub fn reload(&mut self, chat: &Chat, page: MessagePage) {
         self.title.clone_from(&chat.title);
         self.archived = chat.archived;
+        self.plan_mode = chat.plan_mode;
         if let Some(first) = page.messages.iter().map(|message| message.id).min() {
             self.messages
                 .retain(|held| held.id < first || page.messages.iter().any(|message| message.id == held.id));
@@ -299,8 +312,10 @@ impl Transcript {
         let same = self.status == change.status
             && self.last_error == change.last_error
             && self.title == change.title
-            && self.archived == change.archived;
+            && self.archived == change.archived
+            && self.plan_mode == change.plan_mode;
         self.archived = change.archived;
+        self.plan_mode = change.plan_mode;
         self.last_error = change.last_error;
         self.title = change.title;
         self.set_status(change.status);

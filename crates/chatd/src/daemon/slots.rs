@@ -59,8 +59,8 @@ struct Pending {
 struct Running {
     kind: Kind,
     owner: Option<Uuid>,
-    /// Waits for subagents and does nothing itself.
-    resting: bool,
+    /// So many calls of it wait for subagents.
+    resting: usize,
     stop: CancellationToken,
     /// Woken while it was at work: look again before leaving.
     woken: bool,
@@ -118,14 +118,14 @@ impl Slots {
         }
         state.pending.retain(|pending| pending.chat != chat);
         let stop = CancellationToken::new();
-        state.running.insert(chat, Running { kind, owner: None, resting: false, stop, woken: false });
+        state.running.insert(chat, Running { kind, owner: None, resting: 0, stop, woken: false });
         Some(Place { chat, slots: self.clone(), beside: full, left: false })
     }
 
     /// Whether the turn of `chat` only waits for subagents: meanwhile its place is another chat's, up to as many as there are places.
     pub(super) fn rest(&self, chat: Uuid, resting: bool) {
         if let Some(running) = self.state().running.get_mut(&chat) {
-            running.resting = resting;
+            running.resting = if resting { running.resting + 1 } else { running.resting.saturating_sub(1) };
         }
     }
 
@@ -211,7 +211,7 @@ impl State {
 }
 
 fn count<'a>(places: impl Iterator<Item = &'a Running>, most: usize) -> usize {
-    let (resting, busy): (Vec<&Running>, Vec<&Running>) = places.partition(|running| running.resting);
+    let (resting, busy): (Vec<&Running>, Vec<&Running>) = places.partition(|running| running.resting > 0);
     busy.len() + resting.len().saturating_sub(most)
 }
 

@@ -491,6 +491,7 @@ fn status_payload(chat: &ChatRecord) -> StreamPayload {
             last_error: chat.last_error.clone(),
             title: chat.title.clone(),
             archived: chat.archived,
+            plan_mode: chat.plan_mode,
         },
     }
 }

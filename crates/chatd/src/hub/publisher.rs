@@ -45,6 +45,7 @@ impl Publisher {
             last_error: chat.last_error.clone(),
             title: chat.title.clone(),
             archived: chat.archived,
+            plan_mode: chat.plan_mode,
         };
         let next = || self.hub.next_sequence();
         self.channel.publish_status(self.edit_version, chat.snapshot_version, status, next);

@@ -42,7 +42,7 @@ impl CallContext {
     /// Whether the lists say by now that this tool is safe to run twice. A server that is gone or cannot be read says nothing.
     pub(super) async fn may_repeat(&self, sendable: &Sendable) -> bool {
         let (server, tool) = (sendable.offered.server.record.id, &sendable.offered.tool().name);
-        let now = self.shared.deps.servers.call_server(self.actor.owner, server, &self.selected).await;
+        let now = self.shared.deps.servers.call_server(self.scope(), server).await;
         match now {
             Ok(now) => now.is_some_and(|now| safe_to_repeat(&now.record, tool)),
             Err(error) => {

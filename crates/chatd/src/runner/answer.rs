@@ -80,6 +80,8 @@ impl Answer {
         };
         if let Some(offered) = toolbox.get(&part.tool_name) {
             offered.describe(&mut part);
+        } else if let Some(own) = toolbox.built_in(&part.tool_name) {
+            part.tool_title = Some(own.title().to_owned());
         }
         self.pieces.push(Piece::Call(self.calls.len()));
         self.calls.push(RawCall { index, part: part.clone(), arguments: String::new(), complete: false });

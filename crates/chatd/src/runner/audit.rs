@@ -3,7 +3,7 @@
 
 use super::calls::{Finished, LedgerLine};
 use crate::daemon::Deps;
-use api::{Uuid, messages::ToolOutcome};
+use api::{Uuid, chats::PlanMode, messages::ToolOutcome};
 use store::{
     StoreError, Write,
     audit::{AuditEntry, audit_append},
@@ -56,6 +56,37 @@ impl Actor {
             ),
         };
         let entry = AuditEntry {
+            action,
+            resource_type: "mcp_server",
+            resource_id: line.server_id.to_string(),
+            resource_name: line.name.clone(),
+            outcome,
+            changed_fields: facts,
+            ..self.entry(deps)
+        };
+        audit_append(write, &entry).await
+    }
+
+    /// A message that waited has switched plan mode with the beginning of its turn.
+    pub(super) async fn mode_switched(
+        &self,
+        write: &mut Write,
+        deps: &Deps,
+        mode: PlanMode,
+    ) -> Result<(), StoreError> {
+        let entry = AuditEntry {
+            action: PlanMode::SWITCHED,
+            resource_type: "chat",
+            resource_id: self.chat.to_string(),
+            changed_fields: vec![mode.fact()],
+            ..self.entry(deps)
+        };
+        audit_append(write, &entry).await
+    }
+
+    /// What every entry of a turn has.
+    fn entry(&self, deps: &Deps) -> AuditEntry {
+        AuditEntry {
             id: domain::clock::new_id(&*deps.clock, &*deps.entropy),
             at: deps.clock.now(),
             actor_id: Some(self.owner),
@@ -64,13 +95,12 @@ impl Actor {
             address: String::new(),
             user_agent: String::new(),
             request_id: String::new(),
-            action,
-            resource_type: "mcp_server",
-            resource_id: line.server_id.to_string(),
-            resource_name: line.name.clone(),
-            outcome,
-            changed_fields: facts,
-        };
-        audit_append(write, &entry).await
+            action: "",
+            resource_type: "",
+            resource_id: String::new(),
+            resource_name: String::new(),
+            outcome: "ok",
+            changed_fields: Vec::new(),
+        }
     }
 }

@@ -6,6 +6,7 @@ use super::{
     toolbox::{Offered, Toolbox},
     transcript::prompt_arguments,
 };
+use crate::builtins::BuiltIn;
 use api::{
     Timestamp, Uuid,
     messages::{ToolCallPart, ToolOutcome, ToolResultPart},
@@ -29,8 +30,19 @@ pub(super) struct Planned {
 #[derive(Debug)]
 pub(super) enum Action {
     Send(Sendable),
+    /// Carried out here.
+    BuiltIn(Own),
     /// Answered by Patchbay itself, nothing is sent.
     Answer(ToolResultPart),
+}
+
+/// A call of one of Patchbay's own tools.
+#[derive(Debug)]
+pub(super) struct Own {
+    pub(super) tool: &'static dyn BuiltIn,
+    pub(super) arguments: Map<String, Value>,
+    /// An earlier runner may have carried it out.
+    pub(super) left_over: bool,
 }
 
 #[derive(Debug)]
@@ -68,9 +80,18 @@ pub(super) struct LedgerLine {
 }
 
 impl Planned {
-    /// An earlier runner may have sent it.
+    /// An earlier runner may have sent it, or carried it out.
     pub(super) fn is_left_over(&self) -> bool {
-        matches!(&self.action, Action::Send(sendable) if sendable.left_over)
+        match &self.action {
+            Action::Send(sendable) => sendable.left_over,
+            Action::BuiltIn(own) => own.left_over,
+            Action::Answer(_) => false,
+        }
+    }
+
+    /// Carried out after all others of its step.
+    pub(super) fn is_last(&self) -> bool {
+        matches!(&self.action, Action::BuiltIn(own) if own.tool.ends_turn())
     }
 }
 
@@ -130,12 +151,16 @@ pub(super) fn plan(
             let action = if at >= room {
                 refused("The call was not run: this turn has reached its limit of tool calls.".to_owned())
             } else {
-                match toolbox.get(&call.tool_name) {
-                    None => refused(format!(
+                match (toolbox.built_in(&call.tool_name), toolbox.get(&call.tool_name)) {
+                    (Some(tool), _) => match parse_arguments(&raw.arguments) {
+                        Err(error) => refused(format!("{error}: the arguments must be one JSON object")),
+                        Ok(arguments) => Action::BuiltIn(Own { tool, arguments, left_over: false }),
+                    },
+                    (None, None) => refused(format!(
                         "There is no tool named {}. Use one of the offered tools, by its exact name.",
                         domain::text::quote(&call.tool_name, 80)
                     )),
-                    Some(offered) => match arguments(&raw.arguments, offered) {
+                    (None, Some(offered)) => match arguments(&raw.arguments, offered) {
                         Err(error) => refused(format!("{error}: the arguments must be one JSON object")),
                         Ok(arguments) => Action::Send(Sendable {
                             id: new_id(clock, entropy),
@@ -175,6 +200,12 @@ pub(super) fn plan_again(
             left_over: true,
         }),
     })
+}
+
+/// The call of one of Patchbay's own tools as it is carried out again.
+pub(super) fn plan_own_again(call: &ToolCallPart, tool: &'static dyn BuiltIn) -> Option<Planned> {
+    let arguments = parse_arguments(&prompt_arguments(call.args.as_ref())).ok()?;
+    Some(Planned { call: call.clone(), action: Action::BuiltIn(Own { tool, arguments, left_over: true }) })
 }
 
 fn arguments(raw: &str, offered: &Offered) -> Result<Map<String, Value>, InvalidJson> {

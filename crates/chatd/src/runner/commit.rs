@@ -10,7 +10,7 @@ use crate::{
     limits,
 };
 use api::{
-    chats::{ChatStatus, QueuedMessage},
+    chats::{ChatStatus, PlanMode, QueuedMessage},
     messages::ChatMessage,
     users::UserStatus,
 };
@@ -178,7 +178,11 @@ impl Runner {
         };
         let next = match head {
             Some(head) => {
+                let planned = chat.plan_mode;
                 let message = queue_promote(&mut write, &mut chat, head, step.at).await?;
+                if chat.plan_mode != planned {
+                    self.audit_mode(&mut write, chat.plan_mode).await?;
+                }
                 let queue =
                     queue_list(&mut write, chat.id).await?.iter().map(QueuedRecord::to_wire).collect();
                 Some(Next { message, queue })
@@ -235,6 +239,13 @@ impl Runner {
 
     async fn audit(&self, write: &mut Write, line: &LedgerLine, said: Said<'_>) -> Result<(), StoreError> {
         self.actor().audit(write, &self.shared.deps, line, said).await
+    }
+
+    /// A message that waited has switched plan mode.
+    async fn audit_mode(&self, write: &mut Write, mode: PlanMode) -> Result<(), StoreError> {
+        let owner = store::users::user_get(write, self.chat.owner_id).await?;
+        let name = owner.map(|owner| owner.user.username).unwrap_or_default();
+        Actor { name, ..self.actor() }.mode_switched(write, &self.shared.deps, mode).await
     }
 
     /// As whom the log knows the calls of this turn.

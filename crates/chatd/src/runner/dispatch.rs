@@ -14,14 +14,14 @@ use crate::{
     error::Exit,
     hub::{Publisher, content_bytes},
     limits,
-    ports::PermissionAsk,
+    ports::{PermissionAsk, TurnScope},
 };
 use api::{
     Timestamp, Uuid,
     messages::{ChatMessage, MessageRole, Part, ToolCallPart, ToolNeeds, ToolOutcome, ToolResultPart},
     stream::{LivePart, ToolProgress},
 };
-use domain::text::hex;
+use domain::{plan_mode::TurnMode, text::hex};
 use futures::StreamExt;
 use mcpclient::{CallOutcome, Progress, Refused, RefusedKind, Target, ToolCall};
 use secrecy::ExposeSecret;
@@ -30,8 +30,11 @@ use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
 };
-use store::chats::lease_stands;
-use tokio::{sync::mpsc, time::Instant};
+use store::chats::{ChatRecord, lease_stands};
+use tokio::{
+    sync::{Mutex, mpsc},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 impl Runner {
@@ -50,7 +53,10 @@ impl Runner {
             actor: self.actor(),
             asked: asked.id,
             asked_at: asked.created_at,
-            selected: self.chat.mcp_server_ids.clone(),
+            selected: self.selected().to_vec(),
+            heir: self.inherited.as_ref().map(|_| self.chat.clone()),
+            mode: self.mode(),
+            order: Mutex::new(()),
             cancel: CancellationToken::new(),
             sent: calls.iter().map(|planned| AtomicBool::new(planned.is_left_over())).collect(),
         });
@@ -59,7 +65,7 @@ impl Runner {
         let mut running = Vec::new();
         for (at, planned) in calls.iter().enumerate() {
             match &planned.action {
-                Action::Send(_) => running.push(at),
+                Action::Send(_) | Action::BuiltIn(_) => running.push(at),
                 Action::Answer(part) => {
                     live.show(self, part);
                     finished[at] = Some(Finished { part: part.clone(), ledger: None, settled: true });
@@ -67,15 +73,17 @@ impl Runner {
             }
         }
         let mut left = running.len();
+        // What ends the turn waits for the others: it shows what they have made.
+        let (last, first): (Vec<usize>, Vec<usize>) = running.into_iter().partition(|at| calls[*at].is_last());
         let parallel = self.shared.deps.config.parallel_calls.max(1);
         let work = (Arc::clone(&context), Arc::clone(&calls));
         // Owned handles in each future: borrows of this function would make the turn's future not `Send`.
-        let mut running = futures::stream::iter(running)
-            .map(move |at| {
-                let (context, calls) = work.clone();
-                async move { (at, context.call(&calls[at], at).await) }
-            })
-            .buffer_unordered(parallel);
+        let call = move |at: usize| {
+            let (context, calls) = work.clone();
+            async move { (at, context.call(&calls[at], at).await) }
+        };
+        let last = futures::stream::iter(last).map(call.clone()).buffer_unordered(1);
+        let mut running = futures::stream::iter(first).map(call).buffer_unordered(parallel).chain(last);
 
         let (stop, halted, lease) = (self.stop.clone(), self.halted.clone(), Arc::clone(&self.lease));
         let wall = self.deadline;
@@ -113,7 +121,9 @@ impl Runner {
         let now = self.shared.deps.clock.now();
         let done = finished.into_iter().enumerate().map(|(at, done)| {
             done.unwrap_or_else(|| {
-                let (outcome, text) = if context.sent[at].load(Ordering::SeqCst) {
+                let (outcome, text) = if matches!(calls[at].action, Action::BuiltIn(_)) {
+                    context.own_left(at)
+                } else if context.sent[at].load(Ordering::SeqCst) {
                     (ToolOutcome::Unknown, UNKNOWN)
                 } else {
                     (ToolOutcome::Cancelled, NOT_SENT)
@@ -137,7 +147,7 @@ async fn ended(stop: &CancellationToken, wall: Instant) {
 fn line_of(planned: &Planned, asked: &ChatMessage) -> Option<super::calls::LedgerLine> {
     match &planned.action {
         Action::Send(sendable) => Some(sendable.line(asked.created_at)),
-        Action::Answer(_) => None,
+        Action::BuiltIn(_) | Action::Answer(_) => None,
     }
 }
 
@@ -174,6 +184,11 @@ pub(super) struct CallContext {
     pub(super) asked_at: Timestamp,
     /// The servers of the chat.
     pub(super) selected: Vec<Uuid>,
+    pub(super) mode: TurnMode,
+    /// The chat of a subagent: what it has from its parent is read again before each call.
+    pub(super) heir: Option<ChatRecord>,
+    /// Whose turn it is among the built-ins that go one after the other.
+    pub(super) order: Mutex<()>,
     pub(super) cancel: CancellationToken,
     /// Whether each call was handed to the client, now or by an earlier runner, and not refused since: decides what a call is that a
     /// stop leaves behind.
@@ -181,11 +196,16 @@ pub(super) struct CallContext {
 }
 
 impl CallContext {
+    pub(super) fn scope(&self) -> TurnScope<'_> {
+        TurnScope { owner: self.actor.owner, selected: &self.selected, mode: self.mode }
+    }
+
     /// One call, from the last checks to its result.
     async fn call(&self, planned: &Planned, at: usize) -> Result<ToolResultPart, Exit> {
         let call = &planned.call;
         let sendable = match &planned.action {
             Action::Send(sendable) => sendable,
+            Action::BuiltIn(own) => return self.carry_out(call, own, at).await,
             Action::Answer(part) => return Ok(part.clone()),
         };
         if sendable.left_over {
@@ -275,7 +295,7 @@ impl CallContext {
             return Err(Exit::Lost);
         }
         self.sent[at].store(true, Ordering::SeqCst);
-        let target = in_chat(target, self.actor.chat);
+        let target = in_chat(target, self.actor.chat, self.heir.as_ref().and_then(|heir| heir.parent_chat_id));
         let mut outcome = self.send(call, sendable, &target).await;
         if let CallOutcome::Done { content, .. } = &mut outcome {
             redact(content, &secrets(&target));
@@ -301,7 +321,7 @@ impl CallContext {
     }
 
     fn asking(&self) -> Asking<'_> {
-        Asking { shared: &self.shared, owner: self.actor.owner, selected: &self.selected }
+        Asking { shared: &self.shared, scope: self.scope() }
     }
 
     /// Where the call may go after the credential of `target` was refused.
@@ -364,10 +384,11 @@ pub(super) fn name_of(offered: &Offered) -> String {
     domain::text::quote(&offered.server.record.display_name, 80)
 }
 
-/// Says in which chat a request is made, where the server is told who asks (behaviour 12).
-pub(super) fn in_chat(mut target: Target, chat: Uuid) -> Target {
+/// Says in which chat a request is made, where the server is told who asks (behaviour 12): of a subagent also in which chat at the top.
+pub(super) fn in_chat(mut target: Target, chat: Uuid, parent: Option<Uuid>) -> Target {
     if let Some(forwarding) = &mut target.forwarding {
-        forwarding.identity.chat = Some(chat);
+        forwarding.identity.chat = Some(parent.unwrap_or(chat));
+        forwarding.identity.subchat = parent.map(|_| chat);
     }
     target
 }

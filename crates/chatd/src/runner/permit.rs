@@ -3,10 +3,11 @@
 use super::{
     calls::Sendable,
     dispatch::{CallContext, name_of},
+    inherited::Inherited,
     refused::needs_of,
     toolbox::Offered,
 };
-use crate::ports::StepServer;
+use crate::ports::{StepServer, TurnScope};
 use api::{
     explain::Gate,
     messages::{ToolNeeds, ToolOutcome},
@@ -20,7 +21,7 @@ use domain::{
 use mcpclient::Target;
 
 /// The owner of the chat reads why a call was refused, and the model does; neither may learn what is hidden from members.
-const OWNER: Reader = Reader { is_subject: true, unredacted: false };
+pub(super) const OWNER: Reader = Reader { is_subject: true, unredacted: false };
 
 /// Why a call is not sent, or did not happen, and what can be done about it.
 pub(super) struct Denial {
@@ -40,22 +41,27 @@ impl CallContext {
     pub(super) async fn permit(&self, sendable: &Sendable, repeat: bool) -> Result<Target, Denial> {
         let offered = &sendable.offered;
         let name = name_of(offered);
-        let server = self
-            .shared
-            .deps
-            .servers
-            .call_server(self.actor.owner, offered.server.record.id, &self.selected)
-            .await;
-        let server = match server {
-            Ok(server) => server,
-            Err(error) => {
-                tracing::warn!(server = %offered.server.record.id, %error, "a call is not sent: its server could not be checked");
-                let text = format!(
-                    "The call was not sent: the rules of the server {name} could not be read. Try again."
-                );
-                return Err(Denial::new(ToolOutcome::Error, text));
-            }
+        let unread = |error: &dyn std::fmt::Display| {
+            tracing::warn!(server = %offered.server.record.id, %error, "a call is not sent: its server could not be checked");
+            let text =
+                format!("The call was not sent: the rules of the server {name} could not be read. Try again.");
+            Denial::new(ToolOutcome::Error, text)
         };
+        let inherited = match &self.heir {
+            Some(heir) => Inherited::load(&self.shared.deps.db, heir).await.map_err(|error| unread(&error))?,
+            None => None,
+        };
+        let scope = match &inherited {
+            Some(inherited) => {
+                TurnScope { selected: &inherited.selected.ids, mode: inherited.mode, ..self.scope() }
+            }
+            None => self.scope(),
+        };
+        if inherited.as_ref().is_some_and(|inherited| !inherited.may_be(offered.server.record.id)) {
+            return Err(gone(&name));
+        }
+        let server = self.shared.deps.servers.call_server(scope, offered.server.record.id).await;
+        let server = server.map_err(|error| unread(&error))?;
         match server {
             Some(server) => self.permit_at(server, offered, repeat).await,
             None => Err(gone(&name)),
@@ -83,6 +89,10 @@ impl CallContext {
             let reason = failed.sentence(OWNER);
             return Err(match (failed.gate(), &server.access) {
                 (Gate::Account | Gate::Enabled | Gate::Group | Gate::Selection, _) => gone(&name),
+                (Gate::PlanMode, _) => {
+                    let text = format!("The call was not sent: {name} may not be used in this turn. {reason}");
+                    Denial::new(ToolOutcome::Denied, text)
+                }
                 (Gate::Configured | Gate::Connected, Err(known)) => unusable(&known.message),
                 (Gate::Configured | Gate::Connected, Ok(_)) => unusable(&reason),
                 (Gate::AllowList | Gate::DenyList | Gate::Definition, _) => {

@@ -1,13 +1,15 @@
 //! What an earlier runner left: calls without results (behaviour 15). They become `unknown`, except where the admin says that the tool
-//! is safe to run twice: such a call is sent again, by the lists and rules as they stand now.
+//! is safe to run twice: such a call is sent again, by the lists and rules as they stand now. Calls of Patchbay's own tools are carried
+//! out again, which does nothing twice.
 
 use super::{
     Runner,
-    calls::{Finished, LedgerLine, Planned, plan_again},
-    results::{NEVER_SENT, UNKNOWN, own_result},
+    calls::{Finished, LedgerLine, Planned, plan_again, plan_own_again},
+    results::{NEVER_SENT, OWN_UNKNOWN, UNKNOWN, own_result},
+    toolbox::Toolbox,
     transcript::tool_calls,
 };
-use crate::{error::Exit, limits};
+use crate::{builtins, error::Exit, limits};
 use api::{
     Uuid,
     chats::{ChatStatus, TurnError},
@@ -58,23 +60,36 @@ impl Runner {
         ledger: &Ledger,
     ) -> Result<HashMap<String, Finished>, Exit> {
         let none = HashMap::new();
-        if !ledger.values().any(may_be_sent_again) || self.is_stopping() {
+        if self.is_stopping() {
             return Ok(none);
         }
-        let safe = self.safe_to_repeat(ledger).await;
-        if safe.is_empty() {
-            return Ok(none);
-        }
-        let toolbox = match self.toolbox().await {
-            Ok(toolbox) => toolbox,
-            // What was open is settled all the same, with the end of the turn.
-            Err(Exit::Stopped) => return Ok(none),
-            Err(exit) => return Err(exit),
+        let own = builtins::offered(self.step_facts());
+        let own_again = |call: &ToolCallPart| {
+            let tool = builtins::of_call(call)?;
+            let offered = own.iter().any(|offered| offered.name() == tool.name());
+            offered.then(|| plan_own_again(call, tool)).flatten()
+        };
+        let safe = if ledger.values().any(may_be_sent_again) {
+            self.safe_to_repeat(ledger).await
+        } else {
+            HashSet::new()
+        };
+        // The servers are asked only for calls that go to them.
+        let toolbox = match safe.is_empty() {
+            true => Toolbox::default(),
+            false => match self.toolbox().await {
+                Ok(toolbox) => toolbox,
+                // What was open is settled all the same, with the end of the turn.
+                Err(Exit::Stopped) => return Ok(none),
+                Err(exit) => return Err(exit),
+            },
         };
         let planned: Vec<Planned> = tool_calls(asked)
-            .filter(|call| safe.contains(call.tool_call_id.as_str()))
             .filter_map(|call| {
-                let record = ledger.get(&call.tool_call_id)?;
+                let Some(record) = ledger.get(&call.tool_call_id) else { return own_again(call) };
+                if !safe.contains(call.tool_call_id.as_str()) {
+                    return None;
+                }
                 let offered = toolbox.find(record.intent.mcp_server_id, &record.intent.original_name)?;
                 plan_again(call, record, offered)
             })
@@ -107,7 +122,7 @@ impl Runner {
     /// `None`: gone, or it could not be read; neither is a reason to send something twice.
     async fn server_now(&self, server_id: Uuid) -> Option<ServerRecord> {
         let deps = &self.shared.deps;
-        let reading = deps.servers.call_server(self.chat.owner_id, server_id, &self.chat.mcp_server_ids);
+        let reading = deps.servers.call_server(self.scope(), server_id);
         match reading.await {
             Ok(server) => server.map(|server| server.record),
             Err(error) => {
@@ -124,7 +139,11 @@ impl Runner {
     fn settle_call(&self, call: &ToolCallPart, record: Option<ToolCallRecord>) -> Finished {
         let now = self.shared.deps.clock.now();
         let Some(record) = record else {
-            let part = own_result(call, ToolOutcome::Cancelled, NEVER_SENT, now);
+            let (outcome, text) = match builtins::of_call(call) {
+                Some(_) => (ToolOutcome::Unknown, OWN_UNKNOWN),
+                None => (ToolOutcome::Cancelled, NEVER_SENT),
+            };
+            let part = own_result(call, outcome, text, now);
             return Finished { part, ledger: None, settled: true };
         };
         let slug = call.server.as_ref().map_or("", |server| server.slug.as_str());

@@ -4,7 +4,7 @@
 use crate::{
     daemon::Shared,
     limits,
-    ports::{PermissionAsk, SourceError, StepServer},
+    ports::{PermissionAsk, SourceError, StepServer, TurnScope},
 };
 use api::{
     Uuid,
@@ -18,12 +18,11 @@ use std::time::Duration;
 /// How a listing is named where tools are.
 pub(super) const LISTING: &str = "tools/list";
 
-/// Whose chat it is, and its servers.
+/// For which turn.
 #[derive(Clone, Copy)]
 pub(super) struct Asking<'a> {
     pub(super) shared: &'a Shared,
-    pub(super) owner: Uuid,
-    pub(super) selected: &'a [Uuid],
+    pub(super) scope: TurnScope<'a>,
 }
 
 /// Why nothing is sent again.
@@ -41,11 +40,10 @@ impl Asking<'_> {
     /// The server with another credential than that of `target`, which it has just refused.
     pub(super) async fn renewed(&self, target: &Target, refused: &Refused) -> Result<StepServer, Final> {
         let renewing = self.shared.deps.servers.credential_refused(
-            self.owner,
+            self.scope,
             target.server_id,
             target.credential_version,
             refused.challenge.as_ref(),
-            self.selected,
         );
         match within(limits::RENEWAL, renewing).await {
             Ok(server) => server.ok_or(Final::NoOther),
@@ -71,7 +69,7 @@ impl Asking<'_> {
         before: AuthStatus,
         after: Final,
     ) -> AuthStatus {
-        let reading = self.shared.deps.servers.call_server(self.owner, record.id, self.selected);
+        let reading = self.shared.deps.servers.call_server(self.scope, record.id);
         let status = match within(limits::LEARN, reading).await {
             Ok(server) => server.map_or(before, |server| server.facts.auth_status),
             Err(error) => {
@@ -100,7 +98,7 @@ impl Asking<'_> {
     ) -> Option<PermissionAsk> {
         let unnamed = Challenge::default();
         let challenge = refused.challenge.as_ref().unwrap_or(&unnamed);
-        let asking = self.shared.deps.servers.permission_wanted(self.owner, server_id, tool, challenge);
+        let asking = self.shared.deps.servers.permission_wanted(self.scope.owner, server_id, tool, challenge);
         match within(limits::LEARN, asking).await {
             Ok(ask) => Some(ask),
             Err(error) => {

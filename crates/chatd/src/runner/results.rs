@@ -17,6 +17,9 @@ pub(super) const NOT_SENT: &str = "The call was not sent: the turn was stopped."
 /// Of a call that had no intent when its runner died.
 pub(super) const NEVER_SENT: &str =
     "The call was not sent: Patchbay was restarted. Call the tool again if it is still needed.";
+/// Of a call of Patchbay's own tools that its end did not reach.
+pub(super) const OWN_UNKNOWN: &str =
+    "The turn ended while Patchbay carried this out: it may or may not have happened. Verify before trying again.";
 /// Of a call that was stopped while the tool was at work.
 const STOPPED_SENT: &str = "The turn was stopped after the call was sent: it may or may not have happened. Verify before trying again.";
 
@@ -81,6 +84,11 @@ pub(super) fn own_result(
     result_part(call, outcome, true, vec![ResultContent::Text { text: text.into() }], None, at)
 }
 
+/// What one of Patchbay's own tools says.
+pub(super) fn own_answer(call: &ToolCallPart, result: Vec<ResultContent>, at: Timestamp) -> ToolResultPart {
+    result_part(call, ToolOutcome::Ok, false, result, None, at)
+}
+
 /// What came of a call that was handed to the client.
 pub(super) fn call_result(call: &ToolCallPart, outcome: CallOutcome, at: Timestamp) -> ToolResultPart {
     match outcome {
@@ -118,6 +126,7 @@ fn result_part(
         truncated,
         total_bytes: total_bytes.filter(|_| truncated),
         needs: None,
+        html: None,
         created_at,
     }
 }

@@ -2,9 +2,11 @@
 
 use super::{
     Runner,
+    permit::OWNER,
     refused::{Asking, Final, LISTING, needs_of, unlisted_text},
 };
 use crate::{
+    builtins::{self, BuiltIn},
     error::{Exit, servers_unavailable},
     limits,
     ports::{PermissionAsk, SourceError, StepServer},
@@ -35,7 +37,9 @@ use std::{
 #[derive(Debug, Default)]
 pub(super) struct Toolbox {
     tools: HashMap<String, Arc<Offered>>,
-    /// As the model gets them, sorted.
+    /// Patchbay's own.
+    built_ins: Vec<&'static dyn BuiltIn>,
+    /// As the model gets them: our own first, each kind sorted.
     pub(super) specs: Vec<ToolSpec>,
     /// One line per server that cannot be used, for the model.
     pub(super) notes: Vec<String>,
@@ -104,13 +108,23 @@ impl Toolbox {
         self.tools.get(exposed)
     }
 
+    /// Every tool of a server.
+    pub(super) fn offered(&self) -> impl Iterator<Item = &Arc<Offered>> {
+        self.tools.values()
+    }
+
+    /// The tool of Patchbay's own of this name, if the step offers it.
+    pub(super) fn built_in(&self, name: &str) -> Option<&'static dyn BuiltIn> {
+        self.built_ins.iter().copied().find(|tool| tool.name() == name)
+    }
+
     /// The tool by what its server calls it: another slug since has not made another tool of it.
     pub(super) fn find(&self, server: Uuid, original: &str) -> Option<&Arc<Offered>> {
         self.tools.values().find(|tool| tool.server.record.id == server && tool.tool().name == original)
     }
 
     /// Asks the gates of every tool, names the tools, sorts and caps them.
-    fn build(listed: Vec<Listed>) -> (Self, Vec<ServerOutcome>) {
+    fn build(listed: Vec<Listed>, built_ins: Vec<&'static dyn BuiltIn>) -> (Self, Vec<ServerOutcome>) {
         let mut offered: Vec<Arc<Offered>> = Vec::new();
         let mut outcomes = Vec::with_capacity(listed.len());
         let (mut notes, mut instructions) = (Vec::new(), Vec::new());
@@ -160,7 +174,8 @@ impl Toolbox {
                 let name = quote(&server.record.display_name, limits::NAME_IN_PROMPT);
                 // What the user has to do is the same whether it was known before or the server said so.
                 let as_told = if needs_of(auth_status).is_some() { ConnectOutcome::Skipped } else { outcome };
-                notes.push(format!("- {name}: {}", reason_for_model(as_told)));
+                let reason = if sleeps(&server) { ASLEEP_FOR_MODEL } else { reason_for_model(as_told) };
+                notes.push(format!("- {name}: {reason}"));
             }
             let tool_count = i64::try_from(offered.len() - before).unwrap_or(i64::MAX);
             outcomes.push(ServerOutcome {
@@ -177,7 +192,8 @@ impl Toolbox {
         offered.sort_by(|a, b| {
             (a.exposed.as_str(), a.server.record.id).cmp(&(b.exposed.as_str(), b.server.record.id))
         });
-        let mut toolbox = Self::default();
+        let specs = built_ins.iter().map(|tool| builtins::spec(*tool)).collect();
+        let mut toolbox = Self { built_ins, specs, ..Self::default() };
         let mut left_out = 0_usize;
         for tool in offered {
             let taken =
@@ -201,6 +217,13 @@ impl Toolbox {
     }
 }
 
+/// Of a server that plan mode leaves out.
+const ASLEEP_FOR_MODEL: &str = "it sleeps while the chat is in plan mode.";
+
+fn sleeps(server: &StepServer) -> bool {
+    decide(&server.facts, None).failed().is_some_and(|failed| failed.gate() == Gate::PlanMode)
+}
+
 /// Why a server offers nothing, as the model is told: always in our own words. The text of the outcome can quote the server, and what
 /// a server writes must not stand in the system prompt, where it would read like an instruction of ours; people see it in `mcp_status`.
 fn reason_for_model(outcome: ConnectOutcome) -> &'static str {
@@ -220,10 +243,14 @@ fn reason_for_model(outcome: ConnectOutcome) -> &'static str {
 impl Runner {
     /// The tools of the next step. A server that fails is left out and said so; servers that cannot be *loaded* fail the turn.
     pub(super) async fn toolbox(&mut self) -> Result<Toolbox, Exit> {
-        let servers = self.step_servers().await?;
+        self.inherit().await?;
+        let mut servers = self.step_servers().await?;
+        if let Some(inherited) = &self.inherited {
+            servers.retain(|server| inherited.may_be(server.record.id));
+        }
         let listing = futures::future::join_all(servers.into_iter().map(|server| self.list(server)));
         let listed = self.unless_ended(listing).await?;
-        let (toolbox, outcomes) = Toolbox::build(listed);
+        let (toolbox, outcomes) = Toolbox::build(listed, builtins::offered(self.step_facts()));
         if outcomes != self.shown_servers {
             self.publisher.servers(outcomes.clone());
             self.shown_servers = outcomes;
@@ -236,8 +263,7 @@ impl Runner {
         let source = &self.shared.deps.servers;
         let mut tries = 0;
         loop {
-            let loaded =
-                self.unless_ended(source.step_servers(self.chat.owner_id, &self.chat.mcp_server_ids)).await?;
+            let loaded = self.unless_ended(source.step_servers(self.scope())).await?;
             match loaded {
                 Ok(servers) => return Ok(servers),
                 Err(error) => {
@@ -289,7 +315,7 @@ impl Runner {
     }
 
     fn asking(&self) -> Asking<'_> {
-        Asking { shared: &self.shared, owner: self.chat.owner_id, selected: &self.chat.mcp_server_ids }
+        Asking { shared: &self.shared, scope: self.scope() }
     }
 
     /// The credential was refused, and the server is not asked again in this step.
@@ -313,9 +339,13 @@ impl Runner {
 
     /// Where a server is dialled for a listing.
     fn target_of(&self, server: &StepServer) -> Result<Target, Reason> {
+        let decision = decide(&server.facts, None);
+        if let Some(asleep) = decision.failed().filter(|failed| failed.gate() == Gate::PlanMode) {
+            return Err((ConnectOutcome::Skipped, asleep.sentence(OWNER)));
+        }
         match &server.access {
-            Ok(target) if decide(&server.facts, None).offered() => {
-                Ok(super::dispatch::in_chat(target.clone(), self.chat.id))
+            Ok(target) if decision.offered() => {
+                Ok(super::dispatch::in_chat(target.clone(), self.chat.id, self.chat.parent_chat_id))
             }
             Ok(_) => Err((ConnectOutcome::Skipped, "it may not be used in this chat".to_owned())),
             Err(unusable) => Err((unusable.outcome, unusable.message.clone())),

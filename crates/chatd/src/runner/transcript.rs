@@ -257,6 +257,7 @@ mod tests {
             truncated: false,
             total_bytes: None,
             needs: None,
+            html: None,
             created_at: Timestamp(0),
         })
     }

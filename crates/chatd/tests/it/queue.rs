@@ -33,6 +33,7 @@ async fn wait_with(world: &World, chat: Uuid, words: &str, servers: Option<Vec<U
     let step = Transition::stay(&before, before.updated_at).queue(1);
     let record = chat_transition(&mut write, &before.fence(), &step).await.unwrap().unwrap();
     let new = NewQueued {
+        plan_mode: None,
         chat_id: chat,
         content: vec![Part::text(words)],
         size: 1,

@@ -2,7 +2,7 @@
 
 use crate::{
     servers::{Renewing, Servers},
-    support::{Say, World, answer, call, calls, config, end, outcomes, record, result_text, step_server},
+    support::{Say, World, answer, call, calls, config, end, outcomes, record, result_text, served, step_server},
     turn::{echo, stopped_within_half_a_second},
 };
 use api::{
@@ -309,9 +309,7 @@ async fn a_listing_that_stays_refused_shows_what_to_do() {
         assert_eq!((kept[0].outcome, kept[0].auth_status), (ConnectOutcome::Error, Some(status)));
         assert!(kept[0].error.contains(word), "{}", kept[0].error);
         assert_eq!((kept[1].outcome, kept[1].auth_status), (ConnectOutcome::Connected, None));
-        let request = &world.script.requests()[0];
-        let offered: Vec<_> = request.tools.iter().map(|tool| tool.name.as_str()).collect();
-        assert_eq!(offered, ["calm__echo"]);
+        assert_eq!(served(&world.script.requests()[0]), ["calm__echo"]);
     }
 }
 

@@ -11,7 +11,7 @@ use domain::{
     oauth::challenge::Challenge,
 };
 use mcpclient::Catalogue;
-use patchbay_chatd::{PermissionAsk, ServerSource, SourceError, StepServer};
+use patchbay_chatd::{PermissionAsk, ServerSource, SourceError, StepServer, TurnScope};
 use std::{
     collections::VecDeque,
     sync::{
@@ -57,30 +57,38 @@ pub(crate) enum Renewing {
     Fails,
 }
 
+/// As the turn finds it; the flag is the one of the record, as an admin set it.
+fn within(scope: TurnScope<'_>, server: &StepServer) -> StepServer {
+    let mut server = server.clone();
+    server.facts.mode = scope.mode;
+    server.facts.allow_in_plan_mode = server.record.allow_in_plan_mode;
+    server
+}
+
 #[async_trait]
 impl ServerSource for Servers {
-    async fn step_servers(&self, _owner: Uuid, _selected: &[Uuid]) -> Result<Vec<StepServer>, SourceError> {
+    async fn step_servers(&self, scope: TurnScope<'_>) -> Result<Vec<StepServer>, SourceError> {
         self.loads.fetch_add(1, Ordering::SeqCst);
         if self.broken.load(Ordering::SeqCst) {
             return Err(SourceError("scripted".to_owned()));
         }
-        Ok(self.step.lock().unwrap().clone())
+        Ok(self.step.lock().unwrap().iter().map(|server| within(scope, server)).collect())
     }
 
     async fn call_server(
         &self,
-        _owner: Uuid,
+        scope: TurnScope<'_>,
         server_id: Uuid,
-        _selected: &[Uuid],
     ) -> Result<Option<StepServer>, SourceError> {
         if *self.panic_at_call.lock().unwrap() == Some(server_id) {
             tokio::time::sleep(Duration::from_millis(500)).await;
             panic!("a scripted panic in the check of a call");
         }
         if let Some(now) = self.at_call.lock().unwrap().clone() {
-            return Ok(now);
+            return Ok(now.map(|server| within(scope, &server)));
         }
-        Ok(self.step.lock().unwrap().iter().find(|server| server.record.id == server_id).cloned())
+        let step = self.step.lock().unwrap();
+        Ok(step.iter().find(|server| server.record.id == server_id).map(|server| within(scope, server)))
     }
 
     async fn definitions_learn(

@@ -2,7 +2,7 @@
 
 use api::{
     Timestamp, Uuid,
-    chats::{ChatStatus, TurnError},
+    chats::{ChatStatus, PlanMode, TurnError},
     check::ConnectOutcome,
     messages::{ChatMessage, MessageRole, Part, ToolOutcome, ToolResultPart, Usage},
     servers::{AuthType, Availability, Transport},
@@ -232,6 +232,7 @@ pub(crate) fn record(id: u128, slug: &str) -> ServerRecord {
         availability: Availability::DefaultOn,
         enabled: true,
         model_intent: false,
+        allow_in_plan_mode: false,
         forward_coder_headers: false,
         has_signing_secret: false,
         send_trace_context: false,
@@ -370,6 +371,9 @@ impl World {
             parent_chat_id: None,
             mode: None,
             pin_order: 0,
+            plan_mode: PlanMode::Off,
+            turn_plan_mode: PlanMode::Off,
+            plan_version: 0,
             queue_length: 0,
             queue_version: 0,
             id,
@@ -397,6 +401,15 @@ impl World {
         chat_insert(&mut write, &chat).await.unwrap();
         write.commit().await.unwrap();
         id
+    }
+
+    /// What `service` does when plan mode is switched and the next message begins a turn with it.
+    pub(crate) async fn plan(&self, chat: Uuid, mode: PlanMode) {
+        let mut write = self.db.write().await.unwrap();
+        let mut record = chat_get_for_update(&mut write, OWNER, chat).await.unwrap().unwrap();
+        (record.plan_mode, record.turn_plan_mode) = (mode, mode);
+        store::chats::chat_update_fields(&mut write, &record).await.unwrap();
+        write.commit().await.unwrap();
     }
 
     /// What `service` does with a message: one transaction, then the daemon hears of it.
@@ -518,4 +531,10 @@ pub(crate) fn result_text(result: &ToolResultPart) -> &str {
 
 pub(crate) fn outcomes(results: &[ToolResultPart]) -> Vec<(&str, ToolOutcome)> {
     results.iter().map(|result| (result.tool_call_id.as_str(), result.outcome)).collect()
+}
+
+/// The servers' tools that a request offers, without our own.
+pub(crate) fn served(request: &GenerationRequest) -> Vec<String> {
+    let names = request.tools.iter().map(|tool| tool.name.clone());
+    names.filter(|name| !domain::tools::BUILT_IN_NAMES.contains(&name.as_str())).collect()
 }

@@ -1,7 +1,7 @@
 //! Calls: order, checks at the last moment, nonsense from models.
 
 use crate::{
-    support::{World, answer, calls, outcomes, record, result_text, step_server, unusable},
+    support::{World, answer, calls, outcomes, record, result_text, served, step_server, unusable},
     turn::{echo, slow},
 };
 use api::{chats::ChatStatus, messages::ToolOutcome, servers::ToolChangePolicy};
@@ -145,7 +145,7 @@ async fn filters_hide_tools_and_secrets_do_not_come_back() {
     let chat = world.chat().await;
     world.send(chat, "go").await;
     world.ended(chat).await;
-    let names: Vec<_> = world.script.requests()[0].tools.iter().map(|tool| tool.name.clone()).collect();
+    let names = served(&world.script.requests()[0]);
     assert_eq!(names, ["lab__echo", "lab__leak"]);
     let results = world.results(chat).await;
     assert_eq!(result_text(&results[0]), "the key is [redacted], keep it");
@@ -183,7 +183,7 @@ async fn a_definition_that_nobody_accepted_is_neither_offered_nor_called() {
     world.ended(chat).await;
     let results = world.results(chat).await;
     assert_eq!(outcomes(&results), [("a", ToolOutcome::Error), ("b", ToolOutcome::Ok)]);
-    let offered = world.script.requests()[0].tools.iter().map(|tool| tool.name.clone()).collect::<Vec<_>>();
+    let offered = served(&world.script.requests()[0]);
     assert_eq!(offered, ["lab__echo"]);
 
     world.servers.withdrawn.store(true, std::sync::atomic::Ordering::SeqCst);
@@ -210,6 +210,6 @@ async fn what_was_accepted_cannot_be_read_costs_only_servers_that_hold_changes()
     let chat = world.chat().await;
     world.send(chat, "go").await;
     world.ended(chat).await;
-    let offered = world.script.requests()[0].tools.iter().map(|tool| tool.name.clone()).collect::<Vec<_>>();
+    let offered = served(&world.script.requests()[0]);
     assert_eq!(offered, ["lab__echo"]);
 }

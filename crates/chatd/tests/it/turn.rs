@@ -1,7 +1,8 @@
 //! Whole turns.
 
 use crate::support::{
-    OWNER, Say, World, answer, call, calls, config, end, outcomes, result_text, roles, text, unusable, words,
+    OWNER, Say, World, answer, call, calls, config, end, outcomes, result_text, roles, served, text,
+    unusable, words,
 };
 use api::{
     chats::ChatStatus,
@@ -79,10 +80,11 @@ both_engines! {
         assert_eq!(result_text(&results[0]), "heard \"hi\"");
         assert_eq!(world.script.told(), [("c1".to_owned(), "heard \"hi\"".to_owned(), false)]);
         // The model was offered the wrapped schema under the exposed name.
+        // Our own tools come first.
         let offered = &world.script.requests()[0].tools;
-        assert_eq!(offered.len(), 1);
-        assert_eq!(offered[0].name, "lab__echo");
-        assert!(offered[0].parameters["properties"]["model_intent"].is_object());
+        let names: Vec<&str> = offered.iter().map(|tool| tool.name.as_str()).collect();
+        assert_eq!(names, ["ask_user_question", "lab__echo"]);
+        assert!(offered[1].parameters["properties"]["model_intent"].is_object());
 
         let mut session = db.read().await.unwrap();
         let ledger = store::tool_calls::tool_calls_of(&mut session, chat, messages[1].id).await.unwrap();
@@ -264,7 +266,7 @@ async fn a_server_that_is_down_is_named_and_the_turn_goes_on() {
     world.send(chat, "go").await;
     assert_eq!(world.ended(chat).await.status, ChatStatus::Waiting);
     let requests = world.script.requests();
-    assert_eq!(requests[0].tools.len(), 1);
+    assert_eq!(served(&requests[0]).len(), 1);
     let system = requests[0].system.as_ref().unwrap();
     assert!(system.contains("- LOST: it could not be used because of an error."), "{system}");
     assert!(!system.contains("IGNORE") && !system.contains("delete_everything"), "{system}");

@@ -9,6 +9,13 @@ const GROUPS: [GroupAccess; 4] =
 const CHOICES: [Choice; 3] = [Choice::NewChat, Choice::Chosen, Choice::NotChosen];
 const STANDINGS: [DefinitionStanding; 3] =
     [DefinitionStanding::Accepted, DefinitionStanding::New, DefinitionStanding::Changed];
+const MODES: [(TurnMode, bool); 5] = [
+    (TurnMode::Normal, false),
+    (TurnMode::Plan, true),
+    (TurnMode::Plan, false),
+    (TurnMode::PlanSubagent, true),
+    (TurnMode::PlanSubagent, false),
+];
 const READERS: [Reader; 4] = [
     Reader { is_subject: true, unredacted: true },
     Reader { is_subject: true, unredacted: false },
@@ -30,7 +37,7 @@ fn every_fact() -> Vec<ServerFacts> {
                     for choice in CHOICES {
                         for configured in [true, false] {
                             for (auth_status, change_policy) in connections_and_policies() {
-                                all.push(ServerFacts {
+                                all.extend(MODES.map(|(mode, allow_in_plan_mode)| ServerFacts {
                                     account_active,
                                     enabled,
                                     group,
@@ -39,7 +46,9 @@ fn every_fact() -> Vec<ServerFacts> {
                                     configured,
                                     auth_status,
                                     change_policy,
-                                });
+                                    mode,
+                                    allow_in_plan_mode,
+                                }));
                             }
                         }
                     }
@@ -71,7 +80,7 @@ fn expected(
     allowed: bool,
     not_denied: bool,
     definition: DefinitionStanding,
-) -> [(Gate, bool); 9] {
+) -> [(Gate, bool); 10] {
     let takes_part = match facts.choice {
         Choice::Chosen => true,
         Choice::NotChosen => facts.availability == Availability::ForceOn,
@@ -89,6 +98,14 @@ fn expected(
         (Gate::Enabled, facts.enabled),
         (Gate::Group, facts.group != GroupAccess::Outside),
         (Gate::Selection, takes_part),
+        (
+            Gate::PlanMode,
+            match facts.mode {
+                TurnMode::Normal => true,
+                TurnMode::Plan => facts.allow_in_plan_mode,
+                TurnMode::PlanSubagent => false,
+            },
+        ),
         (Gate::Configured, facts.configured),
         (Gate::Connected, connected || !facts.configured),
         (Gate::AllowList, allowed),
@@ -108,7 +125,7 @@ fn known<'a>(filter: &'a ToolFilter, name: &'a str) -> ToolFacts<'a> {
 #[test]
 fn every_combination_is_decided_as_the_rules_say() {
     let (facts, filters) = (every_fact(), every_filter());
-    assert_eq!((facts.len(), filters.len()), (2 * 2 * 4 * 3 * 3 * 2 * 9 * 3, 9));
+    assert_eq!((facts.len(), filters.len()), (2 * 2 * 4 * 3 * 3 * 2 * 9 * 3 * 5, 9));
     for facts in &facts {
         for ((filter, allowed, not_denied), definition) in
             filters.iter().flat_map(|filter| STANDINGS.map(|standing| (filter, standing)))
@@ -127,7 +144,7 @@ fn every_combination_is_decided_as_the_rules_say() {
             assert_eq!(decision.offered(), first.is_none());
             assert_eq!(decision.takes_part(), expected[..4].iter().all(|(_, passes)| *passes));
             // A server is judged the same, whichever of its tools is asked about.
-            assert_eq!(decide(facts, None).findings, decision.findings[..6]);
+            assert_eq!(decide(facts, None).findings, decision.findings[..7]);
         }
     }
 }
@@ -155,7 +172,7 @@ fn what_does_not_apply_is_said_and_stops_nothing() {
         .filter(|finding| finding.verdict() == GateVerdict::NotApplicable)
         .map(Finding::gate)
         .collect();
-    assert_eq!(not_asked, [Gate::Connected, Gate::AllowList, Gate::DenyList, Gate::Definition]);
+    assert_eq!(not_asked, [Gate::PlanMode, Gate::Connected, Gate::AllowList, Gate::DenyList, Gate::Definition]);
     assert!(decision.offered());
 }
 
@@ -167,7 +184,7 @@ fn the_first_matching_pattern_is_named() {
     let patterns = |name: &str| {
         let decision = decide(&facts, Some(known(&filter, name)));
         let pattern = |at: usize| decision.findings[at].pattern().map(str::to_owned);
-        (pattern(6), pattern(7))
+        (pattern(7), pattern(8))
     };
     assert_eq!(patterns("get_secret"), (Some("get_*".into()), Some("*_secret".into())));
     assert_eq!(patterns("other"), (Some("*".into()), None));

@@ -23,6 +23,7 @@ pub(crate) fn record() -> ServerRecord {
         availability: Availability::DefaultOn,
         enabled: true,
         model_intent: true,
+        allow_in_plan_mode: false,
         forward_coder_headers: false,
         has_signing_secret: false,
         send_trace_context: false,

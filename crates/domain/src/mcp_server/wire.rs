@@ -51,7 +51,7 @@ pub fn to_wire(server: &ServerRecord, viewer: Viewer, access: &Access) -> McpSer
         availability: server.availability,
         enabled: server.enabled,
         model_intent: server.model_intent,
-        allow_in_plan_mode: false,
+        allow_in_plan_mode: server.allow_in_plan_mode,
         forward_coder_headers: server.forward_coder_headers,
         allowed_group_ids: viewer.unredacted.then(|| server.allowed_group_ids.clone()),
         auth_connected: auth_connected(server.auth_type, status),

@@ -62,7 +62,7 @@ impl Service {
         with_children(&mut session, &records).await
     }
 
-    /// Title, labels, place in the list; puts away and takes back.
+    /// Title, labels, place in the list, plan mode of the turns to come; puts away and takes back.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Invalid`], [`Error::Conflict`] when a chat is put away whose turn runs.
@@ -89,7 +89,13 @@ impl Service {
         }
         record.pin_order = request.pin_order.unwrap_or(record.pin_order);
         record.labels = request.labels.unwrap_or(record.labels);
+        if request.plan_mode.is_some() {
+            not_a_child(&record)?;
+        }
+        let planned = record.plan_mode;
+        record.plan_mode = request.plan_mode.unwrap_or(planned);
         chats::chat_update_fields(&mut write, &record).await?;
+        self.plan_mode_audit(&mut write, ctx, &record, planned).await?;
         write.commit().await?;
         // As committed: an older status that is published later must not win.
         record.snapshot_version += 1;

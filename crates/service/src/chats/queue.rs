@@ -3,7 +3,7 @@
 use super::{Error, OpContext, Result, Service, children::ChildrenMoved, prompt_text, turns::state_of};
 use api::{
     Timestamp, Uuid,
-    chats::{BusyBehavior, Chat, ChatStatus, QueuedMessage},
+    chats::{BusyBehavior, Chat, ChatStatus, PlanMode, QueuedMessage},
     messages::{ChatMessage, Part},
 };
 use domain::{
@@ -21,6 +21,7 @@ pub(super) struct Waiting {
     pub(super) model: Option<Uuid>,
     /// The completed selection, if the message names one.
     pub(super) servers: Option<Vec<Uuid>>,
+    pub(super) plan_mode: Option<PlanMode>,
     pub(super) behavior: BusyBehavior,
 }
 
@@ -43,6 +44,7 @@ impl Service {
     /// a turn. Under the row lock.
     pub(super) async fn message_wait(
         &self,
+        ctx: &OpContext,
         write: &mut Write,
         record: ChatRecord,
         waiting: Waiting,
@@ -59,7 +61,7 @@ impl Service {
             false => {
                 let head = chats::queue_head_for_update(write, record.id).await?;
                 let head = head.ok_or_else(|| Error::conflict("The chat changed meanwhile. Try again."))?;
-                let changed = self.queued_begin(write, record, head, now).await?;
+                let changed = self.queued_begin(ctx, write, record, head, now).await?;
                 (changed.record, changed.begun)
             }
         };
@@ -81,6 +83,7 @@ impl Service {
             size,
             model_config_id: waiting.model,
             mcp_server_ids: waiting.servers,
+            plan_mode: waiting.plan_mode,
             created_at: now,
         };
         let queued = chats::queue_insert(write, place, new).await?;
@@ -95,6 +98,7 @@ impl Service {
     /// Begins a turn with a message that waited.
     async fn queued_begin(
         &self,
+        ctx: &OpContext,
         write: &mut Write,
         record: ChatRecord,
         head: QueuedRecord,
@@ -105,7 +109,9 @@ impl Service {
             .queue(-1)
             .lease(self.deps().chatd.lease_on_send());
         let mut record = moved(write, &record, &step).await?;
+        let planned = record.plan_mode;
         let message = chats::queue_promote(write, &mut record, head, now).await?;
+        self.plan_mode_audit(write, ctx, &record, planned).await?;
         let queue = queue_wire(write, record.id).await?;
         Ok(Changed { record, queue, begun: Some(message), children: ChildrenMoved::default() })
     }
@@ -172,7 +178,7 @@ impl Service {
             let children = self.children_stop(&mut write, id).await?;
             Changed { record, queue, begun: None, children }
         } else {
-            self.queued_begin(&mut write, record, head, now).await?
+            self.queued_begin(ctx, &mut write, record, head, now).await?
         };
         let chat = changed.record.to_wire();
         self.queue_commit(write, changed).await?;

@@ -6,8 +6,9 @@ use api::{
     Uuid,
     chats::MessagePage,
     check::{ConnectOutcome, ServerOutcome},
-    messages::{ChatMessage, MessageRole, Part, ToolResultPart},
+    messages::{ChatMessage, MessageRole, Part, ResultContent, ToolResultPart},
 };
+use domain::plan_mode::is_presented_plan;
 use store::messages::{self, PageRequest};
 
 impl Service {
@@ -75,10 +76,24 @@ pub(crate) fn veil_outcomes<'a>(outcomes: impl IntoIterator<Item = &'a mut Serve
     }
 }
 
-/// Adds sanitised markup to the text parts of what the model wrote. What people wrote stays plain text.
+/// A plan that was presented is the model's own text, and shown like an answer.
+fn render_plans(message: &mut ChatMessage) {
+    for part in &mut message.content {
+        let Part::ToolResult(result) = part else { continue };
+        if is_presented_plan(result)
+            && let Some(ResultContent::Text { text }) = result.result.first()
+        {
+            result.html = Some(render_markdown(text));
+        }
+    }
+}
+
+/// Adds sanitised markup to the text parts of what the model wrote, plans that it presents among them. What people wrote stays plain text.
 pub(crate) fn render_message(message: &mut ChatMessage) {
-    if message.role != MessageRole::Assistant {
-        return;
+    match message.role {
+        MessageRole::Assistant => {}
+        MessageRole::Tool => return render_plans(message),
+        MessageRole::User | MessageRole::System => return,
     }
     for part in &mut message.content {
         if let Part::Text(text) = part {

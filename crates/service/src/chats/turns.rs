@@ -7,7 +7,7 @@ use crate::{Error, OpContext, Result, Service, audit::Act};
 use api::{
     Timestamp, Uuid, Validation,
     chats::{
-        AuthRequired, BusyBehavior, Chat, ChatStatus, MessageCreate, MessageEdit, MessageSent, QueuedMessage,
+        AuthRequired, BusyBehavior, Chat, ChatStatus, MessageCreate, MessageEdit, MessageSent, PlanMode, QueuedMessage,
     },
     messages::{ChatMessage, MessageRole},
 };
@@ -62,9 +62,10 @@ impl Service {
                 content,
                 model: request.model_config_id,
                 servers: request.mcp_server_ids.is_some().then_some(selection.ids),
+                plan_mode: request.plan_mode,
                 behavior,
             };
-            let (queued, changed) = self.message_wait(&mut write, record, waiting).await?;
+            let (queued, changed) = self.message_wait(ctx, &mut write, record, waiting).await?;
             if !self.remember(&mut write, owner, key, &hash, (id, Made::Queued(queued.id))).await? {
                 return Err(key_used_elsewhere());
             }
@@ -80,9 +81,12 @@ impl Service {
             lease: self.deps().chatd.lease_on_send(),
             model: request.model_config_id,
             servers: selection.ids,
+            plan_mode: request.plan_mode,
             now,
         };
+        let planned = record.plan_mode;
         let record = begin_turn(&mut write, record, turn).await?;
+        self.plan_mode_audit(&mut write, ctx, &record, planned).await?;
         let message = messages::message_insert(&mut write, user_message(&record, content, now)).await?;
         if !self.remember(&mut write, owner, key, &hash, (id, Made::Message(message.id))).await? {
             return Err(key_used_elsewhere());
@@ -144,9 +148,12 @@ impl Service {
             lease: self.deps().chatd.lease_on_send(),
             model: request.model_config_id,
             servers: selection.ids,
+            plan_mode: request.plan_mode,
             now,
         };
+        let planned = record.plan_mode;
         let record = begin_turn(&mut write, record, turn).await?;
+        self.plan_mode_audit(&mut write, ctx, &record, planned).await?;
         if had_queue && record.queue_length == 0 {
             chats::queue_clear(&mut write, id).await?;
         }
@@ -311,6 +318,8 @@ struct Turn {
     lease: LeaseChange,
     model: Option<Uuid>,
     servers: Vec<Uuid>,
+    /// What the chat is switched to with it.
+    plan_mode: Option<PlanMode>,
     now: Timestamp,
 }
 
@@ -332,13 +341,16 @@ async fn resume_point(write: &mut Write, chat: Uuid, message_id: i64) -> Result<
     })
 }
 
-/// Moves the chat to `running` under the row lock, with the model and servers of the message.
+/// Moves the chat to `running` under the row lock, with the model, servers and plan mode of the message.
 async fn begin_turn(write: &mut Write, mut record: ChatRecord, turn: Turn) -> Result<ChatRecord> {
     let state = state_of(&record);
     let next = transition(state, turn.event).map_err(|e| Error::conflict(e.to_string()))?;
+    let mode = turn.plan_mode.unwrap_or(record.plan_mode);
     if turn.model.is_some_and(|id| record.model_config_id != Some(id))
         || turn.servers != record.mcp_server_ids
+        || (record.plan_mode, record.turn_plan_mode) != (mode, mode)
     {
+        (record.plan_mode, record.turn_plan_mode) = (mode, mode);
         record.model_config_id = turn.model.or(record.model_config_id);
         record.mcp_server_ids = turn.servers;
         record.updated_at = turn.now;

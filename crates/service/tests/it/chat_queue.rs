@@ -32,6 +32,7 @@ both_engines! {
             let step = Transition::stay(&record, record.updated_at).queue(1);
             chat_transition(&mut write, &record.fence(), &step).await.unwrap().unwrap();
             let new = NewQueued {
+                plan_mode: None,
                 chat_id: chat, content: vec![Part::text(format!("m{n}"))], size: 5242, model_config_id: None,
                 mcp_server_ids: None, created_at: record.updated_at,
             };

@@ -64,6 +64,18 @@ pub async fn lease_stands(session: &mut Session, chat: Uuid, holder: Uuid, epoch
     Ok(fetch_optional!(session, (Uuid,), sql, chat, holder, epoch)?.is_some())
 }
 
+/// The same with the chat's row locked until the end of the transaction: what is written in it is written by whoever has the lease.
+///
+/// # Errors
+/// [`crate::StoreError::Unavailable`].
+pub async fn lease_stands_for_update(write: &mut Write, chat: Uuid, holder: Uuid, epoch: i64) -> Result<bool> {
+    let lock = if write.is_postgres() { " FOR UPDATE" } else { "" };
+    let sql = sqlx::AssertSqlSafe(format!(
+        "SELECT id FROM chats WHERE id = $1 AND lease_holder = $2 AND lease_epoch = $3{lock}"
+    ));
+    Ok(fetch_optional!(write, (Uuid,), sql, chat, holder, epoch)?.is_some())
+}
+
 /// Gives a lease back early; true when it was still ours.
 ///
 /// # Errors

@@ -8,7 +8,7 @@ use crate::{
 };
 use api::{
     Timestamp, Uuid,
-    chats::QueuedMessage,
+    chats::{PlanMode, QueuedMessage},
     messages::{ChatMessage, MessageRole, Part},
 };
 use sqlx::types::Json;
@@ -23,6 +23,8 @@ pub struct QueuedRecord {
     pub model_config_id: Option<Uuid>,
     /// The completed selection for its turn and those after it (behaviour 16); `None`: no change.
     pub mcp_server_ids: Option<Vec<Uuid>>,
+    /// For its turn and those after it; `None`: no change.
+    pub plan_mode: Option<PlanMode>,
     pub created_at: Timestamp,
     /// The message that it became.
     pub message_id: Option<i64>,
@@ -36,6 +38,7 @@ impl QueuedRecord {
             chat_id: self.chat_id,
             content: self.content.clone(),
             model_config_id: self.model_config_id,
+            plan_mode: self.plan_mode,
             created_at: self.created_at,
         }
     }
@@ -50,6 +53,7 @@ pub struct NewQueued {
     pub size: i64,
     pub model_config_id: Option<Uuid>,
     pub mcp_server_ids: Option<Vec<Uuid>>,
+    pub plan_mode: Option<PlanMode>,
     pub created_at: Timestamp,
 }
 
@@ -60,11 +64,12 @@ struct QueuedRow {
     content: Json<Vec<Part>>,
     model_config_id: Option<Uuid>,
     mcp_server_ids: Option<Json<Vec<Uuid>>>,
+    plan_mode: Option<String>,
     created_at: Micros,
     message_id: Option<i64>,
 }
 
-const COLUMNS: &str = "id, chat_id, content, model_config_id, mcp_server_ids, created_at, message_id";
+const COLUMNS: &str = "id, chat_id, content, model_config_id, mcp_server_ids, plan_mode, created_at, message_id";
 
 impl From<QueuedRow> for QueuedRecord {
     fn from(row: QueuedRow) -> Self {
@@ -74,6 +79,8 @@ impl From<QueuedRow> for QueuedRecord {
             content: row.content.0,
             model_config_id: row.model_config_id,
             mcp_server_ids: row.mcp_server_ids.map(|ids| ids.0),
+            // The column admits nothing else.
+            plan_mode: row.plan_mode.as_deref().and_then(PlanMode::parse),
             created_at: row.created_at.into(),
             message_id: row.message_id,
         }
@@ -107,8 +114,8 @@ impl QueuePlace {
 /// A conflict on an unknown chat.
 pub async fn queue_insert(write: &mut Write, place: QueuePlace, message: NewQueued) -> Result<QueuedRecord> {
     let sql = sqlx::AssertSqlSafe(format!(
-        "INSERT INTO queued_messages (chat_id, position, content, size, model_config_id, mcp_server_ids, created_at) \
-         VALUES ($1, {}, $2, $3, $4, $5, $6) RETURNING {COLUMNS}",
+        "INSERT INTO queued_messages (chat_id, position, content, size, model_config_id, mcp_server_ids, plan_mode, created_at) \
+         VALUES ($1, {}, $2, $3, $4, $5, $6, $7) RETURNING {COLUMNS}",
         place.position()
     ));
     let content = crate::messages::storable_parts(message.content);
@@ -121,6 +128,7 @@ pub async fn queue_insert(write: &mut Write, place: QueuePlace, message: NewQueu
         message.size,
         message.model_config_id,
         message.mcp_server_ids.as_ref().map(Json),
+        message.plan_mode.map(PlanMode::as_str),
         Micros::from(message.created_at),
     )?;
     Ok(row.into())
@@ -201,7 +209,7 @@ pub async fn queue_first(write: &mut Write, chat: Uuid, id: i64) -> Result<bool>
     Ok(execute!(write, sql, chat, id)? > 0)
 }
 
-/// Makes a waiting message the one that begins the next turn, with the model and servers it was sent with. Call it after the transition
+/// Makes a waiting message the one that begins the next turn, with the model, servers and plan mode it was sent with. Call it after the transition
 /// that counts it; `chat` is as that left it, and afterwards as stored.
 ///
 /// # Errors
@@ -214,9 +222,12 @@ pub async fn queue_promote(
 ) -> Result<ChatMessage> {
     let model = head.model_config_id.or(chat.model_config_id);
     let servers = head.mcp_server_ids.unwrap_or_else(|| chat.mcp_server_ids.clone());
-    if model != chat.model_config_id || servers != chat.mcp_server_ids {
+    let mode = head.plan_mode.unwrap_or(chat.plan_mode);
+    let modes = (chat.plan_mode, chat.turn_plan_mode);
+    if model != chat.model_config_id || servers != chat.mcp_server_ids || modes != (mode, mode) {
         chat.model_config_id = model;
         chat.mcp_server_ids = servers;
+        (chat.plan_mode, chat.turn_plan_mode) = (mode, mode);
         chat_update_fields(write, chat).await?;
         chat.snapshot_version += 1;
     }

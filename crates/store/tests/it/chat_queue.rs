@@ -11,6 +11,7 @@ use testkit::{TestDb, both_engines};
 
 fn new(chat_id: Uuid, text: &str) -> NewQueued {
     NewQueued {
+        plan_mode: None,
         chat_id,
         content: vec![Part::text(text)],
         size: i64::try_from(text.len()).unwrap(),

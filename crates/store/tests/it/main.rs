@@ -4,6 +4,7 @@
 
 mod audit;
 mod changes;
+mod chat_plans;
 mod chat_queue;
 mod chats;
 mod credentials;

@@ -91,6 +91,7 @@ both_engines! {
                         truncated: true,
                         total_bytes: Some(2),
                         needs: None,
+                        html: None,
                         created_at: START,
                     }),
                     Part::Other(json!({"type": "hologram", "depth": 3})),

@@ -130,6 +130,7 @@ pub(crate) fn server(slug: &str) -> StoredServer {
         availability: Availability::DefaultOff,
         enabled: true,
         model_intent: true,
+        allow_in_plan_mode: false,
         forward_coder_headers: false,
         has_signing_secret: false,
         send_trace_context: false,
@@ -211,6 +212,9 @@ pub(crate) async fn insert_provider(db: &TestDb, name: &str) -> ProviderRecord {
 
 pub(crate) fn chat(owner: Uuid, status: ChatStatus) -> ChatRecord {
     ChatRecord {
+        plan_mode: api::chats::PlanMode::Off,
+        turn_plan_mode: api::chats::PlanMode::Off,
+        plan_version: 0,
         id: id(),
         owner_id: owner,
         title: "A chat".to_owned(),

@@ -39,6 +39,7 @@ fn result(text: &str) -> ToolResultPart {
         truncated: false,
         total_bytes: None,
         needs: None,
+        html: None,
         created_at: START,
     }
 }

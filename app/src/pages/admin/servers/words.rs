@@ -86,6 +86,7 @@ pub(super) fn field_label(field: &str) -> &str {
         "oauth2_auth_method" | "auth_method" => "Client login",
         "availability" => "Availability",
         "model_intent" => "Model intent",
+        "allow_in_plan_mode" => "All tools in root plan mode",
         "tool_allow_list" => "Allowed tools",
         "tool_deny_list" => "Denied tools",
         "tool_idempotent_list" => "Idempotent tools",
@@ -99,7 +100,6 @@ pub(super) fn field_label(field: &str) -> &str {
         // Fields of a document that the editor does not have yet.
         "oidc_trusted_origin" => "Trusted origin",
         "tool_approval_list" => "Tools to approve",
-        "allow_in_plan_mode" => "Plan mode",
         other => other,
     }
 }

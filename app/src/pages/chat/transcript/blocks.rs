@@ -11,6 +11,7 @@ use api::{
     check::{ConnectOutcome, ServerOutcome},
     messages::{MessageRole, TextPart, ToolCallPart, ToolResultPart},
 };
+use domain::{plan_mode::is_presented_plan, questions::ASK_USER_QUESTION};
 use std::sync::Arc;
 
 /// Place of a block: the turn (id of its user message, 0 when that is not loaded) and the part's place within the turn. A part
@@ -32,6 +33,10 @@ pub enum Block {
     Text(Text),
     Reasoning(Text),
     Calls(Frame),
+    /// A plan that was put before the person.
+    Plan(CallView),
+    /// Questions to the person.
+    Questions(CallView),
     /// A kind of part this build does not know.
     Other(Arc<str>),
     /// The message ends here because it was stopped.
@@ -104,6 +109,20 @@ impl Frame {
             }
         }
         names.join(", ")
+    }
+}
+
+impl CallView {
+    /// Calls of Patchbay's own that are shown for what they put before the person, once they have.
+    fn card(&self) -> Option<Block> {
+        let result = self.result.as_ref()?;
+        if is_presented_plan(result) {
+            return Some(Block::Plan(self.clone()));
+        }
+        let asks = self.state == CallState::Done
+            && result.mcp_server_config_id.is_none()
+            && result.tool_name == ASK_USER_QUESTION;
+        asks.then(|| Block::Questions(self.clone()))
     }
 }
 
@@ -274,6 +293,10 @@ impl Builder<'_> {
                 Item::Block(block) => self.blocks.push((key(ordinal), block)),
                 Item::Call { committed, call, label, result } => {
                     let view = self.call(ordinal, committed, call, label, result, runs);
+                    if let Some(block) = view.card() {
+                        self.blocks.push((key(ordinal), block));
+                        continue;
+                    }
                     match self.blocks.last_mut() {
                         Some((BlockKey { turn: frame_turn, .. }, Block::Calls(frame)))
                             if *frame_turn == turn.id =>

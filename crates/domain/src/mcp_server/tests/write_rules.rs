@@ -184,29 +184,33 @@ fn fields_of_later_issues_take_only_their_default() {
     let write = ServerWrite {
         oidc_trusted_origin: text(),
         tool_approval_list: list(),
-        allow_in_plan_mode: Some(true),
         ..minimal()
     };
     let problems = create(write).unwrap_err();
-    assert_eq!(problems.len(), 3);
+    assert_eq!(problems.len(), 2);
     assert!(problems.iter().all(|p| p.detail.contains("not available in this build")), "{problems:?}");
     assert_eq!(problems[0].field, "oidc_trusted_origin");
-    assert_eq!(problems[2].field, "allow_in_plan_mode");
+    assert_eq!(problems[1].field, "tool_approval_list");
 
     let empty = || Some(String::new());
     let defaults = ServerWrite {
         oidc_trusted_origin: empty(),
         tool_approval_list: Some(vec![]),
-        allow_in_plan_mode: Some(false),
         ..minimal()
     };
     create(defaults.clone()).unwrap();
-    assert_eq!(
-        patch(&record(), ServerWrite { allow_in_plan_mode: Some(true), ..ServerWrite::default() })
-            .unwrap_err()
-            .len(),
-        1
-    );
+}
+
+#[test]
+fn a_server_is_let_into_plan_mode_and_out_again() {
+    let on = ServerWrite { allow_in_plan_mode: Some(true), ..ServerWrite::default() };
+    let change = patch(&record(), on).unwrap();
+    assert!(change.merged.allow_in_plan_mode && !change.credentials_changed);
+    assert_eq!(change.changed, ["allow_in_plan_mode"]);
+    let other = ServerWrite { model_intent: Some(true), ..ServerWrite::default() };
+    assert!(patch(&change.merged, other).unwrap().merged.allow_in_plan_mode, "omitted keeps");
+    let off = ServerWrite { allow_in_plan_mode: Some(false), ..ServerWrite::default() };
+    assert!(!patch(&change.merged, off).unwrap().merged.allow_in_plan_mode);
 }
 
 #[test]
@@ -500,7 +504,6 @@ fn all_problems_come_at_once_in_the_order_of_the_form() {
         slug: Some("_".into()),
         display_name: Some(String::new()),
         url: Some("x".into()),
-        allow_in_plan_mode: Some(true),
         custom_headers: Some(headers(&[("Host", "x")])),
         api_key_value: Some("a\nb".into()),
         ..minimal()
@@ -512,7 +515,6 @@ fn all_problems_come_at_once_in_the_order_of_the_form() {
         "api_key_value",
         "custom_headers",
         "availability",
-        "allow_in_plan_mode",
     ];
     assert_eq!(fields(create(write.clone())), expected);
     assert_eq!(fields(patch(&record(), write)), expected);

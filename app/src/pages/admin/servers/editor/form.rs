@@ -37,7 +37,7 @@ pub(super) const AUTHENTICATION_FIELDS: [&str; 12] = [
     "oauth2_scopes",
     "oauth2_issuer",
 ];
-pub(super) const BEHAVIOUR_FIELDS: [&str; 2] = ["availability", "model_intent"];
+pub(super) const BEHAVIOUR_FIELDS: [&str; 3] = ["availability", "model_intent", "allow_in_plan_mode"];
 pub(super) const TOOLS_FIELDS: [&str; 4] =
     ["tool_allow_list", "tool_deny_list", "tool_idempotent_list", "tool_change_policy"];
 pub(super) const FORWARDING_FIELDS: [&str; 4] =
@@ -83,6 +83,7 @@ pub(super) struct EditorForm {
     pub(super) oauth: OAuthInput,
     pub(super) availability: RwSignal<String>,
     pub(super) model_intent: RwSignal<bool>,
+    pub(super) allow_in_plan_mode: RwSignal<bool>,
     pub(super) forward_coder_headers: RwSignal<bool>,
     pub(super) signing_secret: RwSignal<SecretInput>,
     pub(super) send_trace_context: RwSignal<bool>,
@@ -131,6 +132,7 @@ impl EditorForm {
             availability: RwSignal::new(Availability::DefaultOff.as_str().to_owned()),
             // The API's default is off (behaviour 3); the form proposes what makes calls readable, and says so.
             model_intent: RwSignal::new(true),
+            allow_in_plan_mode: RwSignal::new(false),
             forward_coder_headers: RwSignal::new(false),
             signing_secret: RwSignal::default(),
             send_trace_context: RwSignal::new(false),
@@ -173,6 +175,7 @@ impl EditorForm {
         self.oauth.load(&server);
         self.availability.set(server.availability.as_str().to_owned());
         self.model_intent.set(server.model_intent);
+        self.allow_in_plan_mode.set(server.allow_in_plan_mode);
         self.forward_coder_headers.set(server.forward_coder_headers);
         self.signing_secret.set(SecretInput::Keep);
         self.send_trace_context.set(server.send_trace_context);
@@ -206,6 +209,7 @@ impl EditorForm {
             availability: Some(self.availability.get()),
             enabled: Some(self.enabled.get()),
             model_intent: Some(self.model_intent.get()),
+            allow_in_plan_mode: Some(self.allow_in_plan_mode.get()),
             forward_coder_headers: Some(self.forward_coder_headers.get()),
             signing_secret: self.signing_secret.get().to_wire().filter(|_| self.shows_signing_secret()),
             send_trace_context: Some(self.send_trace_context.get()),

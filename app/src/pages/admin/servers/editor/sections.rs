@@ -142,6 +142,8 @@ pub(super) fn BehaviourSection(form: EditorForm) -> impl IntoView {
             </div>
             <Checkbox label="Model intent" checked=form.model_intent
                 hint="The model writes one line on what each call is for; chats show it while the tool runs. The server never receives it. Proposed for new servers here; over REST it is off unless set."/>
+            <Checkbox label="All tools in root plan mode" checked=form.allow_in_plan_mode
+                hint="In plan mode a chat works out a plan and changes nothing. Only servers with this mark take part then, with every tool that the other rules admit: mark servers that look things up."/>
         </Section>
     }
 }
