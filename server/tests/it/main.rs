@@ -37,6 +37,7 @@ mod settings;
 mod setup;
 mod start;
 mod stream;
+mod subagents;
 mod support;
 mod tools;
 mod transfer;

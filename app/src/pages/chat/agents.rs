@@ -6,7 +6,7 @@ use crate::components::{Glyph, Icon};
 use api::{
     Uuid,
     chats::{Chat, ChatMode},
-    messages::ResultContent,
+    messages::{ResultContent, ToolCallPart, ToolResultPart},
 };
 use leptos::prelude::*;
 use leptos_router::hooks::use_location;
@@ -16,10 +16,13 @@ const AGENT_TOOLS: [&str; 3] = ["spawn_agent", "wait_agent", "message_agent"];
 
 /// The subagent that a call is about, once its result names it. A server's tool of the same name means nothing.
 pub(super) fn agent_of(call: &CallView) -> Option<Uuid> {
-    if call.call.mcp_server_config_id.is_some() || !AGENT_TOOLS.contains(&call.call.tool_name.as_str()) {
+    agent_in(&call.call, call.result.as_ref()?)
+}
+
+fn agent_in(call: &ToolCallPart, result: &ToolResultPart) -> Option<Uuid> {
+    if call.mcp_server_config_id.is_some() || !AGENT_TOOLS.contains(&call.tool_name.as_str()) {
         return None;
     }
-    let result = call.result.as_ref()?;
     let text = result.result.iter().find_map(|content| match content {
         ResultContent::Text { text } => Some(text.as_str()),
         _ => None,
@@ -120,5 +123,47 @@ fn ListChild(child: Chat) -> impl IntoView {
                     .map(|(class, word)| view! { <span class=format!("chat-list-state {class}")>{word}</span> })}
             </a>
         </li>
+    }
+}
+
+#[cfg(all(test, feature = "ssr"))]
+mod tests {
+    use super::*;
+    use api::messages::Part;
+    use serde_json::json;
+
+    fn view(tool: &str, server: Option<Uuid>, result: &str) -> Option<Uuid> {
+        let call: Part = serde_json::from_value(json!({
+            "type": "tool-call", "tool_call_id": "c", "tool_name": tool, "mcp_server_config_id": server,
+        }))
+        .unwrap();
+        let Part::ToolCall(call) = call else { panic!("a call") };
+        let result: Part = serde_json::from_value(json!({
+            "type": "tool-result", "tool_call_id": "c", "tool_name": tool, "mcp_server_config_id": server,
+            "result": [{"type": "text", "text": result}], "outcome": "ok", "created_at": "2026-01-01T00:00:00Z",
+        }))
+        .unwrap();
+        let Part::ToolResult(result) = result else { panic!("a result") };
+        agent_in(&call, &result)
+    }
+
+    #[test]
+    fn a_call_leads_to_its_subagent() {
+        let id = Uuid::from_u128(5);
+        let said = json!({"agent_id": id, "status": "working"}).to_string();
+        for tool in AGENT_TOOLS {
+            assert_eq!(view(tool, None, &said), Some(id));
+        }
+        assert_eq!(view("list_agents", None, &said), None);
+        assert_eq!(view("spawn_agent", Some(Uuid::from_u128(9)), &said), None, "a server's tool");
+        for text in ["no JSON", "{}", r#"{"agent_id": "x"}"#, r#"{"agent_id": 7}"#, "[]"] {
+            assert_eq!(view("spawn_agent", None, text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_subagent_says_whose_it_is() {
+        assert_eq!(kind_word(Some(ChatMode::Explore)), "Research subagent");
+        assert_eq!(kind_word(Some(ChatMode::General)), "Subagent");
     }
 }

@@ -5,6 +5,7 @@
 mod audit;
 mod changes;
 mod chat_plans;
+mod chat_children;
 mod chat_queue;
 mod chats;
 mod credentials;
