@@ -18,7 +18,7 @@ describe('a subagent', () => {
     model = await startModel();
     // The subagent talks for a minute or so; the test stops it.
     model.scriptText({ when: 'count the drawers', text: 'One drawer, and another. '.repeat(60), chunkSize: 9, delayMs: 100 });
-    model.scriptToolCall({ when: 'look for the key', name: 'spawn_agent', args: { type: 'explore', task: 'Please count the drawers' } });
+    model.scriptToolCall({ when: 'look for the key', tool: 'spawn_agent', arguments: { type: 'explore', task: 'Please count the drawers' }, text: 'It is at work.' });
     server = await startServer({ allow: [model.host] });
     owner = await makeOwner(server);
     const provider = await rest(server, owner, 'POST', '/api/v2/providers', { name: 'Scripted', type: 'openai', base_url: model.baseUrl, api_key: 'k' });

@@ -59,12 +59,7 @@ pub enum SpawnRefused {
 ///
 /// # Errors
 /// [`SpawnRefused`].
-pub fn spawn_check(
-    is_child: bool,
-    plans: bool,
-    mode: ChatMode,
-    children: usize,
-) -> Result<(), SpawnRefused> {
+pub fn spawn_check(is_child: bool, plans: bool, mode: ChatMode, children: usize) -> Result<(), SpawnRefused> {
     if is_child {
         Err(SpawnRefused::Depth)
     } else if plans && mode != ChatMode::Explore {

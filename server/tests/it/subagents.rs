@@ -32,7 +32,11 @@ fn offered(request: &Recorded) -> Vec<String> {
 }
 
 /// A chat that starts one subagent of this type and says so; the subagent stands still.
-async fn with_subagent(server: &TestServer, client: &Client, kind: &'static str) -> (FakeLlm, String, String) {
+async fn with_subagent(
+    server: &TestServer,
+    client: &Client,
+    kind: &'static str,
+) -> (FakeLlm, String, String) {
     let llm = FakeLlm::scripted(move |request| match asked(request) {
         (words, 0) if words == "go" => {
             Reply::call(Call::new("s", "spawn_agent", &json!({"type": kind, "task": "find it"})))
@@ -69,7 +73,11 @@ async fn a_subagent_is_seen_below_its_chat(server: TestServer) {
     // Only its chat writes to it.
     for (method, path, body) in [
         (Method::POST, format!("{CHATS}/{child}/messages"), json!({"content": text("hi")})),
-        (Method::PATCH, format!("{CHATS}/{child}/messages/{}", said[0]["id"]), json!({"content": text("hi")})),
+        (
+            Method::PATCH,
+            format!("{CHATS}/{child}/messages/{}", said[0]["id"]),
+            json!({"content": text("hi")}),
+        ),
         (Method::PATCH, format!("{CHATS}/{child}"), json!({"archived": true})),
         (Method::PATCH, format!("{CHATS}/{child}"), json!({"plan_mode": "plan"})),
     ] {
@@ -150,7 +158,10 @@ async fn what_its_chat_may_not_use_by_now_a_subagent_may_not_either() {
     let server = TestServer::start().await;
     let owner = server.owner();
     let id = server
-        .register(&over(server_body("lab", &fake.url()), json!({"enabled": true, "availability": "default_on"})))
+        .register(&over(
+            server_body("lab", &fake.url()),
+            json!({"enabled": true, "availability": "default_on"}),
+        ))
         .await;
     let (steps, step) = tokio::sync::watch::channel(0_usize);
     let steps = std::sync::Arc::new(steps);
@@ -176,7 +187,11 @@ async fn what_its_chat_may_not_use_by_now_a_subagent_may_not_either() {
     let child = tree["children"][0]["id"].as_str().unwrap().to_owned();
     until("its second step", || async { (*step.borrow() >= 2).then_some(()) }).await;
     // The second call is being written: its chat loses the server meanwhile.
-    owner.post(&format!("{CHATS}/{parent}/messages"), &json!({"content": text("never mind"), "mcp_server_ids": []}))
+    owner
+        .post(
+            &format!("{CHATS}/{parent}/messages"),
+            &json!({"content": text("never mind"), "mcp_server_ids": []}),
+        )
         .await
         .expect(201);
     status(owner, &child, "waiting").await;
@@ -185,7 +200,8 @@ async fn what_its_chat_may_not_use_by_now_a_subagent_may_not_either() {
         parts(&messages, "tool-result").iter().map(|part| part["outcome"].as_str().unwrap()).collect();
     assert_eq!(outcomes, ["ok", "denied", "error"], "{messages:#?}");
     assert_eq!(fake.calls().len(), 1);
-    let of_child: Vec<_> = llm.requests().into_iter().filter(|request| asked(request).0 == "find it").collect();
+    let of_child: Vec<_> =
+        llm.requests().into_iter().filter(|request| asked(request).0 == "find it").collect();
     assert!(offered(&of_child[1]).contains(&"lab__echo".to_owned()));
     assert!(!offered(&of_child[2]).contains(&"lab__echo".to_owned()), "nor is it offered any more");
     let _ = steps;

@@ -90,12 +90,8 @@ pub(super) fn SubagentFoot(
 #[component]
 pub(super) fn ListChildren(parent: Uuid, children: Vec<Chat>) -> impl IntoView {
     let location = use_location();
-    let paths: Vec<String> = children
-        .iter()
-        .map(|child| child.id)
-        .chain([parent])
-        .map(|id| format!("/chats/{id}"))
-        .collect();
+    let paths: Vec<String> =
+        children.iter().map(|child| child.id).chain([parent]).map(|id| format!("/chats/{id}")).collect();
     let busy = children.iter().any(|child| child.status.is_busy());
     let open = Memo::new(move |_| busy || location.pathname.with(|here| paths.contains(here)));
     let children = StoredValue::new(children);

@@ -110,8 +110,7 @@ impl Follower {
             // Fails for no name of ours.
             let _ = source.add_event_listener_with_callback(name, listener.as_ref().unchecked_ref());
         }
-        let connection =
-            Connection { source, _on_event: on_event, _on_open: on_open, _on_error: on_error };
+        let connection = Connection { source, _on_event: on_event, _on_open: on_open, _on_error: on_error };
         self.connection.try_set_value(Some(connection));
     }
 
@@ -141,7 +140,9 @@ impl Follower {
     fn cut(self) {
         self.live.try_set(false);
         let closed = self.connection.try_with_value(|connection| {
-            connection.as_ref().is_some_and(|connection| connection.source.ready_state() == EventSource::CLOSED)
+            connection
+                .as_ref()
+                .is_some_and(|connection| connection.source.ready_state() == EventSource::CLOSED)
         });
         if closed == Some(true) {
             self.try_later();

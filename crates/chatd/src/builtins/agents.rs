@@ -20,8 +20,8 @@ use async_trait::async_trait;
 use domain::text::human_bytes;
 use serde_json::{Value, json};
 use store::{
-    Session,
-    chats::{ChatRecord, chat_children, chat_get},
+    Session, Write,
+    chats::{ChatRecord, chat_children, chat_get, chat_get_any},
 };
 
 /// What the model is told of a subagent.
@@ -48,6 +48,13 @@ fn as_text(value: &Value) -> Vec<ResultContent> {
     text(value.to_string())
 }
 
+/// The chat of this call, under its row lock. One that is being stopped starts nothing more: its subagents were stopped with it, and
+/// nobody would stop what came after that.
+async fn going_on(write: &mut Write, call: &BuiltInCall<'_>) -> Result<ChatRecord, Failed> {
+    let chat = chat_get_any(write, call.chat).await?.ok_or(Failed::Lost)?;
+    if chat.status == ChatStatus::Running { Ok(chat) } else { Err(Failed::Stopped) }
+}
+
 /// A subagent of the chat of this call; that of another chat is none.
 async fn own_child(session: &mut Session, call: &BuiltInCall<'_>, id: Uuid) -> Result<ChatRecord, Failed> {
     let child = chat_get(session, call.owner, id).await?;
@@ -56,7 +63,8 @@ async fn own_child(session: &mut Session, call: &BuiltInCall<'_>, id: Uuid) -> R
 
 fn unknown() -> Failed {
     Failed::Refused(
-        "This chat has no such subagent; it may have been deleted. list_agents says which there are.".to_owned(),
+        "This chat has no such subagent; it may have been deleted. list_agents says which there are."
+            .to_owned(),
     )
 }
 

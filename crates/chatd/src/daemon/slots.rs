@@ -162,9 +162,7 @@ impl Slots {
             free.insert(kind, turns.saturating_sub(state.taken(kind, turns)));
         }
         let mut counts: HashMap<(Kind, Uuid), usize> = HashMap::new();
-        for (kind, owner) in
-            state.pending.iter().filter_map(|pending| Some((pending.kind, pending.owner?)))
-        {
+        for (kind, owner) in state.pending.iter().filter_map(|pending| Some((pending.kind, pending.owner?))) {
             let per_user = self.bounds(kind).per_user;
             counts.entry((kind, owner)).or_insert_with(|| state.taken_by(kind, owner, None, per_user));
         }

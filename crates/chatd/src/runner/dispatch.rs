@@ -74,7 +74,8 @@ impl Runner {
         }
         let mut left = running.len();
         // What ends the turn waits for the others: it shows what they have made.
-        let (last, first): (Vec<usize>, Vec<usize>) = running.into_iter().partition(|at| calls[*at].is_last());
+        let (last, first): (Vec<usize>, Vec<usize>) =
+            running.into_iter().partition(|at| calls[*at].is_last());
         let parallel = self.shared.deps.config.parallel_calls.max(1);
         let work = (Arc::clone(&context), Arc::clone(&calls));
         // Owned handles in each future: borrows of this function would make the turn's future not `Send`.
@@ -295,7 +296,8 @@ impl CallContext {
             return Err(Exit::Lost);
         }
         self.sent[at].store(true, Ordering::SeqCst);
-        let target = in_chat(target, self.actor.chat, self.heir.as_ref().and_then(|heir| heir.parent_chat_id));
+        let target =
+            in_chat(target, self.actor.chat, self.heir.as_ref().and_then(|heir| heir.parent_chat_id));
         let mut outcome = self.send(call, sendable, &target).await;
         if let CallOutcome::Done { content, .. } = &mut outcome {
             redact(content, &secrets(&target));

@@ -43,12 +43,15 @@ impl CallContext {
         let name = name_of(offered);
         let unread = |error: &dyn std::fmt::Display| {
             tracing::warn!(server = %offered.server.record.id, %error, "a call is not sent: its server could not be checked");
-            let text =
-                format!("The call was not sent: the rules of the server {name} could not be read. Try again.");
+            let text = format!(
+                "The call was not sent: the rules of the server {name} could not be read. Try again."
+            );
             Denial::new(ToolOutcome::Error, text)
         };
         let inherited = match &self.heir {
-            Some(heir) => Inherited::load(&self.shared.deps.db, heir).await.map_err(|error| unread(&error))?,
+            Some(heir) => {
+                Inherited::load(&self.shared.deps.db, heir).await.map_err(|error| unread(&error))?
+            }
             None => None,
         };
         let scope = match &inherited {
@@ -90,7 +93,8 @@ impl CallContext {
             return Err(match (failed.gate(), &server.access) {
                 (Gate::Account | Gate::Enabled | Gate::Group | Gate::Selection, _) => gone(&name),
                 (Gate::PlanMode, _) => {
-                    let text = format!("The call was not sent: {name} may not be used in this turn. {reason}");
+                    let text =
+                        format!("The call was not sent: {name} may not be used in this turn. {reason}");
                     Denial::new(ToolOutcome::Denied, text)
                 }
                 (Gate::Configured | Gate::Connected, Err(known)) => unusable(&known.message),

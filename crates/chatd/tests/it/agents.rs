@@ -4,8 +4,8 @@
 use crate::{
     crash::{Doomed, short_lease},
     support::{
-        OWNER, Say, Script, Servers, World, answer, calls, config, outcomes, record, result_text, roles, served,
-        step_server, words,
+        OWNER, Say, Script, Servers, World, answer, calls, config, outcomes, record, result_text, roles,
+        served, step_server, words,
     },
     turn::{echo, slow},
 };
@@ -80,7 +80,9 @@ fn wait(request: &GenerationRequest) -> String {
 }
 
 /// A parent that starts one subagent, waits for it and ends.
-fn spawn_and_wait(kind: &'static str) -> impl Fn(&GenerationRequest) -> Option<Vec<Say>> + Send + Sync + 'static {
+fn spawn_and_wait(
+    kind: &'static str,
+) -> impl Fn(&GenerationRequest) -> Option<Vec<Say>> + Send + Sync + 'static {
     move |request| {
         let done = told(request).len();
         match (said(request).starts_with("go"), done) {

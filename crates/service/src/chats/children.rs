@@ -3,7 +3,10 @@
 
 use super::turns::state_of;
 use crate::{Error, OpContext, Result, Service, audit::Act};
-use api::{Uuid, chats::{Chat, ChatStatus}};
+use api::{
+    Uuid,
+    chats::{Chat, ChatStatus},
+};
 use domain::chat::{ChatEvent, transition};
 use std::collections::HashMap;
 use store::{
@@ -25,10 +28,9 @@ pub(super) async fn with_children(session: &mut Session, records: &[ChatRecord])
             below.entry(parent).or_default().push(child.to_wire());
         }
     }
-    let tree = records.iter().map(|record| Chat {
-        children: below.remove(&record.id).unwrap_or_default(),
-        ..record.to_wire()
-    });
+    let tree = records
+        .iter()
+        .map(|record| Chat { children: below.remove(&record.id).unwrap_or_default(), ..record.to_wire() });
     Ok(tree.collect())
 }
 
@@ -105,8 +107,8 @@ impl Service {
                 format!("argument_hash={}", intent.argument_hash),
                 "outcome=unknown".to_owned(),
             ];
-            let act =
-                Act::on("tool_call.ended", "mcp_server", intent.mcp_server_id, &intent.exposed_name).fields(facts);
+            let act = Act::on("tool_call.ended", "mcp_server", intent.mcp_server_id, &intent.exposed_name)
+                .fields(facts);
             self.audit_outcome(write, ctx, act, "failed").await?;
         }
         after.ok_or_else(|| Error::conflict("The chat changed meanwhile. Try again."))

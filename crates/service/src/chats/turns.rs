@@ -1,13 +1,18 @@
 //! Turns: send, edit or go on, stop, wait (behaviour 18).
 
 use super::{
-    MESSAGES_PAGE_MAX, children::{ChildrenMoved, not_a_child}, auth_required, idempotency::request_hash, queue::Waiting, text_parts, user_message,
+    MESSAGES_PAGE_MAX, auth_required,
+    children::{ChildrenMoved, not_a_child},
+    idempotency::request_hash,
+    queue::Waiting,
+    text_parts, user_message,
 };
 use crate::{Error, OpContext, Result, Service, audit::Act};
 use api::{
     Timestamp, Uuid, Validation,
     chats::{
-        AuthRequired, BusyBehavior, Chat, ChatStatus, MessageCreate, MessageEdit, MessageSent, PlanMode, QueuedMessage,
+        AuthRequired, BusyBehavior, Chat, ChatStatus, MessageCreate, MessageEdit, MessageSent, PlanMode,
+        QueuedMessage,
     },
     messages::{ChatMessage, MessageRole},
 };
@@ -120,7 +125,8 @@ impl Service {
         let record = chats::chat_get_for_update(&mut write, owner, id).await?.ok_or(Error::NotFound)?;
         let current = messages::message_get(&mut write, id, message_id).await?.ok_or(Error::NotFound)?;
         // A failed subagent may be told to go on; nothing else is asked of it but by its chat.
-        let goes_on = record.status == ChatStatus::Error && content.is_none() && request.mcp_server_ids.is_none();
+        let goes_on =
+            record.status == ChatStatus::Error && content.is_none() && request.mcp_server_ids.is_none();
         if !goes_on {
             not_a_child(&record)?;
         }

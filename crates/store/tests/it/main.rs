@@ -4,8 +4,8 @@
 
 mod audit;
 mod changes;
-mod chat_plans;
 mod chat_children;
+mod chat_plans;
 mod chat_queue;
 mod chats;
 mod credentials;

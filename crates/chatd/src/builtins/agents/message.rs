@@ -1,6 +1,6 @@
 //! `message_agent`: tells a subagent more. It begins a turn there, or waits behind the one that runs.
 
-use super::{as_text, task, told, unknown};
+use super::{as_text, going_on, task, told, unknown};
 use crate::builtins::{BuiltIn, BuiltInCall, Failed, StepFacts};
 use api::{
     Timestamp, Uuid,
@@ -82,6 +82,7 @@ impl BuiltIn for MessageAgent {
         let Message { agent_id, message, interrupt } = call.parse()?;
         let words = task(&message)?;
         let mut write = call.write().await?;
+        going_on(&mut write, call).await?;
         let child = chat_get_for_update(&mut write, call.owner, agent_id).await?;
         let child = child.filter(|child| child.parent_chat_id == Some(call.chat)).ok_or_else(unknown)?;
         // A key that no request can have: those are visible characters.

@@ -1,6 +1,6 @@
 //! `spawn_agent`: a chat below this one, with a task as its first message.
 
-use super::{as_text, task, told};
+use super::{as_text, going_on, task, told};
 use crate::{
     builtins::{BuiltIn, BuiltInCall, Failed, StepFacts},
     ports::TurnScope,
@@ -70,7 +70,7 @@ impl BuiltIn for SpawnAgent {
             ChatMode::Explore => Some(servers_now(call).await?),
         };
         let mut write = call.write().await?;
-        let parent = chat_get_any(&mut write, call.chat).await?.ok_or(Failed::Lost)?;
+        let parent = going_on(&mut write, call).await?;
         // Made before a crash; the poll has found it, if nobody else has.
         if let Some(child) = child_spawned(&mut write, parent.id, by).await? {
             return Ok(as_text(&told(&child)));
