@@ -27,6 +27,8 @@ pub struct ExplainRequest {
     pub user_id: Option<Uuid>,
     /// A chat of that user. Absent: a new chat without a list of its own.
     pub chat_id: Option<Uuid>,
+    /// Of a turn in plan mode, or out of it; absent: as the chat's next turn.
+    pub plan_mode: Option<bool>,
 }
 
 impl Service {
@@ -66,6 +68,11 @@ impl Service {
                 (Choice::of(&servers_of(chat.mode, &chat.mcp_server_ids, parent).ids, id), mode)
             }
             None => (Choice::NewChat, TurnMode::Normal),
+        };
+        let mode = match request.plan_mode {
+            Some(true) => TurnMode::Plan,
+            Some(false) => TurnMode::Normal,
+            None => mode,
         };
         // With the values of the one who is explained, and whatever keeps them from it is said instead of concealed.
         let all = Reader::of_everything(subject);

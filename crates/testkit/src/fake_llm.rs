@@ -157,8 +157,8 @@ impl FakeLlm {
 
 /// The names of the servers' tools that a request offers, in its order; without Patchbay's own.
 pub fn offered_tools(request: &Recorded) -> Vec<String> {
-    let own = |name: &String| domain::tools::BUILT_IN_NAMES.contains(&name.as_str());
-    offered_names(request).into_iter().filter(|name| !own(name)).collect()
+    // Behaviour 14: `slug__tool`; no name of ours has two underscores.
+    offered_names(request).into_iter().filter(|name| name.contains("__")).collect()
 }
 
 /// The names of all tools that a request offers, in its order.

@@ -106,7 +106,7 @@ impl Backend for ServiceBackend {
         user_id: Option<Uuid>,
         chat_id: Option<Uuid>,
     ) -> UiResult<ServerExplanation> {
-        let request = ExplainRequest { user_id, chat_id };
+        let request = ExplainRequest { user_id, chat_id, plan_mode: None };
         self.service.server_explain(&self.ctx, id, request).await.map_err(ui_error)
     }
 

@@ -20,7 +20,7 @@ pub(crate) struct ExplainQuery {
     /// A chat of that user; absent: a new chat without a list of its own.
     #[param(value_type = Option<Uuid>)]
     chat_id: Option<String>,
-    /// Only `false` in this build.
+    /// Asks about a turn in plan mode, or out of it; absent: as the next turn of the chat will be.
     #[param(value_type = Option<bool>)]
     plan_mode: Option<String>,
 }
@@ -38,16 +38,17 @@ pub(crate) async fn explain(
     Query(query): Query<ExplainQuery>,
 ) -> ApiResult<axum::Json<ServerExplanation>> {
     let id = parse_id("id", &id)?;
-    if query.plan_mode.is_some_and(|mode| mode != "false") {
-        return Err(ApiError::invalid(
-            "plan_mode",
-            "Plan mode is not available in this build. Leave it out or send false.",
-        ));
-    }
+    let plan_mode = match query.plan_mode.as_deref() {
+        None => None,
+        Some("true") => Some(true),
+        Some("false") => Some(false),
+        Some(_) => return Err(ApiError::invalid("plan_mode", "Use true or false, or leave it out.")),
+    };
     let parse = |field: &str, text: Option<String>| text.map(|text| parse_id(field, &text)).transpose();
     let request = ExplainRequest {
         user_id: parse("user_id", query.user_id)?,
         chat_id: parse("chat_id", query.chat_id)?,
+        plan_mode,
     };
     Ok(axum::Json(state.service.server_explain(&ctx, id, request).await?))
 }

@@ -129,11 +129,10 @@ impl ServerSource for Servers {
     /// As the refresher does: the newer credential while there is one, which is the stored one from now on; else the connection has ended.
     async fn credential_refused(
         &self,
-        _owner: Uuid,
+        _scope: TurnScope<'_>,
         server_id: Uuid,
         credential_version: i64,
         challenge: Option<&Challenge>,
-        _selected: &[Uuid],
     ) -> Result<Option<StepServer>, SourceError> {
         self.refusals.lock().unwrap().push((server_id, credential_version, challenge.cloned()));
         let how = *self.renewing.lock().unwrap();
