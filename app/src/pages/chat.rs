@@ -8,6 +8,7 @@
     reason = "the component macro makes the property types `pub`, also of components that are not"
 )]
 
+mod agents;
 mod asks;
 mod blocks;
 mod browser;
@@ -17,6 +18,7 @@ mod details;
 mod home;
 mod icons;
 mod list;
+mod list_stream;
 mod live_text;
 mod needs;
 mod notices;

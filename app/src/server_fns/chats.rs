@@ -35,6 +35,9 @@ pub struct ChatOptions {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ChatOpened {
     pub chat: Chat,
+    /// Of a subagent: the chat that it works for.
+    #[serde(default)]
+    pub parent: Option<Chat>,
     pub page: MessagePage,
     pub options: ChatOptions,
 }
@@ -61,7 +64,11 @@ async fn open(id: Uuid) -> UiResult<ChatOpened> {
     let backend = backend()?;
     let chat = backend.chat_get(id).await?;
     let page = backend.message_page(id, None, PAGE_MESSAGES).await?;
-    Ok(ChatOpened { chat, page, options: options().await? })
+    let parent = match chat.parent_chat_id {
+        Some(parent) => Some(backend.chat_get(parent).await?),
+        None => None,
+    };
+    Ok(ChatOpened { chat, parent, page, options: options().await? })
 }
 
 /// What a new chat can be asked with.

@@ -50,6 +50,32 @@ impl ChatStatus {
     }
 }
 
+/// What a subagent is for (behaviour 21).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ChatMode {
+    /// Works with the servers of its parent.
+    General,
+    /// Finds something out, with the servers that its parent had when it was made.
+    Explore,
+}
+
+impl ChatMode {
+    pub const ALL: [ChatMode; 2] = [Self::General, Self::Explore];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::General => "general",
+            Self::Explore => "explore",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|mode| mode.as_str() == text)
+    }
+}
+
 /// Whether a chat works toward a plan first (behaviour 22).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -107,8 +133,13 @@ pub struct Chat {
     pub organization_id: Uuid,
     pub owner_id: Uuid,
     pub workspace_id: Option<Uuid>,
+    /// Of a subagent: the chat that it works for.
     pub parent_chat_id: Option<Uuid>,
+    /// Of a subagent: the chat at the top, which is its parent.
     pub root_chat_id: Option<Uuid>,
+    /// What a subagent is for; null for ordinary chats.
+    #[serde(default)]
+    pub mode: Option<ChatMode>,
     pub last_model_config_id: Option<Uuid>,
     pub title: String,
     pub status: ChatStatus,
@@ -128,6 +159,10 @@ pub struct Chat {
     /// Place among the pinned chats of the list, ascending; 0: not pinned.
     #[serde(default)]
     pub pin_order: i64,
+    /// Its subagents, the oldest first, in answers to GET; they have none themselves.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(no_recursion))]
+    pub children: Vec<Chat>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }

@@ -4,6 +4,7 @@
 //! calls have no place in the ledger: what they do, they do in our own database, fenced on the lease, and so that the same call again
 //! (by chat, message and id of the call) does nothing twice. A call without a result is therefore simply made again after a crash.
 
+mod agents;
 mod ask_user_question;
 mod plan;
 
@@ -28,8 +29,16 @@ use store::{
 use tokio_util::sync::CancellationToken;
 
 /// Every built-in, sorted by name: their order in the prompt.
-static BUILT_INS: [&dyn BuiltIn; 4] =
-    [&ask_user_question::AskUserQuestion, &plan::ProposePlan, &plan::ReadPlan, &plan::WritePlan];
+static BUILT_INS: [&dyn BuiltIn; 8] = [
+    &ask_user_question::AskUserQuestion,
+    &agents::ListAgents,
+    &agents::MessageAgent,
+    &plan::ProposePlan,
+    &plan::ReadPlan,
+    &agents::SpawnAgent,
+    &agents::WaitAgent,
+    &plan::WritePlan,
+];
 
 /// What decides which built-ins a step offers. All of it stands in the chat's row, so that a call is judged the same after a crash.
 #[derive(Debug, Clone, Copy)]

@@ -19,7 +19,7 @@ use domain::clock::{Clock, Entropy};
 use futures::FutureExt;
 use lease::{Hold, acquire};
 use mcpclient::McpClients;
-use slots::{Entered, Place, Slots};
+use slots::{Bounds, Entered, Kind, Place, Slots};
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use store::{
     Db, StoreError,
@@ -48,6 +48,9 @@ pub type RetryDelay = fn(u32, Option<Duration>, f64) -> Option<Duration>;
 pub struct ChatdConfig {
     pub turns: usize,
     pub turns_per_user: usize,
+    /// Turns of subagents, beside those.
+    pub subagents: usize,
+    pub subagents_per_user: usize,
     pub steps: usize,
     pub calls: usize,
     pub parallel_calls: usize,
@@ -68,6 +71,8 @@ impl Default for ChatdConfig {
         Self {
             turns: limits::TURNS,
             turns_per_user: limits::TURNS_PER_USER,
+            subagents: limits::SUBAGENT_TURNS,
+            subagents_per_user: limits::SUBAGENT_TURNS_PER_USER,
             steps: limits::STEPS,
             calls: limits::CALLS,
             parallel_calls: limits::PARALLEL_CALLS,
@@ -97,6 +102,32 @@ pub(crate) struct Shared {
     halted: CancellationToken,
 }
 
+impl Shared {
+    /// The daemon that these tasks belong to.
+    pub(crate) fn daemon(self: &Arc<Self>) -> ChatDaemon {
+        ChatDaemon(Arc::clone(self))
+    }
+
+    /// The turn of `chat` only waits for subagents from now on: another may have its place until this is dropped.
+    pub(crate) fn rest(self: &Arc<Self>, chat: Uuid) -> Resting {
+        self.slots.rest(chat, true);
+        self.daemon().start_pending(chat);
+        Resting { shared: Arc::clone(self), chat }
+    }
+}
+
+/// See [`Shared::rest`].
+pub(crate) struct Resting {
+    shared: Arc<Shared>,
+    chat: Uuid,
+}
+
+impl Drop for Resting {
+    fn drop(&mut self) {
+        self.shared.slots.rest(self.chat, false);
+    }
+}
+
 /// The chat daemon. Clones share it.
 #[derive(Clone)]
 pub struct ChatDaemon(Arc<Shared>);
@@ -121,7 +152,11 @@ impl ChatDaemon {
         }
         let holder = domain::clock::new_id(&*deps.clock, &*deps.entropy);
         let hub = Hub::new(&*deps.entropy);
-        let slots = Slots::new(deps.config.turns, deps.config.turns_per_user);
+        let config = &deps.config;
+        let slots = Slots::new(
+            Bounds { turns: config.turns, per_user: config.turns_per_user },
+            Bounds { turns: config.subagents, per_user: config.subagents_per_user },
+        );
         let shared = Arc::new(Shared {
             deps,
             hub,
@@ -153,7 +188,7 @@ impl ChatDaemon {
         let publisher = self.0.hub.publisher(chat.id, chat.edit_version);
         publisher.message(message);
         publisher.status(chat);
-        self.wake(chat.id);
+        self.wake_chat(chat);
     }
 
     /// Status, error or title changed and were committed.
@@ -173,11 +208,15 @@ impl ChatDaemon {
     }
 
     /// There is something to do for this chat. Never waits; a chat that cannot start now waits for a free place.
-    pub fn wake(&self, chat: Uuid) {
+    pub fn wake_chat(&self, chat: &ChatRecord) {
+        self.wake(chat.id, Kind::of(chat.parent_chat_id.is_some()));
+    }
+
+    fn wake(&self, chat: Uuid, kind: Kind) {
         if self.0.draining.is_cancelled() {
             return;
         }
-        self.begin(chat, self.0.slots.enter(chat));
+        self.begin(chat, self.0.slots.enter(chat, kind));
     }
 
     fn begin(&self, chat: Uuid, entered: Entered) {
@@ -240,13 +279,15 @@ impl ChatDaemon {
             }
             self.0.hub.sweep();
             match self.due().await {
-                Ok(chats) => chats.into_iter().for_each(|chat| self.wake(chat)),
+                Ok(chats) => {
+                    chats.into_iter().for_each(|(chat, subagent)| self.wake(chat, Kind::of(subagent)));
+                }
                 Err(error) => tracing::warn!(%error, "could not look for chats that wait for a runner"),
             }
         }
     }
 
-    async fn due(&self) -> Result<Vec<Uuid>, StoreError> {
+    async fn due(&self) -> Result<Vec<(Uuid, bool)>, StoreError> {
         store::chats::chats_due(&mut self.0.deps.db.read().await?, limits::POLL_CHATS).await
     }
 
@@ -268,9 +309,10 @@ impl ChatDaemon {
                 },
                 // At the end of the line: whoever has waited longer for a place comes first.
                 Again::NextTurn => {
+                    let kind = place.kind();
                     drop(place);
                     self.start_pending(chat);
-                    return self.wake(chat);
+                    return self.wake(chat, kind);
                 }
                 Again::NoRoom => {
                     if self.0.slots.park(&place) {
@@ -337,8 +379,8 @@ impl ChatDaemon {
 
     fn start_pending(&self, left: Uuid) {
         tracing::trace!(chat = %left, "nothing more to do");
-        for next in self.0.slots.next_pending() {
-            self.wake(next);
+        for (next, kind) in self.0.slots.next_pending() {
+            self.wake(next, kind);
         }
     }
 

@@ -25,7 +25,7 @@ use std::{
     time::Duration,
 };
 use store::{Db, StoreError, chats::ChatRecord};
-use tokio::time::Instant;
+use tokio::{sync::broadcast, time::Instant};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -41,6 +41,8 @@ struct Inner {
     sequence: AtomicU64,
     channels: Mutex<HashMap<Uuid, Arc<Channel>>>,
     closed: CancellationToken,
+    /// Owners whose list of chats changed here; a hint for those who watch it.
+    lists: broadcast::Sender<Uuid>,
 }
 
 impl Hub {
@@ -52,6 +54,7 @@ impl Hub {
             sequence: AtomicU64::new(event_id::SNAPSHOT_CLEAN),
             channels: Mutex::new(HashMap::new()),
             closed: CancellationToken::new(),
+            lists: broadcast::Sender::new(limits::LIST_HINTS),
         }))
     }
 
@@ -84,6 +87,22 @@ impl Hub {
         if let Some(channel) = self.channels().remove(&chat) {
             channel.close();
         }
+    }
+
+    /// The list of chats of `owner` changed in this process. A hint: whoever watches looks by themselves from time to time.
+    pub fn list_changed(&self, owner: Uuid) {
+        // An error only says that nobody watches.
+        let _ = self.0.lists.send(owner);
+    }
+
+    /// Owners whose list changes from now on.
+    pub fn lists(&self) -> broadcast::Receiver<Uuid> {
+        self.0.lists.subscribe()
+    }
+
+    /// Waits until [`Self::close`].
+    pub async fn closed(&self) {
+        self.0.closed.cancelled().await;
     }
 
     /// Ends every stream, now and from now on.

@@ -22,6 +22,18 @@ pub const TURNS_PER_USER: usize = 3;
 /// How long a turn waits for a place before the chat says so (`queued_for_capacity`).
 pub const CAPACITY_SHOWN: Duration = Duration::from_secs(5);
 
+/// Turns of subagents at once in one process, beside those of chats.
+pub const SUBAGENT_TURNS: usize = 64;
+/// Turns of subagents at once of one user in one process.
+pub const SUBAGENT_TURNS_PER_USER: usize = 6;
+/// How long `wait_agent` waits unless it is told otherwise, and at most.
+pub const AGENT_WAIT: Duration = Duration::from_secs(120);
+pub const AGENT_WAIT_MAX: Duration = Duration::from_secs(600);
+/// Bytes of what a subagent is asked to do.
+pub const AGENT_TASK: usize = 32 * 1024;
+/// Bytes of a subagent's answer as its parent's model sees it.
+pub const AGENT_ANSWER: usize = 64 * 1024;
+
 /// Generations in one turn.
 pub const STEPS: usize = 25;
 /// Tool calls in one turn.
@@ -94,6 +106,8 @@ pub const PAGE_MESSAGES: (i64, i64) = (32, 64);
 pub const PAGE_BYTES: usize = 1024 * 1024;
 /// Between two looks of a reader at the database, where another replica may run the turn.
 pub const READER_POLL: Duration = Duration::from_secs(2);
+/// Hints about changed lists that a watcher may be behind by; one that missed some looks at once.
+pub const LIST_HINTS: usize = 256;
 /// Bytes of a `Last-Event-ID`; longer ones are not read.
 pub const EVENT_ID: usize = 128;
 /// Between two looks at the database of somebody who waits for the end of a turn.

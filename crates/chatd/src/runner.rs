@@ -7,6 +7,7 @@ mod calls;
 mod commit;
 mod dispatch;
 mod generation;
+mod inherited;
 mod own;
 mod permit;
 mod prompt;
@@ -30,6 +31,7 @@ use api::{
 use calls::Finished;
 use commit::{Committed, Content};
 use generation::Generated;
+use inherited::Inherited;
 use std::{future::Future, sync::Arc, time::Duration};
 use store::{
     chats::{ChatRecord, LeaseChange, Transition, chat_get_any},
@@ -76,6 +78,8 @@ pub(crate) struct Runner {
     shown_servers: Vec<api::check::ServerOutcome>,
     /// They are not yet kept with the turn's message: the next commit does it, so that they cost none of their own.
     servers_unsaved: bool,
+    /// What a subagent has from its parent, as of this step.
+    inherited: Option<Inherited>,
     /// Name of the owner for the audit log, once it was needed.
     owner_name: Option<String>,
 }
@@ -105,6 +109,7 @@ impl Runner {
             turn_message: None,
             shown_servers: Vec::new(),
             servers_unsaved: false,
+            inherited: None,
             owner_name: None,
         }
     }
@@ -145,6 +150,7 @@ impl Runner {
     }
 
     async fn turn(&mut self) -> Result<(), Exit> {
+        self.inherit().await?;
         let mut transcript = self.load().await?;
         if self.claimed {
             self.publisher.preview_reset(self.chat.generation_attempt);

@@ -1,5 +1,6 @@
 //! Chats: create, read, delete (behaviour 16 and 17). A chat of somebody else is not found.
 
+mod children;
 mod fields;
 mod idempotency;
 mod plan_mode;
@@ -116,7 +117,7 @@ impl Service {
         let publisher = self.deps().chatd.hub().publisher(record.id, record.edit_version);
         publisher.message(message);
         publisher.status(record);
-        self.deps().chatd.wake(record.id);
+        self.deps().chatd.wake_chat(record);
     }
 
     fn status_announce(&self, record: &ChatRecord) {
@@ -172,6 +173,8 @@ impl Service {
             mcp_server_ids: selection.ids.clone(),
             labels: BTreeMap::new(),
             archived: false,
+            parent_chat_id: None,
+            mode: None,
             plan_mode: request.plan_mode.unwrap_or_default(),
             turn_plan_mode: request.plan_mode.unwrap_or_default(),
             plan_version: 0,
@@ -231,22 +234,28 @@ impl Service {
     /// [`Error::NotFound`].
     pub async fn chat_get(&self, ctx: &OpContext, id: Uuid) -> Result<Chat> {
         let mut session = self.db().read().await?;
-        Ok(self.chat_own(ctx, &mut session, id).await?.to_wire())
+        let record = self.chat_own(ctx, &mut session, id).await?;
+        let mut found = children::with_children(&mut session, std::slice::from_ref(&record)).await?;
+        found.pop().ok_or(Error::NotFound)
     }
 
-    /// Removes a chat with its messages; a running turn stops.
+    /// Removes a chat with its messages and its subagents; running turns stop.
     ///
     /// # Errors
     /// [`Error::NotFound`].
     pub async fn chat_delete(&self, ctx: &OpContext, id: Uuid) -> Result<()> {
         let owner = ctx.require()?.user.id;
         let mut write = self.db().write().await?;
+        chats::chat_get_for_update(&mut write, owner, id).await?.ok_or(Error::NotFound)?;
+        let children = chats::chat_children_for_update(&mut write, id).await?;
         if !chats::chat_delete(&mut write, owner, id).await? {
             return Err(Error::NotFound);
         }
         write.commit().await?;
-        self.deps().chatd.interrupt(id);
-        self.deps().chatd.hub().chat_gone(id);
+        for gone in children.iter().map(|child| child.id).chain([id]) {
+            self.deps().chatd.chat_gone(gone);
+        }
+        self.deps().chatd.hub().list_changed(owner);
         Ok(())
     }
 }

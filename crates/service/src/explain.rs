@@ -10,6 +10,7 @@ use domain::{
     definitions::KnownDefinitions,
     gates::{self, Choice, Decision, Finding, ServerFacts, ToolFacts, decide},
     plan_mode::TurnMode,
+    subagents::servers_of,
     tools::{ToolFilter, exposed_name},
 };
 use mcpclient::Tool;
@@ -54,8 +55,17 @@ impl Service {
         let (choice, mode) = match request.chat_id {
             Some(chat) => {
                 let chat = chats::chat_get(&mut session, subject, chat).await?.ok_or(Error::NotFound)?;
+                let parent = match chat.parent_chat_id {
+                    Some(parent) => chats::chat_get(&mut session, subject, parent).await?,
+                    None => None,
+                };
                 // Of the next turn, as everything here.
-                (Choice::of(&chat.mcp_server_ids, id), TurnMode::of_root(chat.plan_mode))
+                let mode = match &parent {
+                    Some(parent) => TurnMode::of_subagent(parent.plan_mode),
+                    None => TurnMode::of_root(chat.plan_mode),
+                };
+                let parent = parent.as_ref().map(|parent| parent.mcp_server_ids.as_slice());
+                (Choice::of(&servers_of(chat.mode, &chat.mcp_server_ids, parent).ids, id), mode)
             }
             None => (Choice::NewChat, TurnMode::Normal),
         };

@@ -51,13 +51,13 @@ impl Service {
         );
         let view = View { rendered, unredacted: Self::viewer(ctx).unredacted };
         let events = events.filter_map(move |(id, event)| async move { to_wire(id, &event, view) });
-        let ended = access_lost(self.clone(), ctx.clone(), id, view.unredacted);
+        let ended = access_lost(self.clone(), ctx.clone(), Some(id), view.unredacted);
         Ok(events.take_until(Box::pin(ended)))
     }
 
     /// Whether the stream may go on as it began: it ends with the credential, and when a role came or went, so that the reader comes
-    /// back and is shown what they may see now.
-    async fn still_allowed(&self, ctx: &OpContext, id: Uuid, unredacted: bool) -> bool {
+    /// back and is shown what they may see now. `id`: the chat it is about, if it is about one.
+    async fn still_allowed(&self, ctx: &OpContext, id: Option<Uuid>, unredacted: bool) -> bool {
         let Some(caller) = &ctx.caller else { return false };
         let Ok(mut session) = self.db().read().await else {
             // The database is away for a moment: the stream shows nothing new anyway, and closing thousands would make it worse.
@@ -69,15 +69,18 @@ impl Service {
         let user = users::user_get(&mut session, caller.user.id).await.ok().flatten();
         let same_view =
             user.is_none_or(|record| can(&record.user.roles, Action::ServersReadAll) == unredacted);
-        live && same_view
-            && self
-                .chat_own(ctx, &mut session, id)
-                .await
-                .map_or_else(|error| !matches!(error, Error::NotFound), |_| true)
+        let there = match id {
+            None => true,
+            Some(id) => {
+                let found = self.chat_own(ctx, &mut session, id).await;
+                found.map_or_else(|error| !matches!(error, Error::NotFound), |_| true)
+            }
+        };
+        live && same_view && there
     }
 }
 
-async fn access_lost(service: Service, ctx: OpContext, id: Uuid, unredacted: bool) {
+pub(crate) async fn access_lost(service: Service, ctx: OpContext, id: Option<Uuid>, unredacted: bool) {
     loop {
         tokio::time::sleep(ACCESS_RECHECK).await;
         if !service.still_allowed(&ctx, id, unredacted).await {

@@ -39,6 +39,7 @@ mod tokens;
 mod tools;
 mod transfer;
 mod users;
+mod watch;
 
 pub use change_follower::ChangeFollower;
 pub use chats::ChatListRequest;

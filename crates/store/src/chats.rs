@@ -4,12 +4,17 @@
 //! the chat's row lock, so message ids ascend in the order of the commits on PostgreSQL too.
 
 mod capacity;
+mod children;
 mod idempotency;
 mod lease;
 mod list;
 mod queue;
+mod watch;
 
 pub use capacity::{capacity_found, capacity_wait};
+pub use children::{
+    SpawnedBy, chat_children, chat_children_for_update, chats_children, child_insert, child_spawned,
+};
 pub use idempotency::{IdempotencyRecord, Made, idempotency_find, idempotency_prune, idempotency_put};
 pub use lease::{
     chats_due, lease_claim, lease_release, lease_renew, lease_seconds_left, lease_stands,
@@ -21,11 +26,12 @@ pub use queue::{
     queue_head_for_update, queue_insert, queue_list, queue_promote, queue_promoted, queue_prune,
     queue_remove, queue_size,
 };
+pub use watch::{ChatsMark, chats_mark, chats_watched};
 
 use crate::{Micros, Result, Session, StoreError, Write, clock::now_sql};
 use api::{
     ORGANIZATION_ID, Timestamp, Uuid,
-    chats::{Chat, ChatStatus, PlanMode, TurnError},
+    chats::{Chat, ChatMode, ChatStatus, PlanMode, TurnError},
 };
 use sqlx::types::Json;
 use std::{collections::BTreeMap, time::Duration};
@@ -35,6 +41,10 @@ use std::{collections::BTreeMap, time::Duration};
 pub struct ChatRecord {
     pub id: Uuid,
     pub owner_id: Uuid,
+    /// Of a subagent: the chat that it works for.
+    pub parent_chat_id: Option<Uuid>,
+    /// What a subagent is for.
+    pub mode: Option<ChatMode>,
     pub title: String,
     /// `prompt`, `generated` or `user`.
     pub title_source: String,
@@ -87,8 +97,10 @@ impl ChatRecord {
             organization_id: ORGANIZATION_ID,
             owner_id: self.owner_id,
             workspace_id: None,
-            parent_chat_id: None,
-            root_chat_id: None,
+            parent_chat_id: self.parent_chat_id,
+            // Children have none (behaviour 21): the chat above is the one at the top.
+            root_chat_id: self.parent_chat_id,
+            mode: self.mode,
             last_model_config_id: self.model_config_id,
             title: self.title.clone(),
             status: self.status,
@@ -100,6 +112,7 @@ impl ChatRecord {
             labels: self.labels.clone(),
             pin_order: self.pin_order,
             queued_for_capacity: self.queued_for_capacity,
+            children: Vec::new(),
             created_at: self.created_at,
             updated_at: self.updated_at,
         }
@@ -120,6 +133,8 @@ impl ChatRecord {
 struct ChatRow {
     id: Uuid,
     owner_id: Uuid,
+    parent_chat_id: Option<Uuid>,
+    mode: String,
     title: String,
     title_source: String,
     status: String,
@@ -150,13 +165,14 @@ struct ChatRow {
 const COLUMNS: &str = "id, owner_id, title, title_source, status, last_error, model_config_id, mcp_server_ids, labels, archived, \
      client_type, snapshot_version, history_version, edit_version, generation_attempt, lease_holder, lease_epoch, \
      lease_expires_at, created_at, updated_at, pin_order, queue_length, queue_version, queued_for_capacity, \
-     plan_mode, turn_plan_mode, plan_version";
+     plan_mode, turn_plan_mode, plan_version, parent_chat_id, mode";
 
 impl TryFrom<ChatRow> for ChatRecord {
     type Error = StoreError;
 
     fn try_from(row: ChatRow) -> Result<Self> {
-        let impossible = |column| StoreError::Inconsistent { table: "chats", column, row: row.id.to_string() };
+        let impossible =
+            |column| StoreError::Inconsistent { table: "chats", column, row: row.id.to_string() };
         let status = ChatStatus::parse(&row.status).ok_or_else(|| impossible("status"))?;
         let plan_mode = PlanMode::parse(&row.plan_mode).ok_or_else(|| impossible("plan_mode"))?;
         let turn_plan_mode =
@@ -164,6 +180,9 @@ impl TryFrom<ChatRow> for ChatRecord {
         Ok(Self {
             id: row.id,
             owner_id: row.owner_id,
+            parent_chat_id: row.parent_chat_id,
+            // The table admits no other word, and the empty one is no mode.
+            mode: ChatMode::parse(&row.mode),
             title: row.title,
             title_source: row.title_source,
             status,
@@ -231,6 +250,8 @@ pub async fn chat_insert(write: &mut Write, chat: &ChatRecord) -> Result<()> {
         chat.plan_mode.as_str(),
         chat.turn_plan_mode.as_str(),
         chat.plan_version,
+        chat.parent_chat_id,
+        chat.mode.map_or("", ChatMode::as_str),
     )
     .map(|_| ())
 }

@@ -141,6 +141,7 @@ fn chats_api() -> OpenApiRouter<AppState> {
         .routes(routes!(chats::queue_remove))
         .routes(routes!(chats::queue_promote))
         .routes(routes!(tool_results::tool_result))
+        .routes(routes!(stream::watch))
         .routes(routes!(stream::follow))
 }
 

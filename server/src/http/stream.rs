@@ -5,7 +5,7 @@ use super::{
     error::{ApiError, ApiResult},
     router::{AppState, parse_id},
 };
-use api::stream::StreamEvent;
+use api::{stream::StreamEvent, watch::WatchEvent};
 use axum::{
     extract::{Path, Query, State},
     response::{
@@ -87,13 +87,38 @@ pub(crate) async fn follow(
     headers: HeaderMap,
 ) -> ApiResult<Response> {
     let user = ctx.require()?.user.id;
-    let last_event_id = headers.get("last-event-id").and_then(|value| value.to_str().ok()).map(str::to_owned);
     let id = parse_id("id", &id)?;
-    let events = state.service.chat_follow(&ctx, id, last_event_id, query.after_id, query.rendered).await?;
-    let counted = state.streams.enter(user).ok_or_else(|| {
-        ApiError::too_many("Twenty live streams are open already. Close some and try again.", 5)
-    })?;
+    let last = last_event_id(&headers);
+    let events = state.service.chat_follow(&ctx, id, last, query.after_id, query.rendered).await?;
+    let counted = enter(&state, user)?;
     Ok(live(to_sse(events, counted)))
+}
+
+/// The live list of own chats, as server-sent events: `event` is the kind, `data` the JSON described here, `id` opaque.
+#[utoipa::path(
+    get, path = "/api/experimental/chats/watch", tag = "chats",
+    params(("Last-Event-ID" = Option<String>, Header, description = "Where a broken stream goes on")),
+    responses((status = 200, content_type = "text/event-stream", body = WatchEvent), (status = 429)),
+)]
+pub(crate) async fn watch(
+    State(state): State<AppState>,
+    Ctx(ctx): Ctx,
+    headers: HeaderMap,
+) -> ApiResult<Response> {
+    let user = ctx.require()?.user.id;
+    let events = state.service.chats_watch(&ctx, last_event_id(&headers)).await?;
+    let counted = enter(&state, user)?;
+    Ok(live(to_sse(events, counted)))
+}
+
+fn last_event_id(headers: &HeaderMap) -> Option<String> {
+    headers.get("last-event-id").and_then(|value| value.to_str().ok()).map(str::to_owned)
+}
+
+fn enter(state: &AppState, user: api::Uuid) -> ApiResult<Counted> {
+    state.streams.enter(user).ok_or_else(|| {
+        ApiError::too_many("Twenty live streams are open already. Close some and try again.", 5)
+    })
 }
 
 /// The answer that goes on; through silence a comment says that it does.

@@ -1,6 +1,7 @@
 //! The tool-status view, the heart of the product (ui.md, "A tool call"): what a call is for, while it streams, runs and after.
 
 use super::{
+    agents::AgentLink,
     asks::CallAsks,
     details::CallDetails,
     icons::{Shortened, StateMark},
@@ -113,6 +114,7 @@ fn Call(call: Memo<Option<CallView>>, chat: OpenChat) -> impl IntoView {
                     {move || shortened.get().then(|| view! { <Shortened /> })}
                     {move || remark.get()}
                     {move || download.get().map(|href| view! { " " <a class="chat-link" href=href download="" rel="external">"Download all"</a> })}
+                    <AgentLink call />
                     {move || advice.get().map(|advice| view! { " " <strong class="call-advice">{advice}</strong> })}
                 </span>
                 <Progress call />

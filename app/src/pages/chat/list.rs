@@ -1,7 +1,9 @@
 //! The chats in the sidebar: the pinned ones, then the others by day; or those that were put away.
 
 use super::{
+    agents::ListChildren,
     browser,
+    list_stream::follow_list,
     popover::Popover,
     rename::RenameField,
     shared::{list_changed, list_version},
@@ -19,7 +21,7 @@ use leptos::{prelude::*, task::spawn_local};
 use leptos_router::hooks::{use_location, use_navigate};
 use std::time::Duration;
 
-/// How often the list is read again while a chat in it is at work.
+/// How often the list is read again while a chat in it is at work and no stream tells of it: a twenty-first tab has none.
 const POLL: Duration = Duration::from_secs(4);
 
 const DAY_MS: i64 = 86_400_000;
@@ -47,8 +49,10 @@ pub fn ChatList() -> impl IntoView {
             any_busy.set(busy);
         }
     });
+    let live = follow_list();
     Effect::new(move |_| {
         if any_busy.get()
+            && !live.get()
             && let Ok(handle) = set_interval_with_handle(list_changed, POLL)
         {
             on_cleanup(move || handle.clear());
@@ -181,6 +185,7 @@ fn Row(chat: Chat) -> impl IntoView {
         });
     });
     let state = status_word(chat.status);
+    let children = chat.children.clone();
     view! {
         <li class="chat-list-row" data-current=move || is_current.get().to_string()>
             <Show
@@ -263,11 +268,12 @@ fn Row(chat: Chat) -> impl IntoView {
                 </p>
             </ConfirmDialog>
         </li>
+        {(!children.is_empty()).then(|| view! { <li class="chat-list-below"><ListChildren parent=id children /></li> })}
     }
 }
 
 /// A dot's class and its word, for chats that are not simply idle.
-fn status_word(status: ChatStatus) -> Option<(&'static str, &'static str)> {
+pub(super) fn status_word(status: ChatStatus) -> Option<(&'static str, &'static str)> {
     match status {
         ChatStatus::Waiting => None,
         ChatStatus::Running => Some(("chat-list-running", "Running")),
@@ -290,6 +296,7 @@ mod tests {
             workspace_id: None,
             parent_chat_id: None,
             root_chat_id: None,
+            mode: None,
             last_model_config_id: None,
             title: format!("at hour {hours}"),
             status: ChatStatus::Waiting,
@@ -301,6 +308,7 @@ mod tests {
             labels: Default::default(),
             pin_order: 0,
             queued_for_capacity: false,
+            children: Vec::new(),
             created_at: Timestamp(hours * 3_600_000_000),
             updated_at: Timestamp(hours * 3_600_000_000),
         }

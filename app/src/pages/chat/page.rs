@@ -1,6 +1,7 @@
 //! One chat: title, transcript, composer, kept live.
 
 use super::{
+    agents::{SubagentFoot, SubagentOf},
     blocks::Blocks,
     composer::{Composer, Draft},
     notices::{ErrorCard, RetryLine},
@@ -61,7 +62,8 @@ pub fn ChatPage() -> impl IntoView {
 
 #[component]
 fn Chat(opened: ChatOpened) -> impl IntoView {
-    let ChatOpened { chat: record, page, options } = opened;
+    let ChatOpened { chat: record, parent, page, options } = opened;
+    let (subagent, mode) = (record.parent_chat_id.is_some(), record.mode);
     let id = record.id;
     let draft = Draft::new(Selection::for_chat(id, &options.servers, &record.mcp_server_ids));
     let last_model = record.last_model_config_id;
@@ -71,6 +73,7 @@ fn Chat(opened: ChatOpened) -> impl IntoView {
         Transcript::new(&record, page.messages, page.has_more).with_queue(page.queued_messages),
         draft.servers,
     );
+    let chat = OpenChat { subagent, ..chat };
     let transcript = chat.transcript;
     let archived = Memo::new(move |_| transcript.with(Transcript::archived));
     let status = Memo::new(move |_| transcript.with(Transcript::status));
@@ -173,6 +176,7 @@ fn Chat(opened: ChatOpened) -> impl IntoView {
         <article class="chat" data-status=move || status.get().as_str()>
             <ChatHead id title plan transcript />
             <div class="chat-column">
+                {parent.map(|parent| view! { <SubagentOf mode parent /> })}
                 <Earlier id transcript />
                 <Blocks chat />
                 <TurnState id chat draft follow=view />
@@ -186,10 +190,11 @@ fn Chat(opened: ChatOpened) -> impl IntoView {
                 </Show>
                 <LinkNotice link />
                 <Queue id chat archived />
-                <Show when=move || archived.get()>
+                <Show when=move || archived.get() && !subagent>
                     <Archived id transcript />
                 </Show>
-                <div hidden=move || archived.get()>
+                {subagent.then(|| view! { <SubagentFoot busy stopping on_stop=stop /> })}
+                <div hidden=move || subagent || archived.get()>
                     <Composer draft options last_model asked_above busy stopping on_plan on_send=send on_stop=stop />
                 </div>
             </div>
@@ -328,7 +333,7 @@ fn TurnState(id: Uuid, chat: OpenChat, draft: Draft, follow: Follow) -> impl Int
             let edit = MessageEdit {
                 content: None,
                 model_config_id: draft.model.get_untracked(),
-                mcp_server_ids: draft.servers.outgoing(),
+                mcp_server_ids: if chat.subagent { None } else { draft.servers.outgoing() },
                 ..MessageEdit::default()
             };
             match message_edit(id, message_id, edit).await {

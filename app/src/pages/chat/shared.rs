@@ -28,6 +28,8 @@ pub(super) struct OpenChat {
     pub(super) announcement: RwSignal<String>,
     /// The servers on offer: a call may need something of the person's first.
     pub(super) servers: Selection,
+    /// A subagent: only its chat writes to it.
+    pub(super) subagent: bool,
 }
 
 impl OpenChat {
@@ -41,6 +43,7 @@ impl OpenChat {
             now_ms: RwSignal::new(None),
             announcement: RwSignal::new(String::new()),
             servers,
+            subagent: false,
         }
     }
 

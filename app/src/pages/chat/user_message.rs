@@ -25,7 +25,7 @@ pub(super) fn UserMessage(key: BlockKey, block: Memo<Option<Block>>, chat: OpenC
         })
     });
     let editing = RwSignal::new(false);
-    let archived = Memo::new(move |_| chat.transcript.with(Transcript::archived));
+    let archived = Memo::new(move |_| chat.subagent || chat.transcript.with(Transcript::archived));
     view! {
         <div class="chat-user" data-testid="user-message">
             <h2 class="sr-only">"You"</h2>

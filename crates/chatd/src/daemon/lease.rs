@@ -1,6 +1,9 @@
 //! The right to run a turn: a row in the database, watched by a monotonic clock here.
 
-use super::{Shared, slots::Place};
+use super::{
+    Shared,
+    slots::{Kind, Place},
+};
 use api::chats::ChatStatus;
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -155,7 +158,7 @@ pub(super) async fn acquire(shared: &Shared, place: &Place, used: Option<i64>) -
     }
     let waited = chat.queued_for_capacity;
     // A stop is carried out at once, over every cap on turns: nothing runs for it but its last commit.
-    let room = place.claim_for(chat.owner_id);
+    let room = place.claim_for(chat.owner_id, Kind::of(chat.parent_chat_id.is_some()));
     if !room && chat.status != ChatStatus::Interrupting {
         return Ok(Hold::NoRoom);
     }

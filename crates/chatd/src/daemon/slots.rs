@@ -1,4 +1,7 @@
 //! Places for turns: one per chat, bounded in all and per user.
+//!
+//! Chats and subagents have bounds of their own. A chat may wait for its subagents, which wait for nobody; so however many chats hold
+//! their places, the subagents get theirs, and everything goes on (behaviour 21).
 
 use crate::limits;
 use std::{
@@ -11,10 +14,30 @@ use uuid::Uuid;
 #[derive(Debug, Clone)]
 pub(super) struct Slots(Arc<Inner>);
 
+/// Which bounds count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    Chat,
+    Subagent,
+}
+
+impl Kind {
+    pub(crate) fn of(is_subagent: bool) -> Self {
+        if is_subagent { Self::Subagent } else { Self::Chat }
+    }
+}
+
+/// Turns at once, in all and of one user.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    pub(super) turns: usize,
+    pub(super) per_user: usize,
+}
+
 #[derive(Debug)]
 struct Inner {
-    turns: usize,
-    per_user: usize,
+    chats: Bounds,
+    subagents: Bounds,
     state: Mutex<State>,
 }
 
@@ -22,12 +45,22 @@ struct Inner {
 struct State {
     running: HashMap<Uuid, Running>,
     /// Chats that wait for a place, the longest waiting first, with their owner where known.
-    pending: VecDeque<(Uuid, Option<Uuid>)>,
+    pending: VecDeque<Pending>,
+}
+
+#[derive(Debug)]
+struct Pending {
+    chat: Uuid,
+    kind: Kind,
+    owner: Option<Uuid>,
 }
 
 #[derive(Debug)]
 struct Running {
+    kind: Kind,
     owner: Option<Uuid>,
+    /// So many calls of it wait for subagents.
+    resting: usize,
     stop: CancellationToken,
     /// Woken while it was at work: look again before leaving.
     woken: bool,
@@ -40,9 +73,7 @@ pub(super) enum Entered {
     /// It has one, and will look again.
     Running,
     /// All are taken: it waits. `new`: it did not wait before.
-    Full {
-        new: bool,
-    },
+    Full { new: bool },
 }
 
 /// A taken place; dropping it frees it.
@@ -56,38 +87,55 @@ pub(super) struct Place {
 }
 
 impl Slots {
-    pub(super) fn new(turns: usize, per_user: usize) -> Self {
-        Self(Arc::new(Inner { turns: turns.max(1), per_user: per_user.max(1), state: Mutex::default() }))
+    pub(super) fn new(chats: Bounds, subagents: Bounds) -> Self {
+        let some = |bounds: Bounds| Bounds { turns: bounds.turns.max(1), per_user: bounds.per_user.max(1) };
+        let (chats, subagents) = (some(chats), some(subagents));
+        Self(Arc::new(Inner { chats, subagents, state: Mutex::default() }))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn bounds(&self, kind: Kind) -> Bounds {
+        match kind {
+            Kind::Chat => self.0.chats,
+            Kind::Subagent => self.0.subagents,
+        }
+    }
+
     /// A place for `chat`.
-    pub(super) fn enter(&self, chat: Uuid) -> Entered {
-        self.enter_as(chat, false)
+    pub(super) fn enter(&self, chat: Uuid, kind: Kind) -> Entered {
+        self.enter_as(chat, kind, false)
     }
 
     /// A place for a chat whose owner pressed Stop, also when all are taken: carrying out a stop costs one commit, and must not wait
     /// for turns that may take half an hour.
     pub(super) fn enter_to_stop(&self, chat: Uuid) -> Entered {
-        self.enter_as(chat, true)
+        self.enter_as(chat, Kind::Chat, true)
     }
 
-    fn enter_as(&self, chat: Uuid, to_stop: bool) -> Entered {
+    fn enter_as(&self, chat: Uuid, kind: Kind, to_stop: bool) -> Entered {
         let mut state = self.state();
         if let Some(running) = state.running.get_mut(&chat) {
             running.woken = true;
             return Entered::Running;
         }
-        let full = state.running.len() >= self.0.turns;
+        let full = state.taken(kind, self.bounds(kind).turns) >= self.bounds(kind).turns;
         if full && !to_stop {
-            return Entered::Full { new: state.push_pending(chat, None) };
+            return Entered::Full { new: state.push_pending(chat, kind, None) };
         }
-        state.pending.retain(|(pending, _)| *pending != chat);
-        state.running.insert(chat, Running { owner: None, stop: CancellationToken::new(), woken: false });
+        state.pending.retain(|pending| pending.chat != chat);
+        let stop = CancellationToken::new();
+        state.running.insert(chat, Running { kind, owner: None, resting: 0, stop, woken: false });
         Entered::Place(Place { chat, slots: self.clone(), beside: full, left: false })
+    }
+
+    /// Whether the turn of `chat` only waits for subagents: meanwhile its place is another chat's, up to as many as there are places.
+    pub(super) fn rest(&self, chat: Uuid, resting: bool) {
+        if let Some(running) = self.state().running.get_mut(&chat) {
+            running.resting = if resting { running.resting + 1 } else { running.resting.saturating_sub(1) };
+        }
     }
 
     /// Tells a running turn to stop; false when none runs here.
@@ -107,76 +155,111 @@ impl Slots {
     /// Lets a chat wait outside whose owner has no free place; false when it waited before.
     pub(super) fn park(&self, place: &Place) -> bool {
         let mut state = self.state();
-        let owner = state.running.get(&place.chat).and_then(|running| running.owner);
-        state.push_pending(place.chat, owner)
+        let (kind, owner) = match state.running.get(&place.chat) {
+            Some(running) => (running.kind, running.owner),
+            None => (Kind::Chat, None),
+        };
+        state.push_pending(place.chat, kind, owner)
     }
 
     /// Whose chat it is that waits; false when it waits no more.
     pub(super) fn pending_of(&self, chat: Uuid, owner: Uuid) -> bool {
         let mut state = self.state();
-        let waits = state.pending.iter_mut().find(|(pending, _)| *pending == chat);
-        waits.map(|entry| entry.1 = Some(owner)).is_some()
+        let waits = state.pending.iter_mut().find(|pending| pending.chat == chat);
+        waits.map(|pending| pending.owner = Some(owner)).is_some()
     }
 
     /// The chats that may start now. Whoever has the fewest turns under way comes first, then whoever has waited longest, so that one
     /// person's hundred chats do not hold up another's one; those whose owner is at the limit keep waiting.
-    pub(super) fn next_pending(&self) -> Vec<Uuid> {
+    pub(super) fn next_pending(&self) -> Vec<(Uuid, Kind)> {
         let mut state = self.state();
-        let mut free = self.0.turns.saturating_sub(state.running.len());
-        let mut counts: HashMap<Uuid, usize> = HashMap::new();
-        for owner in state.running.values().filter_map(|running| running.owner) {
-            *counts.entry(owner).or_default() += 1;
+        let mut free: HashMap<Kind, usize> = HashMap::new();
+        for kind in [Kind::Chat, Kind::Subagent] {
+            let turns = self.bounds(kind).turns;
+            free.insert(kind, turns.saturating_sub(state.taken(kind, turns)));
+        }
+        let mut counts: HashMap<(Kind, Uuid), usize> = HashMap::new();
+        for (kind, owner) in state.pending.iter().filter_map(|pending| Some((pending.kind, pending.owner?))) {
+            let per_user = self.bounds(kind).per_user;
+            counts.entry((kind, owner)).or_insert_with(|| state.taken_by(kind, owner, None, per_user));
         }
         let mut next = Vec::new();
-        while free > 0 {
-            let under_way =
-                |owner: Option<Uuid>| owner.and_then(|owner| counts.get(&owner)).copied().unwrap_or_default();
-            let candidates = state.pending.iter().enumerate();
+        loop {
             // The first of equals: they stand in the order in which they came.
-            let best = candidates
-                .map(|(index, (_, owner))| (under_way(*owner), index))
-                .filter(|(count, _)| *count < self.0.per_user)
-                .min();
-            let Some((chat, owner)) = best.and_then(|(_, index)| state.pending.remove(index)) else { break };
-            if let Some(owner) = owner {
-                *counts.entry(owner).or_default() += 1;
+            let best = state
+                .pending
+                .iter()
+                .enumerate()
+                .filter(|(_, pending)| free.get(&pending.kind).is_some_and(|free| *free > 0))
+                .map(|(index, Pending { kind, owner, .. })| {
+                    let under_way = owner.and_then(|owner| counts.get(&(*kind, owner)).copied()).unwrap_or_default();
+                    (under_way, index, *kind)
+                })
+                .filter(|(under_way, _, kind)| *under_way < self.bounds(*kind).per_user)
+                .min_by_key(|(under_way, index, _)| (*under_way, *index));
+            let Some(starts) = best.and_then(|(_, index, _)| state.pending.remove(index)) else { break };
+            if let Some(owner) = starts.owner {
+                *counts.entry((starts.kind, owner)).or_default() += 1;
             }
-            free -= 1;
-            next.push(chat);
+            if let Some(free) = free.get_mut(&starts.kind) {
+                *free -= 1;
+            }
+            next.push((starts.chat, starts.kind));
         }
         next
     }
 }
 
 impl State {
+    /// Places that are taken. Resting ones do not count, up to `most` of them.
+    fn taken(&self, kind: Kind, most: usize) -> usize {
+        count(self.running.values().filter(|running| running.kind == kind), most)
+    }
+
+    /// The same of one user, without `except`.
+    fn taken_by(&self, kind: Kind, owner: Uuid, except: Option<Uuid>, most: usize) -> usize {
+        let theirs = self.running.iter().filter(|(chat, running)| {
+            Some(**chat) != except && running.kind == kind && running.owner == Some(owner)
+        });
+        count(theirs.map(|(_, running)| running), most)
+    }
+
     /// True when it did not wait before.
-    fn push_pending(&mut self, chat: Uuid, owner: Option<Uuid>) -> bool {
-        let waits = self.pending.iter().any(|(pending, _)| *pending == chat);
+    fn push_pending(&mut self, chat: Uuid, kind: Kind, owner: Option<Uuid>) -> bool {
+        let waits = self.pending.iter().any(|pending| pending.chat == chat);
         // Beyond the cap the poll remembers for us.
         if waits || self.pending.len() >= limits::PENDING_CHATS {
             return false;
         }
-        self.pending.push_back((chat, owner));
+        self.pending.push_back(Pending { chat, kind, owner });
         true
     }
 }
 
+fn count<'a>(places: impl Iterator<Item = &'a Running>, most: usize) -> usize {
+    let (resting, busy): (Vec<&Running>, Vec<&Running>) = places.partition(|running| running.resting > 0);
+    busy.len() + resting.len().saturating_sub(most)
+}
+
 impl Place {
-    /// Names the owner; false when that owner has as many turns as allowed, or when the place was taken only to carry out a stop and
-    /// the house is still full.
-    pub(super) fn claim_for(&self, owner: Uuid) -> bool {
+    /// Names the owner and what the chat is; false when that owner has as many turns as allowed, or when the house is full.
+    pub(super) fn claim_for(&self, owner: Uuid, kind: Kind) -> bool {
         let mut state = self.slots.state();
-        let others = state
-            .running
-            .iter()
-            .filter(|(chat, running)| **chat != self.chat && running.owner == Some(owner))
-            .count();
-        let house = !self.beside || state.running.len() <= self.slots.0.turns;
-        let room = house && others < self.slots.0.per_user;
+        let bounds = self.slots.bounds(kind);
+        let entered_as = state.running.get(&self.chat).map(|running| running.kind);
         if let Some(running) = state.running.get_mut(&self.chat) {
             running.owner = Some(owner);
+            running.kind = kind;
         }
-        room
+        // Whoever entered as what it is was counted then.
+        let counted = !self.beside && entered_as == Some(kind);
+        let house = counted || state.taken(kind, bounds.turns) <= bounds.turns;
+        house && state.taken_by(kind, owner, Some(self.chat), bounds.per_user) < bounds.per_user
+    }
+
+    /// What the chat is, as far as is known.
+    pub(super) fn kind(&self) -> Kind {
+        self.slots.state().running.get(&self.chat).map_or(Kind::Chat, |running| running.kind)
     }
 
     /// The signal that stops the turn about to begin. A stop that came before is not lost: its status stands in the database.
@@ -233,99 +316,148 @@ mod tests {
         fn is_none(&self) -> bool {
             !matches!(self, Self::Place(_))
         }
+
+        fn is_some(&self) -> bool {
+            !self.is_none()
+        }
     }
 
     fn id(n: u128) -> Uuid {
         Uuid::from_u128(n)
     }
 
+    fn places(turns: usize, per_user: usize) -> Slots {
+        let bounds = Bounds { turns, per_user };
+        Slots::new(bounds, bounds)
+    }
+
     #[test]
     fn one_place_per_chat_and_a_wake_is_remembered() {
-        let slots = Slots::new(4, 4);
-        let place = slots.enter(id(1)).unwrap();
-        assert!(slots.enter(id(1)).is_none());
+        let slots = places(4, 4);
+        let place = slots.enter(id(1), Kind::Chat).unwrap();
+        assert!(slots.enter(id(1), Kind::Chat).is_none());
         let place = place.leave().expect("it was woken");
         assert!(place.leave().is_none());
-        slots.enter(id(1)).unwrap();
+        assert!(slots.enter(id(1), Kind::Chat).is_some());
     }
 
     #[test]
     fn the_full_house_lets_them_wait_in_order() {
-        let slots = Slots::new(1, 1);
-        let place = slots.enter(id(1)).unwrap();
+        let slots = places(1, 1);
+        let place = slots.enter(id(1), Kind::Chat).unwrap();
         for chat in [2, 3, 2] {
-            assert!(slots.enter(id(chat)).is_none());
+            assert!(slots.enter(id(chat), Kind::Chat).is_none());
         }
         assert!(slots.next_pending().is_empty());
         drop(place);
-        assert_eq!(slots.next_pending(), [id(2)]);
-        assert_eq!(slots.next_pending(), [id(3)]);
+        assert_eq!(slots.next_pending(), [(id(2), Kind::Chat)]);
+        assert_eq!(slots.next_pending(), [(id(3), Kind::Chat)]);
         assert!(slots.next_pending().is_empty());
     }
 
     #[test]
     fn a_busy_owner_does_not_hold_up_others() {
-        let slots = Slots::new(8, 1);
+        let slots = places(8, 1);
         let (a, b) = (id(100), id(200));
-        let first = slots.enter(id(1)).unwrap();
-        assert!(first.claim_for(a));
-        let second = slots.enter(id(2)).unwrap();
-        assert!(!second.claim_for(a));
+        let first = slots.enter(id(1), Kind::Chat).unwrap();
+        assert!(first.claim_for(a, Kind::Chat));
+        let second = slots.enter(id(2), Kind::Chat).unwrap();
+        assert!(!second.claim_for(a, Kind::Chat));
         slots.park(&second);
         drop(second);
-        let third = slots.enter(id(3)).unwrap();
-        assert!(third.claim_for(b));
+        let third = slots.enter(id(3), Kind::Chat).unwrap();
+        assert!(third.claim_for(b, Kind::Chat));
         assert!(slots.next_pending().is_empty());
         drop(first);
-        assert_eq!(slots.next_pending(), [id(2)]);
+        assert_eq!(slots.next_pending(), [(id(2), Kind::Chat)]);
     }
 
     #[test]
     fn whoever_has_the_fewest_turns_comes_first() {
-        let slots = Slots::new(2, 8);
+        let slots = places(2, 8);
         let (a, b) = (id(100), id(200));
-        let first = slots.enter(id(1)).unwrap();
-        let second = slots.enter(id(2)).unwrap();
-        assert!(first.claim_for(a) && second.claim_for(a));
+        let first = slots.enter(id(1), Kind::Chat).unwrap();
+        let second = slots.enter(id(2), Kind::Chat).unwrap();
+        assert!(first.claim_for(a, Kind::Chat) && second.claim_for(a, Kind::Chat));
         for chat in 3..6 {
-            assert!(matches!(slots.enter(id(chat)), Entered::Full { new: true }));
+            assert!(matches!(slots.enter(id(chat), Kind::Chat), Entered::Full { new: true }));
             assert!(slots.pending_of(id(chat), a));
         }
-        assert!(matches!(slots.enter(id(3)), Entered::Full { new: false }));
-        assert!(matches!(slots.enter(id(6)), Entered::Full { new: true }));
+        assert!(matches!(slots.enter(id(3), Kind::Chat), Entered::Full { new: false }));
+        assert!(matches!(slots.enter(id(6), Kind::Chat), Entered::Full { new: true }));
         assert!(slots.pending_of(id(6), b));
         drop(first);
-        assert_eq!(
-            slots.next_pending(),
-            [id(6)],
-            "the one chat of another goes before the many that came first"
-        );
+        let next = slots.next_pending();
+        assert_eq!(next, [(id(6), Kind::Chat)], "the one chat of another goes before the many that came first");
         assert!(!slots.pending_of(id(6), b), "it waits no more");
         drop(second);
-        assert_eq!(slots.next_pending(), [id(3), id(4)], "in their order");
+        assert_eq!(slots.next_pending(), [(id(3), Kind::Chat), (id(4), Kind::Chat)], "in their order");
     }
 
     #[test]
     fn a_stop_gets_a_place_in_a_full_house_and_a_turn_does_not() {
-        let slots = Slots::new(1, 8);
-        let first = slots.enter(id(1)).unwrap();
-        assert!(first.claim_for(id(100)));
-        assert!(slots.enter(id(2)).is_none());
+        let slots = places(1, 8);
+        let first = slots.enter(id(1), Kind::Chat).unwrap();
+        assert!(first.claim_for(id(100), Kind::Chat));
+        assert!(slots.enter(id(2), Kind::Chat).is_none());
         let beside = slots.enter_to_stop(id(2)).unwrap();
         // The stop was undone meanwhile: the turn waits like any other.
-        assert!(!beside.claim_for(id(100)));
+        assert!(!beside.claim_for(id(100), Kind::Chat));
         assert!(slots.next_pending().is_empty(), "it no longer waits outside");
         drop(first);
-        assert!(beside.claim_for(id(100)), "there is room now");
+        assert!(beside.claim_for(id(100), Kind::Chat), "there is room now");
     }
 
     #[test]
     fn stop_reaches_the_turn_at_work_only() {
-        let slots = Slots::new(2, 2);
+        let slots = places(2, 2);
         assert!(!slots.stop(id(1)));
-        let place = slots.enter(id(1)).unwrap();
+        let place = slots.enter(id(1), Kind::Chat).unwrap();
         let stop = place.begin_turn();
         assert!(slots.stop(id(1)) && stop.is_cancelled());
         assert!(!place.begin_turn().is_cancelled());
+    }
+
+    #[test]
+    fn subagents_get_places_however_many_chats_hold_theirs() {
+        let slots = places(2, 2);
+        let owner = id(100);
+        let chats: Vec<Place> = [1, 2].map(|n| slots.enter(id(n), Kind::Chat).unwrap()).into();
+        assert!(chats.iter().all(|place| place.claim_for(owner, Kind::Chat)));
+        assert!(slots.enter(id(3), Kind::Chat).is_none());
+        let agents: Vec<Place> = [11, 12].map(|n| slots.enter(id(n), Kind::Subagent).unwrap()).into();
+        assert!(agents.iter().all(|place| place.claim_for(owner, Kind::Subagent)));
+        assert!(slots.enter(id(13), Kind::Subagent).is_none(), "their own bound");
+        drop(agents);
+        assert_eq!(slots.next_pending(), [(id(13), Kind::Subagent)], "no place of a chat became free");
+        drop(chats);
+        assert_eq!(slots.next_pending(), [(id(3), Kind::Chat)]);
+    }
+
+    #[test]
+    fn a_chat_that_waits_for_subagents_holds_up_no_other() {
+        let slots = places(1, 1);
+        let owner = id(100);
+        let first = slots.enter(id(1), Kind::Chat).unwrap();
+        assert!(first.claim_for(owner, Kind::Chat));
+        assert!(slots.enter(id(2), Kind::Chat).is_none());
+        slots.rest(id(1), true);
+        assert_eq!(slots.next_pending(), [(id(2), Kind::Chat)]);
+        let second = slots.enter(id(2), Kind::Chat).unwrap();
+        assert!(second.claim_for(owner, Kind::Chat));
+        // There is an end to that: not more rest than there are places.
+        slots.rest(id(2), true);
+        assert!(slots.enter(id(3), Kind::Chat).is_none());
+        slots.rest(id(1), false);
+        drop((first, second));
+        assert_eq!(slots.next_pending(), [(id(3), Kind::Chat)]);
+    }
+
+    #[test]
+    fn a_subagent_woken_as_a_chat_is_known_when_it_is_read() {
+        let slots = places(1, 1);
+        let place = slots.enter(id(1), Kind::Chat).unwrap();
+        assert!(place.claim_for(id(100), Kind::Subagent));
+        assert!(slots.enter(id(2), Kind::Chat).is_some(), "no chat has a place");
     }
 }

@@ -50,6 +50,7 @@ impl Publisher {
         };
         let next = || self.hub.next_sequence();
         self.channel.publish_status(self.edit_version, chat.snapshot_version, status, next);
+        self.hub.list_changed(chat.owner_id);
     }
 
     /// The whole queue as committed with `chat`. An older state than the newest published is dropped.

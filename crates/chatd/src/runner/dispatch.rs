@@ -30,7 +30,7 @@ use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
 };
-use store::chats::lease_stands;
+use store::chats::{ChatRecord, lease_stands};
 use tokio::{
     sync::{Mutex, mpsc},
     time::Instant,
@@ -53,7 +53,8 @@ impl Runner {
             actor: self.actor(),
             asked: asked.id,
             asked_at: asked.created_at,
-            selected: self.chat.mcp_server_ids.clone(),
+            selected: self.selected().to_vec(),
+            heir: self.inherited.as_ref().map(|_| self.chat.clone()),
             mode: self.mode(),
             order: Mutex::new(()),
             cancel: CancellationToken::new(),
@@ -73,7 +74,8 @@ impl Runner {
         }
         let mut left = running.len();
         // What ends the turn waits for the others: it shows what they have made.
-        let (last, first): (Vec<usize>, Vec<usize>) = running.into_iter().partition(|at| calls[*at].is_last());
+        let (last, first): (Vec<usize>, Vec<usize>) =
+            running.into_iter().partition(|at| calls[*at].is_last());
         let parallel = self.shared.deps.config.parallel_calls.max(1);
         let work = (Arc::clone(&context), Arc::clone(&calls));
         // Owned handles in each future: borrows of this function would make the turn's future not `Send`.
@@ -184,6 +186,8 @@ pub(super) struct CallContext {
     /// The servers of the chat.
     pub(super) selected: Vec<Uuid>,
     pub(super) mode: TurnMode,
+    /// The chat of a subagent: what it has from its parent is read again before each call.
+    pub(super) heir: Option<ChatRecord>,
     /// Whose turn it is among the built-ins that go one after the other.
     pub(super) order: Mutex<()>,
     pub(super) cancel: CancellationToken,
@@ -292,7 +296,8 @@ impl CallContext {
             return Err(Exit::Lost);
         }
         self.sent[at].store(true, Ordering::SeqCst);
-        let target = in_chat(target, self.actor.chat);
+        let target =
+            in_chat(target, self.actor.chat, self.heir.as_ref().and_then(|heir| heir.parent_chat_id));
         let mut outcome = self.send(call, sendable, &target).await;
         if let CallOutcome::Done { content, .. } = &mut outcome {
             redact(content, &secrets(&target));
@@ -381,10 +386,11 @@ pub(super) fn name_of(offered: &Offered) -> String {
     domain::text::quote(&offered.server.record.display_name, 80)
 }
 
-/// Says in which chat a request is made, where the server is told who asks (behaviour 12).
-pub(super) fn in_chat(mut target: Target, chat: Uuid) -> Target {
+/// Says in which chat a request is made, where the server is told who asks (behaviour 12): of a subagent also in which chat at the top.
+pub(super) fn in_chat(mut target: Target, chat: Uuid, parent: Option<Uuid>) -> Target {
     if let Some(forwarding) = &mut target.forwarding {
-        forwarding.identity.chat = Some(chat);
+        forwarding.identity.chat = Some(parent.unwrap_or(chat));
+        forwarding.identity.subchat = parent.map(|_| chat);
     }
     target
 }

@@ -12,24 +12,35 @@ use crate::{
     limits,
     ports::TurnScope,
 };
-use api::messages::{ToolCallPart, ToolOutcome, ToolResultPart};
+use api::{
+    Uuid,
+    messages::{ToolCallPart, ToolOutcome, ToolResultPart},
+};
 use domain::plan_mode::TurnMode;
 use std::sync::atomic::Ordering;
 
 impl Runner {
-    /// How this turn runs: it keeps what it began with.
+    /// How this turn runs: it keeps what it began with; that of a subagent is what its parent's is in now.
     pub(super) fn mode(&self) -> TurnMode {
-        TurnMode::of_root(self.chat.turn_plan_mode)
+        match &self.inherited {
+            Some(inherited) => inherited.mode,
+            None => TurnMode::of_root(self.chat.turn_plan_mode),
+        }
+    }
+
+    /// The servers that count as the chat's own.
+    pub(super) fn selected(&self) -> &[Uuid] {
+        self.inherited.as_ref().map_or(&self.chat.mcp_server_ids, |inherited| &inherited.selected.ids)
     }
 
     /// With what servers are asked for.
     pub(super) fn scope(&self) -> TurnScope<'_> {
-        TurnScope { owner: self.chat.owner_id, selected: &self.chat.mcp_server_ids, mode: self.mode() }
+        TurnScope { owner: self.chat.owner_id, selected: self.selected(), mode: self.mode() }
     }
 
     /// What decides which of our own tools are offered.
     pub(super) fn step_facts(&self) -> StepFacts<'_> {
-        StepFacts { chat: &self.chat, mode: self.mode(), root: true }
+        StepFacts { chat: &self.chat, mode: self.mode(), root: self.chat.parent_chat_id.is_none() }
     }
 }
 

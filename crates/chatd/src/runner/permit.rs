@@ -3,10 +3,11 @@
 use super::{
     calls::Sendable,
     dispatch::{CallContext, name_of},
+    inherited::Inherited,
     refused::needs_of,
     toolbox::Offered,
 };
-use crate::ports::StepServer;
+use crate::ports::{StepServer, TurnScope};
 use api::{
     explain::Gate,
     messages::{ToolNeeds, ToolOutcome},
@@ -40,22 +41,30 @@ impl CallContext {
     pub(super) async fn permit(&self, sendable: &Sendable, repeat: bool) -> Result<Target, Denial> {
         let offered = &sendable.offered;
         let name = name_of(offered);
-        let server = self
-            .shared
-            .deps
-            .servers
-            .call_server(self.scope(), offered.server.record.id)
-            .await;
-        let server = match server {
-            Ok(server) => server,
-            Err(error) => {
-                tracing::warn!(server = %offered.server.record.id, %error, "a call is not sent: its server could not be checked");
-                let text = format!(
-                    "The call was not sent: the rules of the server {name} could not be read. Try again."
-                );
-                return Err(Denial::new(ToolOutcome::Error, text));
-            }
+        let unread = |error: &dyn std::fmt::Display| {
+            tracing::warn!(server = %offered.server.record.id, %error, "a call is not sent: its server could not be checked");
+            let text = format!(
+                "The call was not sent: the rules of the server {name} could not be read. Try again."
+            );
+            Denial::new(ToolOutcome::Error, text)
         };
+        let inherited = match &self.heir {
+            Some(heir) => {
+                Inherited::load(&self.shared.deps.db, heir).await.map_err(|error| unread(&error))?
+            }
+            None => None,
+        };
+        let scope = match &inherited {
+            Some(inherited) => {
+                TurnScope { selected: &inherited.selected.ids, mode: inherited.mode, ..self.scope() }
+            }
+            None => self.scope(),
+        };
+        if inherited.as_ref().is_some_and(|inherited| !inherited.may_be(offered.server.record.id)) {
+            return Err(gone(&name));
+        }
+        let server = self.shared.deps.servers.call_server(scope, offered.server.record.id).await;
+        let server = server.map_err(|error| unread(&error))?;
         match server {
             Some(server) => self.permit_at(server, offered, repeat).await,
             None => Err(gone(&name)),
@@ -84,7 +93,8 @@ impl CallContext {
             return Err(match (failed.gate(), &server.access) {
                 (Gate::Account | Gate::Enabled | Gate::Group | Gate::Selection, _) => gone(&name),
                 (Gate::PlanMode, _) => {
-                    let text = format!("The call was not sent: {name} may not be used in this turn. {reason}");
+                    let text =
+                        format!("The call was not sent: {name} may not be used in this turn. {reason}");
                     Denial::new(ToolOutcome::Denied, text)
                 }
                 (Gate::Configured | Gate::Connected, Err(known)) => unusable(&known.message),

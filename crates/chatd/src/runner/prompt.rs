@@ -2,6 +2,7 @@
 
 use super::{Runner, toolbox::Toolbox};
 use crate::limits;
+use api::chats::ChatMode;
 use domain::{plan_mode::TurnMode, text::quote};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -19,11 +20,27 @@ const PLAN: &str = "This chat is in plan mode. Everything you say works toward a
      - Where you need a decision or a fact from the user, call ask_user_question instead of asking in prose.\n\
      - When the plan is ready and stored, call propose_plan and stop. The user then starts on it or asks for changes.";
 
+/// Of a subagent (behaviour 21).
+const SUBAGENT: &str = "You are a subagent: another chat has given you one task, and your last answer is all that it sees of your work. \
+     Nobody reads along who could answer questions; decide what you need to, and say in your answer what you decided and what is open.";
+
+/// Of one that finds something out.
+const EXPLORE: &str = "Your task is to find something out. Change nothing outside this chat: use tools to read and look up only, also \
+     where they could do more. Answer with what you found and where.";
+
 impl Runner {
     /// The parts in the order of behaviour 22: what kind of chat it is, instructions of servers, the user's own prompt, the mode, the
     /// admin's instructions for it.
     pub(super) fn system_prompt(&self, toolbox: &Toolbox) -> String {
         let mut prompt = OPENING.to_owned();
+        if self.chat.parent_chat_id.is_some() {
+            prompt.push_str("\n\n");
+            prompt.push_str(SUBAGENT);
+        }
+        if self.chat.mode == Some(ChatMode::Explore) || self.mode() == TurnMode::PlanSubagent {
+            prompt.push_str("\n\n");
+            prompt.push_str(EXPLORE);
+        }
         if !toolbox.notes.is_empty() {
             prompt.push_str("\n\nNot available in this step:\n");
             prompt.push_str(&toolbox.notes.join("\n"));
@@ -91,8 +108,14 @@ mod tests {
     #[test]
     fn the_overlay_says_all_that_a_plan_turn_is_about_and_names_the_approved_servers() {
         let text = overlay(&["Docs".to_owned(), "Tracker".to_owned()]);
-        for said in ["plan mode", "Change nothing outside", "read_plan", "ask_user_question", "propose_plan and stop", "Docs, Tracker"]
-        {
+        for said in [
+            "plan mode",
+            "Change nothing outside",
+            "read_plan",
+            "ask_user_question",
+            "propose_plan and stop",
+            "Docs, Tracker",
+        ] {
             assert!(text.contains(said), "{said}: {text}");
         }
         assert!(overlay(&[]).contains("No server is approved"));

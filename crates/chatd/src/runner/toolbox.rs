@@ -243,7 +243,11 @@ fn reason_for_model(outcome: ConnectOutcome) -> &'static str {
 impl Runner {
     /// The tools of the next step. A server that fails is left out and said so; servers that cannot be *loaded* fail the turn.
     pub(super) async fn toolbox(&mut self) -> Result<Toolbox, Exit> {
-        let servers = self.step_servers().await?;
+        self.inherit().await?;
+        let mut servers = self.step_servers().await?;
+        if let Some(inherited) = &self.inherited {
+            servers.retain(|server| inherited.may_be(server.record.id));
+        }
         let listing = futures::future::join_all(servers.into_iter().map(|server| self.list(server)));
         let listed = self.unless_ended(listing).await?;
         let (toolbox, outcomes) = Toolbox::build(listed, builtins::offered(self.step_facts()));
@@ -341,7 +345,7 @@ impl Runner {
         }
         match &server.access {
             Ok(target) if decision.offered() => {
-                Ok(super::dispatch::in_chat(target.clone(), self.chat.id))
+                Ok(super::dispatch::in_chat(target.clone(), self.chat.id, self.chat.parent_chat_id))
             }
             Ok(_) => Err((ConnectOutcome::Skipped, "it may not be used in this chat".to_owned())),
             Err(unusable) => Err((unusable.outcome, unusable.message.clone())),

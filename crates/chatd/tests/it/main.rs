@@ -4,6 +4,7 @@
 
 mod admission;
 mod again;
+mod agents;
 mod budgets;
 mod crash;
 mod failures;

@@ -110,9 +110,13 @@ pub(crate) fn answer(words: &str) -> Vec<Say> {
     says
 }
 
+/// What is said to a request; `None`: whatever comes next in the script.
+type Reply = dyn Fn(&GenerationRequest) -> Option<Vec<Say>> + Send + Sync;
+
 /// A model that says its scripts one after the other, then "Done." for ever.
 #[derive(Default)]
 pub(crate) struct Script {
+    reply: Mutex<Option<Arc<Reply>>>,
     answers: Mutex<VecDeque<Vec<Say>>>,
     requests: Mutex<Vec<GenerationRequest>>,
     /// How many streams were dropped before their end.
@@ -122,6 +126,14 @@ pub(crate) struct Script {
 impl Script {
     pub(crate) fn then(&self, answer: Vec<Say>) {
         self.answers.lock().unwrap().push_back(answer);
+    }
+
+    /// Asked before the script: where several chats ask at once, their order is nobody's.
+    pub(crate) fn reply(
+        &self,
+        reply: impl Fn(&GenerationRequest) -> Option<Vec<Say>> + Send + Sync + 'static,
+    ) {
+        *self.reply.lock().unwrap() = Some(Arc::new(reply));
     }
 
     pub(crate) fn requests(&self) -> Vec<GenerationRequest> {
@@ -164,8 +176,11 @@ impl ModelProvider for Script {
         request: GenerationRequest,
         _cancel: CancellationToken,
     ) -> Result<llm::ModelStream, ModelError> {
+        let reply = self.reply.lock().unwrap().clone();
+        let replied = reply.and_then(|reply| reply(&request));
         self.requests.lock().unwrap().push(request);
-        let script = self.answers.lock().unwrap().pop_front().unwrap_or_else(|| answer("Done."));
+        let next = || self.answers.lock().unwrap().pop_front().unwrap_or_else(|| answer("Done."));
+        let script = replied.unwrap_or_else(next);
         // An error that comes first is a refusal of the request.
         if let Some(Say::Error(error)) = script.first() {
             return Err(error.clone());
@@ -368,6 +383,8 @@ impl World {
         let id = new_id(&*self.clock, &*self.entropy);
         let at = self.clock.now();
         let chat = ChatRecord {
+            parent_chat_id: None,
+            mode: None,
             pin_order: 0,
             queued_for_capacity: false,
             plan_mode: PlanMode::Off,

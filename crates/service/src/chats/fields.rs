@@ -1,6 +1,9 @@
 //! What people set of a chat: title, labels, its place in the list, and whether it is put away; and the list itself (behaviour 17).
 
-use super::turns::state_of;
+use super::{
+    children::{ChildrenMoved, not_a_child, with_children},
+    turns::state_of,
+};
 use crate::{Error, OpContext, Result, Service};
 use api::{
     Uuid, Validation,
@@ -8,7 +11,7 @@ use api::{
 };
 use domain::chat::{ChatEvent, transition};
 use std::collections::BTreeMap;
-use store::chats::{self, ChatFilter, ChatRecord};
+use store::chats::{self, ChatFilter};
 
 const TITLE_CHARS: usize = 200;
 /// Page sizes of the chat list (behaviour 17).
@@ -56,7 +59,7 @@ impl Service {
         let filter = ChatFilter { archived: request.archived, label };
         let mut session = self.db().read().await?;
         let records = chats::chat_list(&mut session, owner, filter, limit, request.after).await?;
-        Ok(records.iter().map(ChatRecord::to_wire).collect())
+        with_children(&mut session, &records).await
     }
 
     /// Title, labels, place in the list, plan mode of the turns to come; puts away and takes back.
@@ -76,13 +79,19 @@ impl Service {
             record.title_source = "user".to_owned();
             record.updated_at = self.now();
         }
+        let mut children = ChildrenMoved::default();
         if let Some(archived) = request.archived {
+            not_a_child(&record)?;
             let event = if archived { ChatEvent::Archive } else { ChatEvent::Unarchive };
             let next = transition(state_of(&record), event).map_err(|e| Error::conflict(e.to_string()))?;
             record.archived = next.archived;
+            children = self.children_archive(ctx, &mut write, id, archived).await?;
         }
         record.pin_order = request.pin_order.unwrap_or(record.pin_order);
         record.labels = request.labels.unwrap_or(record.labels);
+        if request.plan_mode.is_some() {
+            not_a_child(&record)?;
+        }
         let planned = record.plan_mode;
         record.plan_mode = request.plan_mode.unwrap_or(planned);
         chats::chat_update_fields(&mut write, &record).await?;
@@ -91,6 +100,7 @@ impl Service {
         // As committed: an older status that is published later must not win.
         record.snapshot_version += 1;
         self.status_announce(&record);
+        self.children_announce(&children);
         Ok(record.to_wire())
     }
 }

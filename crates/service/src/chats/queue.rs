@@ -1,6 +1,6 @@
 //! Messages that wait for the turn before them (behaviour 17 and 18).
 
-use super::{Error, OpContext, Result, Service, prompt_text, turns::state_of};
+use super::{Error, OpContext, Result, Service, children::ChildrenMoved, prompt_text, turns::state_of};
 use api::{
     Timestamp, Uuid,
     chats::{BusyBehavior, Chat, ChatStatus, PlanMode, QueuedMessage},
@@ -31,6 +31,8 @@ pub(super) struct Changed {
     pub(super) queue: Vec<QueuedMessage>,
     /// A turn was begun with this message.
     pub(super) begun: Option<ChatMessage>,
+    /// Subagents that were stopped with the turn.
+    pub(super) children: ChildrenMoved,
 }
 
 pub(super) async fn queue_wire(session: &mut Session, chat: Uuid) -> Result<Vec<QueuedMessage>> {
@@ -86,7 +88,11 @@ impl Service {
         };
         let queued = chats::queue_insert(write, place, new).await?;
         let queue = queue_wire(write, record.id).await?;
-        Ok((queued, Changed { record, queue, begun }))
+        let children = match record.status {
+            ChatStatus::Interrupting => self.children_stop(write, record.id).await?,
+            _ => ChildrenMoved::default(),
+        };
+        Ok((queued, Changed { record, queue, begun, children }))
     }
 
     /// Begins a turn with a message that waited.
@@ -107,7 +113,7 @@ impl Service {
         let message = chats::queue_promote(write, &mut record, head, now).await?;
         self.plan_mode_audit(write, ctx, &record, planned).await?;
         let queue = queue_wire(write, record.id).await?;
-        Ok(Changed { record, queue, begun: Some(message) })
+        Ok(Changed { record, queue, begun: Some(message), children: ChildrenMoved::default() })
     }
 
     /// Commits and tells, also when the caller leaves in between.
@@ -115,7 +121,7 @@ impl Service {
         let service = self.clone();
         let work = async move {
             write.commit().await?;
-            let Changed { record, queue, begun } = changed;
+            let Changed { record, queue, begun, children } = changed;
             let chatd = &service.deps().chatd;
             chatd.queue_changed(&record, queue);
             match begun {
@@ -125,6 +131,7 @@ impl Service {
             if record.status == ChatStatus::Interrupting {
                 chatd.interrupt(record.id);
             }
+            service.children_announce(&children);
             Result::Ok(())
         };
         tokio::spawn(work).await.map_err(|error| Error::internal("changing a queue", error))?
@@ -145,7 +152,8 @@ impl Service {
         let step = Transition::stay(&record, self.now()).queue(-1);
         let record = moved(&mut write, &record, &step).await?;
         let queue = queue_wire(&mut write, id).await?;
-        self.queue_commit(write, Changed { record, queue, begun: None }).await
+        let children = ChildrenMoved::default();
+        self.queue_commit(write, Changed { record, queue, begun: None, children }).await
     }
 
     /// Makes a waiting message the next one: the running turn is stopped for it; in a chat whose last turn failed it begins one.
@@ -167,7 +175,8 @@ impl Service {
             };
             let record = moved(&mut write, &record, &step.reorder()).await?;
             let queue = queue_wire(&mut write, id).await?;
-            Changed { record, queue, begun: None }
+            let children = self.children_stop(&mut write, id).await?;
+            Changed { record, queue, begun: None, children }
         } else {
             self.queued_begin(ctx, &mut write, record, head, now).await?
         };

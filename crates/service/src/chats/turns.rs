@@ -1,13 +1,18 @@
 //! Turns: send, edit or go on, stop, wait (behaviour 18).
 
 use super::{
-    MESSAGES_PAGE_MAX, auth_required, idempotency::request_hash, queue::Waiting, text_parts, user_message,
+    MESSAGES_PAGE_MAX, auth_required,
+    children::{ChildrenMoved, not_a_child},
+    idempotency::request_hash,
+    queue::Waiting,
+    text_parts, user_message,
 };
 use crate::{Error, OpContext, Result, Service, audit::Act};
 use api::{
     Timestamp, Uuid, Validation,
     chats::{
-        AuthRequired, BusyBehavior, Chat, ChatStatus, MessageCreate, MessageEdit, MessageSent, PlanMode, QueuedMessage,
+        AuthRequired, BusyBehavior, Chat, ChatStatus, MessageCreate, MessageEdit, MessageSent, PlanMode,
+        QueuedMessage,
     },
     messages::{ChatMessage, MessageRole},
 };
@@ -48,6 +53,7 @@ impl Service {
             drop(write);
             return self.message_replay(ctx, &found).await;
         }
+        not_a_child(&record)?;
         let requested = request.mcp_server_ids.as_deref();
         let servers = self.chat_servers(ctx, &mut write, &record.mcp_server_ids, requested).await?;
         let selection = select(&servers.records, &record, requested, &mut wrong);
@@ -118,6 +124,12 @@ impl Service {
         let mut write = self.db().write().await?;
         let record = chats::chat_get_for_update(&mut write, owner, id).await?.ok_or(Error::NotFound)?;
         let current = messages::message_get(&mut write, id, message_id).await?.ok_or(Error::NotFound)?;
+        // A failed subagent may be told to go on; nothing else is asked of it but by its chat.
+        let goes_on =
+            record.status == ChatStatus::Error && content.is_none() && request.mcp_server_ids.is_none();
+        if !goes_on {
+            not_a_child(&record)?;
+        }
         if current.role != MessageRole::User {
             wrong.push(Validation::new("message", "Only a message of yours can be edited."));
         }
@@ -161,12 +173,16 @@ impl Service {
                 .ok_or(Error::NotFound)?,
             None => current,
         };
+        // What was asked of them may be gone with the history.
+        let children =
+            if rewrite { self.children_stop(&mut write, id).await? } else { ChildrenMoved::default() };
         if superseded {
             // Elsewhere it hears of it with its next heartbeat. Before the commit, while this transaction keeps it from ending the chat:
             // a stop that came later would hit the turn that begins here.
             self.deps().chatd.interrupt(id);
         }
         self.turn_commit(write, &record, &message).await?;
+        self.children_announce(&children);
         if had_queue && record.queue_length == 0 {
             self.deps().chatd.queue_changed(&record, Vec::new());
         }
@@ -195,7 +211,7 @@ impl Service {
         Ok(())
     }
 
-    /// Stops the running turn; what has arrived stays. Pressing it too late is no mistake.
+    /// Stops the running turn and the subagents; what has arrived stays. Pressing it too late is no mistake.
     ///
     /// # Errors
     /// [`Error::NotFound`].
@@ -214,14 +230,17 @@ impl Service {
         } else {
             let step = Transition::to(next.status, self.now());
             let moved = chats::chat_transition(&mut write, &record.fence(), &step).await?;
-            write.commit().await?;
             moved.ok_or_else(|| Error::conflict("The chat changed meanwhile. Try again."))?
         };
+        // They may be at work while their chat is idle.
+        let children = self.children_stop(&mut write, id).await?;
+        write.commit().await?;
         // Only for a turn that the row knows: a Stop that comes late must not hit the next one.
         if record.status == ChatStatus::Interrupting {
             self.deps().chatd.interrupt(id);
         }
         self.status_announce(&record);
+        self.children_announce(&children);
         Ok(record.to_wire())
     }
 

@@ -68,7 +68,12 @@ pub async fn lease_stands(session: &mut Session, chat: Uuid, holder: Uuid, epoch
 ///
 /// # Errors
 /// [`crate::StoreError::Unavailable`].
-pub async fn lease_stands_for_update(write: &mut Write, chat: Uuid, holder: Uuid, epoch: i64) -> Result<bool> {
+pub async fn lease_stands_for_update(
+    write: &mut Write,
+    chat: Uuid,
+    holder: Uuid,
+    epoch: i64,
+) -> Result<bool> {
     let lock = if write.is_postgres() { " FOR UPDATE" } else { "" };
     let sql = sqlx::AssertSqlSafe(format!(
         "SELECT id FROM chats WHERE id = $1 AND lease_holder = $2 AND lease_epoch = $3{lock}"
@@ -100,18 +105,17 @@ pub async fn lease_seconds_left(session: &mut Session, chat: Uuid, holder: Uuid)
     Ok(row.map(|(left,)| left as f64 / 1e6))
 }
 
-/// Chats that wait for a runner, the longest waiting first.
+/// Chats that wait for a runner, the longest waiting first, and whether each is a subagent.
 ///
 /// # Errors
 /// [`crate::StoreError::Unavailable`].
-pub async fn chats_due(session: &mut Session, limit: i64) -> Result<Vec<Uuid>> {
+pub async fn chats_due(session: &mut Session, limit: i64) -> Result<Vec<(Uuid, bool)>> {
     let now = now_sql(session);
     let sql = sqlx::AssertSqlSafe(format!(
-        "SELECT id FROM chats WHERE status IN ('running', 'interrupting') AND (lease_expires_at IS NULL OR lease_expires_at < {now}) \
+        "SELECT id, (parent_chat_id IS NOT NULL) AS subagent FROM chats WHERE status IN ('running', 'interrupting') AND (lease_expires_at IS NULL OR lease_expires_at < {now}) \
          ORDER BY updated_at, id LIMIT $1"
     ));
-    let rows: Vec<(Uuid,)> = fetch_all!(session, (Uuid,), sql, limit)?;
-    Ok(rows.into_iter().map(|(id,)| id).collect())
+    fetch_all!(session, (Uuid, bool), sql, limit)
 }
 
 /// Forgets every lease; how many there were. Only for the start of a process that is alone by the file lock of SQLite: whoever

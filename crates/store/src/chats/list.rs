@@ -65,7 +65,8 @@ impl Ask<'_> {
     {
         let mut query = QueryBuilder::new("SELECT ");
         query.push(COLUMNS).push(" FROM chats WHERE owner_id = ").push_bind(self.owner);
-        query.push(" AND archived = ").push_bind(self.filter.archived);
+        // Subagents stand below their chat, not beside it.
+        query.push(" AND parent_chat_id IS NULL AND archived = ").push_bind(self.filter.archived);
         if let Some((key, value)) = self.filter.label {
             let label = |query: &mut QueryBuilder<DB>| {
                 if postgres {

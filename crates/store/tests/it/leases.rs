@@ -114,9 +114,10 @@ both_engines! {
                 due.insert(0, record.id);
             }
         }
+        let due: Vec<(Uuid, bool)> = due.into_iter().map(|id| (id, false)).collect();
         assert_eq!(read!(db, |session| chats_due(session, 10)), due);
         assert_eq!(read!(db, |session| chats_due(session, 2)), due[..2]);
-        commit!(db, |write| lease_claim(write, due[0], id(), LASTING)).unwrap();
+        commit!(db, |write| lease_claim(write, due[0].0, id(), LASTING)).unwrap();
         assert_eq!(read!(db, |session| chats_due(session, 10)), due[1..]);
         expire(&db).await;
         assert_eq!(read!(db, |session| chats_due(session, 10)), due);

@@ -5,6 +5,7 @@
 mod audit;
 mod backup;
 mod changes;
+mod chat_children;
 mod chat_plans;
 mod chat_queue;
 mod chats;

@@ -225,6 +225,8 @@ pub(crate) fn chat(owner: Uuid, status: ChatStatus) -> ChatRecord {
         mcp_server_ids: vec![id(), id()],
         labels: BTreeMap::from([("team".to_owned(), "web".to_owned())]),
         archived: false,
+        parent_chat_id: None,
+        mode: None,
         pin_order: 0,
         queued_for_capacity: false,
         queue_length: 0,

@@ -320,6 +320,7 @@ fn chats() -> Vec<Row> {
             "",
             signed_in(404),
         ),
+        row(GET, "/api/experimental/chats/watch", "", signed_in(200)),
         row(GET, "/api/experimental/chats/{id=own_chat}/stream", "", signed_in(200)),
         row(GET, "/api/experimental/chats/{id=foreign_chat}/stream", "", signed_in(404)),
         row(GET, "/api/experimental/chats/{id=unknown}/stream", "", signed_in(404)),
