@@ -8,6 +8,7 @@
     reason = "the component macro makes the property types `pub`, also of components that are not"
 )]
 
+mod actions;
 mod asks;
 mod blocks;
 mod browser;

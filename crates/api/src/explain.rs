@@ -26,10 +26,12 @@ pub enum Gate {
     DenyList,
     /// The tool's definition is one that was accepted, where changed ones are held back.
     Definition,
+    /// The approval list of the server. It passes always: a matching call waits for the owner of the chat.
+    Approval,
 }
 
 impl Gate {
-    pub const ALL: [Gate; 9] = [
+    pub const ALL: [Gate; 10] = [
         Self::Account,
         Self::Enabled,
         Self::Group,
@@ -39,6 +41,7 @@ impl Gate {
         Self::AllowList,
         Self::DenyList,
         Self::Definition,
+        Self::Approval,
     ];
 }
 

@@ -14,6 +14,7 @@ pub use follow::{Resume, follow};
 pub use publisher::Publisher;
 
 use crate::limits;
+use api::chats::ChatStatus;
 use channel::{Channel, Subscription, Unread};
 use domain::clock::Entropy;
 use std::{
@@ -127,7 +128,10 @@ impl Hub {
                 }
             };
             drop(session);
-            if !busy || awaited || Instant::now() >= deadline || self.0.closed.is_cancelled() {
+            // Whoever waits for the answer may be the one who has to decide something first.
+            let parked = record.as_ref().is_some_and(|record| record.status == ChatStatus::RequiresAction)
+                && matches!(what, Awaited::NextTurn(_));
+            if !busy || awaited || parked || Instant::now() >= deadline || self.0.closed.is_cancelled() {
                 return Ok(record);
             }
             let until = deadline.min(Instant::now() + limits::WAIT_POLL);
@@ -159,7 +163,9 @@ async fn moved_on(subscription: &mut Subscription) {
         let Unread::Entries(entries) = subscription.read() else { return };
         let told = entries.iter().any(|entry| match &entry.body {
             channel::Body::Event(event) => match &event.payload {
-                StreamPayload::Status { status } => !status.status.is_busy(),
+                StreamPayload::Status { status } => {
+                    !status.status.is_busy() || status.status == ChatStatus::RequiresAction
+                }
                 StreamPayload::Message { message } => message.role == MessageRole::User,
                 StreamPayload::QueueUpdate { .. } => true,
                 _ => false,

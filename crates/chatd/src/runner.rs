@@ -7,6 +7,7 @@ mod calls;
 mod commit;
 mod dispatch;
 mod generation;
+mod parked;
 mod permit;
 mod recovery;
 mod refused;
@@ -19,6 +20,8 @@ use crate::{
     error::{Exit, internal, step_limit},
     hub::Publisher,
 };
+pub(crate) use parked::expire;
+
 use answer::Answer;
 use api::{
     chats::{ChatStatus, TurnError},
@@ -73,6 +76,8 @@ pub(crate) struct Runner {
     shown_servers: Vec<api::check::ServerOutcome>,
     /// They are not yet kept with the turn's message: the next commit does it, so that they cost none of their own.
     servers_unsaved: bool,
+    /// The calls of the newest answer have waited for somebody: what of it is still open ends with their results.
+    parked: bool,
     /// Name of the owner for the audit log, once it was needed.
     owner_name: Option<String>,
 }
@@ -102,6 +107,7 @@ impl Runner {
             turn_message: None,
             shown_servers: Vec::new(),
             servers_unsaved: false,
+            parked: false,
             owner_name: None,
         }
     }
@@ -153,7 +159,7 @@ impl Runner {
             self.shown_servers = message.mcp_status.clone().unwrap_or_default();
         }
         if let Some(left) = transcript.take_unanswered() {
-            let settled = self.settle(&left, None).await?;
+            let settled = self.take_up(&left).await?;
             if self.ended() {
                 // A stop that the earlier runner did not live to carry out.
                 return Ok(());
@@ -212,6 +218,10 @@ impl Runner {
     ) -> Result<bool, Exit> {
         let room = self.shared.deps.config.calls.saturating_sub(transcript.calls());
         let calls = calls::plan(&answer, toolbox, room, &*self.shared.deps.clock, &*self.shared.deps.entropy);
+        if calls.iter().any(calls::Planned::waits) {
+            self.park(answer, &calls).await?;
+            return Ok(false);
+        }
         let content = Content::Answer { message: self.assistant(&answer, false), calls: &calls };
         let message = match self.commit(self.going_on(), content).await? {
             Committed::Yes(message) => message,
@@ -353,7 +363,7 @@ impl Runner {
     }
 
     fn ended(&self) -> bool {
-        self.over || !matches!(self.chat.status, ChatStatus::Running | ChatStatus::Interrupting)
+        self.over || !self.chat.status.is_busy()
     }
 
     fn assistant(&self, answer: &Answer, cut: bool) -> NewMessage {

@@ -10,7 +10,7 @@ mod queue;
 
 pub use idempotency::{IdempotencyRecord, Made, idempotency_find, idempotency_prune, idempotency_put};
 pub use lease::{
-    chats_due, lease_claim, lease_release, lease_renew, lease_seconds_left, lease_stands, leases_forget,
+    chats_due, lease_claim, lease_claim_overdue, lease_release, lease_renew, lease_seconds_left, lease_stands, leases_forget,
 };
 pub use list::{ChatFilter, chat_list};
 pub use queue::{
@@ -22,6 +22,7 @@ pub use queue::{
 use crate::{Micros, Result, Session, StoreError, Write, clock::now_sql};
 use api::{
     ORGANIZATION_ID, Timestamp, Uuid,
+    actions::DynamicTool,
     chats::{Chat, ChatStatus, TurnError},
 };
 use sqlx::types::Json;
@@ -46,6 +47,8 @@ pub struct ChatRecord {
     pub pin_order: i64,
     /// `ui` or `api`.
     pub client_type: String,
+    /// Tools that the client brings and runs itself.
+    pub dynamic_tools: Vec<DynamicTool>,
     /// +1 per transaction.
     pub snapshot_version: i64,
     /// +1 per committed change of the history.
@@ -116,6 +119,7 @@ struct ChatRow {
     archived: bool,
     pin_order: i64,
     client_type: String,
+    dynamic_tools: Json<Vec<DynamicTool>>,
     snapshot_version: i64,
     history_version: i64,
     edit_version: i64,
@@ -131,7 +135,8 @@ struct ChatRow {
 
 const COLUMNS: &str = "id, owner_id, title, title_source, status, last_error, model_config_id, mcp_server_ids, labels, archived, \
      client_type, snapshot_version, history_version, edit_version, generation_attempt, lease_holder, lease_epoch, \
-     lease_expires_at, created_at, updated_at, pin_order, queue_length, queue_version";
+     lease_expires_at, created_at, updated_at, pin_order, queue_length, queue_version, \
+     dynamic_tools";
 
 impl TryFrom<ChatRow> for ChatRecord {
     type Error = StoreError;
@@ -155,6 +160,7 @@ impl TryFrom<ChatRow> for ChatRecord {
             archived: row.archived,
             pin_order: row.pin_order,
             client_type: row.client_type,
+            dynamic_tools: row.dynamic_tools.0,
             snapshot_version: row.snapshot_version,
             history_version: row.history_version,
             edit_version: row.edit_version,
@@ -177,7 +183,7 @@ impl TryFrom<ChatRow> for ChatRecord {
 pub async fn chat_insert(write: &mut Write, chat: &ChatRecord) -> Result<()> {
     let sql = sqlx::AssertSqlSafe(format!(
         "INSERT INTO chats ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, \
-         $19, $20, $21, $22, $23)"
+         $19, $20, $21, $22, $23, $24)"
     ));
     execute!(
         write,
@@ -205,6 +211,7 @@ pub async fn chat_insert(write: &mut Write, chat: &ChatRecord) -> Result<()> {
         chat.pin_order,
         chat.queue_length,
         chat.queue_version,
+        Json(&chat.dynamic_tools),
     )
     .map(|_| ())
 }

@@ -88,6 +88,7 @@ struct ServerRow {
     tool_allow_list: Json<Vec<String>>,
     tool_deny_list: Json<Vec<String>>,
     tool_idempotent_list: Json<Vec<String>>,
+    tool_approval_list: Json<Vec<String>>,
     availability: String,
     enabled: bool,
     model_intent: bool,
@@ -106,7 +107,7 @@ struct ServerRow {
 }
 
 /// In the order in which they are written.
-const COLUMNS: [&str; 42] = [
+const COLUMNS: [&str; 43] = [
     "id",
     "display_name",
     "slug",
@@ -134,6 +135,7 @@ const COLUMNS: [&str; 42] = [
     "tool_allow_list",
     "tool_deny_list",
     "tool_idempotent_list",
+    "tool_approval_list",
     "availability",
     "enabled",
     "model_intent",
@@ -203,6 +205,7 @@ impl ServerRow {
                 tool_allow_list: row.tool_allow_list.0,
                 tool_deny_list: row.tool_deny_list.0,
                 tool_idempotent_list: row.tool_idempotent_list.0,
+                tool_approval_list: row.tool_approval_list.0,
                 availability,
                 enabled: row.enabled,
                 model_intent: row.model_intent,
@@ -270,6 +273,7 @@ macro_rules! write_row {
             Json(&record.tool_allow_list),
             Json(&record.tool_deny_list),
             Json(&record.tool_idempotent_list),
+            Json(&record.tool_approval_list),
             record.availability.as_str(),
             record.enabled,
             record.model_intent,

@@ -1,6 +1,7 @@
 //! The tool-status view, the heart of the product (ui.md, "A tool call"): what a call is for, while it streams, runs and after.
 
 use super::{
+    actions::CallActions,
     asks::CallAsks,
     details::CallDetails,
     icons::{Shortened, StateMark},
@@ -118,6 +119,7 @@ fn Call(call: Memo<Option<CallView>>, chat: OpenChat) -> impl IntoView {
                 <Progress call />
             </div>
             <CallAsks call chat />
+            <CallActions call chat />
             <details class="call-details">
                 <summary>
                     "Details" <span class="sr-only">" of " {move || label.get()}</span>

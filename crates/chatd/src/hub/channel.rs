@@ -2,6 +2,7 @@
 
 use crate::limits;
 use api::{
+    actions::ChatAction,
     chats::QueuedMessage,
     messages::Part,
     stream::{LivePart, PreviewReset, StatusChange, StreamEvent, StreamPayload},
@@ -73,6 +74,8 @@ struct State {
     status_version: i64,
     /// The chat's `queue_version` of the newest queue that was published.
     queue_version: i64,
+    /// The chat's `snapshot_version` of the newest actions that were published.
+    actions_version: i64,
     last_event: Instant,
     /// The chat was deleted.
     gone: bool,
@@ -103,6 +106,7 @@ impl Channel {
                 committed: (0, 0),
                 status_version: 0,
                 queue_version: 0,
+                actions_version: 0,
                 last_event: Instant::now(),
                 gone: false,
             }),
@@ -151,6 +155,24 @@ impl Channel {
         }
         state.queue_version = queue_version;
         let payload = StreamPayload::QueueUpdate { queue_update };
+        let bytes = payload_bytes(&payload);
+        self.append(&mut state, edit_version, payload, bytes, &next);
+    }
+
+    /// Takes in what a turn waits for, unless something newer was.
+    pub(super) fn publish_actions(
+        &self,
+        edit_version: i64,
+        snapshot_version: i64,
+        action_required: Vec<ChatAction>,
+        next: impl Fn() -> u64,
+    ) {
+        let mut state = self.state();
+        if snapshot_version < state.actions_version {
+            return;
+        }
+        state.actions_version = snapshot_version;
+        let payload = StreamPayload::ActionRequired { action_required };
         let bytes = payload_bytes(&payload);
         self.append(&mut state, edit_version, payload, bytes, &next);
     }
@@ -331,6 +353,10 @@ fn payload_bytes(payload: &StreamPayload) -> usize {
         StreamPayload::QueueUpdate { queue_update } => queue_update
             .iter()
             .map(|queued| queued.content.iter().map(content_bytes).sum::<usize>() + limits::EVENT_OVERHEAD)
+            .sum(),
+        StreamPayload::ActionRequired { action_required } => action_required
+            .iter()
+            .map(|action| action.arguments.to_string().len() + limits::EVENT_OVERHEAD)
             .sum(),
         _ => 0,
     };

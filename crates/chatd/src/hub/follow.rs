@@ -17,7 +17,7 @@ use crate::{
 };
 use api::{
     Uuid,
-    chats::QueuedMessage,
+    chats::{ChatStatus, QueuedMessage},
     check::ServerOutcome,
     messages::ChatMessage,
     stream::{HistoryReset, PreviewReset, StatusChange, StreamEvent, StreamPayload},
@@ -26,6 +26,7 @@ use futures::Stream;
 use std::{collections::VecDeque, ops::ControlFlow, sync::Arc, time::Instant};
 use store::{
     Db, StoreError,
+    actions::ActionRecord,
     chats::{ChatRecord, QueuedRecord, chat_get_any, queue_list},
     messages::{message_get, message_last_id, turn_servers},
 };
@@ -89,6 +90,7 @@ struct Shown {
     messages: Vec<ChatMessage>,
     servers: Option<Vec<ServerOutcome>>,
     queue: Option<Vec<QueuedMessage>>,
+    actions: Vec<ActionRecord>,
 }
 
 /// Why a stream ends early.
@@ -252,9 +254,10 @@ impl Follower {
         .await?;
         let servers = turn_servers(&mut session, self.chat).await?;
         let queue = self.queue_of(&mut session, &chat).await?;
+        let actions = actions_of(&mut session, &chat).await?;
         drop(session);
         messages.reverse();
-        self.show(subscription, &chat, Shown { messages, servers, queue }, live);
+        self.show(subscription, &chat, Shown { messages, servers, queue, actions }, live);
         Ok(())
     }
 
@@ -275,13 +278,14 @@ impl Follower {
         .await?;
         let servers = turn_servers(&mut session, self.chat).await?;
         let queue = self.queue_of(&mut session, &chat).await?;
+        let actions = actions_of(&mut session, &chat).await?;
         drop(session);
         if !complete {
             // So far behind that the newest page and REST for the rest serve it better.
             return self.reset().await;
         }
         self.seen = after;
-        self.show(subscription, &chat, Shown { messages, servers, queue }, live);
+        self.show(subscription, &chat, Shown { messages, servers, queue, actions }, live);
         Ok(())
     }
 
@@ -299,7 +303,7 @@ impl Follower {
     }
 
     fn show(&mut self, subscription: Subscription, chat: &ChatRecord, shown: Shown, live: Vec<Entry>) {
-        let Shown { messages, servers, queue } = shown;
+        let Shown { messages, servers, queue, actions } = shown;
         self.edit_version = chat.edit_version;
         self.snapshot_version = chat.snapshot_version;
         self.part_floor = chat.history_version;
@@ -307,6 +311,9 @@ impl Follower {
         for message in messages {
             self.seen = message.id;
             self.push_shot(StreamPayload::Message { message });
+        }
+        if !actions.is_empty() {
+            self.push_shot(action_required(&actions));
         }
         // A turn that ended between the two looks has nothing live any more.
         let live = if chat.status.is_busy() { live } else { Vec::new() };
@@ -389,6 +396,7 @@ impl Follower {
             true => None,
             false => self.queue_of(&mut session, &chat).await?,
         };
+        let actions = actions_of(&mut session, &chat).await?;
         drop(session);
         self.snapshot_version = chat.snapshot_version;
         if chat.edit_version != self.edit_version {
@@ -406,6 +414,9 @@ impl Follower {
             self.queue_version = chat.queue_version;
             self.knows_queue = true;
             self.push_at(cursor, StreamPayload::QueueUpdate { queue_update });
+        }
+        if !actions.is_empty() {
+            self.push_at(cursor, action_required(&actions));
         }
         self.push_at(cursor, status_payload(&chat));
         Ok(())
@@ -481,6 +492,23 @@ impl Follower {
             sequence,
             boot: self.hub.0.boot,
         }
+    }
+}
+
+/// What the turn of the chat waits for; nothing unless it does.
+async fn actions_of(
+    session: &mut store::Session,
+    chat: &ChatRecord,
+) -> Result<Vec<ActionRecord>, StoreError> {
+    match chat.status {
+        ChatStatus::RequiresAction => store::actions::actions_waiting(session, chat.id).await,
+        _ => Ok(Vec::new()),
+    }
+}
+
+fn action_required(actions: &[ActionRecord]) -> StreamPayload {
+    StreamPayload::ActionRequired {
+        action_required: actions.iter().map(ActionRecord::to_wire).collect(),
     }
 }
 

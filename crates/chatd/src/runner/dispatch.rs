@@ -64,6 +64,12 @@ impl Runner {
                     live.show(self, part);
                     finished[at] = Some(Finished { part: part.clone(), ledger: None, settled: true });
                 }
+                // It was to be waited for, and what came of that is an answer.
+                Action::Client(_) => {
+                    let now = self.shared.deps.clock.now();
+                    let part = own_result(&planned.call, ToolOutcome::Cancelled, NOT_SENT, now);
+                    finished[at] = Some(Finished { part, ledger: None, settled: true });
+                }
             }
         }
         let mut left = running.len();
@@ -137,7 +143,7 @@ async fn ended(stop: &CancellationToken, wall: Instant) {
 fn line_of(planned: &Planned, asked: &ChatMessage) -> Option<super::calls::LedgerLine> {
     match &planned.action {
         Action::Send(sendable) => Some(sendable.line(asked.created_at)),
-        Action::Answer(_) => None,
+        Action::Answer(_) | Action::Client(_) => None,
     }
 }
 
@@ -187,6 +193,9 @@ impl CallContext {
         let sendable = match &planned.action {
             Action::Send(sendable) => sendable,
             Action::Answer(part) => return Ok(part.clone()),
+            Action::Client(_) => {
+                return Ok(own_result(call, ToolOutcome::Cancelled, NOT_SENT, self.shared.deps.clock.now()));
+            }
         };
         if sendable.left_over {
             let before = own_result(call, ToolOutcome::Unknown, UNKNOWN, self.shared.deps.clock.now());
@@ -313,7 +322,7 @@ impl CallContext {
         repeat: bool,
     ) -> Result<Target, Denial> {
         match self.asking().renewed(target, refused).await {
-            Ok(server) => self.permit_at(server, &sendable.offered, repeat).await,
+            Ok(server) => self.permit_at(server, sendable, repeat).await,
             Err(after) => Err(self.rejected(sendable, after).await),
         }
     }

@@ -4,7 +4,8 @@
 use super::{
     Runner,
     calls::{Finished, LedgerLine, Planned, plan_again},
-    results::{NEVER_SENT, UNKNOWN, own_result},
+    parked::{call_action, waited_result},
+    results::{NEVER_SENT, NOT_SENT, UNKNOWN, own_result},
     transcript::tool_calls,
 };
 use crate::{error::Exit, limits};
@@ -15,7 +16,7 @@ use api::{
 };
 use domain::{mcp_server::ServerRecord, tools::safe_to_repeat};
 use std::collections::{HashMap, HashSet};
-use store::tool_calls::ToolCallRecord;
+use store::{actions::ActionRecord, tool_calls::ToolCallRecord};
 
 /// The rows of one message by the ids of their calls.
 type Ledger = HashMap<String, ToolCallRecord>;
@@ -30,7 +31,9 @@ impl Runner {
     ) -> Result<ChatMessage, Exit> {
         let mut session = self.shared.deps.db.read().await?;
         let ledger = store::tool_calls::tool_calls_of(&mut session, self.chat.id, asked.id).await?;
+        let actions = store::actions::actions_of(&mut session, self.chat.id, asked.id).await?;
         drop(session);
+        self.parked |= !actions.is_empty();
         let mut ledger: Ledger =
             ledger.into_iter().map(|record| (record.intent.tool_call_id.clone(), record)).collect();
         let mut again = match error {
@@ -41,7 +44,8 @@ impl Runner {
         let finished: Vec<Finished> = tool_calls(asked)
             .map(|call| {
                 let record = ledger.remove(&call.tool_call_id);
-                again.remove(&call.tool_call_id).unwrap_or_else(|| self.settle_call(call, record))
+                let action = call_action(&actions, call);
+                again.remove(&call.tool_call_id).unwrap_or_else(|| self.settle_call(call, record, action))
             })
             .collect();
         let unknown = finished.iter().filter(|done| done.part.outcome == ToolOutcome::Unknown).count();
@@ -117,14 +121,22 @@ impl Runner {
         }
     }
 
-    fn is_stopping(&self) -> bool {
+    pub(super) fn is_stopping(&self) -> bool {
         self.chat.status == ChatStatus::Interrupting || self.stop.is_cancelled()
     }
 
-    fn settle_call(&self, call: &ToolCallPart, record: Option<ToolCallRecord>) -> Finished {
+    fn settle_call(
+        &self,
+        call: &ToolCallPart,
+        record: Option<ToolCallRecord>,
+        action: Option<&ActionRecord>,
+    ) -> Finished {
         let now = self.shared.deps.clock.now();
         let Some(record) = record else {
-            let part = own_result(call, ToolOutcome::Cancelled, NEVER_SENT, now);
+            let words = if action.is_some() && self.is_stopping() { NOT_SENT } else { NEVER_SENT };
+            let part = action
+                .and_then(|action| waited_result(call, action, now))
+                .unwrap_or_else(|| own_result(call, ToolOutcome::Cancelled, words, now));
             return Finished { part, ledger: None, settled: true };
         };
         let slug = call.server.as_ref().map_or("", |server| server.slug.as_str());

@@ -9,6 +9,7 @@ mod crash;
 mod failures;
 mod hub;
 mod model;
+mod parked;
 mod queue;
 mod refusals;
 mod resume;

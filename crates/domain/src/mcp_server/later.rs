@@ -8,18 +8,11 @@ use api::servers::ServerWrite;
 pub(super) fn refuse_later_fields(write: &ServerWrite, problems: &mut Problems) {
     let texts = [("oidc_trusted_origin", &write.oidc_trusted_origin)];
     let flags = [("allow_in_plan_mode", write.allow_in_plan_mode)];
-    let lists = [("tool_approval_list", &write.tool_approval_list)];
     let changed = texts
         .into_iter()
         .filter(|(_, text)| text.as_ref().is_some_and(|text| !text.trim().is_empty()))
         .map(|(field, _)| (field, "\"\""))
-        .chain(flags.into_iter().filter(|(_, flag)| *flag == Some(true)).map(|(field, _)| (field, "false")))
-        .chain(
-            lists
-                .into_iter()
-                .filter(|(_, list)| list.as_ref().is_some_and(|list| !list.is_empty()))
-                .map(|(field, _)| (field, "[]")),
-        );
+        .chain(flags.into_iter().filter(|(_, flag)| *flag == Some(true)).map(|(field, _)| (field, "false")));
     for (field, default) in changed {
         problems.refuse(field, format!("This is {NOT_AVAILABLE}. Leave it out or send {default}."));
     }
