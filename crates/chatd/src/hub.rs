@@ -80,6 +80,11 @@ impl Hub {
         Publisher::new(self.clone(), self.channel(chat), edit_version)
     }
 
+    /// Whether somebody follows the chat on this process. Who only waits for the end of a turn cannot be asked anything.
+    pub(crate) fn is_watched(&self, chat: Uuid) -> bool {
+        self.channels().get(&chat).is_some_and(|channel| channel.followers() > 0)
+    }
+
     /// Ends the streams of a chat that was deleted.
     pub fn chat_gone(&self, chat: Uuid) {
         if let Some(channel) = self.channels().remove(&chat) {

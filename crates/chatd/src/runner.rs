@@ -6,6 +6,7 @@ mod audit;
 mod calls;
 mod commit;
 mod dispatch;
+mod elicit;
 mod generation;
 mod parked;
 mod permit;
@@ -78,6 +79,8 @@ pub(crate) struct Runner {
     servers_unsaved: bool,
     /// The calls of the newest answer have waited for somebody: what of it is still open ends with their results.
     parked: bool,
+    /// Questions of servers that are open now.
+    questions: usize,
     /// Name of the owner for the audit log, once it was needed.
     owner_name: Option<String>,
 }
@@ -108,6 +111,7 @@ impl Runner {
             shown_servers: Vec::new(),
             servers_unsaved: false,
             parked: false,
+            questions: 0,
             owner_name: None,
         }
     }

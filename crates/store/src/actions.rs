@@ -60,7 +60,11 @@ impl ActionRecord {
             original_name: self.mcp_server_id.is_some().then(|| self.original_name.clone()),
             mcp_server_config_id: self.mcp_server_id,
             server_name: self.server_name.clone(),
-            arguments: self.arguments.clone(),
+            // Of a question it is the raw request, which is not for people.
+            arguments: match self.kind {
+                ActionKind::Elicitation => Value::Null,
+                ActionKind::Approval | ActionKind::ClientTool => self.arguments.clone(),
+            },
             question: self.question.clone(),
             asked_at: self.asked_at,
             expires_at: self.expires_at,

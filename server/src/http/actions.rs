@@ -7,7 +7,7 @@ use super::{
     router::{AppState, parse_id},
 };
 use api::{
-    actions::{ApprovalDecision, ChatAction, ToolResults},
+    actions::{ApprovalDecision, ChatAction, ElicitationAnswer, ToolResults},
     chats::Chat,
 };
 use axum::extract::{Path, State};
@@ -27,6 +27,23 @@ pub(crate) async fn approval_decide(
 ) -> ApiResult<axum::Json<ChatAction>> {
     let (id, approval) = (parse_id("id", &id)?, parse_id("approval", &approval)?);
     Ok(axum::Json(state.service.approval_decide(&ctx, id, approval, request.decision).await?))
+}
+
+/// Answers a question that a server asks during a call. The values go to that server only.
+#[utoipa::path(
+    post, path = "/api/experimental/chats/{id}/elicitations/{elicitation}", tag = "chats",
+    params(("id" = Uuid, Path, description = "The chat"), ("elicitation" = Uuid, Path, description = "A question that is open")),
+    request_body = ElicitationAnswer,
+    responses((status = 200, body = ChatAction), (status = 404), (status = 409)),
+)]
+pub(crate) async fn elicitation_answer(
+    State(state): State<AppState>,
+    SignedIn(ctx): SignedIn,
+    Path((id, elicitation)): Path<(String, String)>,
+    Json(request): Json<ElicitationAnswer>,
+) -> ApiResult<axum::Json<ChatAction>> {
+    let (id, elicitation) = (parse_id("id", &id)?, parse_id("elicitation", &elicitation)?);
+    Ok(axum::Json(state.service.elicitation_answer(&ctx, id, elicitation, request).await?))
 }
 
 /// Brings the results of tools that the client runs itself. The turn goes on when everything it waits for is there.

@@ -3,7 +3,7 @@
 use super::{error::ApiError, ui::kind_of};
 use api::{
     Page, PageQuery, Uuid,
-    actions::{ChatAction, Decision, ToolResults},
+    actions::{ChatAction, Decision, ElicitationAnswer, ToolResults},
     audit::{AuditPage, AuditQuery},
     chats::{
         Chat, ChatCreate, ChatCreated, ChatUpdate, MessageCreate, MessageEdit, MessagePage, MessageSent,
@@ -337,6 +337,15 @@ impl Backend for ServiceBackend {
 
     async fn approval_decide(&self, id: Uuid, approval: Uuid, decision: Decision) -> UiResult<ChatAction> {
         self.service.approval_decide(&self.ctx, id, approval, decision).await.map_err(ui_error)
+    }
+
+    async fn elicitation_answer(
+        &self,
+        id: Uuid,
+        elicitation: Uuid,
+        answer: ElicitationAnswer,
+    ) -> UiResult<ChatAction> {
+        self.service.elicitation_answer(&self.ctx, id, elicitation, answer).await.map_err(ui_error)
     }
 
     async fn tool_results_submit(&self, id: Uuid, results: ToolResults) -> UiResult<Chat> {

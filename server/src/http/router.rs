@@ -141,6 +141,7 @@ fn chats_api() -> OpenApiRouter<AppState> {
         .routes(routes!(chats::queue_remove))
         .routes(routes!(chats::queue_promote))
         .routes(routes!(actions::approval_decide))
+        .routes(routes!(actions::elicitation_answer))
         .routes(routes!(actions::tool_results_submit))
         .routes(routes!(tool_results::tool_result))
         .routes(routes!(stream::follow))

@@ -185,3 +185,41 @@ async fn fifty_injected_calls_have_no_effect_without_an_approval() {
     }
     assert_eq!(fake.calls().len(), 0);
 }
+
+#[tokio::test]
+async fn a_question_of_a_server_is_answered_over_rest_field_by_field() {
+    let (server, llm, _fake) = world().await;
+    let owner = server.owner();
+    let asked = json!({"message": "Which seat?", "requestedSchema": {"type": "object", "required": ["row"],
+        "properties": {"row": {"type": "integer", "maximum": 30}}}});
+    let fake = FakeMcp::start(vec![FakeTool::of_text("book", "Books a seat").asking_with(asked)]).await;
+    server.register_fake("seats", &fake).await;
+    llm.push(Reply::call(Call::new("c1", "seats__book", &json!({"text": "x"}))));
+    llm.push(Reply::text("Booked."));
+    let body = json!({"content": text("go"), "client_type": "ui"});
+    let made = owner.post(CHATS, &body).await.expect(201).json();
+    let id = made["id"].as_str().unwrap().to_owned();
+    status(owner, &id, "requires_action").await;
+    let action = actions(owner, &id).await[0].clone();
+    assert_eq!((&action["kind"], &action["question"]["fields"][0]["kind"]), (&json!("elicitation"), &json!("integer")));
+    let path = format!("{CHATS}/{id}/elicitations/{}", action["id"].as_str().unwrap());
+    let other = server.user(Role::Admin).await;
+    other.client.post(&path, &json!({"action": "cancel"})).await.expect(404);
+    for (answer, field) in [
+        (json!({"action": "accept", "content": {}}), "content.row"),
+        (json!({"action": "accept", "content": {"row": 31}}), "content.row"),
+        (json!({"action": "decline", "content": {"row": 1}}), "content"),
+        (json!({"action": "maybe"}), "action"),
+    ] {
+        assert_eq!(owner.post(&path, &answer).await.expect(400).refused_fields(), [field]);
+    }
+    let accept = json!({"action": "accept", "content": {"row": 7}});
+    owner.post(&path, &accept).await.expect(200);
+    status(owner, &id, "waiting").await;
+    owner.post(&path, &accept).await.expect(409);
+    let messages = transcript(owner, &id).await;
+    assert!(parts(&messages, "tool-result")[0]["result"][0]["text"].as_str().unwrap().contains("\"row\":7"));
+    let log = owner.get("/api/experimental/audit?action=elicitation.answered").await.expect(200).json();
+    let entry = log["entries"][0].to_string();
+    assert!(entry.contains("action=accept") && !entry.contains("row"), "{entry}");
+}

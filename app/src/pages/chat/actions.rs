@@ -2,6 +2,7 @@
 
 mod approval;
 mod client_tool;
+mod elicitation;
 
 use super::{
     shared::OpenChat,
@@ -15,6 +16,7 @@ use api::{
 use approval::ApprovalCard;
 use client_tool::ClientToolCard;
 use domain::text::reveal;
+use elicitation::ElicitationCard;
 use leptos::prelude::*;
 use serde_json::Value;
 use std::time::Duration;
@@ -58,7 +60,7 @@ fn ActionCard(action: ChatAction, chat: OpenChat) -> impl IntoView {
     match action.kind {
         ActionKind::Approval => view! { <ApprovalCard chat_id action decided /> }.into_any(),
         ActionKind::ClientTool => view! { <ClientToolCard chat_id action /> }.into_any(),
-        ActionKind::Elicitation => ().into_any(),
+        ActionKind::Elicitation => view! { <ElicitationCard chat_id action decided /> }.into_any(),
     }
 }
 

@@ -155,7 +155,7 @@ async fn acquire_overdue(shared: &Shared, place: &Place, chat: &ChatRecord) -> R
     let Some(chat) = lease_claim_overdue(&mut write, place.chat, shared.holder, config.lease).await? else {
         return Ok(Hold::Nothing);
     };
-    crate::runner::expire(&shared.deps, &mut write, &chat).await?;
+    crate::runner::expire(&shared.deps, &mut write, chat.id, chat.owner_id).await?;
     write.commit().await?;
     shared.hub.publisher(chat.id, chat.edit_version).status(&chat);
     let lease = Arc::new(Lease::new(shared, &chat, began));

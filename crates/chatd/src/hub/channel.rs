@@ -9,7 +9,10 @@ use api::{
 };
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Instant,
 };
 use tokio::sync::watch;
@@ -52,6 +55,17 @@ pub(crate) struct Channel {
     state: Mutex<State>,
     /// The newest sequence number.
     newest: watch::Sender<u64>,
+    followers: AtomicUsize,
+}
+
+/// See [`Channel::followed`].
+#[derive(Debug)]
+pub(super) struct Followed(Arc<Channel>);
+
+impl Drop for Followed {
+    fn drop(&mut self) {
+        self.0.followers.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 #[derive(Debug)]
@@ -111,6 +125,7 @@ impl Channel {
                 gone: false,
             }),
             newest: watch::Sender::new(floor),
+            followers: AtomicUsize::new(0),
         }
     }
 
@@ -267,6 +282,17 @@ impl Channel {
     pub(super) fn close(&self) {
         self.state().gone = true;
         self.newest.send_modify(|_| {});
+    }
+
+    /// How many follow the chat.
+    pub(super) fn followers(&self) -> usize {
+        self.followers.load(Ordering::Relaxed)
+    }
+
+    /// Counts a follower until this is dropped.
+    pub(super) fn followed(self: &Arc<Self>) -> Followed {
+        self.followers.fetch_add(1, Ordering::Relaxed);
+        Followed(Arc::clone(self))
     }
 
     /// How long nothing has happened.

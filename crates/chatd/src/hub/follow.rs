@@ -8,7 +8,7 @@
 
 use super::{
     EventId, Hub,
-    channel::{Body, Entry, Subscription, Unread},
+    channel::{Body, Entry, Followed, Subscription, Unread},
     event_id::{QUEUE_TOLD, SERVERS_TOLD, SNAPSHOT, SNAPSHOT_CLEAN, STATUS_TOLD, tail},
 };
 use crate::{
@@ -83,6 +83,8 @@ struct Follower {
     /// Where the reader was cut, until it is shown the rest of its snapshot.
     cut_at: Option<EventId>,
     yielded: Option<Instant>,
+    /// There is somebody who can be asked.
+    _followed: Followed,
 }
 
 /// What of the database a reader is shown at once.
@@ -107,7 +109,9 @@ impl From<StoreError> for End {
 
 impl Follower {
     fn new(db: Db, hub: Hub, chat: Uuid, resume: Resume) -> Self {
+        let followed = hub.channel(chat).followed();
         Self {
+            _followed: followed,
             db,
             hub,
             chat,

@@ -17,7 +17,7 @@ use api::{
 };
 use store::{
     StoreError, Write,
-    actions::{ActionRecord, action_insert, actions_cancel, approval_use},
+    actions::{ActionRecord, action_insert, actions_cancel, actions_of, approval_use},
     chats::{
         ChatRecord, LeaseChange, QueuedRecord, Transition, chat_get_any, chat_transition,
         queue_head_for_update, queue_list, queue_promote,
@@ -46,6 +46,8 @@ pub(super) enum Content<'a> {
         asked: &'a ChatMessage,
         calls: &'a [Planned],
     },
+    /// A question of the server of a call that is under way.
+    Question(&'a ActionRecord),
     /// The results of the calls of message `asked`, with the outcomes that are not committed yet.
     Results {
         message: NewMessage,
@@ -87,7 +89,7 @@ impl Runner {
         mut step: Transition,
         content: Content<'_>,
     ) -> Result<Committed, Exit> {
-        step.history |= !matches!(content, Content::Nothing | Content::Intents { .. });
+        step.history |= !matches!(content, Content::Nothing | Content::Intents { .. } | Content::Question(_));
         if !matches!(content, Content::Nothing | Content::Message(_)) {
             self.name_owner().await;
         }
@@ -115,13 +117,15 @@ impl Runner {
         };
         let Some(Stored { chat, message, next, actions }) = stored else { return self.fence_lost().await };
         let status_changed = chat.status != self.chat.status;
+        // A call that asks goes on: what was shown of the others stays.
+        let asks = [chat.status, self.chat.status].contains(&ChatStatus::RequiresAction);
         self.over = !step.to.is_busy() || step.lease == LeaseChange::Release;
         self.chat = chat;
         self.servers_unsaved = false;
         match &message {
             Some(message) => self.publisher.message(message),
             // Whatever was shown of a generation comes to nothing.
-            None if status_changed => self.publisher.preview_reset(self.chat.generation_attempt),
+            None if status_changed && !asks => self.publisher.preview_reset(self.chat.generation_attempt),
             None => {}
         }
         if !actions.is_empty() {
@@ -178,6 +182,12 @@ impl Runner {
                     actions.push(asked);
                 }
                 Some(message)
+            }
+            Content::Question(action) => {
+                let asked = action_insert(&mut write, action, self.shared.deps.config.parked).await?;
+                self.audit_action(&mut write, &asked, "elicitation.asked").await?;
+                actions = actions_of(&mut write, chat.id, asked.message_id).await?;
+                None
             }
             Content::Intents { asked, calls } => {
                 for planned in *calls {
@@ -317,7 +327,7 @@ impl Runner {
         let ours = chat.lease_epoch == self.lease.epoch
             && chat.lease_holder == Some(self.lease.holder)
             && chat.history_version == self.chat.history_version
-            && self.chat.status == ChatStatus::Running;
+            && matches!(self.chat.status, ChatStatus::Running | ChatStatus::RequiresAction);
         if ours && chat.status == ChatStatus::Interrupting {
             self.stop.cancel();
             self.chat = chat;

@@ -4,6 +4,7 @@ use super::{
     Runner,
     audit::Actor,
     calls::{Action, Finished, Planned, Sendable},
+    elicit::{Live, Questions},
     permit::Denial,
     refused::{Asking, Final, needs_of, permission_text, rejected_text},
     results::{NOT_SENT, StepBudget, UNKNOWN, call_result, own_result, redact},
@@ -22,7 +23,7 @@ use api::{
     stream::{LivePart, ToolProgress},
 };
 use domain::text::hex;
-use futures::StreamExt;
+use futures::{StreamExt, stream::FuturesUnordered};
 use mcpclient::{CallOutcome, Progress, Refused, RefusedKind, Target, ToolCall};
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
@@ -43,6 +44,7 @@ impl Runner {
         calls: Vec<Planned>,
     ) -> Result<Vec<Finished>, Exit> {
         let calls = Arc::new(calls);
+        let (questions, mut asked_now) = mpsc::channel(16);
         let context = Arc::new(CallContext {
             shared: Arc::clone(&self.shared),
             lease: Arc::clone(&self.lease),
@@ -51,6 +53,8 @@ impl Runner {
             asked: asked.id,
             asked_at: asked.created_at,
             selected: self.chat.mcp_server_ids.clone(),
+            client_type: self.chat.client_type.clone(),
+            live: questions,
             cancel: CancellationToken::new(),
             sent: calls.iter().map(|planned| AtomicBool::new(planned.is_left_over())).collect(),
         });
@@ -99,6 +103,10 @@ impl Runner {
                     continue;
                 }
                 () = tokio::time::sleep_until(grace.unwrap_or_else(Instant::now)), if grace.is_some() => break,
+                Some(live) = asked_now.recv() => {
+                    self.question(live).await?;
+                    continue;
+                }
                 next = running.next() => match next {
                     Some((at, part)) => (at, part?),
                     None => break,
@@ -115,6 +123,7 @@ impl Runner {
             finished[at] = Some(done);
         }
         drop(running);
+        self.questions_over(true).await?;
 
         let now = self.shared.deps.clock.now();
         let done = finished.into_iter().enumerate().map(|(at, done)| {
@@ -173,11 +182,15 @@ impl LiveResults {
 pub(super) struct CallContext {
     pub(super) shared: Arc<Shared>,
     pub(super) lease: Arc<Lease>,
-    publisher: Publisher,
+    pub(super) publisher: Publisher,
     pub(super) actor: Actor,
     /// The message that asks for the calls, and when it was committed.
     pub(super) asked: i64,
     pub(super) asked_at: Timestamp,
+    /// `ui` or `api`: whether a person is taken to be there also when nobody follows the chat.
+    pub(super) client_type: String,
+    /// Questions of servers on their way to the runner, which alone writes to the chat.
+    pub(super) live: mpsc::Sender<Live>,
     /// The servers of the chat.
     pub(super) selected: Vec<Uuid>,
     pub(super) cancel: CancellationToken,
@@ -346,6 +359,7 @@ impl CallContext {
 
     async fn send(&self, call: &ToolCallPart, sendable: &Sendable, target: &Target) -> CallOutcome {
         let (sender, mut progress) = mpsc::channel(16);
+        let (asker, mut asks) = mpsc::channel(4);
         let server = &sendable.offered.server.record;
         let request = ToolCall {
             tool: sendable.offered.tool().name.clone(),
@@ -357,15 +371,25 @@ impl CallContext {
                 .then(|| traceparent(self.actor.chat, server.id, &call.tool_call_id)),
             cancel: self.cancel.clone(),
             progress: Some(sender),
+            asker: self.is_present().then_some(asker),
         };
         let sending = self.shared.deps.mcp.call(target, request);
         tokio::pin!(sending);
-        loop {
+        let mut questions = Questions::default();
+        let mut answering = FuturesUnordered::new();
+        let mut outcome = loop {
             tokio::select! {
-                outcome = &mut sending => return outcome,
+                outcome = &mut sending => break outcome,
                 Some(report) = progress.recv() => self.publisher.progress(progress_of(&call.tool_call_id, report)),
+                Some(asked) = asks.recv() => {
+                    let turn = questions.next();
+                    answering.push(self.answer(call, sendable, asked, turn));
+                }
+                Some(refused) = answering.next(), if !answering.is_empty() => questions.note(refused),
             }
-        }
+        };
+        questions.add_to(&mut outcome);
+        outcome
     }
 }
 

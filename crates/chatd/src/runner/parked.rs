@@ -189,7 +189,7 @@ impl Runner {
     async fn expire(&mut self) -> Result<(), Exit> {
         let deps = &self.shared.deps;
         let mut write = deps.db.write().await?;
-        expire(deps, &mut write, &self.chat).await?;
+        expire(deps, &mut write, self.chat.id, self.chat.owner_id).await?;
         write.commit().await?;
         Ok(())
     }
@@ -206,20 +206,29 @@ impl Runner {
 }
 
 /// Ends what nobody decided or used in time in this chat, and says so in the audit log.
-pub(crate) async fn expire(deps: &Deps, write: &mut Write, chat: &ChatRecord) -> Result<(), StoreError> {
-    let ended = actions_expire(write, chat.id).await?;
-    if ended.iter().all(|action| action.kind != ActionKind::Approval) {
+pub(crate) async fn expire(
+    deps: &Deps,
+    write: &mut Write,
+    chat: Uuid,
+    owner: Uuid,
+) -> Result<(), StoreError> {
+    let ended = actions_expire(write, chat).await?;
+    if ended.iter().all(|action| action.kind == ActionKind::ClientTool) {
         return Ok(());
     }
-    let owner = store::users::user_get(write, chat.owner_id).await?;
+    let owner = store::users::user_get(write, owner).await?;
     let name = owner.map(|owner| owner.user.username).unwrap_or_default();
     for action in ended {
-        audit_action(deps, write, &action, "approval.expired", name.clone()).await?;
+        let what = match action.kind {
+            ActionKind::Elicitation => "elicitation.expired",
+            ActionKind::Approval | ActionKind::ClientTool => "approval.expired",
+        };
+        audit_action(deps, write, &action, what, name.clone()).await?;
     }
     Ok(())
 }
 
-/// An entry about an approval; nothing is said of what else is waited for, which is no decision about an effect of ours.
+/// An entry about an approval or a question, never with what was asked or answered. The tools of clients have no effect of ours.
 async fn audit_action(
     deps: &Deps,
     write: &mut Write,
@@ -227,7 +236,7 @@ async fn audit_action(
     what: &'static str,
     actor_name: String,
 ) -> Result<(), StoreError> {
-    if action.kind != ActionKind::Approval {
+    if action.kind == ActionKind::ClientTool {
         return Ok(());
     }
     let entry = AuditEntry {
@@ -246,7 +255,7 @@ async fn audit_action(
         outcome: if what == "approval.expired" { "denied" } else { "ok" },
         changed_fields: vec![
             format!("chat={}", action.chat_id),
-            format!("approval={}", action.id),
+            format!("{}={}", action.kind.as_str(), action.id),
             format!("argument_hash={}", action.argument_hash),
         ],
     };

@@ -5,12 +5,13 @@ use super::{
     Runner,
     calls::{Finished, LedgerLine, Planned, plan_again},
     parked::{call_action, waited_result},
-    results::{NEVER_SENT, NOT_SENT, UNKNOWN, own_result},
+    results::{ASKED_AND_LOST, NEVER_SENT, NOT_SENT, UNKNOWN, own_result},
     transcript::tool_calls,
 };
 use crate::{error::Exit, limits};
 use api::{
     Uuid,
+    actions::{ActionKind, ActionState},
     chats::{ChatStatus, TurnError},
     messages::{ChatMessage, ToolCallPart, ToolOutcome},
 };
@@ -45,7 +46,7 @@ impl Runner {
             .map(|call| {
                 let record = ledger.remove(&call.tool_call_id);
                 let action = call_action(&actions, call);
-                again.remove(&call.tool_call_id).unwrap_or_else(|| self.settle_call(call, record, action))
+                again.remove(&call.tool_call_id).unwrap_or_else(|| self.settle_call(call, record, action, asks(&actions, call)))
             })
             .collect();
         let unknown = finished.iter().filter(|done| done.part.outcome == ToolOutcome::Unknown).count();
@@ -130,6 +131,7 @@ impl Runner {
         call: &ToolCallPart,
         record: Option<ToolCallRecord>,
         action: Option<&ActionRecord>,
+        asking: bool,
     ) -> Finished {
         let now = self.shared.deps.clock.now();
         let Some(record) = record else {
@@ -148,6 +150,11 @@ impl Runner {
         };
         match (record.outcome, record.result) {
             (Some(_), Some(part)) => Finished { part, ledger: Some(line), settled: true },
+            // It asked somebody when its runner died: nobody can give the answer any more.
+            (None, _) if asking => {
+                let part = own_result(call, ToolOutcome::Cancelled, ASKED_AND_LOST, now);
+                Finished { part, ledger: Some(line), settled: false }
+            }
             // An outcome without a result is committed together with the message of the results, so the message would be there.
             (outcome, _) => {
                 let part = own_result(call, ToolOutcome::Unknown, UNKNOWN, now);
@@ -155,6 +162,15 @@ impl Runner {
             }
         }
     }
+}
+
+/// Its server has asked somebody and has no answer.
+fn asks(actions: &[ActionRecord], call: &ToolCallPart) -> bool {
+    actions.iter().any(|action| {
+        action.kind == ActionKind::Elicitation
+            && action.tool_call_id == call.tool_call_id
+            && matches!(action.state, ActionState::Open | ActionState::Expired)
+    })
 }
 
 /// Nothing was heard of it, and it was not sent as often as may be.

@@ -32,6 +32,9 @@ pub(super) const NO_CLIENT_RESULT: &str =
     "The client that runs this tool gave no result within 5 minutes: the call was cancelled.";
 /// Of a call that its client will not run.
 pub(super) const CLIENT_CANCELLED: &str = "The call was cancelled by the client that runs this tool.";
+/// Of a call whose server waited for an answer when Patchbay went down.
+pub(super) const ASKED_AND_LOST: &str = "The tool was waiting for an answer when Patchbay was restarted, so the call was cancelled. Verify what it \
+     had done before it asked.";
 /// Of a call that was stopped while the tool was at work.
 const STOPPED_SENT: &str = "The turn was stopped after the call was sent: it may or may not have happened. Verify before trying again.";
 

@@ -10,6 +10,7 @@ mod failures;
 mod hub;
 mod model;
 mod parked;
+mod questions;
 mod queue;
 mod refusals;
 mod resume;

@@ -44,27 +44,29 @@ async fn parked(world: &World, script: &[(&str, &str, &str)]) -> Uuid {
     chat
 }
 
-async fn until(world: &World, chat: Uuid, status: ChatStatus) {
+pub(crate) async fn until(world: &World, chat: Uuid, status: ChatStatus) {
     testkit::wait::until("the status", || async { (world.record(chat).await.status == status).then_some(()) })
         .await;
 }
 
-async fn actions(world: &World, chat: Uuid) -> Vec<ActionRecord> {
+pub(crate) async fn actions(world: &World, chat: Uuid) -> Vec<ActionRecord> {
     let asked = world.messages(chat).await[1].id;
     actions_of(&mut world.db.read().await.unwrap(), chat, asked).await.unwrap()
 }
 
 /// What `service` does with a decision. Whether it was taken.
-async fn decide(world: &World, chat: Uuid, id: Uuid, state: ActionState, answer: Option<Value>) -> bool {
+pub(crate) async fn decide(world: &World, chat: Uuid, id: Uuid, state: ActionState, answer: Option<Value>) -> bool {
     let mut write = world.db.write().await.unwrap();
     let before = chat_get_for_update(&mut write, OWNER, chat).await.unwrap().unwrap();
     let usable = Duration::from_secs(300);
     if action_decide(&mut write, id, state, answer, usable).await.unwrap().is_none() {
         return false;
     }
+    let runs = before.lease_holder.is_some();
     let step = match actions_open(&mut write, chat).await.unwrap() {
-        0 => Transition::to(ChatStatus::Running, world.clock.now()).lease(world.daemon.lease_on_send()),
-        _ => Transition::stay(&before, world.clock.now()),
+        // The runner of a call that asks goes on by itself.
+        0 if !runs => Transition::to(ChatStatus::Running, before.updated_at).lease(world.daemon.lease_on_send()),
+        _ => Transition::stay(&before, before.updated_at),
     };
     let record = chat_transition(&mut write, &before.fence(), &step).await.unwrap().unwrap();
     write.commit().await.unwrap();

@@ -370,6 +370,15 @@ impl World {
 
     /// The same with tools of its client.
     pub(crate) async fn chat_with(&self, dynamic_tools: Vec<api::actions::DynamicTool>) -> Uuid {
+        self.chat_of("ui", dynamic_tools).await
+    }
+
+    /// The same of this type.
+    pub(crate) async fn chat_of(
+        &self,
+        client_type: &str,
+        dynamic_tools: Vec<api::actions::DynamicTool>,
+    ) -> Uuid {
         let id = new_id(&*self.clock, &*self.entropy);
         let at = self.clock.now();
         let chat = ChatRecord {
@@ -386,7 +395,7 @@ impl World {
             mcp_server_ids: Vec::new(),
             labels: std::collections::BTreeMap::new(),
             archived: false,
-            client_type: "ui".to_owned(),
+            client_type: client_type.to_owned(),
             dynamic_tools,
             snapshot_version: 1,
             history_version: 0,

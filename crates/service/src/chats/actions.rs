@@ -4,14 +4,15 @@ use super::turns::state_of;
 use crate::{Error, OpContext, Result, Service, audit::Act};
 use api::{
     Uuid, Validation,
-    actions::{ActionKind, ActionState, ChatAction, ClientToolResult, Decision, ToolResults},
+    actions::{ActionKind, ActionState, ChatAction, ClientToolResult, Decision, ElicitationAnswer, ToolResults},
     chats::{Chat, ChatStatus},
 };
 use domain::{
     chat::{ChatEvent, transition},
+    elicitation::{Action, Answer, Elicitation},
     limits::{CLIENT_RESULT_BYTES, CLIENT_RESULTS, PARKED_SECONDS},
 };
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::time::Duration;
 use store::{
     Session, Write,
@@ -72,6 +73,39 @@ impl Service {
         self.audit(&mut write, ctx, Act::on(what, "mcp_server", server, &decided.tool_name).fields(facts))
             .await?;
         self.go_on(write, record).await?;
+        Ok(decided.to_wire())
+    }
+
+    /// Answers a question of a server. What is answered goes to that server only, never into the log.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Invalid`] naming each field; [`Error::Conflict`] when it was answered or is over.
+    pub async fn elicitation_answer(
+        &self,
+        ctx: &OpContext,
+        id: Uuid,
+        elicitation: Uuid,
+        request: ElicitationAnswer,
+    ) -> Result<ChatAction> {
+        let owner = ctx.require()?.user.id;
+        let mut write = self.db().write().await?;
+        let record = chats::chat_get_for_update(&mut write, owner, id).await?.ok_or(Error::NotFound)?;
+        let action = action_get(&mut write, id, elicitation)
+            .await?
+            .filter(|action| action.kind == ActionKind::Elicitation && action.owner_id == owner)
+            .ok_or(Error::NotFound)?;
+        let (state, answer) = checked(&action, &request)?;
+        let decided = self.decide(&mut write, &record, &action, state, Some(answer.to_wire())).await?;
+        let facts = vec![
+            format!("chat={id}"),
+            format!("elicitation={elicitation}"),
+            format!("action={}", answer.action().name()),
+        ];
+        let server = decided.mcp_server_id.unwrap_or_default();
+        let act = Act::on("elicitation.answered", "mcp_server", server, &decided.tool_name).fields(facts);
+        self.audit(&mut write, ctx, act).await?;
+        // The runner whose call it is takes it from here.
+        self.told(write, record, None).await?;
         Ok(decided.to_wire())
     }
 
@@ -143,16 +177,26 @@ impl Service {
     /// Commits a decision, lets the turn go on once nothing is open any more, and tells who watches; also when the caller leaves in
     /// between.
     async fn go_on(&self, mut write: Write, record: ChatRecord) -> Result<ChatRecord> {
-        let open = actions_open(&mut write, record.id).await? > 0;
-        let shown = actions_waiting_or_decided(&mut write, &record).await?;
-        let step = match open {
-            true => Transition::stay(&record, self.now()),
-            false => {
+        let step = match actions_open(&mut write, record.id).await? {
+            0 => {
                 let next = transition(state_of(&record), ChatEvent::Answered)
                     .map_err(|refused| Error::conflict(refused.to_string()))?;
-                Transition::to(next.status, self.now()).lease(self.deps().chatd.lease_on_send())
+                Some(Transition::to(next.status, self.now()).lease(self.deps().chatd.lease_on_send()))
             }
+            _ => None,
         };
+        self.told(write, record, step).await
+    }
+
+    /// Commits and tells what is decided; with `step` the turn goes on.
+    async fn told(
+        &self,
+        mut write: Write,
+        record: ChatRecord,
+        step: Option<Transition>,
+    ) -> Result<ChatRecord> {
+        let shown = actions_waiting_or_decided(&mut write, &record).await?;
+        let step = step.unwrap_or_else(|| Transition::stay(&record, self.now()));
         let moved = chats::chat_transition(&mut write, &record.fence(), &step).await?;
         let record = moved.ok_or_else(|| Error::conflict("The chat changed meanwhile. Try again."))?;
         let service = self.clone();
@@ -175,6 +219,33 @@ async fn actions_waiting_or_decided(write: &mut Write, record: &ChatRecord) -> R
     // Nothing follows the message of a parked turn.
     let last = store::messages::message_last_id(write, record.id).await?;
     Ok(actions::actions_of(write, record.id, last).await?)
+}
+
+/// The answer as it goes to the server, and what becomes of the row.
+fn checked(action: &ActionRecord, request: &ElicitationAnswer) -> Result<(ActionState, Answer)> {
+    let empty = Map::new();
+    let content = request.content.as_ref().unwrap_or(&empty);
+    match Action::named(&request.action) {
+        Some(Action::Accept) => {
+            let asked = Elicitation::parse(&action.arguments, false)
+                .map_err(|refusal| Error::conflict(refusal.to_string()))?;
+            let answer = Answer::accept(&asked, content).map_err(|wrong| {
+                Error::invalid(
+                    wrong
+                        .into_iter()
+                        .map(|problem| Validation::new(format!("content.{}", problem.field), problem.detail))
+                        .collect(),
+                )
+            })?;
+            Ok((ActionState::Answered, answer))
+        }
+        Some(_) if !content.is_empty() => {
+            Err(Error::invalid_field("content", "Only an accepted question is answered with values."))
+        }
+        Some(Action::Decline) => Ok((ActionState::Denied, Answer::decline())),
+        Some(Action::Cancel) => Ok((ActionState::Cancelled, Answer::cancel())),
+        None => Err(Error::invalid_field("action", "Use accept, decline or cancel.")),
+    }
 }
 
 fn result_problems(results: &[ClientToolResult]) -> Vec<Validation> {

@@ -179,6 +179,16 @@ fn chats() -> Vec<Function> {
             signed_in(404),
         ),
         once(
+            "/ui/fn/elicitation_answer",
+            r#"{"id": "<asked_chat>", "elicitation": "<action>", "reply": {"action": "decline"}}"#,
+            signed_in(200),
+        ),
+        row(
+            "/ui/fn/elicitation_answer",
+            r#"{"id": "<foreign_chat>", "elicitation": "<unknown>", "reply": {"action": "decline"}}"#,
+            signed_in(404),
+        ),
+        once(
             "/ui/fn/tool_results_submit",
             r#"{"id": "<client_chat>", "results": {"results": [{"tool_call_id": "<call>", "output": "done"}]}}"#,
             signed_in(200),

@@ -46,12 +46,15 @@ pub(super) struct World {
     silent_model: String,
     _silent: FakeLlm,
     _fake: FakeMcp,
+    _curious: FakeMcp,
     _oauth: FakeOauth,
 }
 
 impl World {
     pub(super) async fn new(server: TestServer) -> Self {
         let fake = FakeMcp::start(vec![FakeTool::of_text("get_issue", "Reads an issue")]).await;
+        let curious =
+            FakeMcp::start(vec![FakeTool::of_text("get_issue", "Reads an issue").asking("Which one?")]).await;
         let oauth = FakeOauth::start(vec![FakeTool::of_text("get_issue", "Reads an issue")]).await;
         let silent = FakeLlm::scripted(|_| Reply::Stall(Vec::new())).await;
         let silent_model = server.scripted_model(&silent, "k").await;
@@ -91,6 +94,7 @@ impl World {
             ("malformed", "not-a-uuid".to_owned()),
             ("open", open),
             ("asking", asking_server(&server, &fake).await),
+            ("curious", curious_server(&server, &curious).await),
             ("tool", "get_issue".to_owned()),
             ("disabled", server.register(&server_body("disabled", &fake.url())).await),
             ("grouped", grouped_server(&server, &fake, &insiders).await),
@@ -128,6 +132,7 @@ impl World {
             silent_model,
             _silent: silent,
             _fake: fake,
+            _curious: curious,
             _oauth: oauth,
         }
     }
@@ -178,7 +183,7 @@ impl World {
             }
             "queued_chat" => self.queued_chat_of(own).await,
             "queued" => self.queued.lock().unwrap().clone(),
-            "parked_chat" | "client_chat" if matches!(who, Who::Anonymous | Who::Suspended) => {
+            "parked_chat" | "client_chat" | "asked_chat" if matches!(who, Who::Anonymous | Who::Suspended) => {
                 self.fixed["foreign_chat"].clone()
             }
             "parked_chat" => {
@@ -187,6 +192,10 @@ impl World {
             "client_chat" => {
                 let tools = json!([{"name": "get_issue", "description": "Reads an issue"}]);
                 self.parked_chat_of(own, &json!({"mcp_server_ids": [], "unsafe_dynamic_tools": tools})).await
+            }
+            "asked_chat" => {
+                let with = json!({"mcp_server_ids": [self.fixed["curious"]], "client_type": "ui"});
+                self.parked_chat_of(own, &with).await
             }
             "action" => self.action.lock().unwrap().clone(),
             "own_chat" => self.own_chats.get(&who).unwrap_or(&self.fixed["foreign_chat"]).clone(),
@@ -326,6 +335,13 @@ async fn asking_server(server: &TestServer, fake: &FakeMcp) -> String {
     let mut body = server_body("asking", &fake.url());
     body["enabled"] = json!(true);
     body["tool_approval_list"] = json!(["*"]);
+    server.register(&body).await
+}
+
+/// An enabled server whose tool asks the person something.
+async fn curious_server(server: &TestServer, fake: &FakeMcp) -> String {
+    let mut body = server_body("curious", &fake.url());
+    body["enabled"] = json!(true);
     server.register(&body).await
 }
 

@@ -246,6 +246,7 @@ fn connections() -> Vec<Row> {
 
 /// A chat is its owner's alone, whatever the role of the others: `foreign_chat` is 404 for admins too.
 fn chats() -> Vec<Row> {
+    const DECLINE: &str = r#"{"action": "decline"}"#;
     const DENY: &str = r#"{"decision": "deny"}"#;
     const RESULT: &str = r#"{"results": [{"tool_call_id": "<call>", "output": "done"}]}"#;
     const ANY_RESULT: &str = r#"{"results": [{"tool_call_id": "c", "output": "done"}]}"#;
@@ -313,6 +314,15 @@ fn chats() -> Vec<Row> {
             POST,
             "/api/experimental/chats/{id=foreign_chat}/approvals/{approval=unknown}",
             DENY,
+            signed_in(404),
+        ),
+        row(POST, "/api/experimental/chats/{id=asked_chat}/elicitations/{elicitation=action}", DECLINE, signed_in(200))
+            .once(),
+        row(POST, "/api/experimental/chats/{id=own_chat}/elicitations/{elicitation=unknown}", DECLINE, signed_in(404)),
+        row(
+            POST,
+            "/api/experimental/chats/{id=foreign_chat}/elicitations/{elicitation=unknown}",
+            DECLINE,
             signed_in(404),
         ),
         row(POST, "/api/experimental/chats/{id=client_chat}/tool-results", RESULT, signed_in(200)).once(),
