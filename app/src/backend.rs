@@ -6,6 +6,7 @@
 use crate::error::UiError;
 use api::{
     Page, PageQuery, Uuid,
+    actions::{ChatAction, Decision, ElicitationAnswer, ToolResults},
     audit::{AuditPage, AuditQuery},
     chats::{
         Chat, ChatCreate, ChatCreated, ChatUpdate, MessageCreate, MessageEdit, MessagePage, MessageSent,
@@ -148,6 +149,17 @@ pub trait Backend: Send + Sync + 'static {
     async fn message_edit(&self, id: Uuid, message_id: i64, edit: MessageEdit) -> UiResult<MessageSent>;
     /// Stop the running turn.
     async fn chat_interrupt(&self, id: Uuid) -> UiResult<Chat>;
+    /// Let a call that waits go out, once, or deny it.
+    async fn approval_decide(&self, id: Uuid, approval: Uuid, decision: Decision) -> UiResult<ChatAction>;
+    /// Answer a question that a server asks during a call.
+    async fn elicitation_answer(
+        &self,
+        id: Uuid,
+        elicitation: Uuid,
+        answer: ElicitationAnswer,
+    ) -> UiResult<ChatAction>;
+    /// Results, by hand, of tools that the client of the chat runs.
+    async fn tool_results_submit(&self, id: Uuid, results: ToolResults) -> UiResult<Chat>;
     /// Take a waiting message back.
     async fn queue_remove(&self, id: Uuid, queued: i64) -> UiResult<()>;
     /// Make a waiting message the next one.

@@ -1,5 +1,6 @@
 //! Everything that speaks HTTP to the outside.
 
+mod actions;
 mod audit;
 mod auth;
 mod backend;

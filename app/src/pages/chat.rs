@@ -9,6 +9,7 @@
 )]
 
 mod agents;
+mod actions;
 mod asks;
 mod blocks;
 mod browser;

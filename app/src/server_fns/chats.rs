@@ -9,6 +9,7 @@ use crate::backend::{UiResult, backend};
 use crate::error::UiError;
 use api::{
     Timestamp, Uuid,
+    actions::{ChatAction, Decision, ElicitationAnswer, ToolResults},
     chats::{
         Chat, ChatCreate, ChatCreated, ChatUpdate, MessageCreate, MessageEdit, MessagePage, MessageSent,
     },
@@ -134,6 +135,28 @@ pub async fn message_edit(id: Uuid, message_id: i64, edit: MessageEdit) -> Resul
 #[server(name = ChatInterruptCall, prefix = "/ui/fn", endpoint = "chat_interrupt", input = Json)]
 pub async fn chat_interrupt(id: Uuid) -> Result<Chat, UiError> {
     answer(backend()?.chat_interrupt(id).await)
+}
+
+/// Lets a call that waits go out, once, or denies it.
+#[server(name = ApprovalDecideCall, prefix = "/ui/fn", endpoint = "approval_decide", input = Json)]
+pub async fn approval_decide(id: Uuid, approval: Uuid, decision: Decision) -> Result<ChatAction, UiError> {
+    answer(backend()?.approval_decide(id, approval, decision).await)
+}
+
+/// Answers a question that a server asks during a call.
+#[server(name = ElicitationAnswerCall, prefix = "/ui/fn", endpoint = "elicitation_answer", input = Json)]
+pub async fn elicitation_answer(
+    id: Uuid,
+    elicitation: Uuid,
+    reply: ElicitationAnswer,
+) -> Result<ChatAction, UiError> {
+    answer(backend()?.elicitation_answer(id, elicitation, reply).await)
+}
+
+/// Gives the result of a tool that the client of the chat runs.
+#[server(name = ToolResultsCall, prefix = "/ui/fn", endpoint = "tool_results_submit", input = Json)]
+pub async fn tool_results_submit(id: Uuid, results: ToolResults) -> Result<Chat, UiError> {
+    answer(backend()?.tool_results_submit(id, results).await)
 }
 
 /// Takes a waiting message back.

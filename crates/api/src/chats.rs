@@ -2,6 +2,7 @@
 
 use crate::{
     Timestamp,
+    actions::{ChatAction, DynamicTool},
     messages::{ChatMessage, Part},
     servers::AuthStatus,
 };
@@ -195,6 +196,9 @@ pub struct ChatCreate {
     /// `plan`: the chat begins in plan mode.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan_mode: Option<PlanMode>,
+    /// Tools that this client runs itself: a call of one parks the turn until `POST …/tool-results`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unsafe_dynamic_tools: Vec<DynamicTool>,
 }
 
 /// What a message does to a turn that runs.
@@ -324,5 +328,8 @@ pub struct MessagePage {
     pub messages: Vec<ChatMessage>,
     /// What waits, in order.
     pub queued_messages: Vec<QueuedMessage>,
+    /// What the turn waits for; empty unless the status is `requires_action`.
+    #[serde(default)]
+    pub actions: Vec<ChatAction>,
     pub has_more: bool,
 }

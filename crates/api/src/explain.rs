@@ -28,6 +28,8 @@ pub enum Gate {
     DenyList,
     /// The tool's definition is one that was accepted, where changed ones are held back.
     Definition,
+    /// The approval list of the server. It passes always: a matching call waits for the owner of the chat.
+    Approval,
 }
 
 impl Gate {
@@ -42,6 +44,7 @@ impl Gate {
         Self::AllowList,
         Self::DenyList,
         Self::Definition,
+        Self::Approval,
     ];
 }
 

@@ -3,6 +3,7 @@
 //! One set of types serves the REST API, the server functions and the live stream (behaviour 3, "Do better").
 //! The crate is wasm-clean: it knows no database, no HTTP and no clock.
 
+pub mod actions;
 pub mod audit;
 pub mod chats;
 pub mod check;

@@ -155,6 +155,9 @@ pub struct ToolCallPart {
     pub args: Option<Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub args_delta: Option<String>,
+    /// The call goes out only after this approval (behaviour 15).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval_id: Option<Uuid>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_at: Option<Timestamp>,
 }

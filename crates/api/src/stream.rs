@@ -1,6 +1,7 @@
 //! Events of the live stream (behaviour 19). Each SSE event has an opaque `id`, `event` = the type, and this JSON as `data`.
 
 use crate::{
+    actions::ChatAction,
     chats::{ChatStatus, PlanMode, QueuedMessage, TurnError},
     check::ServerOutcome,
     messages::{ChatMessage, MessageRole, Part},
@@ -59,6 +60,11 @@ pub enum StreamPayload {
     QueueUpdate {
         queue_update: Vec<QueuedMessage>,
     },
+    /// Everything that the turn waits for, in order, with what of it is decided already. It is over when the status is no longer
+    /// `requires_action`.
+    ActionRequired {
+        action_required: Vec<ChatAction>,
+    },
 }
 
 impl StreamPayload {
@@ -75,11 +81,12 @@ impl StreamPayload {
             Self::McpStatus { .. } => "mcp_status",
             Self::ToolProgress { .. } => "tool_progress",
             Self::QueueUpdate { .. } => "queue_update",
+            Self::ActionRequired { .. } => "action_required",
         }
     }
 
     /// Every SSE `event` name, for clients that must subscribe to each.
-    pub const EVENT_NAMES: [&'static str; 10] = [
+    pub const EVENT_NAMES: [&'static str; 11] = [
         "message",
         "message_part",
         "status",
@@ -90,6 +97,7 @@ impl StreamPayload {
         "mcp_status",
         "tool_progress",
         "queue_update",
+        "action_required",
     ];
 }
 

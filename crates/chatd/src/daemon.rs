@@ -58,6 +58,8 @@ pub struct ChatdConfig {
     /// Connect, handshake and listing of a step.
     pub servers: Duration,
     pub poll: Duration,
+    /// How long a turn waits for a person or a client.
+    pub parked: Duration,
     pub lease: Duration,
     pub heartbeat: Duration,
     pub self_stop: Duration,
@@ -79,6 +81,7 @@ impl Default for ChatdConfig {
             wall: limits::WALL,
             servers: limits::SERVERS,
             poll: limits::POLL,
+            parked: limits::PARKED,
             lease: limits::LEASE,
             heartbeat: limits::HEARTBEAT,
             self_stop: limits::SELF_STOP,

@@ -14,6 +14,7 @@ pub use follow::{Resume, follow};
 pub use publisher::Publisher;
 
 use crate::limits;
+use api::chats::ChatStatus;
 use channel::{Channel, Subscription, Unread};
 use domain::clock::Entropy;
 use std::{
@@ -82,6 +83,11 @@ impl Hub {
         Publisher::new(self.clone(), self.channel(chat), edit_version)
     }
 
+    /// Whether somebody follows the chat on this process. Who only waits for the end of a turn cannot be asked anything.
+    pub(crate) fn is_watched(&self, chat: Uuid) -> bool {
+        self.channels().get(&chat).is_some_and(|channel| channel.followers() > 0)
+    }
+
     /// Ends the streams of a chat that was deleted.
     pub fn chat_gone(&self, chat: Uuid) {
         if let Some(channel) = self.channels().remove(&chat) {
@@ -146,7 +152,10 @@ impl Hub {
                 }
             };
             drop(session);
-            if !busy || awaited || Instant::now() >= deadline || self.0.closed.is_cancelled() {
+            // Whoever waits for the answer may be the one who has to decide something first.
+            let parked = record.as_ref().is_some_and(|record| record.status == ChatStatus::RequiresAction)
+                && matches!(what, Awaited::NextTurn(_));
+            if !busy || awaited || parked || Instant::now() >= deadline || self.0.closed.is_cancelled() {
                 return Ok(record);
             }
             let until = deadline.min(Instant::now() + limits::WAIT_POLL);
@@ -178,7 +187,9 @@ async fn moved_on(subscription: &mut Subscription) {
         let Unread::Entries(entries) = subscription.read() else { return };
         let told = entries.iter().any(|entry| match &entry.body {
             channel::Body::Event(event) => match &event.payload {
-                StreamPayload::Status { status } => !status.status.is_busy(),
+                StreamPayload::Status { status } => {
+                    !status.status.is_busy() || status.status == ChatStatus::RequiresAction
+                }
                 StreamPayload::Message { message } => message.role == MessageRole::User,
                 StreamPayload::QueueUpdate { .. } => true,
                 _ => false,

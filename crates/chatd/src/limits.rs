@@ -42,6 +42,9 @@ pub const CALLS: usize = 100;
 pub const BUILT_IN: Duration = Duration::from_secs(10);
 /// How often a call is sent again whose outcome is unknown, where the admin says that its tool is safe to run twice.
 pub const RESENDS: i64 = 2;
+/// How long a turn waits for a person or a client: an approval, an answer to a server, the result of a tool that the client runs. By the
+/// database's clock. An approval that was given can be used as long.
+pub const PARKED: Duration = Duration::from_secs(domain::limits::PARKED_SECONDS);
 /// Tool calls at once in one turn.
 pub const PARALLEL_CALLS: usize = 8;
 /// One turn in all.

@@ -6,9 +6,11 @@ mod audit;
 mod calls;
 mod commit;
 mod dispatch;
+mod elicit;
 mod generation;
 mod inherited;
 mod own;
+mod parked;
 mod permit;
 mod prompt;
 mod recovery;
@@ -23,6 +25,8 @@ use crate::{
     error::{Exit, internal, step_limit},
     hub::Publisher,
 };
+pub(crate) use parked::expire;
+
 use answer::Answer;
 use api::{
     chats::{ChatStatus, TurnError},
@@ -80,6 +84,10 @@ pub(crate) struct Runner {
     servers_unsaved: bool,
     /// What a subagent has from its parent, as of this step.
     inherited: Option<Inherited>,
+    /// The calls of the newest answer have waited for somebody: what of it is still open ends with their results.
+    parked: bool,
+    /// Questions of servers that are open now.
+    questions: usize,
     /// Name of the owner for the audit log, once it was needed.
     owner_name: Option<String>,
 }
@@ -110,6 +118,8 @@ impl Runner {
             shown_servers: Vec::new(),
             servers_unsaved: false,
             inherited: None,
+            parked: false,
+            questions: 0,
             owner_name: None,
         }
     }
@@ -162,7 +172,7 @@ impl Runner {
             self.shown_servers = message.mcp_status.clone().unwrap_or_default();
         }
         if let Some(left) = transcript.take_unanswered() {
-            let settled = self.settle(&left, None).await?;
+            let settled = self.take_up(&left).await?;
             if self.ended() {
                 // A stop that the earlier runner did not live to carry out.
                 return Ok(());
@@ -221,6 +231,10 @@ impl Runner {
     ) -> Result<bool, Exit> {
         let room = self.shared.deps.config.calls.saturating_sub(transcript.calls());
         let calls = calls::plan(&answer, toolbox, room, &*self.shared.deps.clock, &*self.shared.deps.entropy);
+        if calls.iter().any(calls::Planned::waits) {
+            self.park(answer, &calls).await?;
+            return Ok(false);
+        }
         let content = Content::Answer { message: self.assistant(&answer, false), calls: &calls };
         let message = match self.commit(self.going_on(), content).await? {
             Committed::Yes(message) => message,
@@ -364,7 +378,7 @@ impl Runner {
     }
 
     fn ended(&self) -> bool {
-        self.over || !matches!(self.chat.status, ChatStatus::Running | ChatStatus::Interrupting)
+        self.over || !self.chat.status.is_busy()
     }
 
     fn assistant(&self, answer: &Answer, cut: bool) -> NewMessage {

@@ -31,6 +31,12 @@ pub enum ChatEvent {
     Unqueue,
     /// A waiting message shall be next: the turn that runs is stopped for it.
     Promote,
+    /// The turn waits for a person or a client: an approval, a tool that the client runs, an answer to a server.
+    Park,
+    /// What it waited for was decided: the turn goes on.
+    Answered,
+    /// Nobody decided in time: the turn goes on with what that means (a call denied, a question cancelled).
+    Expired,
     /// The chat is put away.
     Archive,
     /// The chat is taken back.
@@ -38,7 +44,7 @@ pub enum ChatEvent {
 }
 
 impl ChatEvent {
-    pub const ALL: [ChatEvent; 13] = [
+    pub const ALL: [ChatEvent; 16] = [
         Self::Send,
         Self::SendNow,
         Self::Edit,
@@ -50,6 +56,9 @@ impl ChatEvent {
         Self::Recover,
         Self::Unqueue,
         Self::Promote,
+        Self::Park,
+        Self::Answered,
+        Self::Expired,
         Self::Archive,
         Self::Unarchive,
     ];
@@ -149,6 +158,14 @@ pub fn transition(from: ChatState, event: ChatEvent) -> Result<ChatState, ChatCo
         (ChatEvent::Promote, Running | RequiresAction | Interrupting) => (Interrupting, queued),
         (ChatEvent::Promote, Waiting | Error) => (Running, queued - 1),
 
+        // Of several calls each may ask; a stop that was asked for comes before every question.
+        (ChatEvent::Park, Running | RequiresAction) => (RequiresAction, queued),
+        (ChatEvent::Park, Interrupting) => (Interrupting, queued),
+        (ChatEvent::Park, Waiting | Error) => return Err(Idle),
+        (ChatEvent::Answered | ChatEvent::Expired, RequiresAction) => (Running, queued),
+        // Too late: somebody else has ended the wait.
+        (ChatEvent::Answered | ChatEvent::Expired, _) => return Err(Idle),
+
         (ChatEvent::Archive, Running | Interrupting | RequiresAction) if !archived => return Err(Busy),
         (ChatEvent::Archive | ChatEvent::Unarchive, _) => (status, queued),
     };
@@ -197,6 +214,9 @@ mod tests {
         Recover   idle     running         waiting        requires_action   idle
         Unqueue   idle     idle            idle           idle              idle
         Promote   idle     idle            idle           idle              idle
+        Park      idle     requires_action interrupting   requires_action   idle
+        Answered  idle     idle            idle           running           idle
+        Expired   idle     idle            idle           running           idle
         Archive   waiting  busy            busy           busy              error
         Unarchive waiting  running         interrupting   requires_action   error
     ";
@@ -214,6 +234,9 @@ mod tests {
         Recover   -  running         running-1      requires_action   idle
         Unqueue   -  running-1       interrupting-1 requires_action-1 error-1
         Promote   -  interrupting    interrupting   interrupting      running-1
+        Park      -  requires_action interrupting   requires_action   idle
+        Answered  -  idle            idle           running           idle
+        Expired   -  idle            idle           running           idle
         Archive   -  busy            busy           busy              error
         Unarchive -  running         interrupting   requires_action   error
     ";
@@ -357,7 +380,11 @@ mod tests {
             }
             let begins = next.status == ChatStatus::Running
                 && (chat.status != ChatStatus::Running || event == ChatEvent::Finish);
-            let takes_head = begins && !matches!(event, ChatEvent::Edit | ChatEvent::Retry);
+            let goes_on = matches!(
+                event,
+                ChatEvent::Edit | ChatEvent::Retry | ChatEvent::Answered | ChatEvent::Expired
+            );
+            let takes_head = begins && !goes_on;
             if takes_head {
                 model.history.push(model.waiting.remove(0));
             }

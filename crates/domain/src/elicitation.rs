@@ -13,6 +13,7 @@ mod refusal;
 mod requests;
 mod scripts;
 mod secrets;
+mod wire;
 
 pub use answer::{Action, Answer};
 pub use fields::{Choice, Field, FieldKind};

@@ -151,6 +151,12 @@ pub enum Finding<'a> {
     DefinitionAccepted,
     DefinitionNew,
     DefinitionChanged,
+    NoApprovalList,
+    NoApprovalNeeded,
+    ApprovalNeeded {
+        /// The first pattern that matches.
+        pattern: &'a str,
+    },
 }
 
 impl<'a> Finding<'a> {
@@ -181,6 +187,7 @@ impl<'a> Finding<'a> {
             | Self::DefinitionAccepted
             | Self::DefinitionNew
             | Self::DefinitionChanged => Gate::Definition,
+            Self::NoApprovalList | Self::NoApprovalNeeded | Self::ApprovalNeeded { .. } => Gate::Approval,
         }
     }
 
@@ -203,13 +210,17 @@ impl<'a> Finding<'a> {
             | Self::NeedsPermission
             | Self::OnAllowList { .. }
             | Self::NotDenied
-            | Self::DefinitionAccepted => GateVerdict::Pass,
+            | Self::DefinitionAccepted
+            | Self::NoApprovalNeeded
+            // It is offered; each call of it waits.
+            | Self::ApprovalNeeded { .. } => GateVerdict::Pass,
             Self::NotPlanning
             | Self::NoConnectionNeeded
             | Self::ConnectionNotAsked
             | Self::NoAllowList
             | Self::NoDenyList
-            | Self::DefinitionsNotHeld => GateVerdict::NotApplicable,
+            | Self::DefinitionsNotHeld
+            | Self::NoApprovalList => GateVerdict::NotApplicable,
             Self::AccountSuspended
             | Self::Disabled
             | Self::OutsideGroups
@@ -232,7 +243,9 @@ impl<'a> Finding<'a> {
     /// The pattern that decided, at the gates of the lists.
     pub fn pattern(&self) -> Option<&'a str> {
         match self {
-            Self::OnAllowList { pattern } | Self::Denied { pattern } => Some(pattern),
+            Self::OnAllowList { pattern } | Self::Denied { pattern } | Self::ApprovalNeeded { pattern } => {
+                Some(pattern)
+            }
             _ => None,
         }
     }
@@ -293,6 +306,11 @@ pub fn decide<'a>(facts: &ServerFacts, tool: Option<ToolFacts<'a>>) -> Decision<
             (ToolChangePolicy::Hold, DefinitionStanding::Accepted) => Finding::DefinitionAccepted,
             (ToolChangePolicy::Hold, DefinitionStanding::New) => Finding::DefinitionNew,
             (ToolChangePolicy::Hold, DefinitionStanding::Changed) => Finding::DefinitionChanged,
+        });
+        findings.push(match tool.filter.approving(tool.name) {
+            None => Finding::NoApprovalList,
+            Some(Some(pattern)) => Finding::ApprovalNeeded { pattern },
+            Some(None) => Finding::NoApprovalNeeded,
         });
     }
     Decision { findings }

@@ -12,6 +12,7 @@ pub mod chat_list;
 pub mod clock;
 pub mod definition_diff;
 pub mod definitions;
+pub mod dynamic_tools;
 pub mod elicitation;
 pub mod gates;
 pub mod groups;

@@ -174,3 +174,14 @@ pub const HEALTH_CONTACTS: usize = 10;
 pub const HEALTH_WINDOW_SECONDS: i64 = 15 * 60;
 /// Milliseconds from which connecting and listing is slow: where people get the slow notice (behaviour 13).
 pub const SLOW_MILLIS: i64 = 5_000;
+
+/// How long a turn waits for a person or a client, seconds; and how long an approval that was given can be used.
+pub const PARKED_SECONDS: u64 = 5 * 60;
+/// Tools that the client of a chat brings.
+pub const DYNAMIC_TOOLS: usize = 32;
+/// Bytes of the schema of one of them.
+pub const DYNAMIC_TOOL_SCHEMA_BYTES: usize = 32 * 1024;
+/// Results of such tools in one request.
+pub const CLIENT_RESULTS: usize = 128;
+/// Bytes of one such result.
+pub const CLIENT_RESULT_BYTES: usize = 512 * 1024;

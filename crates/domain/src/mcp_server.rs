@@ -59,6 +59,8 @@ pub struct ServerRecord {
     pub tool_deny_list: Vec<String>,
     /// Patterns of tools that are safe to run twice: only their calls are sent again when it is unknown what came of them.
     pub tool_idempotent_list: Vec<String>,
+    /// Patterns of tools whose calls wait for the owner of the chat (behaviour 15).
+    pub tool_approval_list: Vec<String>,
     pub availability: Availability,
     pub enabled: bool,
     pub model_intent: bool,

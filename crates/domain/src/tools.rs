@@ -151,16 +151,23 @@ impl Verdict {
 pub struct ToolFilter {
     allow: Vec<Pattern>,
     deny: Vec<Pattern>,
+    approval: Vec<Pattern>,
 }
 
 impl ToolFilter {
     pub fn new(allow: &[String], deny: &[String]) -> Self {
         let compile = |list: &[String]| list.iter().map(|text| Pattern::new(text)).collect();
-        Self { allow: compile(allow), deny: compile(deny) }
+        Self { allow: compile(allow), deny: compile(deny), approval: Vec::new() }
     }
 
     pub fn of(server: &ServerRecord) -> Self {
-        Self::new(&server.tool_allow_list, &server.tool_deny_list)
+        let approval = server.tool_approval_list.iter().map(|text| Pattern::new(text)).collect();
+        Self { approval, ..Self::new(&server.tool_allow_list, &server.tool_deny_list) }
+    }
+
+    /// The first pattern of the approval list that matches, or that none does; `None` without such a list.
+    pub fn approving(&self, name: &str) -> Option<Option<&str>> {
+        first_match(&self.approval, name)
     }
 
     /// The first allow pattern that matches, or that none does; `None` without an allow list. `name` is the original name of the tool,
@@ -188,8 +195,17 @@ impl ToolFilter {
 
 /// Whether the admin says that this tool is safe to run twice (behaviour 15). What the server itself says of it, `idempotentHint`, is
 /// no word of the admin's and decides nothing.
+///
+/// Never true of a tool that needs an approval: an approval is for one sending.
 pub fn safe_to_repeat(server: &ServerRecord, name: &str) -> bool {
     server.tool_idempotent_list.iter().any(|pattern| pattern_matches(pattern, name))
+        && !needs_approval(server, name)
+}
+
+/// Whether the admin wants the owner of a chat to approve each call of this tool (behaviour 15). What the server itself says of it,
+/// such as `readOnlyHint`, decides nothing.
+pub fn needs_approval(server: &ServerRecord, name: &str) -> bool {
+    server.tool_approval_list.iter().any(|pattern| pattern_matches(pattern, name))
 }
 
 fn first_match<'a>(list: &'a [Pattern], name: &str) -> Option<Option<&'a str>> {

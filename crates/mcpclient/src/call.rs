@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     catalogue::Tool,
+    elicit::{self, Asked},
     error::{McpError, McpErrorKind, RpcError, seconds},
     exchange::{Exchange, Failure},
     identity::Stamp,
@@ -44,6 +45,8 @@ pub struct ToolCall {
     pub cancel: CancellationToken,
     /// Where progress goes, at most four times a second. A full channel loses reports, never the call.
     pub progress: Option<mpsc::Sender<Progress>>,
+    /// Where the server's questions go; `None` where nobody could answer.
+    pub asker: Option<mpsc::Sender<Asked>>,
 }
 
 /// How far a running call is.
@@ -150,22 +153,39 @@ pub(crate) async fn call(
         Ok(headers) => headers.unwrap_or_default(),
         Err(message) => return Attempt::Ended(CallOutcome::NotExecuted { message, refused: None }),
     };
-    let mut exchange = Exchange::new(total, call.progress.clone());
-    let mut state: Option<String> = None;
+    let mut exchange = Exchange::new(total, call.progress.clone()).answered_by(call.asker.clone());
+    let (mut state, mut answers): (Option<String>, Option<Map<String, Value>>) = (None, None);
     for round in 0..ROUNDS {
         let asking = Asking {
             method: method::TOOLS_CALL,
-            params: params(call, state.as_deref()),
+            params: params(call, state.as_deref(), answers.take()),
             headers: trace_headers(call),
             mirrored: mirrored.clone(),
             stamp: stamp.clone(),
             reports_progress: true,
+            elicits: call.asker.is_some(),
         };
-        let attempt = match send(session, call, asking, &exchange, total, timeouts, trouble).await {
-            Ok(answer) => match next_round(session, &answer) {
+        let attempt = match send(session, call, asking, &exchange, timeouts, trouble).await {
+            Ok(answer) => match next_round(session, &answer, call.asker.is_some()) {
                 Some(Round::Later(next)) => {
                     state = Some(next);
                     None
+                }
+                Some(Round::Asks(requests, next)) => {
+                    state = next;
+                    tokio::select! {
+                        biased;
+                        () = call.cancel.cancelled() => {
+                            return Attempt::Ended(CallOutcome::Cancelled { sure: false });
+                        }
+                        given = elicit::put_all(&exchange, requests) => match given {
+                            Ok(given) => {
+                                answers = Some(given);
+                                None
+                            }
+                            Err(why) => Some(Attempt::Ended(result::failed(why.to_owned()))),
+                        },
+                    }
                 }
                 Some(Round::Impossible(why)) => Some(Attempt::Ended(result::failed(why.to_owned()))),
                 None => Some(Attempt::Ended(ended(session, tool, answer))),
@@ -179,13 +199,16 @@ pub(crate) async fn call(
         }
         // The server has let the request go and wants it again (protocol.md M2, M4).
         let wait = timeouts.round_wait.saturating_mul(1 << round.min(6));
-        if Instant::now() + wait >= total {
+        if Instant::now() + wait >= exchange.total() {
             break;
         }
-        tokio::select! {
-            biased;
-            () = call.cancel.cancelled() => return Attempt::Ended(CallOutcome::Cancelled { sure: false }),
-            () = sleep(wait) => {}
+        // Who has been answered waits for it.
+        if answers.is_none() {
+            tokio::select! {
+                biased;
+                () = call.cancel.cancelled() => return Attempt::Ended(CallOutcome::Cancelled { sure: false }),
+                () = sleep(wait) => {}
+            }
         }
         exchange = exchange.again();
     }
@@ -199,7 +222,7 @@ fn trace_headers(call: &ToolCall) -> HeaderMap {
     value.map(|value| (HeaderName::from_static("traceparent"), value)).into_iter().collect()
 }
 
-fn params(call: &ToolCall, state: Option<&str>) -> Map<String, Value> {
+fn params(call: &ToolCall, state: Option<&str>, answers: Option<Map<String, Value>>) -> Map<String, Value> {
     let mut meta = Map::new();
     meta.insert(meta::CALL_ID.to_owned(), Value::String(call.tool_call_id.clone()));
     if let Some(traceparent) = &call.traceparent {
@@ -209,6 +232,9 @@ fn params(call: &ToolCall, state: Option<&str>) -> Map<String, Value> {
     params.insert("name".to_owned(), Value::String(call.tool.clone()));
     params.insert("arguments".to_owned(), Value::Object(call.arguments.clone()));
     params.insert("_meta".to_owned(), Value::Object(meta));
+    if let Some(answers) = answers {
+        params.insert("inputResponses".to_owned(), Value::Object(answers));
+    }
     if let Some(state) = state {
         // Byte for byte, and only where one was sent (protocol.md M3).
         params.insert("requestState".to_owned(), Value::String(state.to_owned()));
@@ -219,11 +245,13 @@ fn params(call: &ToolCall, state: Option<&str>) -> Map<String, Value> {
 enum Round {
     /// Again, with this state.
     Later(String),
+    /// Again, with answers to these requests and this state.
+    Asks(Map<String, Value>, Option<String>),
     Impossible(&'static str),
 }
 
 /// Whether a result asks for another round (protocol.md 5). Only stateless servers have rounds.
-fn next_round(session: &Session, answer: &Answer) -> Option<Round> {
+fn next_round(session: &Session, answer: &Answer, elicits: bool) -> Option<Round> {
     let Ok(Value::Object(result)) = answer else { return None };
     let asks_again = result.get("resultType").and_then(Value::as_str) == Some("input_required");
     if !asks_again || !session.channel.is_stateless() {
@@ -231,13 +259,21 @@ fn next_round(session: &Session, answer: &Answer) -> Option<Round> {
     }
     let asks =
         result.get("inputRequests").is_some_and(|asked| asked.as_object().is_none_or(|map| !map.is_empty()));
+    let requests = result.get("inputRequests").and_then(Value::as_object);
     Some(match result.get("requestState") {
-        // Nothing was declared that a server may ask for (protocol.md M6).
-        _ if asks => Round::Impossible("The server asked for something that Patchbay does not offer."),
-        Some(Value::String(state)) if state.len() <= REQUEST_STATE => Round::Later(state.clone()),
-        Some(Value::String(_)) => {
+        Some(Value::String(state)) if state.len() > REQUEST_STATE => {
             Round::Impossible("The server wants more kept between two rounds than is accepted.")
         }
+        state if asks && elicits => match (requests, state) {
+            (Some(requests), None) => Round::Asks(requests.clone(), None),
+            (Some(requests), Some(Value::String(state))) => {
+                Round::Asks(requests.clone(), Some(state.clone()))
+            }
+            _ => Round::Impossible("The server asked for another round without saying which."),
+        },
+        // Nothing was declared that a server may ask for (protocol.md M6).
+        _ if asks => Round::Impossible("The server asked for something that Patchbay does not offer."),
+        Some(Value::String(state)) => Round::Later(state.clone()),
         _ => Round::Impossible("The server asked for another round without saying which."),
     })
 }
@@ -270,7 +306,6 @@ async fn send(
     call: &ToolCall,
     asking: Asking,
     exchange: &Exchange,
-    total: Instant,
     timeouts: Timeouts,
     trouble: &mut Option<McpErrorKind>,
 ) -> Result<Answer, Attempt> {
@@ -278,7 +313,7 @@ async fn send(
     let host = session.channel.host();
     let mut asked = std::pin::pin!(session.ask(asking, exchange));
     let stop = loop {
-        let idle = exchange.last_sign() + timeouts.call_idle;
+        let (idle, total) = (exchange.last_sign() + timeouts.call_idle, exchange.total());
         tokio::select! {
             biased;
             // First: an answer that arrived together with the stop is an answer.
@@ -292,7 +327,8 @@ async fn send(
             },
             () = call.cancel.cancelled() => break Stop::Cancelled,
             () = sleep_until(total.min(idle)) => {
-                if Instant::now() >= total {
+                // It moves on while a person is asked.
+                if Instant::now() >= exchange.total() {
                     break Stop::Late(timeouts.call_total);
                 }
                 // Progress may have moved the idle deadline in the meantime (protocol.md C5).

@@ -10,14 +10,16 @@ use tokio::{
     time::{Duration, Instant},
 };
 
-use crate::{call::Progress, error::McpError, limits::PROGRESS_INTERVAL};
+use crate::{call::Progress, elicit::Asked, error::McpError, limits::PROGRESS_INTERVAL};
 
 /// Shared between the caller of a request and the wire below it.
 #[derive(Clone, Debug)]
 pub(crate) struct Exchange {
     inner: Arc<Mutex<Inner>>,
     progress: Option<mpsc::Sender<Progress>>,
-    /// Nothing is waited for beyond this.
+    /// To whom the server's questions go.
+    asker: Option<mpsc::Sender<Asked>>,
+    /// Nothing is waited for beyond this, but for the time in which a person is asked.
     deadline: Instant,
 }
 
@@ -28,6 +30,11 @@ struct Inner {
     last_sign: Instant,
     last_progress: Option<f64>,
     last_report: Option<Instant>,
+    /// Questions of the server that a person has before them, and since when.
+    asking: u32,
+    asking_since: Option<Instant>,
+    /// How long people were asked, all in all.
+    asked_for: Duration,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,25 +65,61 @@ impl Exchange {
             last_sign: Instant::now(),
             last_progress: None,
             last_report: None,
+            asking: 0,
+            asking_since: None,
+            asked_for: Duration::ZERO,
         };
-        Self { inner: Arc::new(Mutex::new(inner)), progress, deadline }
+        Self { inner: Arc::new(Mutex::new(inner)), progress, asker: None, deadline }
+    }
+
+    /// With somebody who can answer what the server asks.
+    pub(crate) fn answered_by(mut self, asker: Option<mpsc::Sender<Asked>>) -> Self {
+        self.asker = asker;
+        self
+    }
+
+    pub(crate) fn asker(&self) -> Option<&mpsc::Sender<Asked>> {
+        self.asker.as_ref()
+    }
+
+    /// When the call is over, whatever happens. The time in which a person is asked does not count.
+    pub(crate) fn total(&self) -> Instant {
+        let inner = self.lock();
+        self.deadline + inner.asked_for + inner.asking_since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    /// A person has a question of the server before them, until this is dropped.
+    pub(crate) fn asking(&self) -> Asking {
+        let mut inner = self.lock();
+        inner.asking += 1;
+        inner.asking_since.get_or_insert_with(Instant::now);
+        Asking(self.clone())
     }
 
     /// For the next round of the same call: not sent yet, same deadline, same listener.
     pub(crate) fn again(&self) -> Self {
-        let next = Self::new(self.deadline, self.progress.clone());
-        next.lock().last_progress = self.lock().last_progress;
+        let next = Self::new(self.deadline, self.progress.clone()).answered_by(self.asker.clone());
+        let (last_progress, asked_for) = {
+            let inner = self.lock();
+            (inner.last_progress, inner.asked_for)
+        };
+        let mut inner = next.lock();
+        inner.last_progress = last_progress;
+        inner.asked_for = asked_for;
+        drop(inner);
         next
     }
 
     /// Time left until the deadline.
     pub(crate) fn remaining(&self) -> Duration {
-        self.deadline.saturating_duration_since(Instant::now())
+        self.total().saturating_duration_since(Instant::now())
     }
 
     /// When the server last showed that it works on the request.
     pub(crate) fn last_sign(&self) -> Instant {
-        self.lock().last_sign
+        let inner = self.lock();
+        // It waits for a person of ours: nothing is expected of the server.
+        if inner.asking > 0 { Instant::now() } else { inner.last_sign }
     }
 
     /// Takes the request back; true when nothing of it has left and nothing will.
@@ -147,6 +190,20 @@ impl Exchange {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// See [`Exchange::asking`].
+pub(crate) struct Asking(Exchange);
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        let mut inner = self.0.lock();
+        inner.asking = inner.asking.saturating_sub(1);
+        if inner.asking == 0 {
+            inner.asked_for += inner.asking_since.take().map_or(Duration::ZERO, |since| since.elapsed());
+            inner.last_sign = Instant::now();
+        }
     }
 }
 

@@ -16,6 +16,7 @@
 mod call;
 mod catalogue;
 mod connection;
+mod elicit;
 mod error;
 mod exchange;
 mod header_value;
@@ -36,6 +37,7 @@ mod wire;
 
 pub use call::{CallOutcome, Progress, ToolCall};
 pub use catalogue::{Annotations, Catalogue, Tool, ToolProblem};
+pub use elicit::Asked;
 pub use error::{McpError, McpErrorKind};
 pub use identity::{Forwarding, Identity};
 pub use limits::Timeouts;

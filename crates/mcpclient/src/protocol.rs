@@ -74,6 +74,8 @@ pub(crate) mod method {
     pub(crate) const DISCOVER: &str = "server/discover";
     pub(crate) const TOOLS_LIST: &str = "tools/list";
     pub(crate) const TOOLS_CALL: &str = "tools/call";
+    /// What a server asks during a call.
+    pub(crate) const ELICIT: &str = "elicitation/create";
     pub(crate) const LISTEN: &str = "subscriptions/listen";
 }
 

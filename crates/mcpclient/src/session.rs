@@ -52,6 +52,8 @@ pub(crate) struct Asking {
     pub(crate) stamp: Option<Arc<Stamp>>,
     /// Whether the server may report progress.
     pub(crate) reports_progress: bool,
+    /// Whether somebody can answer what the server asks (protocol.md H6).
+    pub(crate) elicits: bool,
 }
 
 /// Dropping it ends the server's session in the background.
@@ -72,7 +74,11 @@ impl Session {
     pub(crate) async fn ask(&self, asking: Asking, exchange: &Exchange) -> Result<Answer, Failure> {
         let id = self.channel.next_id();
         exchange.name(id);
-        let Asking { method, mut params, mut headers, mirrored, stamp, reports_progress } = asking;
+        let Asking { method, mut params, mut headers, mirrored, stamp, reports_progress, elicits } = asking;
+        if elicits && matches!(self.link, Link::Stateless(_)) {
+            let declared = json!({"elicitation": {"form": {}, "url": {}}});
+            meta_of(&mut params).insert(meta::CLIENT_CAPABILITIES.to_owned(), declared);
+        }
         let progress_token = reports_progress.then(|| Value::from(id));
         if let Some(token) = &progress_token {
             meta_of(&mut params).insert(meta::PROGRESS_TOKEN.to_owned(), token.clone());

@@ -1,6 +1,7 @@
 //! Chats: create, read, delete (behaviour 16 and 17). A chat of somebody else is not found.
 
 mod children;
+mod actions;
 mod fields;
 mod idempotency;
 mod plan_mode;
@@ -24,6 +25,7 @@ use api::{
 use domain::{
     availability::{Selection, is_forced, servers_for_new_chat},
     chat::title_from_prompt,
+    dynamic_tools::check_dynamic_tools,
     limits::CHAT_SERVERS,
     mcp_server::{ServerRecord, auth_status},
 };
@@ -148,6 +150,7 @@ impl Service {
         if !matches!(client_type.as_str(), "ui" | "api") {
             wrong.push(Validation::new("client_type", "Use ui or api."));
         }
+        wrong.extend(check_dynamic_tools(&request.unsafe_dynamic_tools));
         self.check_model(ctx, request.model_config_id, &mut wrong).await?;
         let mut session = self.db().read().await?;
         let requested = request.mcp_server_ids.as_deref();
@@ -181,6 +184,7 @@ impl Service {
             pin_order: 0,
             queued_for_capacity: false,
             client_type,
+            dynamic_tools: request.unsafe_dynamic_tools,
             snapshot_version: 1,
             history_version: 1,
             edit_version: 0,

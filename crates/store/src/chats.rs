@@ -17,8 +17,8 @@ pub use children::{
 };
 pub use idempotency::{IdempotencyRecord, Made, idempotency_find, idempotency_prune, idempotency_put};
 pub use lease::{
-    chats_due, lease_claim, lease_release, lease_renew, lease_seconds_left, lease_stands,
-    lease_stands_for_update, leases_forget,
+    chats_due, lease_claim, lease_claim_overdue, lease_release, lease_renew, lease_seconds_left,
+    lease_stands, lease_stands_for_update, leases_forget,
 };
 pub use list::{ChatFilter, chat_list};
 pub use queue::{
@@ -31,6 +31,7 @@ pub use watch::{ChatsMark, chats_mark, chats_watched};
 use crate::{Micros, Result, Session, StoreError, Write, clock::now_sql};
 use api::{
     ORGANIZATION_ID, Timestamp, Uuid,
+    actions::DynamicTool,
     chats::{Chat, ChatMode, ChatStatus, PlanMode, TurnError},
 };
 use sqlx::types::Json;
@@ -65,6 +66,8 @@ pub struct ChatRecord {
     pub pin_order: i64,
     /// `ui` or `api`.
     pub client_type: String,
+    /// Tools that the client brings and runs itself.
+    pub dynamic_tools: Vec<DynamicTool>,
     /// +1 per transaction.
     pub snapshot_version: i64,
     /// +1 per committed change of the history.
@@ -148,6 +151,7 @@ struct ChatRow {
     plan_version: i64,
     pin_order: i64,
     client_type: String,
+    dynamic_tools: Json<Vec<DynamicTool>>,
     snapshot_version: i64,
     history_version: i64,
     edit_version: i64,
@@ -165,7 +169,7 @@ struct ChatRow {
 const COLUMNS: &str = "id, owner_id, title, title_source, status, last_error, model_config_id, mcp_server_ids, labels, archived, \
      client_type, snapshot_version, history_version, edit_version, generation_attempt, lease_holder, lease_epoch, \
      lease_expires_at, created_at, updated_at, pin_order, queue_length, queue_version, queued_for_capacity, \
-     plan_mode, turn_plan_mode, plan_version, parent_chat_id, mode";
+     plan_mode, turn_plan_mode, plan_version, parent_chat_id, mode, dynamic_tools";
 
 impl TryFrom<ChatRow> for ChatRecord {
     type Error = StoreError;
@@ -196,6 +200,7 @@ impl TryFrom<ChatRow> for ChatRecord {
             plan_version: row.plan_version,
             pin_order: row.pin_order,
             client_type: row.client_type,
+            dynamic_tools: row.dynamic_tools.0,
             snapshot_version: row.snapshot_version,
             history_version: row.history_version,
             edit_version: row.edit_version,
@@ -252,6 +257,7 @@ pub async fn chat_insert(write: &mut Write, chat: &ChatRecord) -> Result<()> {
         chat.plan_version,
         chat.parent_chat_id,
         chat.mode.map_or("", ChatMode::as_str),
+        Json(&chat.dynamic_tools),
     )
     .map(|_| ())
 }

@@ -7,6 +7,7 @@
 
 #[macro_use]
 mod macros;
+pub mod actions;
 pub mod audit;
 pub mod backup;
 pub mod changes;

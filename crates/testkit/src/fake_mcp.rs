@@ -1,6 +1,7 @@
 //! MCP servers of our own making, without rmcp: what they accept and send is written down here, so that a fault of the SDK cannot
 //! hide on both sides. They speak streamable HTTP with JSON answers, revision 2025-06-18, and record every request.
 
+mod asking;
 mod hostile;
 pub(crate) mod rpc;
 
@@ -15,10 +16,12 @@ use crate::{
 use axum::{Router, routing::any};
 use serde_json::{Value, json};
 use std::{
+    collections::HashMap,
     fmt,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
+use tokio::sync::watch;
 
 /// Path of the endpoint of every fake.
 pub const PATH: &str = "/mcp";
@@ -67,6 +70,8 @@ pub struct FakeTool {
     pub input_schema: Value,
     /// `annotations`, as the server lists them.
     annotations: Option<Value>,
+    /// The `params` of an `elicitation/create` that comes before the result.
+    question: Option<Value>,
     answer: Arc<Answer>,
 }
 
@@ -89,6 +94,7 @@ impl FakeTool {
             description: description.to_owned(),
             input_schema,
             annotations: None,
+            question: None,
             answer: Arc::new(move |_| ToolAnswer::text(said.clone())),
         }
     }
@@ -110,6 +116,19 @@ impl FakeTool {
     #[must_use]
     pub fn annotated(mut self, annotations: Value) -> Self {
         self.annotations = Some(annotations);
+        self
+    }
+
+    /// Asks the person for a yes or no before it answers; what came back is its result.
+    #[must_use]
+    pub fn asking(self, message: &str) -> Self {
+        self.asking_with(json!({"message": message, "requestedSchema": {"type": "object", "properties": {}}}))
+    }
+
+    /// The same with these `params`.
+    #[must_use]
+    pub fn asking_with(mut self, params: Value) -> Self {
+        self.question = Some(params);
         self
     }
 
@@ -159,6 +178,8 @@ pub(crate) struct Shared {
     pub(crate) record: Record,
     pub(crate) manners: Arc<Mutex<Manners>>,
     pub(crate) ledger: Arc<EffectLedger>,
+    /// What clients answered to questions, by the ids of these.
+    pub(crate) answers: Arc<watch::Sender<HashMap<String, Value>>>,
 }
 
 impl FakeMcp {
@@ -238,6 +259,7 @@ impl Shared {
             record: Record::default(),
             manners: Arc::new(Mutex::new(Manners { tools, ..Manners::default() })),
             ledger: Arc::new(EffectLedger::open(&folder.path().join("effects.jsonl"))),
+            answers: Arc::new(watch::Sender::new(HashMap::new())),
         }
     }
 

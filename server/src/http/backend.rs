@@ -3,6 +3,7 @@
 use super::{error::ApiError, ui::kind_of};
 use api::{
     Page, PageQuery, Uuid,
+    actions::{ChatAction, Decision, ElicitationAnswer, ToolResults},
     audit::{AuditPage, AuditQuery},
     chats::{
         Chat, ChatCreate, ChatCreated, ChatUpdate, MessageCreate, MessageEdit, MessagePage, MessageSent,
@@ -332,6 +333,23 @@ impl Backend for ServiceBackend {
 
     async fn chat_interrupt(&self, id: Uuid) -> UiResult<Chat> {
         self.service.chat_interrupt(&self.ctx, id).await.map_err(ui_error)
+    }
+
+    async fn approval_decide(&self, id: Uuid, approval: Uuid, decision: Decision) -> UiResult<ChatAction> {
+        self.service.approval_decide(&self.ctx, id, approval, decision).await.map_err(ui_error)
+    }
+
+    async fn elicitation_answer(
+        &self,
+        id: Uuid,
+        elicitation: Uuid,
+        answer: ElicitationAnswer,
+    ) -> UiResult<ChatAction> {
+        self.service.elicitation_answer(&self.ctx, id, elicitation, answer).await.map_err(ui_error)
+    }
+
+    async fn tool_results_submit(&self, id: Uuid, results: ToolResults) -> UiResult<Chat> {
+        self.service.tool_results_submit(&self.ctx, id, results).await.map_err(ui_error)
     }
 
     async fn queue_remove(&self, id: Uuid, queued: i64) -> UiResult<()> {

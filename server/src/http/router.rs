@@ -1,7 +1,7 @@
 //! Every route in one place.
 
 use super::{
-    audit, auth, body::MAX_JSON, chats, connections, cookies::SessionCookie, csrf, error::ApiError, explain,
+    actions, audit, auth, body::MAX_JSON, chats, connections, cookies::SessionCookie, csrf, error::ApiError, explain,
     fleet, forms, groups, headers, health, keys, models, oauth, openapi, request_id, servers, settings,
     stream, stream::StreamCounter, tool_results, tools, transfer, ui, users,
 };
@@ -140,6 +140,9 @@ fn chats_api() -> OpenApiRouter<AppState> {
         .routes(routes!(chats::interrupt))
         .routes(routes!(chats::queue_remove))
         .routes(routes!(chats::queue_promote))
+        .routes(routes!(actions::approval_decide))
+        .routes(routes!(actions::elicitation_answer))
+        .routes(routes!(actions::tool_results_submit))
         .routes(routes!(tool_results::tool_result))
         .routes(routes!(stream::watch))
         .routes(routes!(stream::follow))

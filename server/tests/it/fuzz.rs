@@ -186,6 +186,8 @@ async fn use_after_delete_is_404_for_every_operation_with_an_id() {
             .replace("{user}", user)
             .replace("{message}", "1")
             .replace("{queued}", "1")
+            .replace("{approval}", "01930000-0000-7000-8000-000000000000")
+            .replace("{elicitation}", "01930000-0000-7000-8000-000000000000")
             .replace("{tool}", "note")
             .replace("{tool_call_id}", "c1");
         let ask = server.owner().request(operation.method.clone(), &path);

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "clippy allows it in test functions, not in their helpers")]
 
+mod actions;
 mod audit;
 mod backup_cli;
 mod chats;

@@ -164,6 +164,7 @@ async fn each_rule_refuses_its_own_field() {
         ("tool_allow_list", json!({"tool_allow_list": many})),
         ("tool_deny_list", json!({"tool_deny_list": ["x".repeat(257)]})),
         ("tool_idempotent_list", json!({"tool_idempotent_list": ["x".repeat(257)]})),
+        ("tool_approval_list", json!({"tool_approval_list": ["x".repeat(257)]})),
         ("api_key_value", json!({"auth_type": "api_key"})),
         ("api_key_value", json!({"auth_type": "api_key", "api_key_value": ""})),
         ("api_key_value", with_key(json!({"api_key_value": "a\nb"}))),
@@ -211,6 +212,7 @@ async fn what_is_just_allowed_is_taken_and_text_is_trimmed() {
         (json!({"tool_allow_list": [" a ", "", "  ", "b*"]}), "tool_allow_list", json!(["a", "b*"])),
         (json!({"tool_deny_list": many.clone()}), "tool_deny_list", json!(many)),
         (json!({"tool_idempotent_list": [" get_? ", ""]}), "tool_idempotent_list", json!(["get_?"])),
+        (json!({"tool_approval_list": [" make_* ", ""]}), "tool_approval_list", json!(["make_*"])),
         (
             json!({"auth_type": "api_key", "api_key_value": "x".repeat(8192)}),
             "api_key_header",
@@ -238,7 +240,6 @@ async fn later_fields_are_refused_by_name_and_their_defaults_accepted() {
     let server = TestServer::start().await;
     let fields = [
         ("oidc_trusted_origin", json!("https://mcp.example.org"), json!("")),
-        ("tool_approval_list", json!(["*"]), json!([])),
     ];
     let mut defaults = server_body("with-defaults", URL);
     for (field, other, default) in &fields {

@@ -2,6 +2,7 @@
 
 use super::{
     agents::AgentLink,
+    actions::CallActions,
     asks::CallAsks,
     details::CallDetails,
     icons::{Shortened, StateMark},
@@ -120,6 +121,7 @@ fn Call(call: Memo<Option<CallView>>, chat: OpenChat) -> impl IntoView {
                 <Progress call />
             </div>
             <CallAsks call chat />
+            <CallActions call chat />
             <details class="call-details">
                 <summary>
                     "Details" <span class="sr-only">" of " {move || label.get()}</span>

@@ -11,6 +11,7 @@ fn path(state: CallState) -> &'static str {
         CallState::ToolError => "M8 3v6.2M8 12.4v.2",
         CallState::Failed => "M4 4l8 8m0-8l-8 8",
         CallState::Denied => "M8 2.2a5.8 5.8 0 1 0 0 11.6A5.8 5.8 0 0 0 8 2.2zM3.9 3.9l8.2 8.2",
+        CallState::Waiting => "M5 3v10M11 3v10",
         CallState::Cancelled => "M4.5 4.5h7v7h-7z",
         CallState::NeedsConnection | CallState::NeedsPermission => {
             "M10.5 2.5a3 3 0 1 0 0 6 3 3 0 0 0 0-6zM8.3 7.7L3 13m2-2l1.8 1.8"

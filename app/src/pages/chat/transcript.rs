@@ -12,6 +12,7 @@ mod tests;
 
 use api::{
     Uuid,
+    actions::ChatAction,
     chats::{Chat, ChatStatus, MessagePage, PlanMode, QueuedMessage, TurnError},
     check::ServerOutcome,
     messages::{ChatMessage, MessageRole, Part, ToolOutcome, ToolResultPart},
@@ -64,6 +65,8 @@ pub struct Transcript {
     progress: HashMap<String, ToolProgress>,
     /// Messages that wait, in order.
     queue: Vec<QueuedMessage>,
+    /// What the turn waits for; stale unless the status is `requires_action`.
+    actions: Vec<ChatAction>,
     status: ChatStatus,
     title: String,
     archived: bool,
@@ -92,6 +95,7 @@ impl Transcript {
             live_results: HashMap::new(),
             progress: HashMap::new(),
             queue: Vec::new(),
+            actions: Vec::new(),
             status: chat.status,
             title: chat.title.clone(),
             archived: chat.archived,
@@ -161,6 +165,25 @@ impl Transcript {
     pub fn with_queue(mut self, queue: Vec<QueuedMessage>) -> Self {
         self.queue = queue;
         self
+    }
+
+    /// With this waited for.
+    #[must_use]
+    pub fn with_actions(mut self, actions: Vec<ChatAction>) -> Self {
+        self.actions = actions;
+        self
+    }
+
+    /// What the turn waits for now.
+    pub fn actions(&self) -> &[ChatAction] {
+        if self.status == ChatStatus::RequiresAction { &self.actions } else { &[] }
+    }
+
+    /// Takes in how one of them was decided.
+    pub fn decided(&mut self, action: ChatAction) {
+        if let Some(held) = self.actions.iter_mut().find(|held| held.id == action.id) {
+            *held = action;
+        }
     }
 
     /// Messages that wait for the turn before them, in order.
@@ -237,6 +260,7 @@ impl Transcript {
             self.insert(message);
         }
         self.queue = page.queued_messages;
+        self.actions = page.actions;
         self.last_error = chat.last_error.clone();
         self.set_status(chat.status);
     }
@@ -307,6 +331,11 @@ impl Transcript {
             StreamPayload::QueueUpdate { queue_update } => {
                 let changed = self.queue != queue_update;
                 self.queue = queue_update;
+                changed
+            }
+            StreamPayload::ActionRequired { action_required } => {
+                let changed = self.actions != action_required;
+                self.actions = action_required;
                 changed
             }
             StreamPayload::ToolProgress { tool_progress } => {

@@ -11,7 +11,7 @@ use std::{
 };
 use store::{
     Db, StoreError,
-    chats::{ChatRecord, chat_get_any, lease_claim, lease_release, lease_renew, lease_seconds_left},
+    chats::{ChatRecord, chat_get_any, lease_claim, lease_claim_overdue, lease_release, lease_renew, lease_seconds_left},
 };
 use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
@@ -148,11 +148,34 @@ pub(super) enum Hold {
     NoRoom,
 }
 
+/// Takes the lease of a parked chat that waits in vain: nothing it waits for can still be decided. What nobody decided ends in the same
+/// transaction.
+async fn acquire_overdue(shared: &Shared, place: &Place, chat: &ChatRecord) -> Result<Hold, StoreError> {
+    if !place.claim_for(chat.owner_id) {
+        return Ok(Hold::NoRoom);
+    }
+    let began = Instant::now();
+    let mut write = shared.deps.db.write().await?;
+    let config = &shared.deps.config;
+    let Some(chat) = lease_claim_overdue(&mut write, place.chat, shared.holder, config.lease).await? else {
+        return Ok(Hold::Nothing);
+    };
+    crate::runner::expire(&shared.deps, &mut write, chat.id, chat.owner_id).await?;
+    write.commit().await?;
+    shared.hub.publisher(chat.id, chat.edit_version).status(&chat);
+    let lease = Arc::new(Lease::new(shared, &chat, began));
+    Ok(Hold::Taken(Box::new(Held { chat, lease, claimed: true })))
+}
+
 /// Takes the lease of the chat in `place`, if it is due. `used` is the epoch that this place ran under before.
 pub(super) async fn acquire(shared: &Shared, place: &Place, used: Option<i64>) -> Result<Hold, StoreError> {
     let began = Instant::now();
     let mut session = shared.deps.db.read().await?;
     let Some(chat) = chat_get_any(&mut session, place.chat).await? else { return Ok(Hold::Nothing) };
+    if chat.status == ChatStatus::RequiresAction {
+        drop(session);
+        return acquire_overdue(shared, place, &chat).await;
+    }
     if !matches!(chat.status, ChatStatus::Running | ChatStatus::Interrupting) {
         return Ok(Hold::Nothing);
     }

@@ -2,13 +2,17 @@
 
 use crate::limits;
 use api::{
+    actions::ChatAction,
     chats::QueuedMessage,
     messages::Part,
     stream::{LivePart, PreviewReset, StatusChange, StreamEvent, StreamPayload},
 };
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Instant,
 };
 use tokio::sync::watch;
@@ -51,6 +55,17 @@ pub(crate) struct Channel {
     state: Mutex<State>,
     /// The newest sequence number.
     newest: watch::Sender<u64>,
+    followers: AtomicUsize,
+}
+
+/// See [`Channel::followed`].
+#[derive(Debug)]
+pub(super) struct Followed(Arc<Channel>);
+
+impl Drop for Followed {
+    fn drop(&mut self) {
+        self.0.followers.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 #[derive(Debug)]
@@ -73,6 +88,8 @@ struct State {
     status_version: i64,
     /// The chat's `queue_version` of the newest queue that was published.
     queue_version: i64,
+    /// The chat's `snapshot_version` of the newest actions that were published.
+    actions_version: i64,
     last_event: Instant,
     /// The chat was deleted.
     gone: bool,
@@ -103,10 +120,12 @@ impl Channel {
                 committed: (0, 0),
                 status_version: 0,
                 queue_version: 0,
+                actions_version: 0,
                 last_event: Instant::now(),
                 gone: false,
             }),
             newest: watch::Sender::new(floor),
+            followers: AtomicUsize::new(0),
         }
     }
 
@@ -151,6 +170,24 @@ impl Channel {
         }
         state.queue_version = queue_version;
         let payload = StreamPayload::QueueUpdate { queue_update };
+        let bytes = payload_bytes(&payload);
+        self.append(&mut state, edit_version, payload, bytes, &next);
+    }
+
+    /// Takes in what a turn waits for, unless something newer was.
+    pub(super) fn publish_actions(
+        &self,
+        edit_version: i64,
+        snapshot_version: i64,
+        action_required: Vec<ChatAction>,
+        next: impl Fn() -> u64,
+    ) {
+        let mut state = self.state();
+        if snapshot_version < state.actions_version {
+            return;
+        }
+        state.actions_version = snapshot_version;
+        let payload = StreamPayload::ActionRequired { action_required };
         let bytes = payload_bytes(&payload);
         self.append(&mut state, edit_version, payload, bytes, &next);
     }
@@ -247,6 +284,17 @@ impl Channel {
         self.newest.send_modify(|_| {});
     }
 
+    /// How many follow the chat.
+    pub(super) fn followers(&self) -> usize {
+        self.followers.load(Ordering::Relaxed)
+    }
+
+    /// Counts a follower until this is dropped.
+    pub(super) fn followed(self: &Arc<Self>) -> Followed {
+        self.followers.fetch_add(1, Ordering::Relaxed);
+        Followed(Arc::clone(self))
+    }
+
     /// How long nothing has happened.
     pub(super) fn idle(&self) -> std::time::Duration {
         self.state().last_event.elapsed()
@@ -331,6 +379,10 @@ fn payload_bytes(payload: &StreamPayload) -> usize {
         StreamPayload::QueueUpdate { queue_update } => queue_update
             .iter()
             .map(|queued| queued.content.iter().map(content_bytes).sum::<usize>() + limits::EVENT_OVERHEAD)
+            .sum(),
+        StreamPayload::ActionRequired { action_required } => action_required
+            .iter()
+            .map(|action| action.arguments.to_string().len() + limits::EVENT_OVERHEAD)
             .sum(),
         _ => 0,
     };

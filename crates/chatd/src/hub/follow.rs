@@ -8,7 +8,7 @@
 
 use super::{
     EventId, Hub,
-    channel::{Body, Entry, Subscription, Unread},
+    channel::{Body, Entry, Followed, Subscription, Unread},
     event_id::{QUEUE_TOLD, SERVERS_TOLD, SNAPSHOT, SNAPSHOT_CLEAN, STATUS_TOLD, tail},
 };
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
 };
 use api::{
     Uuid,
-    chats::QueuedMessage,
+    chats::{ChatStatus, QueuedMessage},
     check::ServerOutcome,
     messages::ChatMessage,
     stream::{HistoryReset, PreviewReset, StatusChange, StreamEvent, StreamPayload},
@@ -26,6 +26,7 @@ use futures::Stream;
 use std::{collections::VecDeque, ops::ControlFlow, sync::Arc, time::Instant};
 use store::{
     Db, StoreError,
+    actions::ActionRecord,
     chats::{ChatRecord, QueuedRecord, chat_get_any, queue_list},
     messages::{message_get, message_last_id, turn_servers},
 };
@@ -82,6 +83,8 @@ struct Follower {
     /// Where the reader was cut, until it is shown the rest of its snapshot.
     cut_at: Option<EventId>,
     yielded: Option<Instant>,
+    /// There is somebody who can be asked.
+    _followed: Followed,
 }
 
 /// What of the database a reader is shown at once.
@@ -89,6 +92,7 @@ struct Shown {
     messages: Vec<ChatMessage>,
     servers: Option<Vec<ServerOutcome>>,
     queue: Option<Vec<QueuedMessage>>,
+    actions: Vec<ActionRecord>,
 }
 
 /// Why a stream ends early.
@@ -105,7 +109,9 @@ impl From<StoreError> for End {
 
 impl Follower {
     fn new(db: Db, hub: Hub, chat: Uuid, resume: Resume) -> Self {
+        let followed = hub.channel(chat).followed();
         Self {
+            _followed: followed,
             db,
             hub,
             chat,
@@ -252,9 +258,10 @@ impl Follower {
         .await?;
         let servers = turn_servers(&mut session, self.chat).await?;
         let queue = self.queue_of(&mut session, &chat).await?;
+        let actions = actions_of(&mut session, &chat).await?;
         drop(session);
         messages.reverse();
-        self.show(subscription, &chat, Shown { messages, servers, queue }, live);
+        self.show(subscription, &chat, Shown { messages, servers, queue, actions }, live);
         Ok(())
     }
 
@@ -275,13 +282,14 @@ impl Follower {
         .await?;
         let servers = turn_servers(&mut session, self.chat).await?;
         let queue = self.queue_of(&mut session, &chat).await?;
+        let actions = actions_of(&mut session, &chat).await?;
         drop(session);
         if !complete {
             // So far behind that the newest page and REST for the rest serve it better.
             return self.reset().await;
         }
         self.seen = after;
-        self.show(subscription, &chat, Shown { messages, servers, queue }, live);
+        self.show(subscription, &chat, Shown { messages, servers, queue, actions }, live);
         Ok(())
     }
 
@@ -299,7 +307,7 @@ impl Follower {
     }
 
     fn show(&mut self, subscription: Subscription, chat: &ChatRecord, shown: Shown, live: Vec<Entry>) {
-        let Shown { messages, servers, queue } = shown;
+        let Shown { messages, servers, queue, actions } = shown;
         self.edit_version = chat.edit_version;
         self.snapshot_version = chat.snapshot_version;
         self.part_floor = chat.history_version;
@@ -307,6 +315,9 @@ impl Follower {
         for message in messages {
             self.seen = message.id;
             self.push_shot(StreamPayload::Message { message });
+        }
+        if !actions.is_empty() {
+            self.push_shot(action_required(&actions));
         }
         // A turn that ended between the two looks has nothing live any more.
         let live = if chat.status.is_busy() { live } else { Vec::new() };
@@ -389,6 +400,7 @@ impl Follower {
             true => None,
             false => self.queue_of(&mut session, &chat).await?,
         };
+        let actions = actions_of(&mut session, &chat).await?;
         drop(session);
         self.snapshot_version = chat.snapshot_version;
         if chat.edit_version != self.edit_version {
@@ -406,6 +418,9 @@ impl Follower {
             self.queue_version = chat.queue_version;
             self.knows_queue = true;
             self.push_at(cursor, StreamPayload::QueueUpdate { queue_update });
+        }
+        if !actions.is_empty() {
+            self.push_at(cursor, action_required(&actions));
         }
         self.push_at(cursor, status_payload(&chat));
         Ok(())
@@ -481,6 +496,23 @@ impl Follower {
             sequence,
             boot: self.hub.0.boot,
         }
+    }
+}
+
+/// What the turn of the chat waits for; nothing unless it does.
+async fn actions_of(
+    session: &mut store::Session,
+    chat: &ChatRecord,
+) -> Result<Vec<ActionRecord>, StoreError> {
+    match chat.status {
+        ChatStatus::RequiresAction => store::actions::actions_waiting(session, chat.id).await,
+        _ => Ok(Vec::new()),
+    }
+}
+
+fn action_required(actions: &[ActionRecord]) -> StreamPayload {
+    StreamPayload::ActionRequired {
+        action_required: actions.iter().map(ActionRecord::to_wire).collect(),
     }
 }
 

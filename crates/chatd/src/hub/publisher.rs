@@ -9,7 +9,7 @@ use api::{
     stream::{LivePart, PreviewReset, RetryNotice, StatusChange, StreamPayload, ToolProgress},
 };
 use std::sync::Arc;
-use store::chats::ChatRecord;
+use store::{actions::ActionRecord, chats::ChatRecord};
 
 /// Publishes events of one chat. Publish only what is committed, apart from live parts; publishing cannot fail and never waits.
 #[derive(Debug, Clone)]
@@ -57,6 +57,13 @@ impl Publisher {
     pub fn queue(&self, chat: &ChatRecord, queue: Vec<QueuedMessage>) {
         let next = || self.hub.next_sequence();
         self.channel.publish_queue(self.edit_version, chat.queue_version, queue, next);
+    }
+
+    /// What the turn waits for, as committed with `chat`. An older state than the newest published is dropped.
+    pub fn actions(&self, chat: &ChatRecord, actions: &[ActionRecord]) {
+        let actions = actions.iter().map(ActionRecord::to_wire).collect();
+        let next = || self.hub.next_sequence();
+        self.channel.publish_actions(self.edit_version, chat.snapshot_version, actions, next);
     }
 
     /// The turn failed.

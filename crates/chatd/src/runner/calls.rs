@@ -14,6 +14,7 @@ use api::{
 use domain::{
     clock::{Clock, Entropy, new_id},
     intent::{Declares, InvalidJson, parse_arguments, unwrap_arguments},
+    tools::needs_approval,
 };
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -32,6 +33,8 @@ pub(super) enum Action {
     Send(Sendable),
     /// Carried out here.
     BuiltIn(Own),
+    /// The client that brought the tool runs it.
+    Client(ClientCall),
     /// Answered by Patchbay itself, nothing is sent.
     Answer(ToolResultPart),
 }
@@ -57,6 +60,26 @@ pub(super) struct Sendable {
     pub(super) position: i64,
     /// An earlier runner has sent it, or was about to: it may have happened, whatever becomes of it now.
     pub(super) left_over: bool,
+    pub(super) approval: Approval,
+}
+
+/// How a call stands to the approval list of its server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Approval {
+    NotNeeded,
+    /// The owner of the chat has to be asked first.
+    Wanted,
+    /// By this row, which is used up in the transaction of the intent.
+    Given(Uuid),
+}
+
+/// A call of a tool that the client runs.
+#[derive(Debug)]
+pub(super) struct ClientCall {
+    pub(super) id: Uuid,
+    pub(super) arguments: Map<String, Value>,
+    pub(super) argument_hash: String,
+    pub(super) position: i64,
 }
 
 /// What came of a call, and where it stands in the ledger.
@@ -85,7 +108,7 @@ impl Planned {
         match &self.action {
             Action::Send(sendable) => sendable.left_over,
             Action::BuiltIn(own) => own.left_over,
-            Action::Answer(_) => false,
+            Action::Client(_) | Action::Answer(_) => false,
         }
     }
 
@@ -145,37 +168,71 @@ pub(super) fn plan(
     complete
         .enumerate()
         .map(|(at, raw)| {
-            let call = raw.part.clone();
-            let refused =
-                |text: String| Action::Answer(own_result(&call, ToolOutcome::Error, text, clock.now()));
-            let action = if at >= room {
-                refused("The call was not run: this turn has reached its limit of tool calls.".to_owned())
-            } else {
-                match (toolbox.built_in(&call.tool_name), toolbox.get(&call.tool_name)) {
-                    (Some(tool), _) => match parse_arguments(&raw.arguments) {
-                        Err(error) => refused(format!("{error}: the arguments must be one JSON object")),
-                        Ok(arguments) => Action::BuiltIn(Own { tool, arguments, left_over: false }),
-                    },
-                    (None, None) => refused(format!(
-                        "There is no tool named {}. Use one of the offered tools, by its exact name.",
-                        domain::text::quote(&call.tool_name, 80)
-                    )),
-                    (None, Some(offered)) => match arguments(&raw.arguments, offered) {
-                        Err(error) => refused(format!("{error}: the arguments must be one JSON object")),
-                        Ok(arguments) => Action::Send(Sendable {
-                            id: new_id(clock, entropy),
-                            offered: Arc::clone(offered),
-                            argument_hash: hash(&arguments),
-                            arguments,
-                            position: i64::try_from(at).unwrap_or(i64::MAX),
-                            left_over: false,
-                        }),
-                    },
-                }
-            };
-            Planned { call, action }
+            if at >= room {
+                let text = "The call was not run: this turn has reached its limit of tool calls.";
+                let part = own_result(&raw.part, ToolOutcome::Error, text, clock.now());
+                return Planned { call: raw.part.clone(), action: Action::Answer(part) };
+            }
+            plan_call(&raw.part, &raw.arguments, at, toolbox, clock, entropy)
         })
         .collect()
+}
+
+/// The same for one call, the `at`-th of its answer, whose arguments the model wrote as `raw`.
+pub(super) fn plan_call(
+    call: &ToolCallPart,
+    raw: &str,
+    at: usize,
+    toolbox: &Toolbox,
+    clock: &dyn Clock,
+    entropy: &dyn Entropy,
+) -> Planned {
+    let refused = |text: String| Action::Answer(own_result(call, ToolOutcome::Error, text, clock.now()));
+    let position = i64::try_from(at).unwrap_or(i64::MAX);
+    if let Some(tool) = toolbox.built_in(&call.tool_name) {
+        let action = match parse_arguments(raw) {
+            Err(error) => refused(format!("{error}: the arguments must be one JSON object")),
+            Ok(arguments) => Action::BuiltIn(Own { tool, arguments, left_over: false }),
+        };
+        return Planned { call: call.clone(), action };
+    }
+    let action = match toolbox.get(&call.tool_name) {
+        None if toolbox.is_clients(&call.tool_name) => match parse_arguments(raw) {
+            Err(error) => refused(format!("{error}: the arguments must be one JSON object")),
+            Ok(arguments) => Action::Client(ClientCall {
+                id: new_id(clock, entropy),
+                argument_hash: hash(&arguments),
+                arguments,
+                position,
+            }),
+        },
+        None => refused(format!(
+            "There is no tool named {}. Use one of the offered tools, by its exact name.",
+            domain::text::quote(&call.tool_name, 80)
+        )),
+        Some(offered) => match arguments(raw, offered) {
+            Err(error) => refused(format!("{error}: the arguments must be one JSON object")),
+            Ok(arguments) => {
+                let wanted = needs_approval(&offered.server.record, &offered.tool().name);
+                // Nobody is asked about what the server would refuse (protocol.md J5).
+                match offered.tool().accepts(&Value::Object(arguments.clone())) {
+                    Err(misfit) if wanted => {
+                        refused(format!("The call was not sent: its arguments do not fit the tool. {misfit}"))
+                    }
+                    _ => Action::Send(Sendable {
+                        id: new_id(clock, entropy),
+                        offered: Arc::clone(offered),
+                        argument_hash: hash(&arguments),
+                        arguments,
+                        position,
+                        left_over: false,
+                        approval: if wanted { Approval::Wanted } else { Approval::NotNeeded },
+                    }),
+                }
+            }
+        },
+    };
+    Planned { call: call.clone(), action }
 }
 
 /// The call of a ledger row as it can be sent again, with the tool as it is offered now: `None` unless it is the same call of the same
@@ -198,6 +255,7 @@ pub(super) fn plan_again(
             argument_hash,
             position: intent.position,
             left_over: true,
+            approval: Approval::NotNeeded,
         }),
     })
 }
@@ -215,6 +273,11 @@ fn arguments(raw: &str, offered: &Offered) -> Result<Map<String, Value>, Invalid
     let tool = offered.tool();
     let declares = Declares::of(&tool.input_schema);
     unwrap_arguments(raw, declares, |value| tool.accepts(value).is_ok()).map(|done| done.arguments)
+}
+
+/// The hash of arguments, as the ledger and approvals have it.
+pub(super) fn hash_of(arguments: &Map<String, Value>) -> String {
+    hash(arguments)
 }
 
 /// Of the parsed value: two spellings of the same arguments are the same arguments.

@@ -3,19 +3,21 @@
 use super::{
     Runner,
     audit::{Actor, Said},
-    calls::{Action, Finished, LedgerLine, Planned},
+    calls::{Action, Approval, Finished, LedgerLine, Planned},
 };
 use crate::{
     error::{Exit, account_suspended},
     limits,
 };
 use api::{
+    Timestamp,
     chats::{ChatStatus, PlanMode, QueuedMessage},
     messages::ChatMessage,
     users::UserStatus,
 };
 use store::{
     StoreError, Write,
+    actions::{ActionRecord, action_insert, actions_cancel, actions_of, approval_use},
     chats::{
         ChatRecord, LeaseChange, QueuedRecord, Transition, chat_get_any, chat_transition,
         queue_head_for_update, queue_list, queue_promote,
@@ -34,6 +36,18 @@ pub(super) enum Content<'a> {
         message: NewMessage,
         calls: &'a [Planned],
     },
+    /// An answer whose calls wait: nothing is sent, and there is no intent.
+    Parked {
+        message: NewMessage,
+        calls: &'a [Planned],
+    },
+    /// The intents of the calls of message `asked`, which have waited; the approvals are used up with them.
+    Intents {
+        asked: &'a ChatMessage,
+        calls: &'a [Planned],
+    },
+    /// A question of the server of a call that is under way.
+    Question(&'a ActionRecord),
     /// The results of the calls of message `asked`, with the outcomes that are not committed yet.
     Results {
         message: NewMessage,
@@ -56,6 +70,8 @@ struct Stored {
     /// Of the content.
     message: Option<ChatMessage>,
     next: Option<Next>,
+    /// What the turn waits for from now on.
+    actions: Vec<ActionRecord>,
 }
 
 /// The message that waited for the end of the turn, as it begins the next one.
@@ -73,8 +89,8 @@ impl Runner {
         mut step: Transition,
         content: Content<'_>,
     ) -> Result<Committed, Exit> {
-        step.history |= !matches!(content, Content::Nothing);
-        if matches!(content, Content::Answer { .. } | Content::Results { .. }) {
+        step.history |= !matches!(content, Content::Nothing | Content::Intents { .. } | Content::Question(_));
+        if !matches!(content, Content::Nothing | Content::Message(_)) {
             self.name_owner().await;
         }
         let mut tries = 0;
@@ -99,16 +115,21 @@ impl Runner {
                 Err(error) => return Err(Exit::Database(error)),
             }
         };
-        let Some(Stored { chat, message, next }) = stored else { return self.fence_lost().await };
+        let Some(Stored { chat, message, next, actions }) = stored else { return self.fence_lost().await };
         let status_changed = chat.status != self.chat.status;
-        self.over = !matches!(step.to, ChatStatus::Running | ChatStatus::Interrupting);
+        // A call that asks goes on: what was shown of the others stays.
+        let asks = [chat.status, self.chat.status].contains(&ChatStatus::RequiresAction);
+        self.over = !step.to.is_busy() || step.lease == LeaseChange::Release;
         self.chat = chat;
         self.servers_unsaved = false;
         match &message {
             Some(message) => self.publisher.message(message),
             // Whatever was shown of a generation comes to nothing.
-            None if status_changed => self.publisher.preview_reset(self.chat.generation_attempt),
+            None if status_changed && !asks => self.publisher.preview_reset(self.chat.generation_attempt),
             None => {}
+        }
+        if !actions.is_empty() {
+            self.publisher.actions(&self.chat, &actions);
         }
         if let Some(Next { message, queue }) = next {
             self.next_turn = true;
@@ -149,22 +170,44 @@ impl Runner {
         if let Some(turn) = self.turn_message.filter(|_| self.servers_unsaved) {
             message_servers_set(&mut write, chat.id, turn, &self.shown_servers).await?;
         }
+        let mut actions = Vec::new();
         let message = match content {
             Content::Nothing => None,
+            Content::Parked { message, calls } => {
+                let message = message_insert(&mut write, message.clone()).await?;
+                for planned in *calls {
+                    let Some(ask) = planned.ask(&chat, message.id) else { continue };
+                    let asked = action_insert(&mut write, &ask, self.shared.deps.config.parked).await?;
+                    self.audit_action(&mut write, &asked, "approval.asked").await?;
+                    actions.push(asked);
+                }
+                Some(message)
+            }
+            Content::Question(action) => {
+                let asked = action_insert(&mut write, action, self.shared.deps.config.parked).await?;
+                self.audit_action(&mut write, &asked, "elicitation.asked").await?;
+                actions = actions_of(&mut write, chat.id, asked.message_id).await?;
+                None
+            }
+            Content::Intents { asked, calls } => {
+                for planned in *calls {
+                    let Action::Send(sendable) = &planned.action else { continue };
+                    if let Approval::Given(approval) = sendable.approval
+                        && !approval_use(&mut write, approval, &sendable.argument_hash).await?
+                    {
+                        // It ended between the look and now. Nothing is stored; the next look finds it so.
+                        return Ok(None);
+                    }
+                    let at = self.shared.deps.clock.now();
+                    self.write_intent(&mut write, &chat, planned, (asked.id, at)).await?;
+                }
+                None
+            }
             Content::Message(message) => Some(message_insert(&mut write, message.clone()).await?),
             Content::Answer { message, calls } => {
                 let message = message_insert(&mut write, message.clone()).await?;
                 for planned in *calls {
-                    let Action::Send(sendable) = &planned.action else { continue };
-                    let intent = sendable.intent(
-                        &planned.call,
-                        chat.id,
-                        message.id,
-                        chat.lease_epoch,
-                        message.created_at,
-                    );
-                    tool_call_intent_insert(&mut write, &intent).await?;
-                    self.audit(&mut write, &sendable.line(message.created_at), Said::Sent).await?;
+                    self.write_intent(&mut write, &chat, planned, (message.id, message.created_at)).await?;
                 }
                 Some(message)
             }
@@ -172,6 +215,9 @@ impl Runner {
                 let message = message_insert(&mut write, message.clone()).await?;
                 for done in results.iter().filter(|done| !done.settled) {
                     self.write_outcome(&mut write, *asked, done, false).await?;
+                }
+                if self.parked {
+                    actions_cancel(&mut write, chat.id, *asked - 1).await?;
                 }
                 Some(message)
             }
@@ -190,7 +236,21 @@ impl Runner {
             None => None,
         };
         write.commit().await?;
-        Ok(Some(Stored { chat, message, next }))
+        Ok(Some(Stored { chat, message, next, actions }))
+    }
+
+    /// The intent of a call of a message, as of the given time; nothing for what is not sent.
+    async fn write_intent(
+        &self,
+        write: &mut Write,
+        chat: &ChatRecord,
+        planned: &Planned,
+        (message_id, at): (i64, Timestamp),
+    ) -> Result<(), StoreError> {
+        let Action::Send(sendable) = &planned.action else { return Ok(()) };
+        let intent = sendable.intent(&planned.call, chat.id, message_id, chat.lease_epoch, at);
+        tool_call_intent_insert(write, &intent).await?;
+        self.audit(write, &sendable.line(at), Said::Sent).await
     }
 
     async fn owner_is_active(&self, write: &mut Write) -> Result<bool, StoreError> {
@@ -278,7 +338,7 @@ impl Runner {
         let ours = chat.lease_epoch == self.lease.epoch
             && chat.lease_holder == Some(self.lease.holder)
             && chat.history_version == self.chat.history_version
-            && self.chat.status == ChatStatus::Running;
+            && matches!(self.chat.status, ChatStatus::Running | ChatStatus::RequiresAction);
         if ours && chat.status == ChatStatus::Interrupting {
             self.stop.cancel();
             self.chat = chat;

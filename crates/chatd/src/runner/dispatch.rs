@@ -4,6 +4,7 @@ use super::{
     Runner,
     audit::Actor,
     calls::{Action, Finished, Planned, Sendable},
+    elicit::{Live, Questions},
     permit::Denial,
     refused::{Asking, Final, needs_of, permission_text, rejected_text},
     results::{NOT_SENT, StepBudget, UNKNOWN, call_result, own_result, redact},
@@ -22,7 +23,7 @@ use api::{
     stream::{LivePart, ToolProgress},
 };
 use domain::{plan_mode::TurnMode, text::hex};
-use futures::StreamExt;
+use futures::{StreamExt, stream::FuturesUnordered};
 use mcpclient::{CallOutcome, Progress, Refused, RefusedKind, Target, ToolCall};
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
@@ -46,6 +47,7 @@ impl Runner {
         calls: Vec<Planned>,
     ) -> Result<Vec<Finished>, Exit> {
         let calls = Arc::new(calls);
+        let (questions, mut asked_now) = mpsc::channel(16);
         let context = Arc::new(CallContext {
             shared: Arc::clone(&self.shared),
             lease: Arc::clone(&self.lease),
@@ -57,6 +59,8 @@ impl Runner {
             heir: self.inherited.as_ref().map(|_| self.chat.clone()),
             mode: self.mode(),
             order: Mutex::new(()),
+            client_type: self.chat.client_type.clone(),
+            live: questions,
             cancel: CancellationToken::new(),
             sent: calls.iter().map(|planned| AtomicBool::new(planned.is_left_over())).collect(),
         });
@@ -69,6 +73,12 @@ impl Runner {
                 Action::Answer(part) => {
                     live.show(self, part);
                     finished[at] = Some(Finished { part: part.clone(), ledger: None, settled: true });
+                }
+                // It was to be waited for, and what came of that is an answer.
+                Action::Client(_) => {
+                    let now = self.shared.deps.clock.now();
+                    let part = own_result(&planned.call, ToolOutcome::Cancelled, NOT_SENT, now);
+                    finished[at] = Some(Finished { part, ledger: None, settled: true });
                 }
             }
         }
@@ -102,6 +112,10 @@ impl Runner {
                     continue;
                 }
                 () = tokio::time::sleep_until(grace.unwrap_or_else(Instant::now)), if grace.is_some() => break,
+                Some(live) = asked_now.recv() => {
+                    self.question(live).await?;
+                    continue;
+                }
                 next = running.next() => match next {
                     Some((at, part)) => (at, part?),
                     None => break,
@@ -118,6 +132,7 @@ impl Runner {
             finished[at] = Some(done);
         }
         drop(running);
+        self.questions_over(true).await?;
 
         let now = self.shared.deps.clock.now();
         let done = finished.into_iter().enumerate().map(|(at, done)| {
@@ -148,7 +163,7 @@ async fn ended(stop: &CancellationToken, wall: Instant) {
 fn line_of(planned: &Planned, asked: &ChatMessage) -> Option<super::calls::LedgerLine> {
     match &planned.action {
         Action::Send(sendable) => Some(sendable.line(asked.created_at)),
-        Action::BuiltIn(_) | Action::Answer(_) => None,
+        Action::BuiltIn(_) | Action::Answer(_) | Action::Client(_) => None,
     }
 }
 
@@ -178,11 +193,15 @@ impl LiveResults {
 pub(super) struct CallContext {
     pub(super) shared: Arc<Shared>,
     pub(super) lease: Arc<Lease>,
-    publisher: Publisher,
+    pub(super) publisher: Publisher,
     pub(super) actor: Actor,
     /// The message that asks for the calls, and when it was committed.
     pub(super) asked: i64,
     pub(super) asked_at: Timestamp,
+    /// `ui` or `api`: whether a person is taken to be there also when nobody follows the chat.
+    pub(super) client_type: String,
+    /// Questions of servers on their way to the runner, which alone writes to the chat.
+    pub(super) live: mpsc::Sender<Live>,
     /// The servers of the chat.
     pub(super) selected: Vec<Uuid>,
     pub(super) mode: TurnMode,
@@ -208,6 +227,9 @@ impl CallContext {
             Action::Send(sendable) => sendable,
             Action::BuiltIn(own) => return self.carry_out(call, own, at).await,
             Action::Answer(part) => return Ok(part.clone()),
+            Action::Client(_) => {
+                return Ok(own_result(call, ToolOutcome::Cancelled, NOT_SENT, self.shared.deps.clock.now()));
+            }
         };
         if sendable.left_over {
             let before = own_result(call, ToolOutcome::Unknown, UNKNOWN, self.shared.deps.clock.now());
@@ -335,7 +357,7 @@ impl CallContext {
         repeat: bool,
     ) -> Result<Target, Denial> {
         match self.asking().renewed(target, refused).await {
-            Ok(server) => self.permit_at(server, &sendable.offered, repeat).await,
+            Ok(server) => self.permit_at(server, sendable, repeat).await,
             Err(after) => Err(self.rejected(sendable, after).await),
         }
     }
@@ -359,6 +381,7 @@ impl CallContext {
 
     async fn send(&self, call: &ToolCallPart, sendable: &Sendable, target: &Target) -> CallOutcome {
         let (sender, mut progress) = mpsc::channel(16);
+        let (asker, mut asks) = mpsc::channel(4);
         let server = &sendable.offered.server.record;
         let request = ToolCall {
             tool: sendable.offered.tool().name.clone(),
@@ -370,15 +393,25 @@ impl CallContext {
                 .then(|| traceparent(self.actor.chat, server.id, &call.tool_call_id)),
             cancel: self.cancel.clone(),
             progress: Some(sender),
+            asker: self.is_present().then_some(asker),
         };
         let sending = self.shared.deps.mcp.call(target, request);
         tokio::pin!(sending);
-        loop {
+        let mut questions = Questions::default();
+        let mut answering = FuturesUnordered::new();
+        let mut outcome = loop {
             tokio::select! {
-                outcome = &mut sending => return outcome,
+                outcome = &mut sending => break outcome,
                 Some(report) = progress.recv() => self.publisher.progress(progress_of(&call.tool_call_id, report)),
+                Some(asked) = asks.recv() => {
+                    let turn = questions.next();
+                    answering.push(self.answer(call, sendable, asked, turn));
+                }
+                Some(refused) = answering.next(), if !answering.is_empty() => questions.note(refused),
             }
-        }
+        };
+        questions.add_to(&mut outcome);
+        outcome
     }
 }
 

@@ -1,7 +1,7 @@
 //! The last look at the rules before a call goes out (behaviour 15).
 
 use super::{
-    calls::Sendable,
+    calls::{Approval, Sendable},
     dispatch::{CallContext, name_of},
     inherited::Inherited,
     refused::needs_of,
@@ -16,7 +16,7 @@ use api::{
 use domain::{
     definitions::DefinitionStanding,
     gates::{Reader, ToolFacts, decide},
-    tools::{ToolFilter, safe_to_repeat},
+    tools::{ToolFilter, needs_approval, safe_to_repeat},
 };
 use mcpclient::Target;
 
@@ -66,7 +66,7 @@ impl CallContext {
         let server = self.shared.deps.servers.call_server(scope, offered.server.record.id).await;
         let server = server.map_err(|error| unread(&error))?;
         match server {
-            Some(server) => self.permit_at(server, offered, repeat).await,
+            Some(server) => self.permit_at(server, sendable, repeat).await,
             None => Err(gone(&name)),
         }
     }
@@ -75,9 +75,10 @@ impl CallContext {
     pub(super) async fn permit_at(
         &self,
         server: StepServer,
-        offered: &Offered,
+        sendable: &Sendable,
         repeat: bool,
     ) -> Result<Target, Denial> {
+        let offered = &*sendable.offered;
         let name = name_of(offered);
         let filter = ToolFilter::of(&server.record);
         let definition =
@@ -99,7 +100,7 @@ impl CallContext {
                 }
                 (Gate::Configured | Gate::Connected, Err(known)) => unusable(&known.message),
                 (Gate::Configured | Gate::Connected, Ok(_)) => unusable(&reason),
-                (Gate::AllowList | Gate::DenyList | Gate::Definition, _) => {
+                (Gate::AllowList | Gate::DenyList | Gate::Definition | Gate::Approval, _) => {
                     let text =
                         format!("The call was not sent: this tool of {name} is no longer allowed. {reason}");
                     Denial::new(ToolOutcome::Denied, text)
@@ -111,6 +112,15 @@ impl CallContext {
                 "The call was not sent again: this tool of {name} is not marked as safe to run twice."
             );
             return Err(Denial::new(ToolOutcome::Unknown, text));
+        }
+        // The list may have got the tool after the call was planned: nobody was asked for this one.
+        if needs_approval(&server.record, &offered.tool().name)
+            && !matches!(sendable.approval, Approval::Given(_))
+        {
+            let text = format!(
+                "The call was not sent: this tool of {name} needs the user's approval now. Call it again to ask for it."
+            );
+            return Err(Denial::new(ToolOutcome::Denied, text));
         }
         server.access.map_err(|known| unusable(&known.message))
     }

@@ -5,19 +5,21 @@
 use super::{
     Runner,
     calls::{Finished, LedgerLine, Planned, plan_again, plan_own_again},
-    results::{NEVER_SENT, OWN_UNKNOWN, UNKNOWN, own_result},
+    parked::{call_action, waited_result},
+    results::{ASKED_AND_LOST, NEVER_SENT, NOT_SENT, OWN_UNKNOWN, UNKNOWN, own_result},
     toolbox::Toolbox,
     transcript::tool_calls,
 };
 use crate::{builtins, error::Exit, limits};
 use api::{
     Uuid,
+    actions::{ActionKind, ActionState},
     chats::{ChatStatus, TurnError},
     messages::{ChatMessage, ToolCallPart, ToolOutcome},
 };
 use domain::{mcp_server::ServerRecord, tools::safe_to_repeat};
 use std::collections::{HashMap, HashSet};
-use store::tool_calls::ToolCallRecord;
+use store::{actions::ActionRecord, tool_calls::ToolCallRecord};
 
 /// The rows of one message by the ids of their calls.
 type Ledger = HashMap<String, ToolCallRecord>;
@@ -32,7 +34,9 @@ impl Runner {
     ) -> Result<ChatMessage, Exit> {
         let mut session = self.shared.deps.db.read().await?;
         let ledger = store::tool_calls::tool_calls_of(&mut session, self.chat.id, asked.id).await?;
+        let actions = store::actions::actions_of(&mut session, self.chat.id, asked.id).await?;
         drop(session);
+        self.parked |= !actions.is_empty();
         let mut ledger: Ledger =
             ledger.into_iter().map(|record| (record.intent.tool_call_id.clone(), record)).collect();
         let mut again = match error {
@@ -43,7 +47,8 @@ impl Runner {
         let finished: Vec<Finished> = tool_calls(asked)
             .map(|call| {
                 let record = ledger.remove(&call.tool_call_id);
-                again.remove(&call.tool_call_id).unwrap_or_else(|| self.settle_call(call, record))
+                let action = call_action(&actions, call);
+                again.remove(&call.tool_call_id).unwrap_or_else(|| self.settle_call(call, record, action, asks(&actions, call)))
             })
             .collect();
         let unknown = finished.iter().filter(|done| done.part.outcome == ToolOutcome::Unknown).count();
@@ -132,18 +137,27 @@ impl Runner {
         }
     }
 
-    fn is_stopping(&self) -> bool {
+    pub(super) fn is_stopping(&self) -> bool {
         self.chat.status == ChatStatus::Interrupting || self.stop.is_cancelled()
     }
 
-    fn settle_call(&self, call: &ToolCallPart, record: Option<ToolCallRecord>) -> Finished {
+    fn settle_call(
+        &self,
+        call: &ToolCallPart,
+        record: Option<ToolCallRecord>,
+        action: Option<&ActionRecord>,
+        asking: bool,
+    ) -> Finished {
         let now = self.shared.deps.clock.now();
         let Some(record) = record else {
-            let (outcome, text) = match builtins::of_call(call) {
-                Some(_) => (ToolOutcome::Unknown, OWN_UNKNOWN),
-                None => (ToolOutcome::Cancelled, NEVER_SENT),
+            let words = if action.is_some() && self.is_stopping() { NOT_SENT } else { NEVER_SENT };
+            let (outcome, words) = match builtins::of_call(call) {
+                Some(_) if !self.parked => (ToolOutcome::Unknown, OWN_UNKNOWN),
+                _ => (ToolOutcome::Cancelled, words),
             };
-            let part = own_result(call, outcome, text, now);
+            let part = action
+                .and_then(|action| waited_result(call, action, now))
+                .unwrap_or_else(|| own_result(call, outcome, words, now));
             return Finished { part, ledger: None, settled: true };
         };
         let slug = call.server.as_ref().map_or("", |server| server.slug.as_str());
@@ -155,6 +169,11 @@ impl Runner {
         };
         match (record.outcome, record.result) {
             (Some(_), Some(part)) => Finished { part, ledger: Some(line), settled: true },
+            // It asked somebody when its runner died: nobody can give the answer any more.
+            (None, _) if asking => {
+                let part = own_result(call, ToolOutcome::Cancelled, ASKED_AND_LOST, now);
+                Finished { part, ledger: Some(line), settled: false }
+            }
             // An outcome without a result is committed together with the message of the results, so the message would be there.
             (outcome, _) => {
                 let part = own_result(call, ToolOutcome::Unknown, UNKNOWN, now);
@@ -162,6 +181,15 @@ impl Runner {
             }
         }
     }
+}
+
+/// Its server has asked somebody and has no answer.
+fn asks(actions: &[ActionRecord], call: &ToolCallPart) -> bool {
+    actions.iter().any(|action| {
+        action.kind == ActionKind::Elicitation
+            && action.tool_call_id == call.tool_call_id
+            && matches!(action.state, ActionState::Open | ActionState::Expired)
+    })
 }
 
 /// Nothing was heard of it, and it was not sent as often as may be.

@@ -6,6 +6,7 @@ use api::{
 };
 use domain::text::{cut_for_model, human_bytes, neutralise};
 use mcpclient::CallOutcome;
+use serde_json::Value;
 
 use crate::limits;
 
@@ -19,6 +20,23 @@ pub(super) const NEVER_SENT: &str =
     "The call was not sent: Patchbay was restarted. Call the tool again if it is still needed.";
 /// Of a call of Patchbay's own tools that its end did not reach.
 pub(super) const OWN_UNKNOWN: &str = "The turn ended while Patchbay carried this out: it may or may not have happened. Verify before trying again.";
+/// Of a call that its owner denied.
+pub(super) const DENIED: &str =
+    "The call was not sent: the user denied it. Do not call it again with the same arguments; ask what to do instead.";
+/// Of a call that nobody approved in time.
+pub(super) const NOT_APPROVED: &str =
+    "The call was not sent: it needed the user's approval and was not approved within 5 minutes.";
+/// Of an approved call that is not the one that would be sent now.
+pub(super) const APPROVED_OTHER: &str = "The call was not sent: the tool or its arguments are no longer what was approved. Call the tool again to ask \
+     for a new approval.";
+/// Of a call whose client brought no result.
+pub(super) const NO_CLIENT_RESULT: &str =
+    "The client that runs this tool gave no result within 5 minutes: the call was cancelled.";
+/// Of a call that its client will not run.
+pub(super) const CLIENT_CANCELLED: &str = "The call was cancelled by the client that runs this tool.";
+/// Of a call whose server waited for an answer when Patchbay went down.
+pub(super) const ASKED_AND_LOST: &str = "The tool was waiting for an answer when Patchbay was restarted, so the call was cancelled. Verify what it \
+     had done before it asked.";
 /// Of a call that was stopped while the tool was at work.
 const STOPPED_SENT: &str = "The turn was stopped after the call was sent: it may or may not have happened. Verify before trying again.";
 
@@ -100,6 +118,18 @@ pub(super) fn call_result(call: &ToolCallPart, outcome: CallOutcome, at: Timesta
         CallOutcome::Cancelled { sure: true } => own_result(call, ToolOutcome::Cancelled, NOT_SENT, at),
         CallOutcome::Cancelled { sure: false } => own_result(call, ToolOutcome::Unknown, STOPPED_SENT, at),
     }
+}
+
+/// What a client says came of a tool that it ran: a text, or any other JSON.
+pub(super) fn client_result(call: &ToolCallPart, answer: &Value, at: Timestamp) -> ToolResultPart {
+    let output = answer.get("output").cloned().unwrap_or(Value::Null);
+    let is_error = answer.get("is_error").and_then(Value::as_bool).unwrap_or(false);
+    let content = match output {
+        Value::String(text) => ResultContent::Text { text },
+        value => ResultContent::Structured { value },
+    };
+    let bytes = i64::try_from(content_size(&content)).ok();
+    result_part(call, ToolOutcome::Ok, is_error, vec![content], bytes, at)
 }
 
 fn result_part(

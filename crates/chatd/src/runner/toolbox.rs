@@ -13,6 +13,7 @@ use crate::{
 };
 use api::{
     Uuid,
+    actions::DynamicTool,
     check::{ConnectOutcome, ServerOutcome},
     explain::Gate,
     messages::{ServerLabel, ToolCallPart},
@@ -22,16 +23,19 @@ use domain::{
     definitions::KnownDefinitions,
     gates::{ToolFacts, decide},
     intent::wrap_schema,
+    plan_mode::{Origin, TurnMode, admission},
     text::{cut_bytes, neutralise, quote},
     tools::{BUILT_IN_NAMES, ToolFilter, exposed_name},
 };
 use llm::ToolSpec;
 use mcpclient::{Catalogue, McpError, McpErrorKind, Refused, RefusedKind, Target, Tool};
+use serde_json::{Value, json};
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::Arc,
     time::{Duration, Instant},
 };
+use store::chats::ChatRecord;
 
 /// The tools of one step. Only this map routes calls, never a parsed name.
 #[derive(Debug, Default)]
@@ -39,6 +43,8 @@ pub(super) struct Toolbox {
     tools: HashMap<String, Arc<Offered>>,
     /// Patchbay's own.
     built_ins: Vec<&'static dyn BuiltIn>,
+    /// Names of the tools that the client of the chat runs itself.
+    clients: HashSet<String>,
     /// As the model gets them: our own first, each kind sorted.
     pub(super) specs: Vec<ToolSpec>,
     /// One line per server that cannot be used, for the model.
@@ -116,6 +122,31 @@ impl Toolbox {
     /// The tool of Patchbay's own of this name, if the step offers it.
     pub(super) fn built_in(&self, name: &str) -> Option<&'static dyn BuiltIn> {
         self.built_ins.iter().copied().find(|tool| tool.name() == name)
+    }
+
+    /// Whether the client of the chat runs this tool itself.
+    pub(super) fn is_clients(&self, name: &str) -> bool {
+        self.clients.contains(name)
+    }
+
+    /// Offers the tools that the client brought, behind those of the servers. A name that is taken stays what it was.
+    fn with_clients(mut self, tools: &[DynamicTool]) -> Self {
+        for tool in tools {
+            let taken = self.tools.contains_key(&tool.name) || BUILT_IN_NAMES.contains(&tool.name.as_str());
+            if taken || self.specs.len() >= limits::TOOLS || !self.clients.insert(tool.name.clone()) {
+                continue;
+            }
+            let schema = match &tool.input_schema {
+                Value::Object(_) => tool.input_schema.clone(),
+                _ => json!({"type": "object", "properties": {}}),
+            };
+            self.specs.push(ToolSpec {
+                name: tool.name.clone(),
+                description: cut_bytes(&neutralise(&tool.description), limits::DESCRIPTION).into_owned(),
+                parameters: Arc::new(schema),
+            });
+        }
+        self
     }
 
     /// The tool by what its server calls it: another slug since has not made another tool of it.
@@ -240,6 +271,11 @@ fn reason_for_model(outcome: ConnectOutcome) -> &'static str {
     }
 }
 
+/// The tools of its client that a chat is offered now. Never in plan mode: what a client does with a call is not known here.
+fn client_tools(chat: &ChatRecord, mode: TurnMode) -> &[DynamicTool] {
+    if admission(mode, Origin::Client).admits() { &chat.dynamic_tools } else { &[] }
+}
+
 impl Runner {
     /// The tools of the next step. A server that fails is left out and said so; servers that cannot be *loaded* fail the turn.
     pub(super) async fn toolbox(&mut self) -> Result<Toolbox, Exit> {
@@ -251,6 +287,7 @@ impl Runner {
         let listing = futures::future::join_all(servers.into_iter().map(|server| self.list(server)));
         let listed = self.unless_ended(listing).await?;
         let (toolbox, outcomes) = Toolbox::build(listed, builtins::offered(self.step_facts()));
+        let toolbox = toolbox.with_clients(client_tools(&self.chat, self.mode()));
         if outcomes != self.shown_servers {
             self.publisher.servers(outcomes.clone());
             self.shown_servers = outcomes;

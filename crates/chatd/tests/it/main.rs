@@ -11,6 +11,8 @@ mod failures;
 mod hub;
 mod model;
 mod plan_mode;
+mod parked;
+mod questions;
 mod queue;
 mod refusals;
 mod resume;

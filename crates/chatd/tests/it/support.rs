@@ -244,6 +244,7 @@ pub(crate) fn record(id: u128, slug: &str) -> ServerRecord {
         tool_allow_list: Vec::new(),
         tool_deny_list: Vec::new(),
         tool_idempotent_list: Vec::new(),
+        tool_approval_list: Vec::new(),
         availability: Availability::DefaultOn,
         enabled: true,
         model_intent: false,
@@ -380,6 +381,20 @@ impl World {
 
     /// An idle chat.
     pub(crate) async fn chat(&self) -> Uuid {
+        self.chat_with(Vec::new()).await
+    }
+
+    /// The same with tools of its client.
+    pub(crate) async fn chat_with(&self, dynamic_tools: Vec<api::actions::DynamicTool>) -> Uuid {
+        self.chat_of("ui", dynamic_tools).await
+    }
+
+    /// The same of this type.
+    pub(crate) async fn chat_of(
+        &self,
+        client_type: &str,
+        dynamic_tools: Vec<api::actions::DynamicTool>,
+    ) -> Uuid {
         let id = new_id(&*self.clock, &*self.entropy);
         let at = self.clock.now();
         let chat = ChatRecord {
@@ -402,7 +417,8 @@ impl World {
             mcp_server_ids: Vec::new(),
             labels: std::collections::BTreeMap::new(),
             archived: false,
-            client_type: "ui".to_owned(),
+            client_type: client_type.to_owned(),
+            dynamic_tools,
             snapshot_version: 1,
             history_version: 0,
             edit_version: 0,

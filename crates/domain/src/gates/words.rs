@@ -116,6 +116,13 @@ impl Finding<'_> {
             (Self::DefinitionChanged, _) => {
                 "The definition of the tool has changed. An admin has to accept it first."
             }
+            (Self::NoApprovalList, _) => "There is no approval list: calls go out at once.",
+            (Self::NoApprovalNeeded, _) => "No pattern of the approval list matches: calls go out at once.",
+            (Self::ApprovalNeeded { pattern }, is_subject) => {
+                let who = if is_subject { "your" } else { "the user's" };
+                let pattern = crate::text::quote(pattern, 80);
+                return format!("Each call needs {who} approval, by the pattern `{pattern}`.");
+            }
             (Self::Denied { pattern }, _) => {
                 return Verdict::Denied { pattern: (*pattern).to_owned() }.reason();
             }

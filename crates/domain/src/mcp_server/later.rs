@@ -7,18 +7,9 @@ use api::servers::ServerWrite;
 /// Notes every field that is anything but its default.
 pub(super) fn refuse_later_fields(write: &ServerWrite, problems: &mut Problems) {
     let texts = [("oidc_trusted_origin", &write.oidc_trusted_origin)];
-    let lists = [("tool_approval_list", &write.tool_approval_list)];
-    let changed = texts
-        .into_iter()
-        .filter(|(_, text)| text.as_ref().is_some_and(|text| !text.trim().is_empty()))
-        .map(|(field, _)| (field, "\"\""))
-        .chain(
-            lists
-                .into_iter()
-                .filter(|(_, list)| list.as_ref().is_some_and(|list| !list.is_empty()))
-                .map(|(field, _)| (field, "[]")),
-        );
-    for (field, default) in changed {
-        problems.refuse(field, format!("This is {NOT_AVAILABLE}. Leave it out or send {default}."));
+    for (field, text) in texts {
+        if text.as_ref().is_some_and(|text| !text.trim().is_empty()) {
+            problems.refuse(field, format!("This is {NOT_AVAILABLE}. Leave it out or send \"\"."));
+        }
     }
 }

@@ -20,6 +20,7 @@ pub(crate) fn record() -> ServerRecord {
         tool_allow_list: vec![],
         tool_deny_list: vec!["delete_*".into()],
         tool_idempotent_list: vec!["get_*".into()],
+        tool_approval_list: vec!["create_*".into()],
         availability: Availability::DefaultOn,
         enabled: true,
         model_intent: true,

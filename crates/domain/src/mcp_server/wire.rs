@@ -44,7 +44,7 @@ pub fn to_wire(server: &ServerRecord, viewer: Viewer, access: &Access) -> McpSer
         tool_allow_list: server.tool_allow_list.clone(),
         tool_deny_list: server.tool_deny_list.clone(),
         tool_idempotent_list: server.tool_idempotent_list.clone(),
-        tool_approval_list: Vec::new(),
+        tool_approval_list: server.tool_approval_list.clone(),
         tool_change_policy: server.tool_change_policy,
         send_trace_context: server.send_trace_context,
         use_instructions: server.use_instructions,

@@ -242,6 +242,7 @@ pub(super) struct Parsed {
     pub(super) tool_allow_list: Option<Vec<String>>,
     pub(super) tool_deny_list: Option<Vec<String>>,
     pub(super) tool_idempotent_list: Option<Vec<String>>,
+    pub(super) tool_approval_list: Option<Vec<String>>,
     pub(super) availability: Option<Availability>,
     pub(super) enabled: Option<bool>,
     pub(super) model_intent: Option<bool>,
@@ -304,6 +305,7 @@ impl Parsed {
         let tool_allow_list = list("tool_allow_list", &write.tool_allow_list);
         let tool_deny_list = list("tool_deny_list", &write.tool_deny_list);
         let tool_idempotent_list = list("tool_idempotent_list", &write.tool_idempotent_list);
+        let tool_approval_list = list("tool_approval_list", &write.tool_approval_list);
         refuse_later_fields(write, problems);
         Self {
             display_name,
@@ -321,6 +323,7 @@ impl Parsed {
             tool_allow_list,
             tool_deny_list,
             tool_idempotent_list,
+            tool_approval_list,
             availability,
             enabled: write.enabled,
             model_intent: write.model_intent,
@@ -354,6 +357,7 @@ fn merge(current: &ServerRecord, parsed: Parsed, outcome: &Outcome) -> ServerRec
         tool_allow_list: parsed.tool_allow_list.unwrap_or(base.tool_allow_list),
         tool_deny_list: parsed.tool_deny_list.unwrap_or(base.tool_deny_list),
         tool_idempotent_list: parsed.tool_idempotent_list.unwrap_or(base.tool_idempotent_list),
+        tool_approval_list: parsed.tool_approval_list.unwrap_or(base.tool_approval_list),
         availability: parsed.availability.unwrap_or(base.availability),
         enabled: parsed.enabled.unwrap_or(base.enabled),
         model_intent: parsed.model_intent.unwrap_or(base.model_intent),
@@ -385,6 +389,7 @@ fn changed_fields(before: &ServerRecord, after: &ServerRecord, outcome: &Outcome
         ("tool_allow_list", before.tool_allow_list != after.tool_allow_list),
         ("tool_deny_list", before.tool_deny_list != after.tool_deny_list),
         ("tool_idempotent_list", before.tool_idempotent_list != after.tool_idempotent_list),
+        ("tool_approval_list", before.tool_approval_list != after.tool_approval_list),
         ("availability", before.availability != after.availability),
         ("enabled", before.enabled != after.enabled),
         ("model_intent", before.model_intent != after.model_intent),
@@ -424,6 +429,7 @@ fn blank_record() -> ServerRecord {
         tool_allow_list: Vec::new(),
         tool_deny_list: Vec::new(),
         tool_idempotent_list: Vec::new(),
+        tool_approval_list: Vec::new(),
         availability: Availability::DefaultOff,
         enabled: false,
         model_intent: false,

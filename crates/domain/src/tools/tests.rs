@@ -114,6 +114,20 @@ fn only_what_is_listed_is_safe_to_run_twice() {
     }
 }
 
+/// Behaviour 15: which calls wait for a person, and that nothing of what needs an approval is sent twice on one.
+#[test]
+fn only_what_is_listed_needs_an_approval_and_is_never_repeated() {
+    let server = ServerRecord {
+        tool_approval_list: vec!["create_*".to_owned(), "Drop".to_owned()],
+        tool_idempotent_list: vec!["*".to_owned()],
+        ..crate::mcp_server::tests::record()
+    };
+    for (name, needed) in [("create_issue", true), ("Drop", true), ("drop", false), ("get", false)] {
+        assert_eq!(needs_approval(&server, name), needed, "{name}");
+        assert_eq!(safe_to_repeat(&server, name), !needed, "{name}");
+    }
+}
+
 #[test]
 fn deny_wins_over_allow() {
     let list = |entries: &[&str]| entries.iter().map(|e| (*e).to_owned()).collect::<Vec<_>>();

@@ -96,7 +96,8 @@ pub(super) fn asking(channel: &Channel) -> Ask {
 pub(super) fn hello(client_version: &str) -> Map<String, Value> {
     let mut hello = Map::new();
     hello.insert("protocolVersion".into(), Revision::INITIALIZED[0].as_str().into());
-    hello.insert("capabilities".into(), json!({}));
+    // One session serves chats with and without a person: where nobody is present, a question is answered `cancel` (behaviour 15).
+    hello.insert("capabilities".into(), json!({"elicitation": {"form": {}, "url": {}}}));
     hello.insert("clientInfo".into(), json!({"name": CLIENT_NAME, "version": client_version}));
     hello
 }

@@ -15,6 +15,7 @@ use tokio::{sync::oneshot, task::AbortHandle, time::timeout};
 use url::Url;
 
 use crate::{
+    elicit,
     error::{McpError, McpErrorKind},
     exchange::Failure,
     limits::{ENDPOINT, ERROR_BODY, SSE_EVENTS, SSE_TOTAL, STANDING_IDLE},
@@ -286,7 +287,14 @@ fn hand_out(channel: &Channel, pending: &Pending, message: Message) -> bool {
         }
         Message::Answer { id: None, .. } => {}
         _ if !channel.admits_message() => {}
-        Message::Request { id, method } => channel.reply(&id, &method, None),
+        Message::Request { id, method, params } if method == method::ELICIT => {
+            // Which call it belongs to is not told: it is clear only while there is one.
+            let pending = lock(pending);
+            let mut waiting = pending.values();
+            let only = waiting.next().filter(|_| waiting.next().is_none());
+            elicit::answer(channel, id, params, only.map(|waiting| &waiting.ask));
+        }
+        Message::Request { id, method, .. } => channel.reply(&id, &method, None),
         Message::Notification { method, params } => match method.as_str() {
             "notifications/progress" => note_progress(channel, pending, &params),
             "notifications/tools/list_changed" => channel.note_tools_changed(),

@@ -166,7 +166,7 @@ async fn hear(channel: &Channel, how: &Listening, id: &Value, response: Response
                             channel.note_tools_changed();
                         }
                     }
-                    (Message::Request { id, method }, Listening::Standing) => {
+                    (Message::Request { id, method, .. }, Listening::Standing) => {
                         if channel.admits_message() {
                             channel.reply(&id, &method, None);
                         }

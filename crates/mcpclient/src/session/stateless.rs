@@ -164,7 +164,8 @@ impl Client {
         let meta = meta_of(&mut params);
         meta.insert(meta::PROTOCOL_VERSION.into(), self.revision.as_str().into());
         meta.insert(meta::CLIENT_INFO.into(), json!({"name": CLIENT_NAME, "version": self.version}));
-        meta.insert(meta::CLIENT_CAPABILITIES.into(), json!({}));
+        // Who can be asked something has said so already.
+        meta.entry(meta::CLIENT_CAPABILITIES).or_insert_with(|| json!({}));
         Post { body: message(id, method, params).into(), headers, limits, stamp: None }
     }
 }

@@ -280,6 +280,14 @@ impl Channel {
         });
     }
 
+    /// Gives the answer to a request of the server.
+    pub(crate) async fn respond(&self, id: &Value, result: Value, stamp: Option<Arc<Stamp>>) {
+        let reply = json!({"jsonrpc": "2.0", "id": id, "result": result});
+        if let Err(failure) = self.tell(&reply, stamp).await {
+            tracing::debug!(host = %self.inner.host, error = %failure.error, "an answer was not delivered");
+        }
+    }
+
     /// Sends a notification and waits until it was taken.
     pub(crate) async fn notify(&self, method: &str, params: Map<String, Value>) -> Result<(), McpError> {
         let message = notification(method, params);
@@ -348,8 +356,10 @@ impl Channel {
 
     /// For a request with a deadline of its own.
     pub(crate) fn limits_of(&self, exchange: &Exchange) -> Limits {
-        let total = exchange.remaining() + BACKSTOP;
-        let wait = (self.inner.timeouts.call_idle + BACKSTOP).min(total);
+        // While a person is asked the server has nothing to say; the caller's own deadlines stand still then and come first otherwise.
+        let asking = exchange.asker().map_or(Duration::ZERO, |_| limits::ASKING);
+        let total = exchange.remaining() + BACKSTOP + asking;
+        let wait = (self.inner.timeouts.call_idle + BACKSTOP + asking).min(total);
         Limits {
             first_byte: wait,
             idle: wait,

@@ -32,7 +32,7 @@ pub(crate) enum Message {
     /// Result or error; the id is missing where the server could not read ours.
     Answer { id: Option<Value>, answer: Result<Value, RpcError> },
     /// The server asks us something.
-    Request { id: Value, method: String },
+    Request { id: Value, method: String, params: Value },
     /// The server tells us something.
     Notification { method: String, params: Map<String, Value> },
 }
@@ -89,7 +89,9 @@ fn one(value: Value, secrets: &Secrets) -> Result<Message, MessageError> {
         let Value::String(method) = method else { return Err(MessageError::NotJsonRpc) };
         let method = secrets.clean(&method).into_owned();
         return Ok(match (id, object.remove("params")) {
-            (Some(id), _) => Message::Request { id, method },
+            (Some(id), params) => {
+                Message::Request { id, method, params: params.unwrap_or_default() }
+            }
             (None, Some(Value::Object(params))) => Message::Notification { method, params },
             (None, _) => Message::Notification { method, params: Map::new() },
         });
@@ -222,7 +224,7 @@ mod tests {
         );
         assert_eq!(
             parsed(r#"{"jsonrpc":"2.0","id":"a","method":"ping"}"#),
-            Ok(Message::Request { id: json!("a"), method: "ping".into() })
+            Ok(Message::Request { id: json!("a"), method: "ping".into(), params: Value::Null })
         );
         assert!(matches!(parsed(r#"{"jsonrpc":"2.0","method":"m"}"#), Ok(Message::Notification { .. })));
     }

@@ -10,7 +10,9 @@ use tokio::time::{Duration, sleep, timeout};
 use crate::{
     error::{McpError, McpErrorKind},
     exchange::Failure,
+    elicit,
     limits::{ERROR_BODY, JSON_BODY, RESUMES, RETRY_DEFAULT, RETRY_FLOOR, SSE_EVENTS},
+    protocol::method,
     wire::{
         channel::{Answer, Ask, Channel, refused, session_ended, unsure},
         message::{self, Message, MessageError},
@@ -207,7 +209,10 @@ fn take(channel: &Channel, message: Message, ask: &Ask, alone: bool) -> Taken {
         // Nobody could answer a stateless server, so it must not ask (protocol.md H10).
         Message::Request { .. } if channel.is_stateless() => return Taken::Broken,
         _ if !channel.admits_message() => {}
-        Message::Request { id, method } => channel.reply(&id, &method, ask.stamp.clone()),
+        Message::Request { id, method, params } if method == method::ELICIT => {
+            elicit::answer(channel, id, params, Some(ask));
+        }
+        Message::Request { id, method, .. } => channel.reply(&id, &method, ask.stamp.clone()),
         Message::Notification { method, params } => match method.as_str() {
             "notifications/progress" => note_progress(channel, ask, &params),
             "notifications/tools/list_changed" => channel.note_tools_changed(),

@@ -26,7 +26,11 @@ async fn a_call_carries_its_id_its_headers_and_nothing_else() {
     assert_eq!(seen[0].header("mcp-session-id"), None);
     assert_eq!(seen[0].header("mcp-protocol-version"), None);
     assert_eq!(seen[0].body["params"]["protocolVersion"], "2025-11-25");
-    assert_eq!(seen[0].body["params"]["capabilities"], json!({}));
+    assert_eq!(
+        seen[0].body["params"]["capabilities"],
+        json!({"elicitation": {"form": {}, "url": {}}}),
+        "nothing else is declared"
+    );
     assert_eq!(seen[0].body["params"]["clientInfo"], json!({"name": "patchbay", "version": "9.8.7"}));
     for request in &seen[1..] {
         assert_eq!(request.header("mcp-session-id"), Some("session-1"));

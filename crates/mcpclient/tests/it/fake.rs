@@ -268,6 +268,7 @@ pub(crate) fn call(tool: &str, arguments: Value) -> ToolCall {
         traceparent: None,
         cancel: CancellationToken::new(),
         progress: None,
+        asker: None,
     }
 }
 

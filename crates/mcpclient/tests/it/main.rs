@@ -6,6 +6,7 @@ mod calls;
 mod catalogues;
 mod checks;
 mod corpus;
+mod elicitation;
 mod eras;
 mod fake;
 mod fake_stateless;

@@ -1,6 +1,6 @@
 //! Reading messages, with markup where it is asked for.
 
-use super::{MESSAGES_PAGE, MESSAGES_PAGE_MAX, queue::queue_wire};
+use super::{actions::actions_wire, MESSAGES_PAGE, MESSAGES_PAGE_MAX, queue::queue_wire};
 use crate::{Error, OpContext, Result, Service, mcp_check::outcome_words, render_markdown};
 use api::{
     Uuid,
@@ -41,7 +41,8 @@ impl Service {
             0 => Vec::new(),
             _ => queue_wire(&mut session, id).await?,
         };
-        Ok(MessagePage { messages, queued_messages, has_more })
+        let actions = actions_wire(&mut session, &chat).await?;
+        Ok(MessagePage { messages, queued_messages, actions, has_more })
     }
 
     /// The whole result of a tool call of an own chat, as it is stored: the model may have seen less (behaviour 15).

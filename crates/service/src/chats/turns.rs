@@ -165,6 +165,7 @@ impl Service {
         }
         if let Some(after) = hide_after {
             self.calls_abandon(ctx, &mut write, id, after).await?;
+            store::actions::actions_cancel(&mut write, id, after).await?;
             messages::messages_hide_after(&mut write, id, after).await?;
         }
         let mut message = match content {

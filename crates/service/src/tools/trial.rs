@@ -78,6 +78,7 @@ impl Service {
             traceparent: None,
             cancel: cancel.clone(),
             progress: None,
+            asker: None,
             arguments,
         };
         let slug = found.stored.record.slug.clone();

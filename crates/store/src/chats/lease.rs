@@ -111,11 +111,44 @@ pub async fn lease_seconds_left(session: &mut Session, chat: Uuid, holder: Uuid)
 /// [`crate::StoreError::Unavailable`].
 pub async fn chats_due(session: &mut Session, limit: i64) -> Result<Vec<(Uuid, bool)>> {
     let now = now_sql(session);
+    let overdue = overdue_sql(now);
     let sql = sqlx::AssertSqlSafe(format!(
-        "SELECT id, (parent_chat_id IS NOT NULL) AS subagent FROM chats WHERE status IN ('running', 'interrupting') AND (lease_expires_at IS NULL OR lease_expires_at < {now}) \
-         ORDER BY updated_at, id LIMIT $1"
+        "SELECT c.id, (c.parent_chat_id IS NOT NULL) AS subagent FROM chats c WHERE (c.status IN ('running', 'interrupting') OR (c.status = 'requires_action' AND {overdue})) \
+         AND (c.lease_expires_at IS NULL OR c.lease_expires_at < {now}) ORDER BY c.updated_at, c.id LIMIT $1"
     ));
     fetch_all!(session, (Uuid, bool), sql, limit)
+}
+
+/// Nothing that the parked chat `c` waits for can still be decided. A question of a server is answered through the runner whose call it
+/// is: without that runner it is over, whatever its time.
+fn overdue_sql(now: &str) -> String {
+    format!(
+        "NOT EXISTS (SELECT 1 FROM chat_actions a WHERE a.chat_id = c.id AND a.state = 'open' AND a.kind <> 'elicitation' \
+         AND a.expires_at > {now})"
+    )
+}
+
+/// Takes the lease of a parked chat that waits in vain, and lets it go on: nobody holds it, and nothing it waits for can still be
+/// decided. Which of it ended is for [`crate::actions::actions_expire`] in the same transaction. `None` when it is not so.
+///
+/// # Errors
+/// [`crate::StoreError::Unavailable`].
+pub async fn lease_claim_overdue(
+    write: &mut Write,
+    chat: Uuid,
+    holder: Uuid,
+    lasting: Duration,
+) -> Result<Option<ChatRecord>> {
+    let now = now_sql(write);
+    let lock = if write.is_postgres() { " FOR UPDATE SKIP LOCKED" } else { "" };
+    let overdue = overdue_sql(now);
+    let sql = sqlx::AssertSqlSafe(format!(
+        "UPDATE chats SET status = 'running', lease_holder = $2, lease_epoch = lease_epoch + 1, lease_expires_at = {now} + $3, \
+         generation_attempt = generation_attempt + 1, snapshot_version = snapshot_version + 1 \
+         WHERE id = (SELECT c.id FROM chats c WHERE c.id = $1 AND c.status = 'requires_action' AND {overdue} \
+         AND (c.lease_expires_at IS NULL OR c.lease_expires_at < {now} OR c.lease_holder = $2){lock}) RETURNING {COLUMNS}"
+    ));
+    fetch_optional!(write, ChatRow, sql, chat, holder, micros(lasting))?.map(TryInto::try_into).transpose()
 }
 
 /// Forgets every lease; how many there were. Only for the start of a process that is alone by the file lock of SQLite: whoever

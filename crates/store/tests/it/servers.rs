@@ -66,6 +66,7 @@ both_engines! {
         after.record.tool_allow_list = vec![];
         after.record.tool_deny_list = vec!["*".to_owned()];
         after.record.tool_idempotent_list = vec!["Read_*".to_owned(), "ping".to_owned()];
+        after.record.tool_approval_list = vec!["*".to_owned()];
         after.record.availability = Availability::ForceOn;
         after.record.enabled = false;
         after.record.model_intent = false;

@@ -54,6 +54,7 @@ impl Pool {
             traceparent: None,
             cancel: CancellationToken::new(),
             progress: None,
+            asker: None,
         };
         let outcome = self.0.call(&user.target, call).await;
         if let CallOutcome::Done { content, is_error: false, .. } = &outcome

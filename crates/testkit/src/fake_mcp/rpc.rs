@@ -1,6 +1,6 @@
 //! The honest half: JSON-RPC over POST.
 
-use super::Shared;
+use super::{Shared, asking};
 use crate::{record::Recorded, serve::Lost};
 use axum::{
     Json,
@@ -43,6 +43,12 @@ pub(crate) async fn respond(shared: &Shared, recorded: Recorded) -> Response {
 
 async fn rpc(shared: &Shared, message: &Value) -> Response {
     let Some(id) = message.get("id") else { return StatusCode::ACCEPTED.into_response() };
+    if message.get("method").is_none() {
+        return asking::answered(shared, id, message);
+    }
+    if let Some(question) = asking::question_of(shared, message) {
+        return asking::ask(shared, message, question);
+    }
     let result = match message["method"].as_str().unwrap_or_default() {
         "initialize" => return initialized(id),
         "ping" => Ok(json!({})),
@@ -85,7 +91,7 @@ fn initialized(id: &Value) -> Response {
     response
 }
 
-async fn call(shared: &Shared, params: &Value) -> Result<Value, (i64, String)> {
+pub(super) async fn call(shared: &Shared, params: &Value) -> Result<Value, (i64, String)> {
     let name = params["name"].as_str().unwrap_or_default();
     let tool = shared.manners().tools.into_iter().find(|tool| tool.name == name);
     let Some(tool) = tool else { return Err((-32602, format!("no tool {name}"))) };

@@ -155,6 +155,7 @@ fn call(tool: &str, arguments: Map<String, Value>) -> ToolCall {
         traceparent: None,
         cancel: CancellationToken::new(),
         progress: None,
+        asker: None,
     }
 }
 

@@ -168,6 +168,36 @@ fn chats() -> Vec<Function> {
         ),
         row("/ui/fn/chat_interrupt", r#"{"id": "<own_chat>"}"#, signed_in(200)),
         row("/ui/fn/chat_interrupt", r#"{"id": "<foreign_chat>"}"#, signed_in(404)),
+        once(
+            "/ui/fn/approval_decide",
+            r#"{"id": "<parked_chat>", "approval": "<action>", "decision": "deny"}"#,
+            signed_in(200),
+        ),
+        row(
+            "/ui/fn/approval_decide",
+            r#"{"id": "<foreign_chat>", "approval": "<unknown>", "decision": "deny"}"#,
+            signed_in(404),
+        ),
+        once(
+            "/ui/fn/elicitation_answer",
+            r#"{"id": "<asked_chat>", "elicitation": "<action>", "reply": {"action": "decline"}}"#,
+            signed_in(200),
+        ),
+        row(
+            "/ui/fn/elicitation_answer",
+            r#"{"id": "<foreign_chat>", "elicitation": "<unknown>", "reply": {"action": "decline"}}"#,
+            signed_in(404),
+        ),
+        once(
+            "/ui/fn/tool_results_submit",
+            r#"{"id": "<client_chat>", "results": {"results": [{"tool_call_id": "<call>", "output": "done"}]}}"#,
+            signed_in(200),
+        ),
+        row(
+            "/ui/fn/tool_results_submit",
+            r#"{"id": "<foreign_chat>", "results": {"results": [{"tool_call_id": "c", "output": "done"}]}}"#,
+            signed_in(404),
+        ),
         row("/ui/fn/queue_remove", r#"{"id": "<own_chat>", "queued": 1}"#, signed_in(404)),
         row("/ui/fn/queue_remove", r#"{"id": "<foreign_chat>", "queued": 1}"#, signed_in(404)),
         row("/ui/fn/queue_promote", r#"{"id": "<own_chat>", "queued": 1}"#, signed_in(404)),

@@ -4,7 +4,7 @@ use super::caller::Who;
 use crate::{
     description::Description,
     support::{
-        CHATS, OWNER_EMAIL, OWNER_PASSWORD, Person, SERVERS, TestServer, chat, over, parts, server_body, text,
+        CHATS, OWNER_EMAIL, OWNER_PASSWORD, Person, SERVERS, TestServer, chat, over, parts, server_body, status, text,
     },
 };
 use api::users::Role;
@@ -39,16 +39,22 @@ pub(super) struct World {
     /// The message that waits in the last `queued_chat`, and that chat with its owner.
     queued: Mutex<String>,
     queued_chat: Mutex<Option<(Client, String)>>,
+    /// What the last `parked_chat` or `client_chat` waits for, and that chat with its owner.
+    action: Mutex<String>,
+    parked_chat: Mutex<Option<(Client, String)>>,
     /// A model that never answers: what is sent behind its turn waits.
     silent_model: String,
     _silent: FakeLlm,
     _fake: FakeMcp,
+    _curious: FakeMcp,
     _oauth: FakeOauth,
 }
 
 impl World {
     pub(super) async fn new(server: TestServer) -> Self {
         let fake = FakeMcp::start(vec![FakeTool::of_text("get_issue", "Reads an issue")]).await;
+        let curious =
+            FakeMcp::start(vec![FakeTool::of_text("get_issue", "Reads an issue").asking("Which one?")]).await;
         let oauth = FakeOauth::start(vec![FakeTool::of_text("get_issue", "Reads an issue")]).await;
         let silent = FakeLlm::scripted(|_| Reply::Stall(Vec::new())).await;
         let silent_model = server.scripted_model(&silent, "k").await;
@@ -87,6 +93,8 @@ impl World {
             ("unknown", UNKNOWN.to_owned()),
             ("malformed", "not-a-uuid".to_owned()),
             ("open", open),
+            ("asking", asking_server(&server, &fake).await),
+            ("curious", curious_server(&server, &curious).await),
             ("tool", "get_issue".to_owned()),
             ("disabled", server.register(&server_body("disabled", &fake.url())).await),
             ("grouped", grouped_server(&server, &fake, &insiders).await),
@@ -119,9 +127,12 @@ impl World {
             call,
             queued: Mutex::new("1".to_owned()),
             queued_chat: Mutex::new(None),
+            action: Mutex::new(UNKNOWN.to_owned()),
+            parked_chat: Mutex::new(None),
             silent_model,
             _silent: silent,
             _fake: fake,
+            _curious: curious,
             _oauth: oauth,
         }
     }
@@ -172,6 +183,21 @@ impl World {
             }
             "queued_chat" => self.queued_chat_of(own).await,
             "queued" => self.queued.lock().unwrap().clone(),
+            "parked_chat" | "client_chat" | "asked_chat" if matches!(who, Who::Anonymous | Who::Suspended) => {
+                self.fixed["foreign_chat"].clone()
+            }
+            "parked_chat" => {
+                self.parked_chat_of(own, &json!({"mcp_server_ids": [self.fixed["asking"]]})).await
+            }
+            "client_chat" => {
+                let tools = json!([{"name": "get_issue", "description": "Reads an issue"}]);
+                self.parked_chat_of(own, &json!({"mcp_server_ids": [], "unsafe_dynamic_tools": tools})).await
+            }
+            "asked_chat" => {
+                let with = json!({"mcp_server_ids": [self.fixed["curious"]], "client_type": "ui"});
+                self.parked_chat_of(own, &with).await
+            }
+            "action" => self.action.lock().unwrap().clone(),
             "own_chat" => self.own_chats.get(&who).unwrap_or(&self.fixed["foreign_chat"]).clone(),
             "connected" => {
                 let path = format!("{SERVERS}/{}/user_headers", self.fixed["personal"]);
@@ -206,6 +232,24 @@ impl World {
         let sent = client.post(&format!("{CHATS}/{id}/messages"), &json!({"content": text("next")})).await;
         *self.queued.lock().unwrap() = sent.expect(201).json()["queued_message"]["id"].to_string();
         *self.queued_chat.lock().unwrap() = Some((client.clone(), id.clone()));
+        id
+    }
+
+    /// A chat whose turn waits for somebody. The one before goes: a person's turns are few.
+    async fn parked_chat_of(&self, client: &Client, with: &Value) -> String {
+        let before = self.parked_chat.lock().unwrap().take();
+        if let Some((owner, id)) = before {
+            owner.delete(&format!("{CHATS}/{id}")).await;
+        }
+        let mut body = json!({"content": text("Get the issue \"login page\"")});
+        body.as_object_mut().unwrap().extend(with.as_object().unwrap().clone());
+        let id = id(&client.post(CHATS, &body).await.expect(201).json());
+        status(client, &id, "requires_action").await;
+        let page = client.get(&format!("{CHATS}/{id}/messages")).await.expect(200).json();
+        let action = &page["actions"][0];
+        *self.action.lock().unwrap() = action["id"].as_str().unwrap_or_else(|| panic!("{page}")).to_owned();
+        *self.call.lock().unwrap() = action["tool_call_id"].as_str().unwrap().to_owned();
+        *self.parked_chat.lock().unwrap() = Some((client.clone(), id.clone()));
         id
     }
 
@@ -284,6 +328,21 @@ async fn provider(server: &TestServer) -> String {
 
 async fn group(server: &TestServer, name: &str) -> String {
     id(&server.owner().post("/api/v2/groups", &json!({"name": name})).await.expect(201).json())
+}
+
+/// An enabled server whose every call has to be approved.
+async fn asking_server(server: &TestServer, fake: &FakeMcp) -> String {
+    let mut body = server_body("asking", &fake.url());
+    body["enabled"] = json!(true);
+    body["tool_approval_list"] = json!(["*"]);
+    server.register(&body).await
+}
+
+/// An enabled server whose tool asks the person something.
+async fn curious_server(server: &TestServer, fake: &FakeMcp) -> String {
+    let mut body = server_body("curious", &fake.url());
+    body["enabled"] = json!(true);
+    server.register(&body).await
 }
 
 /// An enabled server that only the members of `group` may use.

@@ -247,6 +247,10 @@ fn connections() -> Vec<Row> {
 
 /// A chat is its owner's alone, whatever the role of the others: `foreign_chat` is 404 for admins too.
 fn chats() -> Vec<Row> {
+    const DECLINE: &str = r#"{"action": "decline"}"#;
+    const DENY: &str = r#"{"decision": "deny"}"#;
+    const RESULT: &str = r#"{"results": [{"tool_call_id": "<call>", "output": "done"}]}"#;
+    const ANY_RESULT: &str = r#"{"results": [{"tool_call_id": "c", "output": "done"}]}"#;
     const ALL: &str = "/api/experimental/chats";
     const SAY: &str = r#"{"content": [{"type": "text", "text": "hello"}]}"#;
     const SAY_TO_GROUPED: &str =
@@ -299,6 +303,32 @@ fn chats() -> Vec<Row> {
             "",
             signed_in(404),
         ),
+        row(
+            POST,
+            "/api/experimental/chats/{id=parked_chat}/approvals/{approval=action}",
+            DENY,
+            signed_in(200),
+        )
+        .once(),
+        row(POST, "/api/experimental/chats/{id=own_chat}/approvals/{approval=unknown}", DENY, signed_in(404)),
+        row(
+            POST,
+            "/api/experimental/chats/{id=foreign_chat}/approvals/{approval=unknown}",
+            DENY,
+            signed_in(404),
+        ),
+        row(POST, "/api/experimental/chats/{id=asked_chat}/elicitations/{elicitation=action}", DECLINE, signed_in(200))
+            .once(),
+        row(POST, "/api/experimental/chats/{id=own_chat}/elicitations/{elicitation=unknown}", DECLINE, signed_in(404)),
+        row(
+            POST,
+            "/api/experimental/chats/{id=foreign_chat}/elicitations/{elicitation=unknown}",
+            DECLINE,
+            signed_in(404),
+        ),
+        row(POST, "/api/experimental/chats/{id=client_chat}/tool-results", RESULT, signed_in(200)).once(),
+        row(POST, "/api/experimental/chats/{id=own_chat}/tool-results", ANY_RESULT, signed_in(409)),
+        row(POST, "/api/experimental/chats/{id=foreign_chat}/tool-results", ANY_RESULT, signed_in(404)),
         row(POST, "/api/experimental/chats/{id=own_chat}/interrupt", "", signed_in(200)),
         row(POST, "/api/experimental/chats/{id=foreign_chat}/interrupt", "", signed_in(404)),
         row(POST, "/api/experimental/chats/{id=unknown}/interrupt", "", signed_in(404)),

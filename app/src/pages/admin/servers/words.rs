@@ -90,6 +90,7 @@ pub(super) fn field_label(field: &str) -> &str {
         "tool_allow_list" => "Allowed tools",
         "tool_deny_list" => "Denied tools",
         "tool_idempotent_list" => "Idempotent tools",
+        "tool_approval_list" => "Tools to approve",
         "tool_change_policy" => "When a tool changes",
         "allowed_group_ids" | "allowed_groups" => "Groups",
         "enabled" => "Enabled",
@@ -99,7 +100,6 @@ pub(super) fn field_label(field: &str) -> &str {
         "use_instructions" => "Use the server's instructions",
         // Fields of a document that the editor does not have yet.
         "oidc_trusted_origin" => "Trusted origin",
-        "tool_approval_list" => "Tools to approve",
         other => other,
     }
 }

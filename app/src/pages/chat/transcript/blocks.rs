@@ -8,6 +8,7 @@ use super::{
 };
 use api::{
     Uuid,
+    chats::ChatStatus,
     check::{ConnectOutcome, ServerOutcome},
     messages::{MessageRole, TextPart, ToolCallPart, ToolResultPart},
 };
@@ -330,6 +331,10 @@ impl Builder<'_> {
         });
         let progress =
             self.transcript.progress.get(&call.tool_call_id).filter(|_| runs && result.is_none()).cloned();
-        CallView { progress, ..CallView::committed(ordinal, call, label, result, runs) }
+        let waits = runs
+            && result.is_none()
+            && self.transcript.status() == ChatStatus::RequiresAction;
+        let view = CallView::committed(ordinal, call, label, result, runs);
+        CallView { progress, state: if waits { CallState::Waiting } else { view.state }, ..view }
     }
 }

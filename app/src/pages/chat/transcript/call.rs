@@ -27,6 +27,8 @@ pub enum CallState {
     NeedsConnection,
     /// Surely not executed: the server wants more permission than the person gave.
     NeedsPermission,
+    /// Not sent: somebody has to approve it, to run it, or to answer its server.
+    Waiting,
 }
 
 impl CallState {
@@ -43,6 +45,7 @@ impl CallState {
             Self::Unknown => "unknown",
             Self::NeedsConnection => "needs-connection",
             Self::NeedsPermission => "needs-permission",
+            Self::Waiting => "waiting",
         }
     }
 
@@ -59,6 +62,7 @@ impl CallState {
             Self::Unknown => "Outcome unknown",
             Self::NeedsConnection => "Needs your account",
             Self::NeedsPermission => "Needs more permission",
+            Self::Waiting => "Waiting for you",
         }
     }
 
@@ -167,7 +171,8 @@ impl CallView {
                 Some(scopes) => format!("{} needs more permission: {scopes}", self.server_name()),
                 None => format!("{} needs more permission for this", self.server_name()),
             },
-            CallState::Denied => "This call was denied.".to_owned(),
+            CallState::Waiting => String::new(),
+            CallState::Denied => self.denied_words().to_owned(),
             CallState::Cancelled => "Stopped".to_owned(),
             CallState::Unknown => {
                 format!(
@@ -176,6 +181,23 @@ impl CallView {
                 )
             }
         }
+    }
+
+    /// By whom or what it was denied, told from the words that Patchbay itself wrote.
+    fn denied_words(&self) -> &'static str {
+        let line = self.result_line();
+        if line.contains("the user denied it") {
+            "You denied this call."
+        } else if line.contains("was not approved within") {
+            "Not approved in time, so it was not sent."
+        } else {
+            "This call was denied."
+        }
+    }
+
+    /// It has not gone out: somebody has to decide or to act.
+    pub fn waits(&self) -> bool {
+        self.state == CallState::Waiting
     }
 
     /// What to do next, where there is something.

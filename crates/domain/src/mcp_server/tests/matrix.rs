@@ -157,6 +157,7 @@ fn patch_of_every_field_omitted_null_empty_and_present() {
         (record(), "tool_allow_list", json!([]), Some(json!([])), json!(["a"]), json!(["a"])),
         (record(), "tool_deny_list", json!([]), Some(json!([])), json!(["a"]), json!(["a"])),
         (record(), "tool_idempotent_list", json!([]), Some(json!([])), json!(["a"]), json!(["a"])),
+        (record(), "tool_approval_list", json!([]), Some(json!([])), json!(["a"]), json!(["a"])),
         (record(), "enabled", json!(false), Some(json!(false)), json!(true), json!(true)),
         (record(), "model_intent", json!(false), Some(json!(false)), json!(true), json!(true)),
         (record(), "allowed_group_ids", json!([]), Some(json!([])), json!([group, group]), json!([group])),

@@ -27,6 +27,7 @@ fn members_see_neither_address_nor_authors() {
     assert_eq!((wire.url.as_str(), wire.transport.as_str()), ("", ""));
     assert_eq!(wire.tool_deny_list, ["delete_*"]);
     assert_eq!(wire.tool_idempotent_list, ["get_*"]);
+    assert_eq!(wire.tool_approval_list, ["create_*"]);
     let json = format!("{wire:?}");
     for hidden in ["mcp.example.com", "X-Key"] {
         assert!(!json.contains(hidden), "{hidden} in {json}");

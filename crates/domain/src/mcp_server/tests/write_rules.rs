@@ -140,6 +140,8 @@ fn single_field_rules() {
             text(|w, v| w.tool_idempotent_list = Some(vec![v]), &["a\nb", "a\0", &long(257)]),
         ),
         ("tool_idempotent_list", text(|w, v| w.tool_idempotent_list = Some(vec![v; 513]), &["x"])),
+        ("tool_approval_list", text(|w, v| w.tool_approval_list = Some(vec![v]), &["a\nb", "a\0", &long(257)])),
+        ("tool_approval_list", text(|w, v| w.tool_approval_list = Some(vec![v; 513]), &["x"])),
         ("availability", text(|w, v| w.availability = Some(v), &["", "always", "FORCE_ON"])),
     ];
     for (field, writes) in cases {
@@ -179,19 +181,14 @@ fn types_of_later_issues_are_named_as_such() {
 
 #[test]
 fn fields_of_later_issues_take_only_their_default() {
-    let text = || Some("x".to_owned());
-    let list = || Some(vec!["x".to_owned()]);
-    let write = ServerWrite { oidc_trusted_origin: text(), tool_approval_list: list(), ..minimal() };
+    let write = ServerWrite { oidc_trusted_origin: Some("x".to_owned()), ..minimal() };
     let problems = create(write).unwrap_err();
-    assert_eq!(problems.len(), 2);
-    assert!(problems.iter().all(|p| p.detail.contains("not available in this build")), "{problems:?}");
+    assert_eq!(problems.len(), 1);
+    assert!(problems[0].detail.contains("not available in this build"), "{problems:?}");
     assert_eq!(problems[0].field, "oidc_trusted_origin");
-    assert_eq!(problems[1].field, "tool_approval_list");
 
-    let empty = || Some(String::new());
-    let defaults =
-        ServerWrite { oidc_trusted_origin: empty(), tool_approval_list: Some(vec![]), ..minimal() };
-    create(defaults.clone()).unwrap();
+    let defaults = ServerWrite { oidc_trusted_origin: Some(String::new()), ..minimal() };
+    create(defaults).unwrap();
 }
 
 #[test]
@@ -344,6 +341,7 @@ fn patch_replaces_what_is_present() {
             tool_deny_list: Some(vec![]),
             tool_allow_list: Some(vec!["list_*".into()]),
             tool_idempotent_list: Some(vec![" Read? ".into(), " ".into(), "*".into()]),
+            tool_approval_list: Some(vec!["send_*".into()]),
             enabled: Some(false),
             model_intent: Some(false),
             availability: Some("force_on".into()),
@@ -355,6 +353,7 @@ fn patch_replaces_what_is_present() {
     assert_eq!((merged.description.as_str(), merged.icon_url.as_str()), ("", ""));
     assert_eq!((merged.tool_allow_list.len(), merged.tool_deny_list.len()), (1, 0));
     assert_eq!(merged.tool_idempotent_list, ["Read?", "*"]);
+    assert_eq!(merged.tool_approval_list, ["send_*"]);
     assert_eq!(
         (merged.enabled, merged.model_intent, merged.availability),
         (false, false, Availability::ForceOn)
@@ -369,6 +368,7 @@ fn patch_replaces_what_is_present() {
             "tool_allow_list",
             "tool_deny_list",
             "tool_idempotent_list",
+            "tool_approval_list",
             "availability",
             "enabled",
             "model_intent"

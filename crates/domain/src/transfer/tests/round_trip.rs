@@ -37,7 +37,7 @@ prop_compose! {
         name in text(20), description in text(40), number in 0..1000_u32,
         auth in 0..AUTH_TYPES.len(), stored in any::<bool>(), enabled in any::<bool>(), model_intent in any::<bool>(),
         availability in 0..3_usize, deny in prop::collection::vec("[a-z_*]{1,8}", 0..4),
-        twice in prop::collection::vec("[a-z_*]{1,8}", 0..4), groups in 0..4_u128,
+        twice in prop::collection::vec("[a-z_*]{1,8}", 0..4), asked in prop::collection::vec("[a-z_*]{1,8}", 0..4), groups in 0..4_u128,
         scopes in "([a-z]{1,5}( [a-z]{1,5})?)?",
     ) -> ServerRecord {
         let auth_type = AUTH_TYPES[auth];
@@ -46,7 +46,7 @@ prop_compose! {
         };
         ServerRecord {
             display_name: format!("N{name}"), description, slug: format!("s{number}"), auth_type, enabled, model_intent,
-            availability: Availability::ALL[availability], tool_deny_list: deny, tool_idempotent_list: twice,
+            availability: Availability::ALL[availability], tool_deny_list: deny, tool_idempotent_list: twice, tool_approval_list: asked,
             api_key_header: if auth_type == AuthType::ApiKey { "X-Key".to_owned() } else { String::new() },
             has_api_key: auth_type == AuthType::ApiKey && stored,
             has_custom_headers: auth_type == AuthType::CustomHeaders && stored,
@@ -121,6 +121,7 @@ fn an_export_has_every_field_that_can_be_written_and_names_the_secrets() {
         "tool_allow_list",
         "tool_deny_list",
         "tool_idempotent_list",
+        "tool_approval_list",
         "availability",
         "enabled",
         "model_intent",

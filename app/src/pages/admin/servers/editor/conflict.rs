@@ -166,6 +166,10 @@ fn typed_over(base: &McpServer, mine: &ServerWrite) -> McpServer {
             .tool_idempotent_list
             .clone()
             .unwrap_or_else(|| base.tool_idempotent_list.clone()),
+        tool_approval_list: mine
+            .tool_approval_list
+            .clone()
+            .unwrap_or_else(|| base.tool_approval_list.clone()),
         tool_change_policy: mine
             .tool_change_policy
             .as_deref()
@@ -223,6 +227,7 @@ fn face(server: &McpServer, group_names: &BTreeMap<Uuid, String>) -> Vec<(&'stat
         ("Allowed tools", server.tool_allow_list.join(", ")),
         ("Denied tools", server.tool_deny_list.join(", ")),
         ("Idempotent tools", server.tool_idempotent_list.join(", ")),
+        ("Tools to approve", server.tool_approval_list.join(", ")),
         ("When a tool changes", change_policy_label(server.tool_change_policy).to_owned()),
         ("Tell the server who asks", on(server.forward_coder_headers)),
         ("Signing secret", secret(server.has_signing_secret)),
@@ -297,6 +302,7 @@ mod tests {
             ("allow_in_plan_mode", json!(true), "All tools in root plan mode"),
             ("tool_allow_list", json!(["a"]), "Allowed tools"),
             ("tool_idempotent_list", json!(["a"]), "Idempotent tools"),
+            ("tool_approval_list", json!(["a"]), "Tools to approve"),
             ("tool_change_policy", json!("hold"), "When a tool changes"),
             ("transport", json!("sse"), "Transport"),
             ("forward_coder_headers", json!(true), "Tell the server who asks"),

@@ -38,8 +38,13 @@ pub(super) const AUTHENTICATION_FIELDS: [&str; 12] = [
     "oauth2_issuer",
 ];
 pub(super) const BEHAVIOUR_FIELDS: [&str; 3] = ["availability", "model_intent", "allow_in_plan_mode"];
-pub(super) const TOOLS_FIELDS: [&str; 4] =
-    ["tool_allow_list", "tool_deny_list", "tool_idempotent_list", "tool_change_policy"];
+pub(super) const TOOLS_FIELDS: [&str; 5] = [
+    "tool_allow_list",
+    "tool_deny_list",
+    "tool_idempotent_list",
+    "tool_approval_list",
+    "tool_change_policy",
+];
 pub(super) const FORWARDING_FIELDS: [&str; 4] =
     ["forward_coder_headers", "signing_secret", "send_trace_context", "use_instructions"];
 pub(super) const ACCESS_FIELDS: [&str; 1] = ["allowed_group_ids"];
@@ -94,6 +99,7 @@ pub(super) struct EditorForm {
     pub(super) deny: RwSignal<String>,
     /// One pattern a line.
     pub(super) idempotent: RwSignal<String>,
+    pub(super) approval: RwSignal<String>,
     pub(super) tool_change_policy: RwSignal<String>,
     /// Groups the server is limited to; none: everybody.
     pub(super) groups: RwSignal<BTreeSet<Uuid>>,
@@ -140,6 +146,7 @@ impl EditorForm {
             allow: RwSignal::default(),
             deny: RwSignal::default(),
             idempotent: RwSignal::default(),
+            approval: RwSignal::default(),
             tool_change_policy: RwSignal::new(ToolChangePolicy::Notify.as_str().to_owned()),
             groups: RwSignal::default(),
             group_names: RwSignal::default(),
@@ -183,6 +190,7 @@ impl EditorForm {
         self.allow.set(server.tool_allow_list.join("\n"));
         self.deny.set(server.tool_deny_list.join("\n"));
         self.idempotent.set(server.tool_idempotent_list.join("\n"));
+        self.approval.set(server.tool_approval_list.join("\n"));
         self.tool_change_policy.set(server.tool_change_policy.as_str().to_owned());
         self.groups.set(server.allowed_group_ids.iter().flatten().copied().collect());
         self.enabled.set(server.enabled);
@@ -217,6 +225,7 @@ impl EditorForm {
             tool_allow_list: Some(lines(&self.allow.get())),
             tool_deny_list: Some(lines(&self.deny.get())),
             tool_idempotent_list: Some(lines(&self.idempotent.get())),
+            tool_approval_list: Some(lines(&self.approval.get())),
             tool_change_policy: Some(self.tool_change_policy.get()),
             allowed_group_ids: Some(self.groups.get().into_iter().collect()),
             ..ServerWrite::default()

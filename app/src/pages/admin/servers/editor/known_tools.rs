@@ -18,6 +18,7 @@ pub(super) fn KnownTools(form: EditorForm) -> impl IntoView {
         allow: lines(&form.allow.get()),
         deny: lines(&form.deny.get()),
         idempotent: lines(&form.idempotent.get()),
+        approval: lines(&form.approval.get()),
     });
     move || {
         let tools = tools.get().filter(|tools| !tools.is_empty())?;
@@ -49,11 +50,12 @@ fn ToolRow(tool: CheckedTool, lists: Memo<Lists>) -> impl IntoView {
     let verdict = move || {
         name.with_value(|name| lists.with(|lists| ToolFilter::new(&lists.allow, &lists.deny).verdict(name)))
     };
+    let asks = move || name.with_value(|name| lists.with(|lists| matched(&lists.approval, name)));
     let safe_twice = move || {
-        name.with_value(|name| lists.with(|lists| matched(&lists.idempotent, name))).then(|| {
-            view! { <Badge text="Safe to run twice"/> }
-        })
+        let safe = !asks() && name.with_value(|name| lists.with(|lists| matched(&lists.idempotent, name)));
+        safe.then(|| view! { <Badge text="Safe to run twice"/> })
     };
+    let needs_approval = move || asks().then(|| view! { <Badge text="Needs approval"/> });
     let problems = tool.problems.join(" ");
     // A definition with a problem is left out of chats, whatever the patterns say.
     let broken = !problems.is_empty();
@@ -70,6 +72,7 @@ fn ToolRow(tool: CheckedTool, lists: Memo<Lists>) -> impl IntoView {
             <span class="badges">
                 {tool.state.map(|state| view! { <StateBadge state/> })}
                 {safe_twice}
+                {needs_approval}
                 {move || match verdict() {
                     _ if broken => Some(view! { <Badge tone=Tone::Warn glyph=Glyph::Warn text="Not usable"/> }),
                     // Beside "Held back" it would be a tick for what chats do not get.
@@ -91,13 +94,14 @@ struct Lists {
     allow: Vec<String>,
     deny: Vec<String>,
     idempotent: Vec<String>,
+    approval: Vec<String>,
 }
 
 impl Lists {
     /// Patterns that no known tool matches, each once: often a slip of the pen.
     fn unmatched(&self, names: &[String]) -> Vec<String> {
         let mut unmatched: Vec<String> = Vec::new();
-        for pattern in self.allow.iter().chain(&self.deny).chain(&self.idempotent) {
+        for pattern in self.allow.iter().chain(&self.deny).chain(&self.idempotent).chain(&self.approval) {
             let known = names.iter().any(|name| pattern_matches(pattern, name));
             if !known && !unmatched.contains(pattern) {
                 unmatched.push(pattern.clone());
@@ -122,7 +126,8 @@ mod tests {
             allow: vec!["search_*".to_owned(), "serach_*".to_owned()],
             deny: vec!["delete_?".to_owned()],
             idempotent: vec!["search_*".to_owned(), "serach_*".to_owned(), "get".to_owned()],
+            approval: vec!["create_*".to_owned(), "drop".to_owned()],
         };
-        assert_eq!(lists.unmatched(&names), ["serach_*", "delete_?", "get"]);
+        assert_eq!(lists.unmatched(&names), ["serach_*", "delete_?", "get", "drop"]);
     }
 }

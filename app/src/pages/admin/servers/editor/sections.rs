@@ -163,6 +163,8 @@ pub(super) fn ToolsSection(form: EditorForm) -> impl IntoView {
                 placeholder="delete_*" hint="One pattern a line. Denied tools are neither offered nor called."/>
             <TextArea name="tool_idempotent_list" label="Idempotent tools" value=form.idempotent rows=3 mono=true error=form.error_at("tool_idempotent_list")
                 placeholder="get_*" hint="Safe to run twice. After a crash Patchbay sends such a call again; any other call whose outcome is unknown is never repeated."/>
+            <TextArea name="tool_approval_list" label="Tools to approve" value=form.approval rows=3 mono=true error=form.error_at("tool_approval_list")
+                placeholder="create_*" hint="Each call of such a tool waits until the owner of the chat has seen its arguments and approved it. Such a call is never repeated, also when the tool is idempotent."/>
             <div class="stack-tight">
                 <SelectField name="tool_change_policy" label="When a tool changes" value=form.tool_change_policy options=policies
                     error=form.error_at("tool_change_policy")/>
