@@ -7,6 +7,7 @@ use crate::error::UiError;
 use api::{
     Page, PageQuery, Uuid,
     audit::{AuditPage, AuditQuery},
+    chat_settings::{ChatSettingValues, OwnChatSettings},
     chats::{
         Chat, ChatCreate, ChatCreated, ChatUpdate, MessageCreate, MessageEdit, MessagePage, MessageSent,
     },
@@ -148,6 +149,18 @@ pub trait Backend: Send + Sync + 'static {
     async fn message_edit(&self, id: Uuid, message_id: i64, edit: MessageEdit) -> UiResult<MessageSent>;
     /// Stop the running turn.
     async fn chat_interrupt(&self, id: Uuid) -> UiResult<Chat>;
+    /// Have the chat summarised.
+    async fn chat_compact(&self, id: Uuid) -> UiResult<Chat>;
+    /// Send nothing of what is before to the model any more.
+    async fn chat_clear(&self, id: Uuid) -> UiResult<Chat>;
+    /// Have a model make another title.
+    async fn title_regenerate(&self, id: Uuid) -> UiResult<Chat>;
+    /// What admins set for all chats; for those who may read all of it.
+    async fn chat_settings_get(&self) -> UiResult<ChatSettingValues>;
+    async fn chat_settings_put(&self, write: ChatSettingValues) -> UiResult<ChatSettingValues>;
+    /// What the viewer set for their own chats.
+    async fn own_chat_settings_get(&self) -> UiResult<OwnChatSettings>;
+    async fn own_chat_settings_put(&self, own: OwnChatSettings) -> UiResult<OwnChatSettings>;
     /// Take a waiting message back.
     async fn queue_remove(&self, id: Uuid, queued: i64) -> UiResult<()>;
     /// Make a waiting message the next one.

@@ -4,6 +4,8 @@ mod audit;
 mod auth;
 mod backend;
 mod body;
+mod chat_context;
+mod chat_settings;
 mod chats;
 mod connections;
 mod cookies;

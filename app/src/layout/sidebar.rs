@@ -68,6 +68,7 @@ fn PanelLinks() -> impl IntoView {
     view! {
         <NavLink href="/admin/servers" glyph=Glyph::Server label="Servers"/>
         <NavLink href="/admin/models" glyph=Glyph::Chip label="Models"/>
+        <NavLink href="/admin/chats" glyph=Glyph::Chat label="Chat settings"/>
         {viewer_is_admin().then(|| view! { <NavLink href="/admin/users" glyph=Glyph::Users label="Users"/> })}
         <NavLink href="/admin/groups" glyph=Glyph::Group label="Groups"/>
         <NavLink href="/admin/fleet" glyph=Glyph::Pulse label="Health"/>

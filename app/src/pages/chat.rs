@@ -10,6 +10,7 @@
 
 mod asks;
 mod blocks;
+mod boundary;
 mod browser;
 mod calls;
 mod composer;
@@ -28,6 +29,7 @@ mod rename;
 mod scroll;
 mod shared;
 mod stream;
+mod title_menu;
 pub mod transcript;
 mod user_message;
 mod why;

@@ -129,6 +129,24 @@ pub async fn chat_interrupt(id: Uuid) -> Result<Chat, UiError> {
     answer(backend()?.chat_interrupt(id).await)
 }
 
+/// Has the chat summarised.
+#[server(name = ChatCompactCall, prefix = "/ui/fn", endpoint = "chat_compact", input = Json)]
+pub async fn chat_compact(id: Uuid) -> Result<Chat, UiError> {
+    answer(backend()?.chat_compact(id).await)
+}
+
+/// Sends nothing of what is before to the model any more.
+#[server(name = ChatClearCall, prefix = "/ui/fn", endpoint = "chat_clear", input = Json)]
+pub async fn chat_clear(id: Uuid) -> Result<Chat, UiError> {
+    answer(backend()?.chat_clear(id).await)
+}
+
+/// Has a model make another title.
+#[server(name = TitleRegenerateCall, prefix = "/ui/fn", endpoint = "title_regenerate", input = Json)]
+pub async fn title_regenerate(id: Uuid) -> Result<Chat, UiError> {
+    answer(backend()?.title_regenerate(id).await)
+}
+
 /// Takes a waiting message back.
 #[server(name = QueueRemoveCall, prefix = "/ui/fn", endpoint = "queue_remove", input = Json)]
 pub async fn queue_remove(id: Uuid, queued: i64) -> Result<(), UiError> {

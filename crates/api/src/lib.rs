@@ -4,6 +4,7 @@
 //! The crate is wasm-clean: it knows no database, no HTTP and no clock.
 
 pub mod audit;
+pub mod chat_settings;
 pub mod chats;
 pub mod check;
 pub mod error;

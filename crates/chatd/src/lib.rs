@@ -13,13 +13,16 @@
 #![forbid(unsafe_code)]
 
 mod daemon;
+mod digest;
 mod error;
 mod history;
 mod hub;
 pub mod limits;
 mod ports;
 mod runner;
+mod titles;
 
 pub use daemon::{ChatDaemon, ChatdConfig, Deps, RetryDelay};
 pub use hub::{Awaited, EventId, Hub, Publisher, Resume, follow};
+pub use titles::{TitleRefused, TitleWish};
 pub use ports::{ModelSource, PermissionAsk, ResolvedModel, ServerSource, SourceError, StepServer, Unusable};

@@ -5,6 +5,7 @@ mod answer;
 mod audit;
 mod calls;
 mod commit;
+mod compaction;
 mod dispatch;
 mod generation;
 mod permit;
@@ -26,6 +27,9 @@ use api::{
 };
 use calls::Finished;
 use commit::{Committed, Content};
+pub(crate) use compaction::collect;
+use compaction::Compaction;
+use domain::chat_settings::ChatSettings;
 use generation::Generated;
 use std::{future::Future, sync::Arc, time::Duration};
 use store::{
@@ -36,6 +40,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use toolbox::Toolbox;
 use transcript::Transcript;
+pub(crate) use transcript::prompt_of;
 use uuid::Uuid;
 
 /// How a runner left its chat.
@@ -75,6 +80,9 @@ pub(crate) struct Runner {
     servers_unsaved: bool,
     /// Name of the owner for the audit log, once it was needed.
     owner_name: Option<String>,
+    /// What admins set for all chats, as this turn found it: the system prompt, the instructions for plan mode.
+    settings: ChatSettings,
+    compaction: Compaction,
 }
 
 impl Runner {
@@ -103,6 +111,8 @@ impl Runner {
             shown_servers: Vec::new(),
             servers_unsaved: false,
             owner_name: None,
+            settings: ChatSettings::default(),
+            compaction: Compaction::default(),
         }
     }
 
@@ -160,6 +170,9 @@ impl Runner {
             }
             transcript.push(settled);
         }
+        if self.chat.status == ChatStatus::Running && self.compact_as_wished(&mut transcript).await? {
+            return Ok(());
+        }
         loop {
             if self.chat.status == ChatStatus::Interrupting || self.stop.is_cancelled() {
                 return Err(Exit::Stopped);
@@ -168,8 +181,13 @@ impl Runner {
                 return self.finish().await;
             }
             self.check_limits(&transcript)?;
+            self.compact_if_full(&mut transcript).await?;
             let toolbox = self.toolbox().await?;
-            match self.generate(&transcript, &toolbox).await? {
+            let generated = match self.generate(&transcript, &toolbox).await {
+                Err(Exit::Failed(error)) if self.compact_after(&error, &mut transcript).await? => continue,
+                generated => generated?,
+            };
+            match generated {
                 Generated::Complete(answer) if !answer.has_calls() => {
                     return self.finish_with(answer, false).await;
                 }
@@ -184,8 +202,10 @@ impl Runner {
         }
     }
 
-    async fn load(&self) -> Result<Transcript, Exit> {
+    async fn load(&mut self) -> Result<Transcript, Exit> {
         let mut session = self.shared.deps.db.read().await?;
+        self.settings = store::settings::chat_settings(&mut session).await?;
+        self.compaction.load(&mut session, self.chat.id).await?;
         Ok(Transcript::load(&mut session, self.chat.id).await?)
     }
 

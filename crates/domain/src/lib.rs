@@ -7,7 +7,9 @@
 pub mod accounts;
 pub mod audit;
 pub mod availability;
+pub mod boundary;
 pub mod chat;
+pub mod chat_settings;
 pub mod clock;
 pub mod definition_diff;
 pub mod definitions;
@@ -27,6 +29,7 @@ pub mod redirect;
 pub mod secret;
 pub mod settings;
 pub mod text;
+pub mod title;
 pub mod tools;
 pub mod transfer;
 pub mod url_rules;

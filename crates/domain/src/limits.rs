@@ -46,8 +46,14 @@ pub const CHAT_SERVERS: usize = 256;
 pub const QUEUED_MESSAGES: i64 = 100;
 /// Bytes of their text together: every reader of the chat is told the whole queue when it changes.
 pub const QUEUED_BYTES: i64 = 512 * 1024;
-/// Characters of a chat title made from the first prompt.
+/// Characters of a chat title made from the first prompt, or by a model.
 pub const TITLE_CHARS: usize = 80;
+/// Bytes of the deployment's system prompt, and of its instructions for plan mode.
+pub const CHAT_INSTRUCTIONS_BYTES: usize = 32 * 1024;
+/// Days after which a chat may be archived by itself, at most.
+pub const AUTO_ARCHIVE_DAYS: i64 = 3650;
+/// Percent of a model's context from which a chat is summarised, unless said otherwise.
+pub const COMPACTION_PERCENT: i64 = 80;
 
 /// Characters of an email address (RFC 5321, 4.5.3.1.3, without the brackets).
 pub const EMAIL_CHARS: usize = 254;

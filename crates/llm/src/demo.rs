@@ -13,11 +13,14 @@ mod numbers;
 mod rank;
 mod report;
 mod schema;
+mod tasks;
 mod words;
 
 use crate::{
     FinishReason, GenerationRequest, ModelError, ModelEvent, ModelProvider, ModelStream, PromptMessage,
-    ToolSpec, ids, limits::DEMO_MESSAGE,
+    ToolSpec, ids,
+    limits::DEMO_MESSAGE,
+    tasks::Task,
 };
 use async_trait::async_trait;
 use futures::StreamExt;
@@ -93,6 +96,9 @@ impl Playing {
 
 /// The whole answer.
 fn script(request: &GenerationRequest) -> VecDeque<ModelEvent> {
+    if let Some((task, text)) = Task::of(request) {
+        return spoken(&tasks::answer(task, text));
+    }
     let last_user =
         request.messages.iter().rposition(|message| matches!(message, PromptMessage::User { .. }));
     let since = &request.messages[last_user.map_or(0, |at| at + 1)..];

@@ -1,5 +1,6 @@
 //! Chats: create, read, delete (behaviour 16 and 17). A chat of somebody else is not found.
 
+mod context;
 mod fields;
 mod idempotency;
 mod queue;
@@ -21,9 +22,9 @@ use api::{
 };
 use domain::{
     availability::{Selection, is_forced, servers_for_new_chat},
-    chat::title_from_prompt,
     limits::CHAT_SERVERS,
     mcp_server::{ServerRecord, auth_status},
+    title::title_from_prompt,
 };
 use idempotency::request_hash;
 use std::collections::BTreeMap;
@@ -200,6 +201,7 @@ impl Service {
             return self.chat_replay(ctx, &found.ok_or_else(|| Error::conflict("Try again."))?).await;
         }
         self.turn_commit(write, &record, &message).await?;
+        self.deps().chatd.title_begin(record.id);
         let auth_required = auth_required(self, &servers, &record.mcp_server_ids);
         Ok(ChatCreated {
             chat: record.to_wire(),

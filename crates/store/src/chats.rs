@@ -3,11 +3,18 @@
 //! Order inside a transaction that changes a chat: [`chat_transition`] first, then messages and ledger rows. The transition takes
 //! the chat's row lock, so message ids ascend in the order of the commits on PostgreSQL too.
 
+mod boundaries;
 mod idempotency;
 mod lease;
 mod list;
 mod queue;
+mod upkeep;
 
+pub use boundaries::{
+    Boundary, NewBoundary, boundaries_drop_after, boundary_insert, boundary_is_cleared_after,
+    boundary_is_worthwhile, boundary_newest, compaction_request_delete, compaction_request_get,
+    compaction_request_put, compaction_thresholds, context_is_worth_clearing, own_threshold_get, own_threshold_put,
+};
 pub use idempotency::{IdempotencyRecord, Made, idempotency_find, idempotency_prune, idempotency_put};
 pub use lease::{
     chats_due, lease_claim, lease_release, lease_renew, lease_seconds_left, lease_stands, leases_forget,
@@ -18,6 +25,7 @@ pub use queue::{
     queue_head_for_update, queue_insert, queue_list, queue_promote, queue_promoted, queue_prune,
     queue_remove, queue_size,
 };
+pub use upkeep::{chat_title_generated, chats_auto_archive};
 
 use crate::{Micros, Result, Session, StoreError, Write, clock::now_sql};
 use api::{

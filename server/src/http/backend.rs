@@ -4,6 +4,7 @@ use super::{error::ApiError, ui::kind_of};
 use api::{
     Page, PageQuery, Uuid,
     audit::{AuditPage, AuditQuery},
+    chat_settings::{ChatSettingName, ChatSettingValues, OwnChatSettings},
     chats::{
         Chat, ChatCreate, ChatCreated, ChatUpdate, MessageCreate, MessageEdit, MessagePage, MessageSent,
     },
@@ -332,6 +333,34 @@ impl Backend for ServiceBackend {
 
     async fn chat_interrupt(&self, id: Uuid) -> UiResult<Chat> {
         self.service.chat_interrupt(&self.ctx, id).await.map_err(ui_error)
+    }
+
+    async fn chat_compact(&self, id: Uuid) -> UiResult<Chat> {
+        self.service.chat_compact(&self.ctx, id).await.map_err(ui_error)
+    }
+
+    async fn chat_clear(&self, id: Uuid) -> UiResult<Chat> {
+        self.service.chat_clear(&self.ctx, id).await.map_err(ui_error)
+    }
+
+    async fn title_regenerate(&self, id: Uuid) -> UiResult<Chat> {
+        self.service.title_regenerate(&self.ctx, id).await.map_err(ui_error)
+    }
+
+    async fn chat_settings_get(&self) -> UiResult<ChatSettingValues> {
+        self.service.chat_settings_get(&self.ctx, &ChatSettingName::ALL).await.map_err(ui_error)
+    }
+
+    async fn chat_settings_put(&self, write: ChatSettingValues) -> UiResult<ChatSettingValues> {
+        self.service.chat_settings_put(&self.ctx, write).await.map_err(ui_error)
+    }
+
+    async fn own_chat_settings_get(&self) -> UiResult<OwnChatSettings> {
+        self.service.own_chat_settings_get(&self.ctx).await.map_err(ui_error)
+    }
+
+    async fn own_chat_settings_put(&self, own: OwnChatSettings) -> UiResult<OwnChatSettings> {
+        self.service.own_chat_settings_put(&self.ctx, own).await.map_err(ui_error)
     }
 
     async fn queue_remove(&self, id: Uuid, queued: i64) -> UiResult<()> {

@@ -1,7 +1,7 @@
 //! Every route in one place.
 
 use super::{
-    audit, auth, body::MAX_JSON, chats, connections, cookies::SessionCookie, csrf, error::ApiError, explain,
+    audit, auth, body::MAX_JSON, chat_context, chat_settings, chats, connections, cookies::SessionCookie, csrf, error::ApiError, explain,
     fleet, forms, groups, headers, health, keys, models, oauth, openapi, request_id, servers, settings,
     stream, stream::StreamCounter, tool_results, tools, transfer, ui, users,
 };
@@ -138,6 +138,11 @@ fn chats_api() -> OpenApiRouter<AppState> {
         .routes(routes!(chats::messages, chats::send))
         .routes(routes!(chats::edit))
         .routes(routes!(chats::interrupt))
+        .routes(routes!(chat_context::compact))
+        .routes(routes!(chat_context::clear))
+        .routes(routes!(chat_context::title_regenerate))
+        .routes(routes!(chat_settings::own_get, chat_settings::own_put))
+        .routes(routes!(chat_settings::get, chat_settings::put))
         .routes(routes!(chats::queue_remove))
         .routes(routes!(chats::queue_promote))
         .routes(routes!(tool_results::tool_result))

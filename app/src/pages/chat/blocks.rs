@@ -1,6 +1,7 @@
 //! The transcript on the page: one keyed element per block, so that a streamed piece touches only what it changes.
 
 use super::{
+    boundary::Boundary,
     calls::CallFrame,
     live_text::LiveText,
     notices::ServerTrouble,
@@ -33,6 +34,7 @@ enum Kind {
     Text,
     Reasoning,
     Calls,
+    Boundary,
     Other,
     Interrupted,
 }
@@ -45,6 +47,7 @@ impl Kind {
             Block::Text(_) => Self::Text,
             Block::Reasoning(_) => Self::Reasoning,
             Block::Calls(_) => Self::Calls,
+            Block::Boundary { .. } => Self::Boundary,
             Block::Other(_) => Self::Other,
             Block::Interrupted => Self::Interrupted,
         }
@@ -77,6 +80,11 @@ fn BlockSlot(blocks: Memo<Vec<(BlockKey, Block)>>, key: BlockKey, chat: OpenChat
             Kind::User => view! { <UserMessage key block chat /> }.into_any(),
             Kind::Trouble => (move || match block.get() {
                 Some(Block::Trouble(outcomes)) => Some(view! { <ServerTrouble outcomes /> }),
+                _ => None,
+            })
+            .into_any(),
+            Kind::Boundary => (move || match block.get() {
+                Some(Block::Boundary { kind, result }) => Some(view! { <Boundary kind result /> }),
                 _ => None,
             })
             .into_any(),

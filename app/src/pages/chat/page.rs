@@ -10,6 +10,7 @@ use super::{
     scroll::Follow,
     shared::{OpenChat, list_changed, take_fresh},
     stream::{Link, follow},
+    title_menu::TitleMenu,
     transcript::Transcript,
 };
 use crate::{
@@ -164,7 +165,7 @@ fn Chat(opened: ChatOpened) -> impl IntoView {
     view! {
         <PageTitle text=Signal::derive(move || title.get()) />
         <article class="chat" data-status=move || status.get().as_str()>
-            <ChatHead id title transcript />
+            <ChatHead id title transcript busy archived />
             <div class="chat-column">
                 <Earlier id transcript />
                 <Blocks chat />
@@ -193,7 +194,13 @@ fn Chat(opened: ChatOpened) -> impl IntoView {
 
 /// Title bar; the title turns into a field.
 #[component]
-fn ChatHead(id: Uuid, title: Memo<String>, transcript: RwSignal<Transcript>) -> impl IntoView {
+fn ChatHead(
+    id: Uuid,
+    title: Memo<String>,
+    transcript: RwSignal<Transcript>,
+    busy: Signal<bool>,
+    archived: Memo<bool>,
+) -> impl IntoView {
     let editing = RwSignal::new(false);
     let saved = Callback::new(move |title: String| {
         transcript.try_update(|transcript| transcript.set_title(title));
@@ -215,6 +222,7 @@ fn ChatHead(id: Uuid, title: Memo<String>, transcript: RwSignal<Transcript>) -> 
                         >
                             <Icon glyph=Glyph::Pencil />
                         </button>
+                        <TitleMenu id title transcript busy archived />
                     }
                 }
             >

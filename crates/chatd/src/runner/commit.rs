@@ -17,8 +17,8 @@ use api::{
 use store::{
     StoreError, Write,
     chats::{
-        ChatRecord, LeaseChange, QueuedRecord, Transition, chat_get_any, chat_transition,
-        queue_head_for_update, queue_list, queue_promote,
+        ChatRecord, LeaseChange, NewBoundary, QueuedRecord, Transition, boundary_insert, chat_get_any,
+        chat_transition, compaction_request_delete, queue_head_for_update, queue_list, queue_promote,
     },
     messages::{NewMessage, message_insert, message_servers_set},
     tool_calls::{OutcomeWrite, tool_call_intent_insert, tool_call_outcome},
@@ -34,6 +34,8 @@ pub(super) enum Content<'a> {
         message: NewMessage,
         calls: &'a [Planned],
     },
+    /// A boundary of the model's view, with what shows it.
+    Boundary(Box<NewBoundary>),
     /// The results of the calls of message `asked`, with the outcomes that are not committed yet.
     Results {
         message: NewMessage,
@@ -55,6 +57,8 @@ struct Stored {
     chat: ChatRecord,
     /// Of the content.
     message: Option<ChatMessage>,
+    /// Of a boundary: the message before that one.
+    before: Option<ChatMessage>,
     next: Option<Next>,
 }
 
@@ -99,11 +103,14 @@ impl Runner {
                 Err(error) => return Err(Exit::Database(error)),
             }
         };
-        let Some(Stored { chat, message, next }) = stored else { return self.fence_lost().await };
+        let Some(Stored { chat, message, before, next }) = stored else { return self.fence_lost().await };
         let status_changed = chat.status != self.chat.status;
         self.over = !matches!(step.to, ChatStatus::Running | ChatStatus::Interrupting);
         self.chat = chat;
         self.servers_unsaved = false;
+        if let Some(before) = &before {
+            self.publisher.message(before);
+        }
         match &message {
             Some(message) => self.publisher.message(message),
             // Whatever was shown of a generation comes to nothing.
@@ -142,6 +149,7 @@ impl Runner {
             }
             Some(_) => Some(begins_next(step)),
         };
+        let ends = !matches!(step.to, ChatStatus::Running | ChatStatus::Interrupting);
         let step = begins.as_ref().unwrap_or(step);
         let Some(mut chat) = chat_transition(&mut write, &self.chat.fence(), step).await? else {
             return Ok(None);
@@ -149,8 +157,21 @@ impl Runner {
         if let Some(turn) = self.turn_message.filter(|_| self.servers_unsaved) {
             message_servers_set(&mut write, chat.id, turn, &self.shown_servers).await?;
         }
+        // Whatever ends the turn ends the wish for a summary, which would else meet the next one.
+        if self.compaction.wished.is_some() || step.to == ChatStatus::Error {
+            let fulfilled = matches!(content, Content::Boundary(_));
+            if ends || fulfilled {
+                compaction_request_delete(&mut write, chat.id).await?;
+            }
+        }
+        let mut before = None;
         let message = match content {
             Content::Nothing => None,
+            Content::Boundary(boundary) => {
+                let (call, result) = boundary_insert(&mut write, NewBoundary::clone(boundary)).await?;
+                before = Some(call);
+                Some(result)
+            }
             Content::Message(message) => Some(message_insert(&mut write, message.clone()).await?),
             Content::Answer { message, calls } => {
                 let message = message_insert(&mut write, message.clone()).await?;
@@ -186,7 +207,7 @@ impl Runner {
             None => None,
         };
         write.commit().await?;
-        Ok(Some(Stored { chat, message, next }))
+        Ok(Some(Stored { chat, message, before, next }))
     }
 
     async fn owner_is_active(&self, write: &mut Write) -> Result<bool, StoreError> {

@@ -5,6 +5,7 @@
 mod admission;
 mod again;
 mod budgets;
+mod compaction;
 mod crash;
 mod failures;
 mod hub;
