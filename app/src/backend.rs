@@ -18,6 +18,7 @@ use api::{
     keys::KeyStatus,
     models::{Model, ModelCreate, ModelUpdate, Provider, ProviderCreate, ProviderUpdate},
     oauth::{DiscoverRequest, Discovery},
+    search::SearchPage,
     servers::{McpServer, ServerConnection, ServerWrite, UserHeaderValues},
     settings::{EgressAllow, EgressAllowWrite},
     tools::{ServerTool, ToolAccept, ToolTried, ToolTry},
@@ -149,6 +150,8 @@ pub trait Backend: Send + Sync + 'static {
     async fn message_edit(&self, id: Uuid, message_id: i64, edit: MessageEdit) -> UiResult<MessageSent>;
     /// Stop the running turn.
     async fn chat_interrupt(&self, id: Uuid) -> UiResult<Chat>;
+    /// Search titles and messages of own chats; the page behind the hit `after`.
+    async fn chats_search(&self, text: String, after: Option<i64>) -> UiResult<SearchPage>;
     /// Have the chat summarised.
     async fn chat_compact(&self, id: Uuid) -> UiResult<Chat>;
     /// Send nothing of what is before to the model any more.

@@ -5,6 +5,7 @@ mod auth;
 mod backend;
 mod body;
 mod chat_context;
+mod chat_search;
 mod chat_settings;
 mod chats;
 mod connections;

@@ -4,7 +4,7 @@ use super::{SIDEBAR_ID, account_menu::AccountMenu};
 use crate::{
     components::{Brand, Glyph, Icon},
     context::{viewer_is_admin, viewer_may_audit},
-    pages::chat::ChatList,
+    pages::chat::ChatSearch,
 };
 use leptos::prelude::*;
 use leptos_router::hooks::use_location;
@@ -41,7 +41,7 @@ fn ChatNav() -> impl IntoView {
             <NavLink href="/" glyph=Glyph::Plus label="New chat" exact=true/>
         </nav>
         <div class="sidebar-scroll">
-            <ChatList/>
+            <ChatSearch/>
         </div>
         {viewer_may_audit().then(|| view! {
             <nav class="sidebar-nav sidebar-foot" aria-label="Admin">

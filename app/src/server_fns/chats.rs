@@ -13,6 +13,7 @@ use api::{
         Chat, ChatCreate, ChatCreated, ChatUpdate, MessageCreate, MessageEdit, MessagePage, MessageSent,
     },
     models::Model,
+    search::SearchPage,
     servers::McpServer,
 };
 use leptos::prelude::*;
@@ -85,6 +86,12 @@ pub async fn chat_list(archived: bool) -> Result<ChatListing, UiError> {
     let now =
         clock.map(|clock| clock.now()).or(chats.first().map(|chat| chat.updated_at)).unwrap_or_default();
     Ok(ChatListing { chats, now })
+}
+
+/// Searches titles and messages of the viewer's chats; the page behind the hit `after`.
+#[server(name = ChatsSearchCall, prefix = "/ui/fn", endpoint = "chats_search", input = Json)]
+pub async fn chats_search(text: String, after: Option<i64>) -> Result<SearchPage, UiError> {
+    answer(backend()?.chats_search(text, after).await)
 }
 
 /// Begins a chat with its first message.

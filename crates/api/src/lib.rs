@@ -16,6 +16,7 @@ pub mod messages;
 pub mod models;
 pub mod oauth;
 pub mod page;
+pub mod search;
 pub mod servers;
 pub mod settings;
 pub mod stream;

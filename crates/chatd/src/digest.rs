@@ -41,7 +41,8 @@ fn entry(message: &PromptMessage) -> String {
     match message {
         PromptMessage::User { text } => format!("User: {}", cut_bytes(text, SAID)),
         PromptMessage::Assistant { text, tool_calls } => {
-            let mut entry = if text.is_empty() { String::new() } else { format!("Assistant: {}", cut_bytes(text, SAID)) };
+            let mut entry =
+                if text.is_empty() { String::new() } else { format!("Assistant: {}", cut_bytes(text, SAID)) };
             for call in tool_calls {
                 if !entry.is_empty() {
                     entry.push('\n');
@@ -56,7 +57,8 @@ fn entry(message: &PromptMessage) -> String {
         }
         PromptMessage::Tool { name, text, is_error, .. } => {
             let how = if *is_error { "failed" } else { "answered" };
-            let size = if text.len() > RESULT { format!(" ({})", human_bytes(text.len())) } else { String::new() };
+            let size =
+                if text.len() > RESULT { format!(" ({})", human_bytes(text.len())) } else { String::new() };
             format!("{name} {how}{size}: {}", cut_bytes(text, RESULT))
         }
     }
@@ -91,7 +93,11 @@ mod tests {
             user("and then?"),
         ];
         let whole = digest(&prompt, 100_000);
-        assert!(whole.starts_with("User: the wish\nThe assistant called s__t with {}\ns__t failed (8.7 KiB): xxx"), "{whole}");
+        assert!(
+            whole
+                .starts_with("User: the wish\nThe assistant called s__t with {}\ns__t failed (8.7 KiB): xxx"),
+            "{whole}"
+        );
         assert!(whole.ends_with("…\nUser: and then?") && whole.len() < 5000, "{whole}");
         let short = digest(&prompt, 60);
         assert_eq!(short, "User: the wish\n[2 messages left out here]\nUser: and then?");

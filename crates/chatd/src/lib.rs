@@ -24,5 +24,5 @@ mod titles;
 
 pub use daemon::{ChatDaemon, ChatdConfig, Deps, RetryDelay};
 pub use hub::{Awaited, EventId, Hub, Publisher, Resume, follow};
-pub use titles::{TitleRefused, TitleWish};
 pub use ports::{ModelSource, PermissionAsk, ResolvedModel, ServerSource, SourceError, StepServer, Unusable};
+pub use titles::{TitleRefused, TitleWish};

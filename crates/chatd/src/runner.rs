@@ -27,8 +27,8 @@ use api::{
 };
 use calls::Finished;
 use commit::{Committed, Content};
-pub(crate) use compaction::collect;
 use compaction::Compaction;
+pub(crate) use compaction::collect;
 use domain::chat_settings::ChatSettings;
 use generation::Generated;
 use std::{future::Future, sync::Arc, time::Duration};

@@ -45,7 +45,13 @@ impl Cause {
 }
 
 /// Call and result that show a summary. `id` tells them from every other call of the chat.
-pub fn shown_summary(id: &str, summary: &str, cause: Cause, began: Timestamp, ended: Timestamp) -> (Part, Part) {
+pub fn shown_summary(
+    id: &str,
+    summary: &str,
+    cause: Cause,
+    began: Timestamp,
+    ended: Timestamp,
+) -> (Part, Part) {
     shown(SUMMARIZED, id, json!({"cause": cause.as_str()}), summary, (began, ended))
 }
 
@@ -55,7 +61,13 @@ pub fn shown_clear(id: &str, at: Timestamp) -> (Part, Part) {
     shown(CLEARED, id, json!({}), text, (at, at))
 }
 
-fn shown(name: &str, id: &str, args: serde_json::Value, text: &str, at: (Timestamp, Timestamp)) -> (Part, Part) {
+fn shown(
+    name: &str,
+    id: &str,
+    args: serde_json::Value,
+    text: &str,
+    at: (Timestamp, Timestamp),
+) -> (Part, Part) {
     let tool_call_id = format!("{name}-{id}");
     let call = ToolCallPart {
         tool_call_id: tool_call_id.clone(),
@@ -94,7 +106,8 @@ pub fn kind_of(call: &ToolCallPart, result: Option<&ToolResultPart>) -> Option<K
 
 /// Whether a call shows a boundary, or will as soon as its result is there.
 pub fn may_be(call: &ToolCallPart, result: Option<&ToolResultPart>) -> bool {
-    let named = call.mcp_server_config_id.is_none() && matches!(call.tool_name.as_str(), SUMMARIZED | CLEARED);
+    let named =
+        call.mcp_server_config_id.is_none() && matches!(call.tool_name.as_str(), SUMMARIZED | CLEARED);
     named && (result.is_none() || kind_of(call, result).is_some())
 }
 
@@ -114,7 +127,9 @@ mod tests {
         assert_eq!(kind_of(&call, Some(&refused)), None);
         let foreign = ToolCallPart { mcp_server_config_id: Some(api::Uuid::nil()), ..call };
         assert_eq!(kind_of(&foreign, Some(&result)), None);
-        let (Part::ToolCall(call), Part::ToolResult(result)) = shown_clear("1", Timestamp(1)) else { panic!("a pair") };
+        let (Part::ToolCall(call), Part::ToolResult(result)) = shown_clear("1", Timestamp(1)) else {
+            panic!("a pair")
+        };
         assert_eq!(kind_of(&call, Some(&result)), Some(Kind::Clear));
     }
 }

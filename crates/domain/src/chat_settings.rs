@@ -192,7 +192,10 @@ pub fn check_threshold(percent: i64, inherits: bool) -> Result<(), String> {
 
 /// The percentage that counts: the person's own, else the model's, else the deployment's. 0 stands for "not set".
 pub fn threshold(own: i64, model: i64, deployment: i64) -> i64 {
-    [own, model, deployment].into_iter().find(|percent| (1..=100).contains(percent)).unwrap_or(COMPACTION_PERCENT)
+    [own, model, deployment]
+        .into_iter()
+        .find(|percent| (1..=100).contains(percent))
+        .unwrap_or(COMPACTION_PERCENT)
 }
 
 /// Whether a conversation of `used` tokens passes `threshold` percent of a context of `limit` tokens.
@@ -220,7 +223,8 @@ mod tests {
             ChatSettingName::ALL.iter().map(|name| (name.as_str(), settings.stored(*name))).collect();
         let again = ChatSettings::of_stored(stored.iter().map(|(name, value)| (*name, value.as_str())));
         assert_eq!(again, settings);
-        let broken = [("auto-archive-days", "x"), ("title-model", "?"), ("compaction-threshold", "0"), ("new", "1")];
+        let broken =
+            [("auto-archive-days", "x"), ("title-model", "?"), ("compaction-threshold", "0"), ("new", "1")];
         assert_eq!(ChatSettings::of_stored(broken), ChatSettings::default());
         assert_eq!(settings.changed(&ChatSettingValues::default()).unwrap().1, []);
         let one = settings.to_wire(&[ChatSettingName::AutoArchiveDays]);

@@ -26,6 +26,7 @@ pub mod models;
 pub mod oauth;
 pub mod provider_schema;
 pub mod redirect;
+pub mod search;
 pub mod secret;
 pub mod settings;
 pub mod text;

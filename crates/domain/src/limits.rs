@@ -93,6 +93,11 @@ pub const PAGE_ROWS: usize = 200;
 /// Characters of a text that is searched for.
 pub const SEARCH_CHARS: usize = 128;
 
+/// Words of it that are looked for in chats.
+pub const SEARCH_WORDS: usize = 10;
+/// Characters of the piece of a text that is shown around what was found.
+pub const SNIPPET_CHARS: usize = 160;
+
 /// Characters of a model's id at its provider.
 pub const MODEL_ID_CHARS: usize = 256;
 /// Tokens of context a model has unless said otherwise.

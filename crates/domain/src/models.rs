@@ -61,8 +61,16 @@ pub struct ModelDraft {
 }
 
 const PROVIDER_FIELDS: &[&str] = &["name", "type", "base_url", "api_key", "enabled"];
-const MODEL_FIELDS: &[&str] =
-    &["provider_id", "model", "display_name", "context_limit", "max_output_tokens", "compaction_threshold", "enabled", "is_default"];
+const MODEL_FIELDS: &[&str] = &[
+    "provider_id",
+    "model",
+    "display_name",
+    "context_limit",
+    "max_output_tokens",
+    "compaction_threshold",
+    "enabled",
+    "is_default",
+];
 
 /// Checks a new provider. Enabled unless said otherwise.
 ///

@@ -25,7 +25,9 @@ pub fn title_from_model(answer: &str) -> Option<String> {
     // Labels and marks come in any order and more than once: `**Title: "A"**`.
     loop {
         let before = title;
-        title = title.trim().trim_matches(['_', '#', '"', '\u{201c}', '\u{201d}', '\u{201e}', '\u{ab}', '\u{bb}']);
+        title = title
+            .trim()
+            .trim_matches(['_', '#', '"', '\u{201c}', '\u{201d}', '\u{201e}', '\u{ab}', '\u{bb}']);
         title = match title.get(..6) {
             Some(label) if label.eq_ignore_ascii_case("title:") => &title[6..],
             _ => title,

@@ -18,9 +18,7 @@ mod words;
 
 use crate::{
     FinishReason, GenerationRequest, ModelError, ModelEvent, ModelProvider, ModelStream, PromptMessage,
-    ToolSpec, ids,
-    limits::DEMO_MESSAGE,
-    tasks::Task,
+    ToolSpec, ids, limits::DEMO_MESSAGE, tasks::Task,
 };
 use async_trait::async_trait;
 use futures::StreamExt;

@@ -72,7 +72,9 @@ mod tests {
     #[test]
     fn a_task_has_one_message_no_tools_and_marks_that_its_text_cannot_write() {
         let honest = Task::Title.request("m", "User: hello", 0);
-        assert!(honest.tools.is_empty() && honest.messages.len() == 1 && honest.max_output_tokens == TITLE_TOKENS);
+        assert!(
+            honest.tools.is_empty() && honest.messages.len() == 1 && honest.max_output_tokens == TITLE_TOKENS
+        );
         assert_eq!(Task::of(&honest), Some((Task::Title, "User: hello")));
         let PromptMessage::User { text } = &honest.messages[0] else { panic!("not a user's") };
         let end = text.rsplit_once('\n').unwrap().1.to_owned();

@@ -5,6 +5,7 @@ mod fields;
 mod idempotency;
 mod queue;
 mod reading;
+mod search;
 mod turns;
 
 pub(crate) use reading::{render_message, veil_outcomes};

@@ -8,12 +8,14 @@ mod idempotency;
 mod lease;
 mod list;
 mod queue;
+mod search;
 mod upkeep;
 
 pub use boundaries::{
     Boundary, NewBoundary, boundaries_drop_after, boundary_insert, boundary_is_cleared_after,
     boundary_is_worthwhile, boundary_newest, compaction_request_delete, compaction_request_get,
-    compaction_request_put, compaction_thresholds, context_is_worth_clearing, own_threshold_get, own_threshold_put,
+    compaction_request_put, compaction_thresholds, context_is_worth_clearing, own_threshold_get,
+    own_threshold_put,
 };
 pub use idempotency::{IdempotencyRecord, Made, idempotency_find, idempotency_prune, idempotency_put};
 pub use lease::{
@@ -25,6 +27,7 @@ pub use queue::{
     queue_head_for_update, queue_insert, queue_list, queue_promote, queue_promoted, queue_prune,
     queue_remove, queue_size,
 };
+pub use search::{SearchRecord, chats_search};
 pub use upkeep::{chat_title_generated, chats_auto_archive};
 
 use crate::{Micros, Result, Session, StoreError, Write, clock::now_sql};

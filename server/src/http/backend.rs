@@ -15,6 +15,7 @@ use api::{
     keys::KeyStatus,
     models::{Model, ModelCreate, ModelUpdate, Provider, ProviderCreate, ProviderUpdate},
     oauth::{DiscoverRequest, Discovery},
+    search::SearchPage,
     servers::{McpServer, ServerConnection, ServerWrite, UserHeaderValues},
     settings::{EgressAllow, EgressAllowWrite},
     tools::{ServerTool, ToolAccept, ToolTried, ToolTry},
@@ -333,6 +334,10 @@ impl Backend for ServiceBackend {
 
     async fn chat_interrupt(&self, id: Uuid) -> UiResult<Chat> {
         self.service.chat_interrupt(&self.ctx, id).await.map_err(ui_error)
+    }
+
+    async fn chats_search(&self, text: String, after: Option<i64>) -> UiResult<SearchPage> {
+        self.service.chats_search(&self.ctx, &text, after, None).await.map_err(ui_error)
     }
 
     async fn chat_compact(&self, id: Uuid) -> UiResult<Chat> {

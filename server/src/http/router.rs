@@ -1,9 +1,10 @@
 //! Every route in one place.
 
 use super::{
-    audit, auth, body::MAX_JSON, chat_context, chat_settings, chats, connections, cookies::SessionCookie, csrf, error::ApiError, explain,
-    fleet, forms, groups, headers, health, keys, models, oauth, openapi, request_id, servers, settings,
-    stream, stream::StreamCounter, tool_results, tools, transfer, ui, users,
+    audit, auth, body::MAX_JSON, chat_context, chat_search, chat_settings, chats, connections,
+    cookies::SessionCookie, csrf, error::ApiError, explain, fleet, forms, groups, headers, health, keys,
+    models, oauth, openapi, request_id, servers, settings, stream, stream::StreamCounter, tool_results,
+    tools, transfer, ui, users,
 };
 use crate::assets;
 use axum::{
@@ -134,6 +135,7 @@ fn connections_api() -> OpenApiRouter<AppState> {
 fn chats_api() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(chats::list, chats::create))
+        .routes(routes!(chat_search::search))
         .routes(routes!(chats::get, chats::update, chats::delete))
         .routes(routes!(chats::messages, chats::send))
         .routes(routes!(chats::edit))

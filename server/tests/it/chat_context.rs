@@ -138,12 +138,18 @@ async fn a_chat_is_summarised(server: TestServer) {
     status(owner, &id, "waiting").await;
     let messages = transcript(owner, &id).await;
     let result = parts(&messages, "tool-result")[0];
-    assert_eq!((&result["tool_name"], &result["result"][0]["text"]), (&json!("chat_summarized"), &json!("The number is 4711.")));
+    assert_eq!(
+        (&result["tool_name"], &result["result"][0]["text"]),
+        (&json!("chat_summarized"), &json!("The number is 4711."))
+    );
     let refused = owner.post(&format!("{CHATS}/{id}/compact"), &json!({})).await.expect(409);
     assert!(refused.message().contains("nothing to summarise"), "{}", refused.message());
     send(owner, &id, &json!({"content": text("What is my number?")})).await;
     let told = told(&llm);
-    assert!(told.len() == 2 && told[0].contains("The number is 4711.") && told[1].contains("What is"), "{told:?}");
+    assert!(
+        told.len() == 2 && told[0].contains("The number is 4711.") && told[1].contains("What is"),
+        "{told:?}"
+    );
     // What the summary is called for the model is no answer of REST.
     assert!(messages.iter().all(|message| message["role"] != "system"));
 }
@@ -174,7 +180,9 @@ async fn what_admins_set_reaches_every_model_and_the_audit_log() {
     member.client.get(&format!("{CONFIG}/system-prompt")).await.expect(403);
     let days = member.client.get(&format!("{CONFIG}/auto-archive-days")).await.expect(200).json();
     assert_eq!(days, json!({"auto_archive_days": 0}));
-    for wrong in [json!({}), json!({"auto_archive_days": 1}), json!({"system_prompt": "x", "auto_archive_days": 1})] {
+    for wrong in
+        [json!({}), json!({"auto_archive_days": 1}), json!({"system_prompt": "x", "auto_archive_days": 1})]
+    {
         owner.put(&format!("{CONFIG}/system-prompt"), &wrong).await.expect(400);
     }
     let unknown = json!({"title_model": "01930000-0000-7000-8000-000000000000"});
@@ -182,7 +190,10 @@ async fn what_admins_set_reaches_every_model_and_the_audit_log() {
     assert_eq!(refused.refused_fields(), ["title_model"]);
     let log = owner.get("/api/v2/audit?action=settings.update").await.expect(200).json();
     let entry = &log[0];
-    assert_eq!((&entry["resource_id"], &entry["changed_fields"]), (&json!("chat-system-prompt"), &json!(["system_prompt (44 characters)"])));
+    assert_eq!(
+        (&entry["resource_id"], &entry["changed_fields"]),
+        (&json!("chat-system-prompt"), &json!(["system_prompt (44 characters)"]))
+    );
     assert!(!log.to_string().contains("pirate"), "the log has no texts");
 }
 
@@ -215,7 +226,8 @@ async fn people_have_a_threshold_of_their_own() {
     assert_eq!(person.client.get(&own).await.expect(200).json(), json!({"compaction_threshold": 0}));
     person.client.put(&own, &json!({"compaction_threshold": 60})).await.expect(200);
     assert_eq!(person.client.get(&own).await.expect(200).json(), json!({"compaction_threshold": 60}));
-    let refused = person.client.request(Method::PUT, &own).json(&json!({"compaction_threshold": 101})).send().await;
+    let refused =
+        person.client.request(Method::PUT, &own).json(&json!({"compaction_threshold": 101})).send().await;
     assert_eq!(refused.expect(400).refused_fields(), ["compaction_threshold"]);
     assert_eq!(server.owner().get(&own).await.expect(200).json(), json!({"compaction_threshold": 0}));
 }

@@ -4,6 +4,7 @@
 
 mod audit;
 mod chat_context;
+mod chat_search;
 mod chats;
 mod conditions;
 mod connections;

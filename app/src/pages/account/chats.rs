@@ -26,7 +26,8 @@ fn Form(own: OwnChatSettings) -> impl IntoView {
     let percent = RwSignal::new(shown(own));
     let submit = move || {
         let Some(compaction_threshold) = percent.with_untracked(|text| read(text)) else {
-            let wrong = vec![Validation::new("compaction_threshold", "Enter a whole number of percent, or nothing.")];
+            let wrong =
+                vec![Validation::new("compaction_threshold", "Enter a whole number of percent, or nothing.")];
             let body = ErrorBody { validations: wrong, ..ErrorBody::message("A field needs a change.") };
             task.error.set(Some(UiError { kind: UiErrorKind::Invalid, body }));
             return;

@@ -51,7 +51,10 @@ fn Form(values: ChatSettingValues, models: Vec<Model>) -> impl IntoView {
     let title_model = RwSignal::new(values.title_model.unwrap_or_default());
     let options = title_options(&models, &title_model.get_untracked());
     let submit = move || {
-        let numbers = (whole("auto_archive_days", &days.get_untracked()), whole("compaction_threshold", &percent.get_untracked()));
+        let numbers = (
+            whole("auto_archive_days", &days.get_untracked()),
+            whole("compaction_threshold", &percent.get_untracked()),
+        );
         let (auto_archive_days, compaction_threshold) = match numbers {
             (Ok(days), Ok(percent)) => (days, percent),
             (days, percent) => {

@@ -22,7 +22,8 @@ async fn wish(world: &World, chat: Uuid, resume: bool) {
     let mut write = world.db.write().await.unwrap();
     let before = chat_get_for_update(&mut write, OWNER, chat).await.unwrap().unwrap();
     let step = Transition::to(ChatStatus::Running, world.clock.now()).lease(world.daemon.lease_on_send());
-    let record = chat_transition(&mut write, &before.fence(), &step).await.unwrap().expect("nobody else writes");
+    let record =
+        chat_transition(&mut write, &before.fence(), &step).await.unwrap().expect("nobody else writes");
     compaction_request_put(&mut write, chat, resume, world.clock.now()).await.unwrap();
     write.commit().await.unwrap();
     world.daemon.chat_changed(&record);

@@ -44,7 +44,8 @@ fn without<'a>(text: &'a str, beginning: &str) -> Option<&'a str> {
 
 fn summary(text: &str) -> String {
     let entries: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let mut lines = vec!["Demo model, not an AI: the first and last lines of what was said so far.".to_owned()];
+    let mut lines =
+        vec!["Demo model, not an AI: the first and last lines of what was said so far.".to_owned()];
     for (at, entry) in entries.iter().enumerate() {
         if at >= FIRST && at + LAST < entries.len() {
             if at == FIRST {

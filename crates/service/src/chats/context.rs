@@ -26,7 +26,9 @@ impl Service {
             return Err(conflict(ChatConflict::Busy));
         }
         if !chats::context_is_worth_clearing(&mut write, id).await? {
-            return Err(Error::conflict("There is nothing to clear: the model is told nothing of this chat yet."));
+            return Err(Error::conflict(
+                "There is nothing to clear: the model is told nothing of this chat yet.",
+            ));
         }
         let step = Transition::stay(&record, now).history();
         let moved = chats::chat_transition(&mut write, &record.fence(), &step).await?;

@@ -80,10 +80,7 @@ pub async fn boundary_newest(session: &mut Session, chat: Uuid) -> Result<Option
 ///
 /// # Errors
 /// [`crate::StoreError::Unavailable`].
-pub async fn boundary_insert(
-    write: &mut Write,
-    boundary: NewBoundary,
-) -> Result<(ChatMessage, ChatMessage)> {
+pub async fn boundary_insert(write: &mut Write, boundary: NewBoundary) -> Result<(ChatMessage, ChatMessage)> {
     let NewBoundary { chat_id, model_config_id, created_at, shown, .. } = boundary;
     let message = |role, content: Vec<Part>| NewMessage {
         chat_id,

@@ -27,11 +27,7 @@ pub async fn chat_title_generated(
 ///
 /// # Errors
 /// [`crate::StoreError::Unavailable`].
-pub async fn chats_auto_archive(
-    write: &mut Write,
-    before: Timestamp,
-    limit: i64,
-) -> Result<Vec<ChatRecord>> {
+pub async fn chats_auto_archive(write: &mut Write, before: Timestamp, limit: i64) -> Result<Vec<ChatRecord>> {
     let lock = if write.is_postgres() { " FOR UPDATE SKIP LOCKED" } else { "" };
     let sql = sqlx::AssertSqlSafe(format!(
         "UPDATE chats SET archived = TRUE, snapshot_version = snapshot_version + 1 WHERE id IN (SELECT c.id FROM chats c \

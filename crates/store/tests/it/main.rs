@@ -5,6 +5,7 @@
 mod audit;
 mod changes;
 mod chat_queue;
+mod chat_search;
 mod chat_upkeep;
 mod chats;
 mod credentials;

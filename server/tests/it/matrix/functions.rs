@@ -143,6 +143,8 @@ fn chats() -> Vec<Function> {
     vec![
         row("/ui/fn/chat_options", "{}", signed_in(200)),
         row("/ui/fn/chat_list", r#"{"archived": false}"#, signed_in(200)),
+        row("/ui/fn/chats_search", r#"{"text": "hello"}"#, signed_in(200)),
+        row("/ui/fn/chats_search", r#"{"text": "*"}"#, signed_in(400)),
         row("/ui/fn/chat_open", r#"{"id": "<own_chat>"}"#, signed_in(200)),
         row("/ui/fn/chat_open", r#"{"id": "<foreign_chat>"}"#, signed_in(404)),
         row("/ui/fn/chat_create", r#"{"create": {}}"#, signed_in(400)),

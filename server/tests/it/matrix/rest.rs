@@ -64,10 +64,20 @@ pub(super) const NEVER_SUCCEED_HERE: [&str; 3] = [
 ];
 
 pub(super) fn rows() -> Vec<Row> {
-    [servers(), connections(), chats(), chat_settings(), accounts(), credentials(), groups(), models(), operations()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        servers(),
+        connections(),
+        chats(),
+        chat_settings(),
+        accounts(),
+        credentials(),
+        groups(),
+        models(),
+        operations(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn servers() -> Vec<Row> {
@@ -256,6 +266,9 @@ fn chats() -> Vec<Row> {
         row(POST, ALL, SAY, signed_in(201)).once(),
         // Outside the groups the server is "refused in `mcp_server_ids`".
         row(POST, ALL, SAY_TO_GROUPED, [401, 401, 400, 201, 400, 201, 201]).once(),
+        row(GET, "/api/experimental/chats/search?q=hello", "", signed_in(200)),
+        row(GET, "/api/experimental/chats/search?q=*", "", signed_in(400)),
+        row(GET, "/api/experimental/chats/search?q=hello&limit=51", "", signed_in(400)),
         row(GET, "/api/experimental/chats/{id=own_chat}", "", signed_in(200)),
         row(GET, "/api/experimental/chats/{id=foreign_chat}", "", signed_in(404)),
         row(GET, "/api/experimental/chats/{id=unknown}", "", signed_in(404)),

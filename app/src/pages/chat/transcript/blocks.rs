@@ -277,7 +277,9 @@ impl Builder<'_> {
         for (ordinal, item) in turn.items {
             match item {
                 Item::Block(block) => self.blocks.push((key(ordinal), block)),
-                Item::Call { committed: true, call, result, .. } if domain::boundary::may_be(&call, result.as_deref()) => {
+                Item::Call { committed: true, call, result, .. }
+                    if domain::boundary::may_be(&call, result.as_deref()) =>
+                {
                     // Its result comes right behind the call.
                     let Some(result) = result else { continue };
                     if let Some(kind) = domain::boundary::kind_of(&call, Some(&result)) {
