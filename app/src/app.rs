@@ -9,6 +9,7 @@ use crate::{
         account::AccountPage,
         admin::{
             audit::AuditPage,
+            chats::ChatSettingsPage,
             fleet::FleetPage,
             groups::{GroupPage, GroupsPage},
             keys::KeysPage,
@@ -68,6 +69,7 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/admin/audit") view=|| view! { <RequireReader><AuditPage/></RequireReader> } ssr=SsrMode::Async/>
                     <Route path=path!("/admin/groups") view=|| view! { <RequireReader><GroupsPage/></RequireReader> } ssr=SsrMode::Async/>
                     <Route path=path!("/admin/groups/:id") view=|| view! { <RequireReader><GroupPage/></RequireReader> } ssr=SsrMode::Async/>
+                    <Route path=path!("/admin/chats") view=|| view! { <RequireReader><ChatSettingsPage/></RequireReader> } ssr=SsrMode::Async/>
                     <Route path=path!("/admin/settings") view=|| view! { <RequireReader><SettingsPage/></RequireReader> } ssr=SsrMode::Async/>
                     <Route path=path!("/*any") view=NotFoundPage ssr=SsrMode::Async/>
                 </ParentRoute>

@@ -8,6 +8,7 @@ use api::{
     Page, PageQuery, Uuid,
     actions::{ChatAction, Decision, ElicitationAnswer, ToolResults},
     audit::{AuditPage, AuditQuery},
+    chat_settings::{ChatSettingValues, OwnChatSettings},
     chats::{
         Chat, ChatCreate, ChatCreated, ChatUpdate, MessageCreate, MessageEdit, MessagePage, MessageSent,
     },
@@ -18,6 +19,7 @@ use api::{
     keys::KeyStatus,
     models::{Model, ModelCreate, ModelUpdate, Provider, ProviderCreate, ProviderUpdate},
     oauth::{DiscoverRequest, Discovery},
+    search::SearchPage,
     servers::{McpServer, ServerConnection, ServerWrite, UserHeaderValues},
     settings::{EgressAllow, EgressAllowWrite},
     tools::{ServerTool, ToolAccept, ToolTried, ToolTry},
@@ -160,6 +162,20 @@ pub trait Backend: Send + Sync + 'static {
     ) -> UiResult<ChatAction>;
     /// Results, by hand, of tools that the client of the chat runs.
     async fn tool_results_submit(&self, id: Uuid, results: ToolResults) -> UiResult<Chat>;
+    /// Search titles and messages of own chats; the page behind the hit `after`.
+    async fn chats_search(&self, text: String, after: Option<i64>) -> UiResult<SearchPage>;
+    /// Have the chat summarised.
+    async fn chat_compact(&self, id: Uuid) -> UiResult<Chat>;
+    /// Send nothing of what is before to the model any more.
+    async fn chat_clear(&self, id: Uuid) -> UiResult<Chat>;
+    /// Have a model make another title.
+    async fn title_regenerate(&self, id: Uuid) -> UiResult<Chat>;
+    /// What admins set for all chats; for those who may read all of it.
+    async fn chat_settings_get(&self) -> UiResult<ChatSettingValues>;
+    async fn chat_settings_put(&self, write: ChatSettingValues) -> UiResult<ChatSettingValues>;
+    /// What the viewer set for their own chats.
+    async fn own_chat_settings_get(&self) -> UiResult<OwnChatSettings>;
+    async fn own_chat_settings_put(&self, own: OwnChatSettings) -> UiResult<OwnChatSettings>;
     /// Take a waiting message back.
     async fn queue_remove(&self, id: Uuid, queued: i64) -> UiResult<()>;
     /// Make a waiting message the next one.

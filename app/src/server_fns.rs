@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod audit;
+pub mod chat_settings;
 pub mod chats;
 pub mod fleet;
 pub mod groups;

@@ -4,7 +4,7 @@ use super::{SIDEBAR_ID, account_menu::AccountMenu};
 use crate::{
     components::{Brand, Glyph, Icon},
     context::{viewer_is_admin, viewer_may_audit},
-    pages::chat::ChatList,
+    pages::chat::ChatSearch,
 };
 use leptos::prelude::*;
 use leptos_router::hooks::use_location;
@@ -41,7 +41,7 @@ fn ChatNav() -> impl IntoView {
             <NavLink href="/" glyph=Glyph::Plus label="New chat" exact=true/>
         </nav>
         <div class="sidebar-scroll">
-            <ChatList/>
+            <ChatSearch/>
         </div>
         {viewer_may_audit().then(|| view! {
             <nav class="sidebar-nav sidebar-foot" aria-label="Admin">
@@ -68,6 +68,7 @@ fn PanelLinks() -> impl IntoView {
     view! {
         <NavLink href="/admin/servers" glyph=Glyph::Server label="Servers"/>
         <NavLink href="/admin/models" glyph=Glyph::Chip label="Models"/>
+        <NavLink href="/admin/chats" glyph=Glyph::Chat label="Chat settings"/>
         {viewer_is_admin().then(|| view! { <NavLink href="/admin/users" glyph=Glyph::Users label="Users"/> })}
         <NavLink href="/admin/groups" glyph=Glyph::Group label="Groups"/>
         <NavLink href="/admin/fleet" glyph=Glyph::Pulse label="Health"/>

@@ -1,5 +1,6 @@
 //! The viewer's own account.
 
+mod chats;
 mod connections;
 mod password;
 mod profile;
@@ -11,6 +12,7 @@ use crate::{
     layout::account_menu::ThemeSwitch,
     server_fns::account::build_info,
 };
+use chats::ChatsSection;
 use connections::ConnectionsSection;
 use leptos::prelude::*;
 use password::PasswordSection;
@@ -33,6 +35,7 @@ pub fn AccountPage() -> impl IntoView {
             <AccountSection title="Appearance" purpose="Kept in this browser.">
                 <ThemeSwitch/>
             </AccountSection>
+            <ChatsSection/>
             <ConnectionsSection/>
             <TokensSection/>
             <SessionsSection/>

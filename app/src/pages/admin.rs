@@ -1,6 +1,7 @@
 //! The admin panel.
 
 pub mod audit;
+pub mod chats;
 pub mod fleet;
 pub mod groups;
 pub mod keys;

@@ -14,6 +14,7 @@ use api::{
         Chat, ChatCreate, ChatCreated, ChatUpdate, MessageCreate, MessageEdit, MessagePage, MessageSent,
     },
     models::Model,
+    search::SearchPage,
     servers::McpServer,
 };
 use leptos::prelude::*;
@@ -95,6 +96,12 @@ pub async fn chat_list(archived: bool) -> Result<ChatListing, UiError> {
     Ok(ChatListing { chats, now })
 }
 
+/// Searches titles and messages of the viewer's chats; the page behind the hit `after`.
+#[server(name = ChatsSearchCall, prefix = "/ui/fn", endpoint = "chats_search", input = Json)]
+pub async fn chats_search(text: String, after: Option<i64>) -> Result<SearchPage, UiError> {
+    answer(backend()?.chats_search(text, after).await)
+}
+
 /// Begins a chat with its first message.
 #[server(name = ChatCreateCall, prefix = "/ui/fn", endpoint = "chat_create", input = Json)]
 pub async fn chat_create(create: ChatCreate) -> Result<ChatCreated, UiError> {
@@ -157,6 +164,24 @@ pub async fn elicitation_answer(
 #[server(name = ToolResultsCall, prefix = "/ui/fn", endpoint = "tool_results_submit", input = Json)]
 pub async fn tool_results_submit(id: Uuid, results: ToolResults) -> Result<Chat, UiError> {
     answer(backend()?.tool_results_submit(id, results).await)
+}
+
+/// Has the chat summarised.
+#[server(name = ChatCompactCall, prefix = "/ui/fn", endpoint = "chat_compact", input = Json)]
+pub async fn chat_compact(id: Uuid) -> Result<Chat, UiError> {
+    answer(backend()?.chat_compact(id).await)
+}
+
+/// Sends nothing of what is before to the model any more.
+#[server(name = ChatClearCall, prefix = "/ui/fn", endpoint = "chat_clear", input = Json)]
+pub async fn chat_clear(id: Uuid) -> Result<Chat, UiError> {
+    answer(backend()?.chat_clear(id).await)
+}
+
+/// Has a model make another title.
+#[server(name = TitleRegenerateCall, prefix = "/ui/fn", endpoint = "title_regenerate", input = Json)]
+pub async fn title_regenerate(id: Uuid) -> Result<Chat, UiError> {
+    answer(backend()?.title_regenerate(id).await)
 }
 
 /// Takes a waiting message back.

@@ -5,6 +5,7 @@
 
 pub mod actions;
 pub mod audit;
+pub mod chat_settings;
 pub mod chats;
 pub mod check;
 pub mod error;
@@ -16,6 +17,7 @@ pub mod messages;
 pub mod models;
 pub mod oauth;
 pub mod page;
+pub mod search;
 pub mod servers;
 pub mod settings;
 pub mod stream;

@@ -100,6 +100,9 @@ pub struct Model {
     pub context_limit: i64,
     /// Tokens.
     pub max_output_tokens: i64,
+    /// Percent of the context from which a chat is summarised; 100: never by itself; 0: as the deployment says.
+    #[serde(default)]
+    pub compaction_threshold: i64,
     pub enabled: bool,
     pub is_default: bool,
 }
@@ -118,6 +121,9 @@ pub struct ModelCreate {
     pub context_limit: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_output_tokens: Option<i64>,
+    /// 0 to 100; 0: as the deployment says, 100: never by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compaction_threshold: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -136,6 +142,9 @@ pub struct ModelUpdate {
     pub context_limit: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_output_tokens: Option<i64>,
+    /// 0 to 100; 0: as the deployment says, 100: never by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compaction_threshold: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -25,7 +25,7 @@ use store::{
     Db, StoreError,
     chats::{ChatRecord, LeaseChange},
 };
-use tokio::time::Instant;
+use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
@@ -98,6 +98,8 @@ pub(crate) struct Shared {
     /// This start of this process, as leases name it.
     pub(crate) holder: Uuid,
     slots: Slots,
+    /// Titles that may be made at once.
+    pub(crate) titles: Arc<Semaphore>,
     tasks: TaskTracker,
     /// No further turns begin.
     draining: CancellationToken,
@@ -165,6 +167,7 @@ impl ChatDaemon {
             hub,
             holder,
             slots,
+            titles: Arc::new(Semaphore::new(limits::TITLES)),
             tasks: TaskTracker::new(),
             draining: CancellationToken::new(),
             halted: CancellationToken::new(),
@@ -173,6 +176,10 @@ impl ChatDaemon {
         let poller = daemon.clone();
         tokio::spawn(async move { poller.poll().await });
         Ok(daemon)
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.0
     }
 
     /// Who watches which chat.

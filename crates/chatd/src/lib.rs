@@ -15,15 +15,18 @@
 
 mod builtins;
 mod daemon;
+mod digest;
 mod error;
 mod history;
 mod hub;
 pub mod limits;
 mod ports;
 mod runner;
+mod titles;
 
 pub use daemon::{ChatDaemon, ChatdConfig, Deps, RetryDelay};
 pub use hub::{Awaited, EventId, Hub, Publisher, Resume, follow};
 pub use ports::{
     ModelSource, PermissionAsk, ResolvedModel, ServerSource, SourceError, StepServer, TurnScope, Unusable,
 };
+pub use titles::{TitleRefused, TitleWish};

@@ -49,11 +49,33 @@ pub const PARKED: Duration = Duration::from_secs(domain::limits::PARKED_SECONDS)
 pub const PARALLEL_CALLS: usize = 8;
 /// One turn in all.
 pub const WALL: Duration = Duration::from_secs(30 * 60);
-/// Visible messages that a turn starts from, the newest. Compaction will replace this cap.
+/// Visible messages that a turn starts from, the newest behind the last boundary.
 pub const HISTORY_MESSAGES: i64 = 2000;
 
 /// Bytes of that history as the model sees it. The newest messages back to the user's last one are there in any case.
 pub const HISTORY_BYTES: usize = 8 * 1024 * 1024;
+/// Generating a title: one try, all of it (behaviour 24).
+pub const TITLE: Duration = Duration::from_secs(20);
+/// Bytes of a conversation that a title is made from, and of the answer that is read.
+pub const TITLE_TEXT: usize = 8 * 1024;
+pub const TITLE_ANSWER: usize = 4 * 1024;
+/// Titles that one process makes at once; further chats keep the text of their prompt.
+pub const TITLES: usize = 8;
+/// One try of a summary.
+pub const SUMMARY: Duration = Duration::from_secs(3 * 60);
+/// Tries of a summary, where trying again can help.
+pub const SUMMARY_TRIES: u32 = 3;
+/// Bytes of a conversation that a summary is made from, whatever the model takes.
+pub const SUMMARY_TEXT: usize = 1024 * 1024;
+/// Bytes of a summary.
+pub const SUMMARY_ANSWER: usize = domain::boundary::SUMMARY_BYTES;
+/// Summaries in one turn for passing the threshold.
+pub const COMPACTIONS: u32 = 3;
+/// User messages that are said again behind a boundary: no more can be unanswered.
+pub const REPLAYED: i64 = domain::limits::QUEUED_MESSAGES + 1;
+/// Bytes of text that count as one token where no provider has counted.
+pub const BYTES_PER_TOKEN: usize = 4;
+
 /// Bytes of the results of one step as stored; what does not fit is replaced by a sentence.
 pub const STEP_RESULTS: usize = 64 * 1024 * 1024;
 

@@ -5,6 +5,7 @@ mod answer;
 mod audit;
 mod calls;
 mod commit;
+mod compaction;
 mod dispatch;
 mod elicit;
 mod generation;
@@ -34,6 +35,9 @@ use api::{
 };
 use calls::Finished;
 use commit::{Committed, Content};
+use compaction::Compaction;
+pub(crate) use compaction::collect;
+use domain::chat_settings::ChatSettings;
 use generation::Generated;
 use inherited::Inherited;
 use std::{future::Future, sync::Arc, time::Duration};
@@ -45,6 +49,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use toolbox::Toolbox;
 use transcript::Transcript;
+pub(crate) use transcript::prompt_of;
 use uuid::Uuid;
 
 /// How a runner left its chat.
@@ -90,6 +95,9 @@ pub(crate) struct Runner {
     questions: usize,
     /// Name of the owner for the audit log, once it was needed.
     owner_name: Option<String>,
+    /// What admins set for all chats, as this turn found it: the system prompt, the instructions for plan mode.
+    settings: ChatSettings,
+    compaction: Compaction,
 }
 
 impl Runner {
@@ -121,6 +129,8 @@ impl Runner {
             parked: false,
             questions: 0,
             owner_name: None,
+            settings: ChatSettings::default(),
+            compaction: Compaction::default(),
         }
     }
 
@@ -179,6 +189,9 @@ impl Runner {
             }
             transcript.push(settled);
         }
+        if self.chat.status == ChatStatus::Running && self.compact_as_wished(&mut transcript).await? {
+            return Ok(());
+        }
         loop {
             if self.chat.status == ChatStatus::Interrupting || self.stop.is_cancelled() {
                 return Err(Exit::Stopped);
@@ -187,8 +200,13 @@ impl Runner {
                 return self.finish().await;
             }
             self.check_limits(&transcript)?;
+            self.compact_if_full(&mut transcript).await?;
             let toolbox = self.toolbox().await?;
-            match self.generate(&transcript, &toolbox).await? {
+            let generated = match self.generate(&transcript, &toolbox).await {
+                Err(Exit::Failed(error)) if self.compact_after(&error, &mut transcript).await? => continue,
+                generated => generated?,
+            };
+            match generated {
                 Generated::Complete(answer) if !answer.has_calls() => {
                     return self.finish_with(answer, false).await;
                 }
@@ -203,8 +221,10 @@ impl Runner {
         }
     }
 
-    async fn load(&self) -> Result<Transcript, Exit> {
+    async fn load(&mut self) -> Result<Transcript, Exit> {
         let mut session = self.shared.deps.db.read().await?;
+        self.settings = store::settings::chat_settings(&mut session).await?;
+        self.compaction.load(&mut session, self.chat.id).await?;
         Ok(Transcript::load(&mut session, self.chat.id).await?)
     }
 

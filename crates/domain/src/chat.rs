@@ -1,9 +1,6 @@
-//! The chat's state machine (behaviour 18) and its title (behaviour 24).
+//! The chat's state machine (behaviour 18).
 
-use crate::{
-    limits::{QUEUED_MESSAGES, TITLE_CHARS},
-    text::{CUT_MARKER, is_line_break, visible},
-};
+use crate::limits::QUEUED_MESSAGES;
 use api::chats::ChatStatus;
 
 /// What can happen to a chat.
@@ -177,28 +174,9 @@ pub fn transition(from: ChatState, event: ChatEvent) -> Result<ChatState, ChatCo
     Ok(ChatState { status, queued, archived })
 }
 
-/// The title until a better one is generated: the first line with text of the prompt, cut at a word, at most 80 characters.
-pub fn title_from_prompt(text: &str) -> String {
-    let line = text.split(is_line_break).map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
-    let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
-    let line: String = line.chars().map(visible).collect();
-    if line.is_empty() {
-        return "New chat".to_owned();
-    }
-    if line.chars().count() <= TITLE_CHARS {
-        return line;
-    }
-    let head: String = line.chars().take(TITLE_CHARS - 1).collect();
-    let next_is_blank = line.chars().nth(TITLE_CHARS - 1) == Some(' ');
-    // A single endless word (a URL, or a language without blanks) is cut anywhere.
-    let at_word = if next_is_blank { None } else { head.rfind(' ').filter(|at| *at >= head.len() / 2) };
-    format!("{}{CUT_MARKER}", head[..at_word.unwrap_or(head.len())].trim_end())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     /// The whole table without a queue: event, then what becomes of waiting, running, interrupting, requires_action, error. `+1` and
     /// `-1`: what becomes of the queue.
@@ -403,34 +381,5 @@ mod tests {
         assert!(ChatConflict::Busy.is_retryable());
         assert!(ChatConflict::QueueFull.to_string().starts_with("100 messages wait"));
         assert!(!ChatConflict::Archived.is_retryable());
-    }
-
-    #[test]
-    fn titles() {
-        for (prompt, title) in [
-            ("Fix the flaky login test", "Fix the flaky login test"),
-            ("\n\n  First line\nsecond", "First line"),
-            ("a\tb   c", "a b c"),
-            ("", "New chat"),
-            (" \r\n \u{2028}", "New chat"),
-            ("bell\u{7}", "bell␇"),
-        ] {
-            assert_eq!(title_from_prompt(prompt), title);
-        }
-        let words = "word ".repeat(40);
-        let title = title_from_prompt(&words);
-        assert!(title.ends_with("word…") && title.chars().count() <= 80, "{title}");
-        assert_eq!(title_from_prompt(&"日".repeat(200)).chars().count(), 80);
-        let exact = format!("{} tail", "x".repeat(79));
-        assert_eq!(title_from_prompt(&exact), format!("{}…", "x".repeat(79)));
-    }
-
-    proptest! {
-        #[test]
-        fn titles_are_one_bounded_line(prompt in "(\\PC|[\\x00-\\x20]){0,200}") {
-            let title = title_from_prompt(&prompt);
-            prop_assert!(title.chars().count() <= TITLE_CHARS);
-            prop_assert!(!title.is_empty() && !title.chars().any(|c| c.is_control() || is_line_break(c)));
-        }
     }
 }

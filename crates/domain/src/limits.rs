@@ -50,8 +50,14 @@ pub const QUEUED_BYTES: i64 = 512 * 1024;
 pub const PLAN_BYTES: usize = 64 * 1024;
 /// Versions of it that are kept: at least the calls of one turn, so that the calls of a turn are found again after a crash.
 pub const PLAN_VERSIONS: i64 = 100;
-/// Characters of a chat title made from the first prompt.
+/// Characters of a chat title made from the first prompt, or by a model.
 pub const TITLE_CHARS: usize = 80;
+/// Bytes of the deployment's system prompt, and of its instructions for plan mode.
+pub const CHAT_INSTRUCTIONS_BYTES: usize = 32 * 1024;
+/// Days after which a chat may be archived by itself, at most.
+pub const AUTO_ARCHIVE_DAYS: i64 = 3650;
+/// Percent of a model's context from which a chat is summarised, unless said otherwise.
+pub const COMPACTION_PERCENT: i64 = 80;
 
 /// Characters of an email address (RFC 5321, 4.5.3.1.3, without the brackets).
 pub const EMAIL_CHARS: usize = 254;
@@ -90,6 +96,11 @@ pub const EGRESS_ALLOW_ENTRIES: usize = 256;
 pub const PAGE_ROWS: usize = 200;
 /// Characters of a text that is searched for.
 pub const SEARCH_CHARS: usize = 128;
+
+/// Words of it that are looked for in chats.
+pub const SEARCH_WORDS: usize = 10;
+/// Characters of the piece of a text that is shown around what was found.
+pub const SNIPPET_CHARS: usize = 160;
 
 /// Characters of a model's id at its provider.
 pub const MODEL_ID_CHARS: usize = 256;

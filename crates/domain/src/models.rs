@@ -2,6 +2,7 @@
 
 use crate::{
     SecretChange,
+    chat_settings::check_threshold,
     header::check_value,
     limits::{
         CONTEXT_LIMIT_MAX_TOKENS, CONTEXT_LIMIT_MIN_TOKENS, CONTEXT_LIMIT_TOKENS, DISPLAY_NAME_CHARS,
@@ -53,13 +54,23 @@ pub struct ModelDraft {
     pub context_limit: i64,
     /// Tokens.
     pub max_output_tokens: i64,
+    /// Percent of the context from which a chat is summarised; 0: as the deployment says.
+    pub compaction_threshold: i64,
     pub enabled: bool,
     pub is_default: bool,
 }
 
 const PROVIDER_FIELDS: &[&str] = &["name", "type", "base_url", "api_key", "enabled"];
-const MODEL_FIELDS: &[&str] =
-    &["provider_id", "model", "display_name", "context_limit", "max_output_tokens", "enabled", "is_default"];
+const MODEL_FIELDS: &[&str] = &[
+    "provider_id",
+    "model",
+    "display_name",
+    "context_limit",
+    "max_output_tokens",
+    "compaction_threshold",
+    "enabled",
+    "is_default",
+];
 
 /// Checks a new provider. Enabled unless said otherwise.
 ///
@@ -147,6 +158,7 @@ pub fn validate_model_create(create: &ModelCreate) -> Result<ModelDraft, Vec<Val
         context_limit,
         // The default must not refuse a small model.
         max_output_tokens: create.max_output_tokens.unwrap_or_else(|| OUTPUT_LIMIT_TOKENS.min(context_limit)),
+        compaction_threshold: create.compaction_threshold.unwrap_or_default(),
         enabled: create.enabled.unwrap_or(true),
         is_default: create.is_default.unwrap_or(false),
     };
@@ -167,6 +179,7 @@ pub fn validate_model_update(
         display_name: update.display_name.clone().unwrap_or_else(|| current.display_name.clone()),
         context_limit: update.context_limit.unwrap_or(current.context_limit),
         max_output_tokens: update.max_output_tokens.unwrap_or(current.max_output_tokens),
+        compaction_threshold: update.compaction_threshold.unwrap_or(current.compaction_threshold),
         enabled: update.enabled.unwrap_or(current.enabled),
         is_default: update.is_default.unwrap_or(current.is_default),
     };
@@ -180,6 +193,7 @@ pub fn changed_model_fields(before: &ModelDraft, after: &ModelDraft) -> Vec<Stri
         ("display_name", before.display_name != after.display_name),
         ("context_limit", before.context_limit != after.context_limit),
         ("max_output_tokens", before.max_output_tokens != after.max_output_tokens),
+        ("compaction_threshold", before.compaction_threshold != after.compaction_threshold),
         ("enabled", before.enabled != after.enabled),
         ("is_default", before.is_default != after.is_default),
     ];
@@ -201,6 +215,9 @@ fn checked_model(mut draft: ModelDraft, mut problems: Problems) -> Result<ModelD
         let detail =
             format!("Enter 1 to {} tokens: an answer must fit into the context.", draft.context_limit);
         problems.refuse("max_output_tokens", detail);
+    }
+    if let Err(detail) = check_threshold(draft.compaction_threshold, true) {
+        problems.refuse("compaction_threshold", detail);
     }
     if draft.is_default && !draft.enabled {
         problems.refuse(

@@ -14,11 +14,12 @@ mod plan;
 mod rank;
 mod report;
 mod schema;
+mod tasks;
 mod words;
 
 use crate::{
     FinishReason, GenerationRequest, ModelError, ModelEvent, ModelProvider, ModelStream, PromptMessage,
-    ToolSpec, ids, limits::DEMO_MESSAGE,
+    ToolSpec, ids, limits::DEMO_MESSAGE, tasks::Task,
 };
 use async_trait::async_trait;
 use domain::tools::BUILT_IN_NAMES;
@@ -95,6 +96,9 @@ impl Playing {
 
 /// The whole answer.
 fn script(request: &GenerationRequest) -> VecDeque<ModelEvent> {
+    if let Some((task, text)) = Task::of(request) {
+        return spoken(&tasks::answer(task, text));
+    }
     let last_user =
         request.messages.iter().rposition(|message| matches!(message, PromptMessage::User { .. }));
     let since = &request.messages[last_user.map_or(0, |at| at + 1)..];

@@ -29,6 +29,7 @@ mod request;
 pub mod retry;
 mod sse;
 mod stream;
+pub mod tasks;
 
 pub use error::{Interruption, ModelError, Outage, ProtocolFault};
 pub use event::{FinishReason, ModelEvent};

@@ -2,11 +2,13 @@
 
 mod children;
 mod actions;
+mod context;
 mod fields;
 mod idempotency;
 mod plan_mode;
 mod queue;
 mod reading;
+mod search;
 mod turns;
 
 pub(crate) use reading::{render_message, veil_outcomes};
@@ -24,10 +26,10 @@ use api::{
 };
 use domain::{
     availability::{Selection, is_forced, servers_for_new_chat},
-    chat::title_from_prompt,
     dynamic_tools::check_dynamic_tools,
     limits::CHAT_SERVERS,
     mcp_server::{ServerRecord, auth_status},
+    title::title_from_prompt,
 };
 use idempotency::request_hash;
 use std::collections::BTreeMap;
@@ -213,6 +215,7 @@ impl Service {
             return self.chat_replay(ctx, &found.ok_or_else(|| Error::conflict("Try again."))?).await;
         }
         self.turn_commit(write, &record, &message).await?;
+        self.deps().chatd.title_begin(record.id);
         let auth_required = auth_required(self, &servers, &record.mcp_server_ids);
         Ok(ChatCreated {
             chat: record.to_wire(),

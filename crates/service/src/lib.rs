@@ -6,6 +6,7 @@
 mod audit;
 mod audit_log;
 mod change_follower;
+mod chat_settings;
 mod chats;
 mod context;
 mod definitions;

@@ -30,6 +30,7 @@ impl Service {
         changes::changes_sweep(&mut write).await?;
         replicas::replicas_sweep(&mut write).await?;
         write.commit().await?;
+        self.chats_auto_archive().await?;
         self.0.refusals.flush(false).await
     }
 

@@ -23,6 +23,7 @@ fn to_wire(record: &ModelRecord, unredacted: bool) -> Model {
         display_name: record.display_name.clone(),
         context_limit: record.context_limit,
         max_output_tokens: record.max_output_tokens,
+        compaction_threshold: record.compaction_threshold,
         enabled: record.enabled,
         is_default: record.is_default,
     }
@@ -35,6 +36,7 @@ fn draft_of(record: &ModelRecord) -> ModelDraft {
         display_name: record.display_name.clone(),
         context_limit: record.context_limit,
         max_output_tokens: record.max_output_tokens,
+        compaction_threshold: record.compaction_threshold,
         enabled: record.enabled,
         is_default: record.is_default,
     }
@@ -86,6 +88,7 @@ impl Service {
             display_name: draft.display_name,
             context_limit: draft.context_limit,
             max_output_tokens: draft.max_output_tokens,
+            compaction_threshold: draft.compaction_threshold,
             enabled: draft.enabled,
             is_default: draft.is_default || first,
             provider_enabled: true,
@@ -120,6 +123,7 @@ impl Service {
         record.display_name = draft.display_name;
         record.context_limit = draft.context_limit;
         record.max_output_tokens = draft.max_output_tokens;
+        record.compaction_threshold = draft.compaction_threshold;
         record.enabled = draft.enabled;
         record.is_default = draft.is_default;
         record.updated_at = self.now();

@@ -168,6 +168,7 @@ impl Service {
                 display_name: "Demo model (no AI)".to_owned(),
                 context_limit: DEMO_CONTEXT_TOKENS,
                 max_output_tokens: DEMO_OUTPUT_TOKENS,
+                compaction_threshold: 0,
                 enabled: true,
                 is_default: first,
                 provider_enabled: true,

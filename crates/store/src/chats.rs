@@ -3,17 +3,26 @@
 //! Order inside a transaction that changes a chat: [`chat_transition`] first, then messages and ledger rows. The transition takes
 //! the chat's row lock, so message ids ascend in the order of the commits on PostgreSQL too.
 
+mod boundaries;
 mod capacity;
 mod children;
 mod idempotency;
 mod lease;
 mod list;
 mod queue;
+mod search;
+mod upkeep;
 mod watch;
 
 pub use capacity::{capacity_found, capacity_wait};
 pub use children::{
     SpawnedBy, chat_children, chat_children_for_update, chats_children, child_insert, child_spawned,
+};
+pub use boundaries::{
+    Boundary, NewBoundary, boundaries_drop_after, boundary_insert, boundary_is_cleared_after,
+    boundary_is_worthwhile, boundary_newest, compaction_request_delete, compaction_request_get,
+    compaction_request_put, compaction_thresholds, context_is_worth_clearing, own_threshold_get,
+    own_threshold_put,
 };
 pub use idempotency::{IdempotencyRecord, Made, idempotency_find, idempotency_prune, idempotency_put};
 pub use lease::{
@@ -26,6 +35,8 @@ pub use queue::{
     queue_head_for_update, queue_insert, queue_list, queue_promote, queue_promoted, queue_prune,
     queue_remove, queue_size,
 };
+pub use search::{SearchRecord, chats_search};
+pub use upkeep::{chat_title_generated, chats_auto_archive};
 pub use watch::{ChatsMark, chats_mark, chats_watched};
 
 use crate::{Micros, Result, Session, StoreError, Write, clock::now_sql};

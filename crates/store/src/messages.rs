@@ -193,6 +193,25 @@ pub async fn user_message_after(session: &mut Session, chat: Uuid, id: i64) -> R
     Ok(next)
 }
 
+/// Visible messages of the user from `from` up to, and without, `before`, oldest first, at most `limit`.
+///
+/// # Errors
+/// [`StoreError::Unavailable`].
+pub async fn user_messages_between(
+    session: &mut Session,
+    chat: Uuid,
+    from: i64,
+    before: i64,
+    limit: i64,
+) -> Result<Vec<ChatMessage>> {
+    let sql = sqlx::AssertSqlSafe(format!(
+        "SELECT {COLUMNS} FROM messages WHERE chat_id = $1 AND id >= $2 AND id < $3 AND role = 'user' AND NOT hidden \
+         ORDER BY id LIMIT $4"
+    ));
+    let rows: Vec<MessageRow> = fetch_all!(session, MessageRow, sql, chat, from, before, limit)?;
+    rows.into_iter().map(TryInto::try_into).collect()
+}
+
 /// The highest id of a visible message, 0 when there is none.
 ///
 /// # Errors
@@ -246,11 +265,12 @@ pub async fn message_replace(
     fetch_optional!(write, MessageRow, sql, chat, id, Json(&content))?.map(TryInto::try_into).transpose()
 }
 
-/// Hides every message after `id`; how many.
+/// Hides every message after `id`, and takes away the boundaries of the model's view that lie behind it; how many messages.
 ///
 /// # Errors
 /// [`StoreError::Unavailable`].
 pub async fn messages_hide_after(write: &mut Write, chat: Uuid, id: i64) -> Result<u64> {
+    crate::chats::boundaries_drop_after(write, chat, id).await?;
     let sql = "UPDATE messages SET hidden = TRUE, revision = revision + 1 WHERE chat_id = $1 AND id > $2 AND NOT hidden";
     execute!(write, sql, chat, id)
 }

@@ -11,6 +11,8 @@ pub struct ModelRecord {
     pub display_name: String,
     pub context_limit: i64,
     pub max_output_tokens: i64,
+    /// Percent of the context from which a chat is summarised; 0: as the deployment says.
+    pub compaction_threshold: i64,
     pub enabled: bool,
     pub is_default: bool,
     /// The provider's switch: a model acts only when both are on.
@@ -27,6 +29,7 @@ struct ModelRow {
     display_name: String,
     context_limit: i64,
     max_output_tokens: i64,
+    compaction_threshold: i64,
     enabled: bool,
     is_default: bool,
     provider_enabled: bool,
@@ -43,6 +46,7 @@ impl From<ModelRow> for ModelRecord {
             display_name: row.display_name,
             context_limit: row.context_limit,
             max_output_tokens: row.max_output_tokens,
+            compaction_threshold: row.compaction_threshold,
             enabled: row.enabled,
             is_default: row.is_default,
             provider_enabled: row.provider_enabled,
@@ -52,7 +56,7 @@ impl From<ModelRow> for ModelRecord {
     }
 }
 
-const SELECT: &str = "SELECT m.id, m.provider_id, m.model, m.display_name, m.context_limit, m.max_output_tokens, m.enabled, \
+const SELECT: &str = "SELECT m.id, m.provider_id, m.model, m.display_name, m.context_limit, m.max_output_tokens, m.compaction_threshold, m.enabled, \
      m.is_default, p.enabled AS provider_enabled, m.created_at, m.updated_at \
      FROM llm_models m JOIN llm_providers p ON p.id = m.provider_id";
 
@@ -92,7 +96,7 @@ pub async fn model_default(session: &mut Session) -> Result<Option<ModelRecord>>
 /// A conflict on `(provider_id, model)` or on an unknown provider.
 pub async fn model_insert(write: &mut Write, record: &ModelRecord) -> Result<()> {
     let sql = "INSERT INTO llm_models (id, provider_id, model, display_name, context_limit, max_output_tokens, enabled, is_default, \
-               created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+               created_at, updated_at, compaction_threshold) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
     execute!(
         write,
         sql,
@@ -106,6 +110,7 @@ pub async fn model_insert(write: &mut Write, record: &ModelRecord) -> Result<()>
         record.is_default,
         Micros::from(record.created_at),
         Micros::from(record.updated_at),
+        record.compaction_threshold,
     )
     .map(|_| ())
 }
@@ -116,7 +121,7 @@ pub async fn model_insert(write: &mut Write, record: &ModelRecord) -> Result<()>
 /// A conflict on `(provider_id, model)`.
 pub async fn model_update(write: &mut Write, record: &ModelRecord) -> Result<()> {
     let sql = "UPDATE llm_models SET model = $2, display_name = $3, context_limit = $4, max_output_tokens = $5, enabled = $6, \
-               is_default = $7, updated_at = $8 WHERE id = $1";
+               is_default = $7, updated_at = $8, compaction_threshold = $9 WHERE id = $1";
     execute!(
         write,
         sql,
@@ -128,6 +133,7 @@ pub async fn model_update(write: &mut Write, record: &ModelRecord) -> Result<()>
         record.enabled,
         record.is_default,
         Micros::from(record.updated_at),
+        record.compaction_threshold,
     )
     .map(|_| ())
 }

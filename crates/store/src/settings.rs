@@ -1,6 +1,7 @@
 //! Small facts about the deployment, by key.
 
 use crate::{Result, Session, Write};
+use domain::chat_settings::ChatSettings;
 
 /// The value of `key`.
 ///
@@ -10,6 +11,29 @@ pub async fn setting_get(session: &mut Session, key: &str) -> Result<Option<Stri
     let row: Option<(String,)> =
         fetch_optional!(session, (String,), "SELECT value FROM settings WHERE key = $1", key)?;
     Ok(row.map(|(value,)| value))
+}
+
+/// The settings whose keys begin with `prefix`, which has no wildcards: key behind the prefix, and value.
+///
+/// # Errors
+/// [`crate::StoreError::Unavailable`].
+pub async fn settings_of(session: &mut Session, prefix: &str) -> Result<Vec<(String, String)>> {
+    let sql = "SELECT key, value FROM settings WHERE key LIKE $1";
+    let rows: Vec<(String, String)> = fetch_all!(session, (String, String), sql, format!("{prefix}%"))?;
+    let own = |(key, value): (String, String)| Some((key.strip_prefix(prefix)?.to_owned(), value));
+    Ok(rows.into_iter().filter_map(own).collect())
+}
+
+/// Key of the rows of [`chat_settings`], before the name of the setting.
+pub const CHAT_SETTINGS: &str = "chat.";
+
+/// The settings of chats in force (behaviour 17, `/config/*`): system prompt, instructions for plan mode, and the rest.
+///
+/// # Errors
+/// [`crate::StoreError::Unavailable`].
+pub async fn chat_settings(session: &mut Session) -> Result<ChatSettings> {
+    let rows = settings_of(session, CHAT_SETTINGS).await?;
+    Ok(ChatSettings::of_stored(rows.iter().map(|(name, value)| (name.as_str(), value.as_str()))))
 }
 
 /// The value of `key`, which nobody else changes before the end of the transaction; `absent` becomes the value of one that is

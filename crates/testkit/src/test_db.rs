@@ -181,11 +181,13 @@ impl TestDb {
             "SELECT table_name || '.' || column_name || CASE is_nullable WHEN 'YES' THEN ' null' ELSE '' END \
              FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> '_sqlx_migrations'"
         } else {
+            // `search_words` is the full-text index, which is an index of a table in PostgreSQL.
             // A primary key that is not an alias of the rowid may be NULL by SQLite's rules unless it says NOT NULL; nobody
             // inserts one, so keys count as NOT NULL here.
             "SELECT m.name || '.' || c.name || CASE WHEN c.\"notnull\" = 1 OR c.pk > 0 THEN '' ELSE ' null' END \
              FROM sqlite_schema m JOIN pragma_table_info(m.name) c \
-             WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' AND m.name <> '_sqlx_migrations'"
+             WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' AND m.name <> '_sqlx_migrations' \
+             AND m.name NOT LIKE 'search_words%'"
         };
         let mut columns = self.texts(sql).await;
         columns.sort();

@@ -156,6 +156,12 @@ caller_with!(
 );
 
 caller_with!(
+    /// Whoever may set what holds for all chats.
+    ChatSettingsWriter,
+    |ctx| ctx.authorize(Action::ChatSettingsWrite).map(|_| ())
+);
+
+caller_with!(
     /// Whoever may read the audit log.
     AuditReader,
     |ctx| ctx.authorize(Action::AuditRead).map(|_| ())

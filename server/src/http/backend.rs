@@ -5,6 +5,7 @@ use api::{
     Page, PageQuery, Uuid,
     actions::{ChatAction, Decision, ElicitationAnswer, ToolResults},
     audit::{AuditPage, AuditQuery},
+    chat_settings::{ChatSettingName, ChatSettingValues, OwnChatSettings},
     chats::{
         Chat, ChatCreate, ChatCreated, ChatUpdate, MessageCreate, MessageEdit, MessagePage, MessageSent,
     },
@@ -15,6 +16,7 @@ use api::{
     keys::KeyStatus,
     models::{Model, ModelCreate, ModelUpdate, Provider, ProviderCreate, ProviderUpdate},
     oauth::{DiscoverRequest, Discovery},
+    search::SearchPage,
     servers::{McpServer, ServerConnection, ServerWrite, UserHeaderValues},
     settings::{EgressAllow, EgressAllowWrite},
     tools::{ServerTool, ToolAccept, ToolTried, ToolTry},
@@ -350,6 +352,38 @@ impl Backend for ServiceBackend {
 
     async fn tool_results_submit(&self, id: Uuid, results: ToolResults) -> UiResult<Chat> {
         self.service.tool_results_submit(&self.ctx, id, results).await.map_err(ui_error)
+    }
+
+    async fn chats_search(&self, text: String, after: Option<i64>) -> UiResult<SearchPage> {
+        self.service.chats_search(&self.ctx, &text, after, None).await.map_err(ui_error)
+    }
+
+    async fn chat_compact(&self, id: Uuid) -> UiResult<Chat> {
+        self.service.chat_compact(&self.ctx, id).await.map_err(ui_error)
+    }
+
+    async fn chat_clear(&self, id: Uuid) -> UiResult<Chat> {
+        self.service.chat_clear(&self.ctx, id).await.map_err(ui_error)
+    }
+
+    async fn title_regenerate(&self, id: Uuid) -> UiResult<Chat> {
+        self.service.title_regenerate(&self.ctx, id).await.map_err(ui_error)
+    }
+
+    async fn chat_settings_get(&self) -> UiResult<ChatSettingValues> {
+        self.service.chat_settings_get(&self.ctx, &ChatSettingName::ALL).await.map_err(ui_error)
+    }
+
+    async fn chat_settings_put(&self, write: ChatSettingValues) -> UiResult<ChatSettingValues> {
+        self.service.chat_settings_put(&self.ctx, write).await.map_err(ui_error)
+    }
+
+    async fn own_chat_settings_get(&self) -> UiResult<OwnChatSettings> {
+        self.service.own_chat_settings_get(&self.ctx).await.map_err(ui_error)
+    }
+
+    async fn own_chat_settings_put(&self, own: OwnChatSettings) -> UiResult<OwnChatSettings> {
+        self.service.own_chat_settings_put(&self.ctx, own).await.map_err(ui_error)
     }
 
     async fn queue_remove(&self, id: Uuid, queued: i64) -> UiResult<()> {

@@ -1,9 +1,10 @@
 //! Every route in one place.
 
 use super::{
-    actions, audit, auth, body::MAX_JSON, chats, connections, cookies::SessionCookie, csrf, error::ApiError, explain,
-    fleet, forms, groups, headers, health, keys, models, oauth, openapi, request_id, servers, settings,
-    stream, stream::StreamCounter, tool_results, tools, transfer, ui, users,
+    actions, audit, auth, body::MAX_JSON, chat_context, chat_search, chat_settings, chats, connections,
+    cookies::SessionCookie, csrf, error::ApiError, explain, fleet, forms, groups, headers, health, keys,
+    models, oauth, openapi, request_id, servers, settings, stream, stream::StreamCounter, tool_results,
+    tools, transfer, ui, users,
 };
 use crate::assets;
 use axum::{
@@ -134,10 +135,16 @@ fn connections_api() -> OpenApiRouter<AppState> {
 fn chats_api() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(chats::list, chats::create))
+        .routes(routes!(chat_search::search))
         .routes(routes!(chats::get, chats::update, chats::delete))
         .routes(routes!(chats::messages, chats::send))
         .routes(routes!(chats::edit))
         .routes(routes!(chats::interrupt))
+        .routes(routes!(chat_context::compact))
+        .routes(routes!(chat_context::clear))
+        .routes(routes!(chat_context::title_regenerate))
+        .routes(routes!(chat_settings::own_get, chat_settings::own_put))
+        .routes(routes!(chat_settings::get, chat_settings::put))
         .routes(routes!(chats::queue_remove))
         .routes(routes!(chats::queue_promote))
         .routes(routes!(actions::approval_decide))

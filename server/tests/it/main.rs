@@ -5,6 +5,8 @@
 mod actions;
 mod audit;
 mod backup_cli;
+mod chat_context;
+mod chat_search;
 mod chats;
 mod conditions;
 mod connections;

@@ -145,6 +145,10 @@ impl TestServer {
         self.anonymous().post("/api/v2/users/first", &first_user()).await.expect(201);
         let token = self.login(OWNER_EMAIL, OWNER_PASSWORD).await;
         self.owner = Some(self.anonymous().with(Proof::Bearer(token)));
+        // Titles would take answers of scripted models away; who wants them switches them on.
+        let mut write = self.running.db.write().await.unwrap();
+        store::settings::setting_put(&mut write, "chat.title-model", "off").await.unwrap();
+        write.commit().await.unwrap();
         self
     }
 

@@ -1,6 +1,7 @@
 //! The transcript on the page: one keyed element per block, so that a streamed piece touches only what it changes.
 
 use super::{
+    boundary::Boundary,
     calls::CallFrame,
     live_text::LiveText,
     notices::ServerTrouble,
@@ -37,6 +38,7 @@ enum Kind {
     Calls,
     Plan,
     Questions,
+    Boundary,
     Other,
     Interrupted,
 }
@@ -51,6 +53,7 @@ impl Kind {
             Block::Calls(_) => Self::Calls,
             Block::Plan(_) => Self::Plan,
             Block::Questions(_) => Self::Questions,
+            Block::Boundary { .. } => Self::Boundary,
             Block::Other(_) => Self::Other,
             Block::Interrupted => Self::Interrupted,
         }
@@ -85,6 +88,11 @@ fn BlockSlot(blocks: Memo<Vec<(BlockKey, Block)>>, key: BlockKey, chat: OpenChat
             Kind::User => view! { <UserMessage key block chat /> }.into_any(),
             Kind::Trouble => (move || match block.get() {
                 Some(Block::Trouble(outcomes)) => Some(view! { <ServerTrouble outcomes /> }),
+                _ => None,
+            })
+            .into_any(),
+            Kind::Boundary => (move || match block.get() {
+                Some(Block::Boundary { kind, result }) => Some(view! { <Boundary kind result /> }),
                 _ => None,
             })
             .into_any(),

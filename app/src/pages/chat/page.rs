@@ -12,6 +12,7 @@ use super::{
     scroll::Follow,
     shared::{OpenChat, list_changed, take_fresh},
     stream::{Link, follow},
+    title_menu::TitleMenu,
     transcript::Transcript,
 };
 use crate::{
@@ -174,7 +175,7 @@ fn Chat(opened: ChatOpened) -> impl IntoView {
     view! {
         <PageTitle text=Signal::derive(move || title.get()) />
         <article class="chat" data-status=move || status.get().as_str()>
-            <ChatHead id title plan transcript />
+            <ChatHead id title plan transcript busy archived />
             <div class="chat-column">
                 {parent.map(|parent| view! { <SubagentOf mode parent /> })}
                 <Earlier id transcript />
@@ -210,6 +211,8 @@ fn ChatHead(
     title: Memo<String>,
     plan: Memo<bool>,
     transcript: RwSignal<Transcript>,
+    busy: Signal<bool>,
+    archived: Memo<bool>,
 ) -> impl IntoView {
     let editing = RwSignal::new(false);
     let saved = Callback::new(move |title: String| {
@@ -233,6 +236,7 @@ fn ChatHead(
                             <Icon glyph=Glyph::Pencil />
                         </button>
                         {move || plan.get().then(|| view! { <PlanBadge /> })}
+                        <TitleMenu id title transcript busy archived />
                     }
                 }
             >

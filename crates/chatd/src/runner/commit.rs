@@ -19,8 +19,8 @@ use store::{
     StoreError, Write,
     actions::{ActionRecord, action_insert, actions_cancel, actions_of, approval_use},
     chats::{
-        ChatRecord, LeaseChange, QueuedRecord, Transition, chat_get_any, chat_transition,
-        queue_head_for_update, queue_list, queue_promote,
+        ChatRecord, LeaseChange, NewBoundary, QueuedRecord, Transition, boundary_insert, chat_get_any,
+        chat_transition, compaction_request_delete, queue_head_for_update, queue_list, queue_promote,
     },
     messages::{NewMessage, message_insert, message_servers_set},
     tool_calls::{OutcomeWrite, tool_call_intent_insert, tool_call_outcome},
@@ -48,6 +48,8 @@ pub(super) enum Content<'a> {
     },
     /// A question of the server of a call that is under way.
     Question(&'a ActionRecord),
+    /// A boundary of the model's view, with what shows it.
+    Boundary(Box<NewBoundary>),
     /// The results of the calls of message `asked`, with the outcomes that are not committed yet.
     Results {
         message: NewMessage,
@@ -69,6 +71,8 @@ struct Stored {
     chat: ChatRecord,
     /// Of the content.
     message: Option<ChatMessage>,
+    /// Of a boundary: the message before that one.
+    before: Option<ChatMessage>,
     next: Option<Next>,
     /// What the turn waits for from now on.
     actions: Vec<ActionRecord>,
@@ -115,13 +119,16 @@ impl Runner {
                 Err(error) => return Err(Exit::Database(error)),
             }
         };
-        let Some(Stored { chat, message, next, actions }) = stored else { return self.fence_lost().await };
+        let Some(Stored { chat, message, before, next, actions }) = stored else { return self.fence_lost().await };
         let status_changed = chat.status != self.chat.status;
         // A call that asks goes on: what was shown of the others stays.
         let asks = [chat.status, self.chat.status].contains(&ChatStatus::RequiresAction);
         self.over = !step.to.is_busy() || step.lease == LeaseChange::Release;
         self.chat = chat;
         self.servers_unsaved = false;
+        if let Some(before) = &before {
+            self.publisher.message(before);
+        }
         match &message {
             Some(message) => self.publisher.message(message),
             // Whatever was shown of a generation comes to nothing.
@@ -163,6 +170,7 @@ impl Runner {
             }
             Some(_) => Some(begins_next(step)),
         };
+        let ends = !step.to.is_busy();
         let step = begins.as_ref().unwrap_or(step);
         let Some(mut chat) = chat_transition(&mut write, &self.chat.fence(), step).await? else {
             return Ok(None);
@@ -170,6 +178,14 @@ impl Runner {
         if let Some(turn) = self.turn_message.filter(|_| self.servers_unsaved) {
             message_servers_set(&mut write, chat.id, turn, &self.shown_servers).await?;
         }
+        // Whatever ends the turn ends the wish for a summary, which would else meet the next one.
+        if self.compaction.wished.is_some() || step.to == ChatStatus::Error {
+            let fulfilled = matches!(content, Content::Boundary(_));
+            if ends || fulfilled {
+                compaction_request_delete(&mut write, chat.id).await?;
+            }
+        }
+        let mut before = None;
         let mut actions = Vec::new();
         let message = match content {
             Content::Nothing => None,
@@ -202,6 +218,11 @@ impl Runner {
                     self.write_intent(&mut write, &chat, planned, (asked.id, at)).await?;
                 }
                 None
+            }
+            Content::Boundary(boundary) => {
+                let (call, result) = boundary_insert(&mut write, NewBoundary::clone(boundary)).await?;
+                before = Some(call);
+                Some(result)
             }
             Content::Message(message) => Some(message_insert(&mut write, message.clone()).await?),
             Content::Answer { message, calls } => {
@@ -236,7 +257,7 @@ impl Runner {
             None => None,
         };
         write.commit().await?;
-        Ok(Some(Stored { chat, message, next, actions }))
+        Ok(Some(Stored { chat, message, before, next, actions }))
     }
 
     /// The intent of a call of a message, as of the given time; nothing for what is not sent.

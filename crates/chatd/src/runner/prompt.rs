@@ -33,6 +33,10 @@ impl Runner {
     /// admin's instructions for it.
     pub(super) fn system_prompt(&self, toolbox: &Toolbox) -> String {
         let mut prompt = OPENING.to_owned();
+        if !self.settings.system_prompt.is_empty() {
+            prompt.push_str("\n\nFrom the administrators of this deployment:\n");
+            prompt.push_str(&self.settings.system_prompt);
+        }
         if self.chat.parent_chat_id.is_some() {
             prompt.push_str("\n\n");
             prompt.push_str(SUBAGENT);
@@ -51,6 +55,10 @@ impl Runner {
         if self.mode() == TurnMode::Plan {
             prompt.push_str("\n\n");
             prompt.push_str(&overlay(&toolbox.server_names()));
+            if !self.settings.plan_mode_instructions.is_empty() {
+                prompt.push_str("\n\nFrom the administrators, on plans:\n");
+                prompt.push_str(&self.settings.plan_mode_instructions);
+            }
         }
         prompt
     }

@@ -12,7 +12,7 @@ use api::{
 use llm::{PromptMessage, PromptToolCall};
 use serde_json::Value;
 use std::{collections::HashSet, ops::ControlFlow};
-use store::{Session, StoreError};
+use store::{Session, StoreError, chats::boundary_newest, messages::user_messages_between};
 
 /// What a call without a result stands for in the prompt: providers refuse a call that is never answered. That it has none does not
 /// mean that it was not sent.
@@ -31,7 +31,16 @@ pub(super) struct Transcript {
     calls: usize,
     /// Ids of calls in the prompt that still want a result.
     open: Vec<(String, String)>,
+    /// The first of the user's messages that nobody answered to the end.
+    asked_from: Option<i64>,
+    /// Tokens up to the last generation as its provider counted them, and bytes since.
+    counted: i64,
+    uncounted: usize,
 }
+
+/// What a summary is called in the prompt. The words of a model are no instructions of ours, so it stands among the messages.
+const SUMMARY: &str = "Summary of this conversation so far, written by a model. Where the user's request follows and the summary says that \
+     something was done for it already, go on from there and do not do it again.\n\n";
 
 impl Transcript {
     /// The newest messages that fit into the budget, and in any case those of the turn: back to the user's last message.
@@ -40,9 +49,15 @@ impl Transcript {
     }
 
     async fn load_within(session: &mut Session, chat: Uuid, mut budget: Budget) -> Result<Self, StoreError> {
+        let boundary = boundary_newest(session, chat).await?;
         let mut messages = Vec::new();
         let mut turn_is_whole = false;
+        let mut reached = false;
         history::read(session, chat, history::From::Newest, |mut message| {
+            if boundary.as_ref().is_some_and(|boundary| message.id <= boundary.through_id) {
+                reached = true;
+                return ControlFlow::Break(());
+            }
             // At once: a page of large results is let go before the next is read.
             shorten(&mut message);
             if !budget.fits(history::message_bytes(&message)) && turn_is_whole {
@@ -54,18 +69,31 @@ impl Transcript {
         })
         .await?;
         messages.reverse();
-        Ok(Self::new(messages))
+        let Some(boundary) = boundary else { return Ok(Self::new(messages)) };
+        let mut transcript = Self::default();
+        if let Some(summary) = &boundary.summary {
+            let text = format!("{SUMMARY}{summary}");
+            transcript.uncounted += text.len();
+            transcript.prompt.push(PromptMessage::User { text });
+        }
+        if let Some(from) = boundary.replay_from {
+            let again =
+                user_messages_between(session, chat, from, boundary.message_id, limits::REPLAYED).await?;
+            again.into_iter().for_each(|message| transcript.take(message));
+            let count = |n: i64| usize::try_from(n).unwrap_or(usize::MAX);
+            (transcript.steps, transcript.calls) = (count(boundary.steps), count(boundary.calls));
+        }
+        // Behind the boundary nothing is missing, so a turn may go on there; where the budget ended first, it may not.
+        let begins = if reached { 0 } else { beginning(&messages) };
+        messages.into_iter().skip(begins).for_each(|message| transcript.take(message));
+        Ok(transcript)
     }
 
     /// Of messages whose results are shortened already.
     fn new(messages: Vec<ChatMessage>) -> Self {
         let mut transcript = Self::default();
-        // A page may begin in the middle of a turn; a result without its call is refused by providers.
-        let from =
-            messages.iter().position(|message| message.role == MessageRole::User).unwrap_or(messages.len());
-        for message in messages.into_iter().skip(from) {
-            transcript.take(message);
-        }
+        let from = beginning(&messages);
+        messages.into_iter().skip(from).for_each(|message| transcript.take(message));
         transcript
     }
 
@@ -75,6 +103,16 @@ impl Transcript {
     }
 
     fn take(&mut self, message: ChatMessage) {
+        match message.usage.filter(|_| message.role == MessageRole::Assistant) {
+            Some(usage) => {
+                self.counted = usage.total_tokens.max(usage.input_tokens.saturating_add(usage.output_tokens));
+                self.uncounted = 0;
+            }
+            None => self.uncounted = self.uncounted.saturating_add(history::message_bytes(&message)),
+        }
+        if message.role == MessageRole::User && self.last_role != Some(MessageRole::User) {
+            self.asked_from = Some(message.id);
+        }
         self.last_role = Some(message.role);
         match message.role {
             MessageRole::User => {
@@ -154,6 +192,29 @@ impl Transcript {
         matches!(self.last_role, Some(MessageRole::User | MessageRole::Tool))
     }
 
+    /// Tokens of the conversation: as the provider counted last, and an estimate of what came since.
+    pub(super) fn tokens(&self) -> i64 {
+        let since = i64::try_from(self.uncounted / limits::BYTES_PER_TOKEN).unwrap_or(i64::MAX);
+        self.counted.saturating_add(since)
+    }
+
+    /// What a summary is made of: all but the user's messages at the end that nobody has begun to answer. `None` where no assistant
+    /// has said anything since the last boundary: a summary would win nothing.
+    pub(super) fn to_summarise(&self) -> Option<&[PromptMessage]> {
+        let end = self
+            .prompt
+            .iter()
+            .rposition(|message| !matches!(message, PromptMessage::User { .. }))
+            .map_or(0, |at| at + 1);
+        let said = self.prompt.iter().any(|message| matches!(message, PromptMessage::Assistant { .. }));
+        said.then(|| &self.prompt[..end])
+    }
+
+    /// The first of the user's messages to be said again behind a boundary that is drawn now.
+    pub(super) fn replay_from(&self) -> Option<i64> {
+        self.asked_from.filter(|_| self.wants_answer())
+    }
+
     pub(super) fn steps(&self) -> usize {
         self.steps
     }
@@ -161,6 +222,18 @@ impl Transcript {
     pub(super) fn calls(&self) -> usize {
         self.calls
     }
+}
+
+/// Messages as a prompt, oldest first.
+pub(crate) fn prompt_of(mut messages: Vec<ChatMessage>) -> Vec<PromptMessage> {
+    messages.iter_mut().for_each(shorten);
+    Transcript::new(messages).prompt
+}
+
+/// Where messages that were cut off by a budget may begin: a page may begin in the middle of a turn, and a result without its call is
+/// refused by providers.
+fn beginning(messages: &[ChatMessage]) -> usize {
+    messages.iter().position(|message| message.role == MessageRole::User).unwrap_or(messages.len())
 }
 
 /// Leaves of every result what the model sees of it, as one text.

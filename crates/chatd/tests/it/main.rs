@@ -6,6 +6,7 @@ mod admission;
 mod again;
 mod agents;
 mod budgets;
+mod compaction;
 mod crash;
 mod failures;
 mod hub;

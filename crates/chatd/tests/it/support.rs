@@ -220,7 +220,7 @@ impl ModelSource for OneModel {
             provider: Arc::clone(&self.0) as Arc<dyn ModelProvider>,
             model: "scripted".to_owned(),
             max_output_tokens: 1000,
-            context_limit: 10_000,
+            context_limit: 1_000_000,
         })
     }
 }

@@ -29,10 +29,14 @@ pub enum Action {
     EgressAllowRead,
     /// Allow private destinations (behaviour 30, `egress-allow`).
     EgressAllowWrite,
+    /// See what models are told in every chat.
+    ChatSettingsRead,
+    /// Set what holds for all chats (behaviour 17, `/config/*`).
+    ChatSettingsWrite,
 }
 
 impl Action {
-    pub const ALL: [Action; 12] = [
+    pub const ALL: [Action; 14] = [
         Self::ServersWrite,
         Self::ServersReadAll,
         Self::ModelsWrite,
@@ -45,6 +49,8 @@ impl Action {
         Self::KeysRead,
         Self::EgressAllowRead,
         Self::EgressAllowWrite,
+        Self::ChatSettingsRead,
+        Self::ChatSettingsWrite,
     ];
 
     /// The action and the resource type of a refused attempt in the audit log.
@@ -60,8 +66,8 @@ impl Action {
             Self::GroupsRead => ("group.read", "group"),
             Self::AuditRead => ("audit.read", "audit_log"),
             Self::KeysRead => ("keys.read", "encryption_key"),
-            Self::EgressAllowRead => ("settings.read", "setting"),
-            Self::EgressAllowWrite => ("settings.write", "setting"),
+            Self::EgressAllowRead | Self::ChatSettingsRead => ("settings.read", "setting"),
+            Self::EgressAllowWrite | Self::ChatSettingsWrite => ("settings.write", "setting"),
         }
     }
 }
@@ -79,6 +85,7 @@ pub fn can(roles: &[Role], action: Action) -> bool {
                 | Action::AuditRead
                 | Action::KeysRead
                 | Action::EgressAllowRead
+                | Action::ChatSettingsRead
         ),
         Role::Member => false,
     })

@@ -181,6 +181,8 @@ fn every_role_and_action() {
         (Action::KeysRead, "owner admin auditor"),
         (Action::EgressAllowRead, "owner admin auditor"),
         (Action::EgressAllowWrite, "owner"),
+        (Action::ChatSettingsRead, "owner admin auditor"),
+        (Action::ChatSettingsWrite, "owner admin"),
     ];
     assert_eq!(table.map(|(action, _)| action), Action::ALL);
     for (action, allowed) in table {

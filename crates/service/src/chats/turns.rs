@@ -178,6 +178,7 @@ impl Service {
         let children =
             if rewrite { self.children_stop(&mut write, id).await? } else { ChildrenMoved::default() };
         if superseded {
+            chats::compaction_request_delete(&mut write, id).await?;
             // Elsewhere it hears of it with its next heartbeat. Before the commit, while this transaction keeps it from ending the chat:
             // a stop that came later would hit the turn that begins here.
             self.deps().chatd.interrupt(id);
@@ -337,6 +338,10 @@ async fn resume_point(write: &mut Write, chat: Uuid, message_id: i64) -> Result<
     let page = PageRequest { before_id: None, after_id: Some(message_id), limit: MESSAGES_PAGE_MAX };
     let (later, more) = messages::message_page(write, chat, page).await?;
     let rewrite = (true, Some(message_id));
+    // Behind a cleared context the model would be told nothing of the message.
+    if chats::boundary_is_cleared_after(write, chat, message_id).await? {
+        return Ok(rewrite);
+    }
     if more || later.iter().any(|message| message.role == MessageRole::User) {
         return Ok(rewrite);
     }

@@ -8,6 +8,8 @@ mod changes;
 mod chat_children;
 mod chat_plans;
 mod chat_queue;
+mod chat_search;
+mod chat_upkeep;
 mod chats;
 mod credentials;
 mod groups;

@@ -46,8 +46,10 @@ async fn both_engines_have_the_same_named_indexes() {
     let (sqlite, postgres) = (TestDb::sqlite().await, TestDb::postgres().await);
     let mut ours =
         sqlite.texts("SELECT name FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL").await;
+    // The full-text index is a table of its own in SQLite.
     let theirs = "SELECT indexname FROM pg_indexes WHERE schemaname = 'public' AND indexname NOT LIKE '%\\_pkey' \
-                  AND indexname NOT IN (SELECT conname FROM pg_constraint)";
+                  AND indexname NOT IN (SELECT conname FROM pg_constraint) \
+                  AND indexname <> 'search_entries_words_idx'";
     let mut theirs = postgres.texts(theirs).await;
     ours.sort();
     theirs.sort();

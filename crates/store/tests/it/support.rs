@@ -197,6 +197,7 @@ pub(crate) fn model(provider: &ProviderRecord, name: &str) -> ModelRecord {
         display_name: format!("Model {name}"),
         context_limit: 128_000,
         max_output_tokens: 32_000,
+        compaction_threshold: 0,
         enabled: true,
         is_default: false,
         provider_enabled: provider.enabled,

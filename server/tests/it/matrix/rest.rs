@@ -64,10 +64,20 @@ pub(super) const NEVER_SUCCEED_HERE: [&str; 3] = [
 ];
 
 pub(super) fn rows() -> Vec<Row> {
-    [servers(), connections(), chats(), accounts(), credentials(), groups(), models(), operations()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        servers(),
+        connections(),
+        chats(),
+        chat_settings(),
+        accounts(),
+        credentials(),
+        groups(),
+        models(),
+        operations(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn servers() -> Vec<Row> {
@@ -261,6 +271,9 @@ fn chats() -> Vec<Row> {
         row(POST, ALL, SAY, signed_in(201)).once(),
         // Outside the groups the server is "refused in `mcp_server_ids`".
         row(POST, ALL, SAY_TO_GROUPED, [401, 401, 400, 201, 400, 201, 201]).once(),
+        row(GET, "/api/experimental/chats/search?q=hello", "", signed_in(200)),
+        row(GET, "/api/experimental/chats/search?q=*", "", signed_in(400)),
+        row(GET, "/api/experimental/chats/search?q=hello&limit=51", "", signed_in(400)),
         row(GET, "/api/experimental/chats/{id=own_chat}", "", signed_in(200)),
         row(GET, "/api/experimental/chats/{id=foreign_chat}", "", signed_in(404)),
         row(GET, "/api/experimental/chats/{id=unknown}", "", signed_in(404)),
@@ -332,6 +345,15 @@ fn chats() -> Vec<Row> {
         row(POST, "/api/experimental/chats/{id=own_chat}/interrupt", "", signed_in(200)),
         row(POST, "/api/experimental/chats/{id=foreign_chat}/interrupt", "", signed_in(404)),
         row(POST, "/api/experimental/chats/{id=unknown}/interrupt", "", signed_in(404)),
+        row(POST, "/api/experimental/chats/{id=fresh_chat}/compact", "", signed_in(200)).once(),
+        row(POST, "/api/experimental/chats/{id=foreign_chat}/compact", "", signed_in(404)),
+        row(POST, "/api/experimental/chats/{id=unknown}/compact", "", signed_in(404)),
+        row(POST, "/api/experimental/chats/{id=fresh_chat}/clear", "", signed_in(200)).once(),
+        row(POST, "/api/experimental/chats/{id=foreign_chat}/clear", "", signed_in(404)),
+        row(POST, "/api/experimental/chats/{id=unknown}/clear", "", signed_in(404)),
+        row(POST, "/api/experimental/chats/{id=own_chat}/title/regenerate", "", signed_in(200)),
+        row(POST, "/api/experimental/chats/{id=foreign_chat}/title/regenerate", "", signed_in(404)),
+        row(POST, "/api/experimental/chats/{id=unknown}/title/regenerate", "", signed_in(404)),
         row(DELETE, "/api/experimental/chats/{id=queued_chat}/queue/{queued=queued}", "", signed_in(204))
             .once(),
         row(DELETE, "/api/experimental/chats/{id=own_chat}/queue/{queued=queued}", "", signed_in(404)),
@@ -433,6 +455,32 @@ fn groups() -> Vec<Row> {
         // It limits a server, which would be open to everybody without it.
         row(DELETE, "/api/v2/groups/{id=group}", "", admins(409)),
         row(DELETE, "/api/v2/groups/{id=unknown}", "", admins(404)),
+    ]
+}
+
+fn chat_settings() -> Vec<Row> {
+    const CONFIG: &str = "/api/experimental/chats/config/own";
+    vec![
+        row(GET, "/api/experimental/chats/config/{setting=system-prompt}", "", readers(200)),
+        row(GET, "/api/experimental/chats/config/{setting=plan-mode-instructions}", "", readers(200)),
+        row(GET, "/api/experimental/chats/config/{setting=auto-archive-days}", "", signed_in(200)),
+        row(GET, "/api/experimental/chats/config/{setting=unknown}", "", signed_in(400)),
+        row(
+            PUT,
+            "/api/experimental/chats/config/{setting=auto-archive-days}",
+            r#"{"auto_archive_days": 0}"#,
+            admins(200),
+        ),
+        row(
+            PUT,
+            "/api/experimental/chats/config/{setting=auto-archive-days}",
+            r#"{"auto_archive_days": 3651}"#,
+            admins(400),
+        ),
+        row(PUT, "/api/experimental/chats/config/{setting=unknown}", "{}", admins(400)),
+        row(GET, CONFIG, "", signed_in(200)),
+        row(PUT, CONFIG, r#"{"compaction_threshold": 101}"#, signed_in(400)),
+        row(PUT, CONFIG, r#"{"compaction_threshold": 0}"#, signed_in(200)),
     ]
 }
 

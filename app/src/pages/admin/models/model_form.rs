@@ -11,8 +11,15 @@ use api::{
 };
 use leptos::prelude::*;
 
-const FIELDS: [&str; 6] =
-    ["provider_id", "model", "display_name", "context_limit", "max_output_tokens", "is_default"];
+const FIELDS: [&str; 7] = [
+    "provider_id",
+    "model",
+    "display_name",
+    "context_limit",
+    "max_output_tokens",
+    "compaction_threshold",
+    "is_default",
+];
 
 #[component]
 pub(super) fn ModelForm(
@@ -31,6 +38,13 @@ pub(super) fn ModelForm(
     let display_name = RwSignal::new(model.as_ref().map(|m| m.display_name.clone()).unwrap_or_default());
     let context = RwSignal::new(model.as_ref().map(|m| m.context_limit.to_string()).unwrap_or_default());
     let output = RwSignal::new(model.as_ref().map(|m| m.max_output_tokens.to_string()).unwrap_or_default());
+    let compaction = RwSignal::new(
+        model
+            .as_ref()
+            .filter(|m| m.compaction_threshold > 0)
+            .map(|m| m.compaction_threshold.to_string())
+            .unwrap_or_default(),
+    );
     let was_default = model.as_ref().is_some_and(|m| m.is_default);
     let is_default = RwSignal::new(was_default);
     let options =
@@ -44,11 +58,13 @@ pub(super) fn ModelForm(
         let limits = (
             number("context_limit", &context.get_untracked()),
             number("max_output_tokens", &output.get_untracked()),
+            number("compaction_threshold", &compaction.get_untracked()),
         );
-        let (context_limit, max_output_tokens) = match limits {
-            (Ok(context), Ok(output)) => (context, output),
-            (context, output) => {
-                let wrong = [context.err(), output.err()].into_iter().flatten().collect();
+        let (context_limit, max_output_tokens, compaction_threshold) = match limits {
+            // Nothing takes the deployment's figure, also where there was one of its own.
+            (Ok(context), Ok(output), Ok(percent)) => (context, output, Some(percent.unwrap_or_default())),
+            (context, output, percent) => {
+                let wrong = [context.err(), output.err(), percent.err()].into_iter().flatten().collect();
                 task.error.set(Some(refused(wrong)));
                 return;
             }
@@ -62,6 +78,7 @@ pub(super) fn ModelForm(
                     display_name: Some(display_name.get_untracked()),
                     context_limit,
                     max_output_tokens,
+                    compaction_threshold,
                     enabled: None,
                     is_default: default,
                 };
@@ -74,6 +91,7 @@ pub(super) fn ModelForm(
                     display_name: display_name.get_untracked(),
                     context_limit,
                     max_output_tokens,
+                    compaction_threshold,
                     enabled: Some(true),
                     is_default: default,
                 };
@@ -96,6 +114,9 @@ pub(super) fn ModelForm(
                 <TextField name="model-output" label="Output limit" value=output mono=true placeholder="8192"
                     error=task.error_at("max_output_tokens") hint="Tokens per answer. Empty takes the default."/>
             </div>
+            <TextField name="model-compaction" label="Summarise from" value=compaction mono=true placeholder="80"
+                error=task.error_at("compaction_threshold")
+                hint="Percent of the context, 1 to 100; 100: never by itself. Empty takes what holds for all chats."/>
             <Checkbox label="Default model" hint="New chats use it unless people choose another." checked=is_default/>
             <p class="field-error">{move || task.error_at("is_default").get()}</p>
         </FormDialog>
@@ -108,7 +129,7 @@ fn number(field: &str, text: &str) -> Result<Option<i64>, Validation> {
     if digits.is_empty() {
         return Ok(None);
     }
-    digits.parse().map(Some).map_err(|_| Validation::new(field, "Enter a whole number of tokens."))
+    digits.parse().map(Some).map_err(|_| Validation::new(field, "Enter a whole number."))
 }
 
 fn refused(validations: Vec<Validation>) -> UiError {

@@ -38,6 +38,11 @@ pub enum Block {
     Plan(CallView),
     /// Questions to the person.
     Questions(CallView),
+    /// What is above is no longer sent to the model: a summary is, or nothing.
+    Boundary {
+        kind: domain::boundary::Kind,
+        result: Shared<ToolResultPart>,
+    },
     /// A kind of part this build does not know.
     Other(Arc<str>),
     /// The message ends here because it was stopped.
@@ -292,6 +297,15 @@ impl Builder<'_> {
         for (ordinal, item) in turn.items {
             match item {
                 Item::Block(block) => self.blocks.push((key(ordinal), block)),
+                Item::Call { committed: true, call, result, .. }
+                    if domain::boundary::may_be(&call, result.as_deref()) =>
+                {
+                    // Its result comes right behind the call.
+                    let Some(result) = result else { continue };
+                    if let Some(kind) = domain::boundary::kind_of(&call, Some(&result)) {
+                        self.blocks.push((key(ordinal), Block::Boundary { kind, result }));
+                    }
+                }
                 Item::Call { committed, call, label, result } => {
                     let view = self.call(ordinal, committed, call, label, result, runs);
                     if let Some(block) = view.card() {

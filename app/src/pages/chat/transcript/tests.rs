@@ -1,6 +1,7 @@
 //! The transcript fed by hand, as the stream would.
 
 mod asks;
+mod boundaries;
 
 use super::{
     Transcript,
