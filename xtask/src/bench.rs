@@ -5,16 +5,16 @@
 
 mod connector;
 mod disk;
-mod http;
-mod machine;
+pub(crate) mod http;
+pub(crate) mod machine;
 mod oauth;
 mod proc_fs;
 mod registry;
 mod report;
-mod scratch;
-mod server;
+pub(crate) mod scratch;
+pub(crate) mod server;
 mod smoke;
-mod statistics;
+pub(crate) mod statistics;
 mod workload;
 
 use std::io::Write as _;
@@ -102,6 +102,6 @@ fn build(workspace: &Workspace, mode: Mode) -> Result<()> {
 }
 
 /// One line of progress. A closed standard error is no reason to stop measuring.
-fn progress(line: &str) {
+pub(crate) fn progress(line: &str) {
     let _ = writeln!(std::io::stderr().lock(), "==> {line}");
 }

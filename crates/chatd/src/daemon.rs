@@ -9,6 +9,7 @@ mod slots;
 pub(crate) use lease::Lease;
 
 use crate::{
+    failpoint::{self, FailPoint},
     hub::{Awaited, Hub},
     limits,
     ports::{ModelSource, ServerSource},
@@ -147,6 +148,9 @@ impl ChatDaemon {
 
     /// A turn was asked for and committed: shows message and status to readers and starts the turn. After an edit too.
     pub fn turn_begun(&self, chat: &ChatRecord, message: &ChatMessage) {
+        if failpoint::hit(FailPoint::MessageCommitted, &*self.0.deps.entropy) {
+            return;
+        }
         let publisher = self.0.hub.publisher(chat.id, chat.edit_version);
         publisher.message(message);
         publisher.status(chat);

@@ -14,6 +14,7 @@
 
 mod daemon;
 mod error;
+mod failpoint;
 mod history;
 mod hub;
 pub mod limits;

@@ -17,6 +17,7 @@ mod transcript;
 use crate::{
     daemon::{Lease, Shared},
     error::{Exit, internal, step_limit},
+    failpoint::{self, FailPoint},
     hub::Publisher,
 };
 use answer::Answer;
@@ -169,7 +170,9 @@ impl Runner {
             }
             self.check_limits(&transcript)?;
             let toolbox = self.toolbox().await?;
-            match self.generate(&transcript, &toolbox).await? {
+            let generated = self.generate(&transcript, &toolbox).await?;
+            self.reached(FailPoint::AnswerComplete).await;
+            match generated {
                 Generated::Complete(answer) if !answer.has_calls() => {
                     return self.finish_with(answer, false).await;
                 }
@@ -223,10 +226,12 @@ impl Runner {
         };
         let Some(message) = message else { return Err(Exit::Lost) };
         transcript.push(message.clone());
+        self.reached(FailPoint::IntentCommitted).await;
 
         let results = self.dispatch(&message, calls).await?;
         let stored = self.commit_results(&message, &results, None).await?;
         transcript.push(stored);
+        self.reached(FailPoint::ResultsCommitted).await;
         Ok(!self.ended())
     }
 
@@ -341,6 +346,10 @@ impl Runner {
         let Some(asked) = asked else { return Ok(false) };
         self.settle(&asked, Some(error)).await?;
         Ok(true)
+    }
+
+    async fn reached(&self, point: FailPoint) {
+        failpoint::pause(point, &*self.shared.deps.entropy).await;
     }
 
     fn going_on(&self) -> Transition {
