@@ -93,6 +93,8 @@ pub(crate) struct Shared {
     draining: CancellationToken,
     /// Turns under way end where they are.
     halted: CancellationToken,
+    /// No turn is left.
+    ended: CancellationToken,
 }
 
 /// The chat daemon. Clones share it.
@@ -128,8 +130,12 @@ impl ChatDaemon {
             tasks: TaskTracker::new(),
             draining: CancellationToken::new(),
             halted: CancellationToken::new(),
+            ended: CancellationToken::new(),
         });
         let daemon = Self(shared);
+        let stopper = daemon.clone();
+        let stop = move |chat, epoch| stopper.0.slots.stop_under(chat, epoch);
+        daemon.0.hub.join_others(&daemon.0.deps.db, holder, stop, daemon.0.ended.clone());
         let poller = daemon.clone();
         tokio::spawn(async move { poller.poll().await });
         Ok(daemon)
@@ -222,6 +228,7 @@ impl ChatDaemon {
                 tracing::error!(turns = self.running(), "turns did not stop; their leases run out");
             }
         }
+        self.0.ended.cancel();
         self.0.hub.close();
     }
 
@@ -302,6 +309,7 @@ impl ChatDaemon {
             }
         };
         *used = Some(hold.chat.lease_epoch);
+        place.runs_under(hold.chat.lease_epoch);
         let lease = hold.lease;
         let heartbeat = lease.heartbeat(self.0.deps.db.clone(), stop.clone());
         let chat = hold.chat;

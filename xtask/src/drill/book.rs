@@ -50,7 +50,6 @@ pub(super) enum Stage {
 #[derive(Clone, Debug)]
 pub(super) struct Hit {
     pub(super) at: Instant,
-    pub(super) blow: Blow,
     pub(super) stage: Stage,
     /// How often the model had been asked before.
     pub(super) asks: usize,
@@ -176,7 +175,7 @@ impl Book {
                 _ => Stage::BeforeCall,
             };
             let asks = turn.asks.len();
-            turn.hits.push(Hit { at, blow: blow.clone(), stage, asks });
+            turn.hits.push(Hit { at, stage, asks });
         }
         hits
     }

@@ -1,6 +1,6 @@
 //! The hand that publishes events of one chat.
 
-use super::{Hub, channel::Channel};
+use super::{Hub, channel::Channel, outbox::Told};
 use api::{
     Uuid,
     chats::{QueuedMessage, TurnError},
@@ -30,7 +30,19 @@ impl Publisher {
     }
 
     fn publish(&self, payload: StreamPayload) {
-        self.channel.publish(self.edit_version, payload, || self.hub.next_sequence());
+        let taken = self.channel.publish(self.edit_version, payload, || self.hub.next_sequence());
+        if let Some(entry) = taken
+            && let Some(outbox) = self.hub.outbox()
+        {
+            outbox.push(self.channel.chat, self.edit_version, Told::of(&entry.body));
+        }
+    }
+
+    /// The row of the chat says more than it did.
+    fn tell_row(&self) {
+        if let Some(outbox) = self.hub.outbox() {
+            outbox.push(self.channel.chat, self.edit_version, Told::Row);
+        }
     }
 
     /// A committed message. Saying it twice is harmless.
@@ -48,12 +60,14 @@ impl Publisher {
         };
         let next = || self.hub.next_sequence();
         self.channel.publish_status(self.edit_version, chat.snapshot_version, status, next);
+        self.tell_row();
     }
 
     /// The whole queue as committed with `chat`. An older state than the newest published is dropped.
     pub fn queue(&self, chat: &ChatRecord, queue: Vec<QueuedMessage>) {
         let next = || self.hub.next_sequence();
         self.channel.publish_queue(self.edit_version, chat.queue_version, queue, next);
+        self.tell_row();
     }
 
     /// The turn failed.

@@ -3,6 +3,7 @@
 use super::{Runner, answer::Answer, toolbox::Toolbox, transcript::Transcript};
 use crate::{
     error::{Exit, model_error, step_limit, turn_error},
+    failpoint::FailPoint,
     ports::ResolvedModel,
 };
 use api::{
