@@ -11,7 +11,10 @@ mod load;
 pub(crate) mod model;
 mod random;
 mod relay;
+mod screen;
 mod sockets;
+pub(crate) mod sse;
+mod stream;
 mod tally;
 
 use std::path::{Path, PathBuf};
@@ -27,6 +30,9 @@ use crate::testing::postgres::Cluster;
 use crate::workspace::Workspace;
 use crate::{process, serve};
 
+/// Replicas of the stream drill.
+const STREAM_REPLICAS: usize = 3;
+
 #[derive(Args)]
 pub(crate) struct DrillArgs {
     #[command(subcommand)]
@@ -37,6 +43,8 @@ pub(crate) struct DrillArgs {
 enum Which {
     /// Kills replicas, freezes them and takes the database away under load, on PostgreSQL and on SQLite; two minutes by default
     Crash(CrashArgs),
+    /// Cuts readers of live streams at random and lets them go on at any replica, while replicas die; their transcripts must be whole
+    Stream(StreamArgs),
 }
 
 #[derive(Args)]
@@ -50,6 +58,21 @@ struct CrashArgs {
     /// Only this engine: postgres or sqlite
     #[arg(long)]
     engine: Option<String>,
+    #[command(flatten)]
+    build: BuildArgs,
+}
+
+#[derive(Args)]
+struct StreamArgs {
+    /// Cuts in all. 10000 make the long form
+    #[arg(long, default_value_t = 2000)]
+    cuts: usize,
+    /// As for `crash`
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// No replica dies meanwhile
+    #[arg(long)]
+    no_kills: bool,
     #[command(flatten)]
     build: BuildArgs,
 }
@@ -75,6 +98,7 @@ pub(crate) fn run(workspace: &Workspace, args: &DrillArgs) -> Result<()> {
     process::announce_beside();
     let (name, report) = match &args.which {
         Which::Crash(args) => ("crash", crash(workspace, args)?),
+        Which::Stream(args) => ("stream", stream(workspace, args)?),
     };
     let (commit, changed) = machine::commit(workspace);
     let faults = faults_in(&report);
@@ -138,6 +162,21 @@ fn crash(workspace: &Workspace, args: &CrashArgs) -> Result<Value> {
         say(engine, &done);
         report[engine] = done;
     }
+    Ok(report)
+}
+
+fn stream(workspace: &Workspace, args: &StreamArgs) -> Result<Value> {
+    let binary = binary(workspace, &args.build)?;
+    let cluster = Cluster::start()?;
+    progress(&format!("stream drill: {} cuts, seed {}", args.cuts, args.seed));
+    let done = in_folder(workspace, "drill-stream", args.build.keep, |folder| {
+        stream::run(&binary, folder, cluster.url(), STREAM_REPLICAS, (args.cuts, !args.no_kills), args.seed)
+    });
+    cluster.stop()?;
+    let report = done?;
+    progress(&format!("{} cuts, {} readers", report["cuts"], report["readers"]));
+    progress(&format!("  pieces where the turn runs: {}", report["lag_where_the_turn_runs"]));
+    progress(&format!("  pieces on another replica: {}", report["lag_on_another_replica"]));
     Ok(report)
 }
 

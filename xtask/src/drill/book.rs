@@ -81,9 +81,11 @@ pub(super) struct Turn {
 #[derive(Default)]
 struct Pages {
     turns: BTreeMap<u64, Turn>,
+    chats: HashMap<usize, String>,
     /// Answers under way: which turn, which ask of it.
     answers: HashMap<u64, (u64, usize)>,
     answer: u64,
+    askers: HashMap<u64, Option<u32>>,
     blows: Vec<(Instant, Blow)>,
     /// Turns in which the model was offered no tool.
     without_tool: u64,
@@ -94,6 +96,9 @@ struct Pages {
 pub(super) struct Book {
     pages: Arc<Mutex<Pages>>,
     addresses: Addresses,
+    /// More words per answer, each with the time at which it was sent.
+    words: usize,
+    pub(super) began: Instant,
 }
 
 /// The name of a turn, as messages and tickets have it.
@@ -114,11 +119,31 @@ pub(super) fn tickets_of(number: u64) -> usize {
 
 impl Book {
     pub(super) fn new(addresses: Addresses) -> Self {
-        Self { pages: Arc::default(), addresses }
+        Self { pages: Arc::default(), addresses, words: 0, began: Instant::now() }
+    }
+
+    /// With answers of so many words more, which say when they were sent.
+    pub(super) fn with_words(self, words: usize) -> Self {
+        Self { words, ..self }
+    }
+
+    /// The process to which an answer was given.
+    pub(super) fn asked_by(&self, answer: u64) -> Option<u32> {
+        self.pages().askers.get(&answer).copied().flatten()
     }
 
     fn pages(&self) -> MutexGuard<'_, Pages> {
         self.pages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A chat has begun.
+    pub(super) fn chat_begun(&self, chat: usize, id: &str) {
+        self.pages().chats.insert(chat, id.to_owned());
+    }
+
+    /// The id of a chat that has begun.
+    pub(super) fn chat(&self, chat: usize) -> Option<String> {
+        self.pages().chats.get(&chat).cloned()
     }
 
     /// A new turn of a chat; its number.
@@ -220,13 +245,14 @@ impl Part for Book {
         let mut pages = self.pages();
         pages.answer += 1;
         let answer = pages.answer;
+        pages.askers.insert(answer, pid);
         if let Some(turn) = pages.turns.get_mut(&number) {
             turn.asks.push(Ask { at: Instant::now(), pid, after_call, said: false });
             let ask = turn.asks.len() - 1;
             pages.answers.insert(answer, (number, ask));
         }
         let name = token(number);
-        let script = match tool {
+        let mut script = match tool {
             Some(tool) if !after_call => Script {
                 texts: ["I ", "file ", "a ", "ticket ", "about "].map(str::to_owned).into(),
                 calls: (0..tickets_of(number))
@@ -237,13 +263,19 @@ impl Part for Book {
                     })
                     .collect(),
                 pause: PACE,
+                stamp: None,
             },
             _ => {
                 pages.without_tool += u64::from(!after_call);
                 let texts = ["It ", "is ", "filed ", "now: ", "done ", name.as_str(), "."];
-                Script { texts: texts.map(str::to_owned).into(), calls: Vec::new(), pause: PACE }
+                Script { texts: texts.map(str::to_owned).into(), calls: Vec::new(), pause: PACE, stamp: None }
             }
         };
+        if self.words > 0 {
+            let words = (0..self.words).map(|at| format!("word {at} "));
+            script.texts.splice(0..0, words);
+            script.stamp = Some(self.began);
+        }
         (script, answer)
     }
 

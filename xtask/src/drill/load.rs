@@ -93,7 +93,9 @@ fn work(
             let answer = answer.json(201).with_context(|| name.clone())?;
             book.acknowledged(number, pid, at == 0 && answer["queued"] != true);
             if id.is_none() {
-                id = Some(answer["id"].as_str().context("a new chat has no id")?.to_owned());
+                let made = answer["id"].as_str().context("a new chat has no id")?;
+                book.chat_begun(chat, made);
+                id = Some(made.to_owned());
             }
             open.push(number);
         }

@@ -6,7 +6,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
@@ -22,6 +22,8 @@ pub(crate) struct Script {
     pub(crate) calls: Vec<Call>,
     /// Before each piece.
     pub(crate) pause: Duration,
+    /// Each text says of which answer it is and when it was sent, in microseconds since then.
+    pub(crate) stamp: Option<Instant>,
 }
 
 /// A tool call that the model asks for.
@@ -98,30 +100,39 @@ fn serve(stream: TcpStream, part: &dyn Part) -> Result<()> {
         reader.by_ref().take(length).read_to_end(&mut body)?;
         let request: Value = serde_json::from_slice(&body)?;
         let (script, number) = part.answer(port, &request);
-        speak(&mut writer, &script)?;
+        speak(&mut writer, &script, number)?;
         part.said(number);
     }
 }
 
-fn speak(writer: &mut TcpStream, script: &Script) -> Result<()> {
+fn speak(writer: &mut TcpStream, script: &Script, number: u64) -> Result<()> {
     writer.write_all(
         b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n",
     )?;
-    let mut send = |text: &str| -> Result<()> {
+    let rest = || {
         if !script.pause.is_zero() {
             thread::sleep(script.pause);
         }
+    };
+    let mut send = |text: &str| -> Result<()> {
         writer.write_all(format!("{:x}\r\n{text}\r\n", text.len()).as_bytes())?;
         Ok(())
     };
     for text in &script.texts {
+        rest();
+        let text = match script.stamp {
+            Some(since) => format!("{text}{} ", stamp(number, since.elapsed())),
+            None => text.clone(),
+        };
         send(&delta(&json!({ "role": "assistant", "content": text }), None))?;
     }
     for (index, call) in script.calls.iter().enumerate() {
         let function = json!({ "name": call.name, "arguments": call.arguments.to_string() });
         let call = json!({ "index": index, "id": call.id, "type": "function", "function": function });
+        rest();
         send(&delta(&json!({ "role": "assistant", "tool_calls": [call] }), None))?;
     }
+    rest();
     let reason = if script.calls.is_empty() { "stop" } else { "tool_calls" };
     send(&format!("{}data: [DONE]\n\n", delta(&json!({}), Some(reason))))?;
     writer.write_all(b"0\r\n\r\n")?;
@@ -134,6 +145,16 @@ fn delta(delta: &Value, reason: Option<&str>) -> String {
         "choices": [{ "index": 0, "delta": delta, "finish_reason": reason }],
     });
     format!("data: {chunk}\n\n")
+}
+
+fn stamp(answer: u64, at: Duration) -> String {
+    format!("@{answer}:{}@", at.as_micros())
+}
+
+/// Of which answer a stamped text is, and when it was sent.
+pub(crate) fn stamp_in(text: &str) -> Option<(u64, Duration)> {
+    let (answer, micros) = text.split('@').nth(1)?.split_once(':')?;
+    Some((answer.parse().ok()?, Duration::from_micros(micros.parse().ok()?)))
 }
 
 /// The text of a message, whichever way its content is written.

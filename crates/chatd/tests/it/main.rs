@@ -8,6 +8,7 @@ mod budgets;
 mod crash;
 mod failures;
 mod hub;
+mod live;
 mod model;
 mod queue;
 mod refusals;
