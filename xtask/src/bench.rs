@@ -3,18 +3,19 @@
 //! Nothing of ours is linked in: the binary is started as a process and spoken to over loopback, so the figures are
 //! those an operator would see. `bench/README.md` says what each figure means.
 
+mod chat;
 mod connector;
 mod disk;
-mod http;
-mod machine;
+pub(crate) mod http;
+pub(crate) mod machine;
 mod oauth;
 mod proc_fs;
 mod registry;
 mod report;
-mod scratch;
-mod server;
+pub(crate) mod scratch;
+pub(crate) mod server;
 mod smoke;
-mod statistics;
+pub(crate) mod statistics;
 mod workload;
 
 use std::io::Write as _;
@@ -43,6 +44,8 @@ enum Which {
     Connector(BuildArgs),
     /// A few minutes: connecting a user over OAuth, and the list of 1 000 servers with a connection each
     Oauth(BuildArgs),
+    /// Ten minutes: whole turns, many at once, many open streams, and chats among a million messages on both databases
+    Chat(BuildArgs),
 }
 
 #[derive(Args)]
@@ -62,8 +65,11 @@ struct BuildArgs {
 /// # Errors
 /// When the build fails, when the binary does not do what the benchmark asks of it, or when this is not Linux.
 pub(crate) fn run(workspace: &Workspace, args: &BenchArgs) -> Result<()> {
-    let (Which::Smoke(which) | Which::Registry(which) | Which::Connector(which) | Which::Oauth(which)) =
-        &args.which;
+    let (Which::Smoke(which)
+    | Which::Registry(which)
+    | Which::Connector(which)
+    | Which::Oauth(which)
+    | Which::Chat(which)) = &args.which;
     if !cfg!(target_os = "linux") {
         bail!("the benchmark reads memory and processor time from /proc, which only Linux has");
     }
@@ -71,7 +77,7 @@ pub(crate) fn run(workspace: &Workspace, args: &BenchArgs) -> Result<()> {
     let mode = Mode::from_release(!which.debug);
     if !which.no_build {
         build(workspace, mode)?;
-        if let Which::Connector(_) | Which::Oauth(_) = args.which {
+        if let Which::Connector(_) | Which::Oauth(_) | Which::Chat(_) = args.which {
             connector::build(workspace, mode)?;
         }
     }
@@ -84,6 +90,7 @@ pub(crate) fn run(workspace: &Workspace, args: &BenchArgs) -> Result<()> {
         Which::Registry(_) => registry::measure(workspace, mode, &binary)?,
         Which::Connector(_) => connector::measure(workspace, mode, &binary)?,
         Which::Oauth(_) => oauth::measure(workspace, mode, &binary)?,
+        Which::Chat(_) => chat::measure(workspace, mode, &binary)?,
     };
     println!("{report:#}");
     Ok(())
@@ -102,6 +109,6 @@ fn build(workspace: &Workspace, mode: Mode) -> Result<()> {
 }
 
 /// One line of progress. A closed standard error is no reason to stop measuring.
-fn progress(line: &str) {
+pub(crate) fn progress(line: &str) {
     let _ = writeln!(std::io::stderr().lock(), "==> {line}");
 }

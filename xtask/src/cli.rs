@@ -5,7 +5,7 @@ use clap::{Parser, Subcommand};
 
 use crate::assets::{self, Mode};
 use crate::workspace::Workspace;
-use crate::{bench, coverage, edges, openapi, serve, testing, wasm_target};
+use crate::{bench, coverage, drill, edges, openapi, serve, testing, wasm_target};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Build, run and check Patchbay", version)]
@@ -33,6 +33,8 @@ enum Command {
     Test(testing::TestArgs),
     /// Measure the real binary and print the figures as JSON
     Bench(bench::BenchArgs),
+    /// Kill replicas, cut streams and take the database away, and check that nothing is lost and nothing done twice
+    Drill(drill::DrillArgs),
     /// Check that no crate imports what the plan of the house forbids
     Edges,
     /// Check that every test named in docs/coverage.md exists
@@ -56,6 +58,7 @@ pub(crate) fn run() -> Result<()> {
         Command::Run(args) => serve::run(&workspace, &args),
         Command::Test(args) => testing::run(&workspace, &args),
         Command::Bench(args) => bench::run(&workspace, &args),
+        Command::Drill(args) => drill::run(&workspace, &args),
         Command::Edges => edges::check(&workspace),
         Command::Coverage => coverage::check(&workspace),
         Command::Openapi => openapi::write(&workspace),

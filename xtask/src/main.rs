@@ -8,6 +8,7 @@ mod assets;
 mod bench;
 mod cli;
 mod coverage;
+mod drill;
 mod edges;
 mod host;
 mod openapi;

@@ -50,6 +50,11 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
+/// [`run`] for when standard output belongs to a report: what the command prints goes to standard error.
+pub(crate) fn run_beside(command: &mut Command) -> Result<()> {
+    run(command.stdin(Stdio::null()).stdout(std::io::stderr()))
+}
+
 /// Runs a command silently and returns what it printed; its own words are in the error if it fails.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
     let line = command_line(command);

@@ -42,14 +42,17 @@ pub(crate) fn build(workspace: &Workspace, mode: Mode) -> Result<PathBuf> {
 /// # Errors
 /// When it does not compile.
 pub(crate) fn build_server(workspace: &Workspace, mode: Mode) -> Result<()> {
-    process::timed(&format!("server ({})", mode.folder()), || {
-        let mut command = process::cargo(workspace.root());
-        command.args(["build", "--locked", "--package", "patchbay-server"]);
-        if mode == Mode::Release {
-            command.arg("--release");
-        }
-        process::run(&mut command)
-    })
+    process::timed(&format!("server ({})", mode.folder()), || process::run(&mut server_command(workspace, mode)))
+}
+
+/// The command that builds the server.
+pub(crate) fn server_command(workspace: &Workspace, mode: Mode) -> Command {
+    let mut command = process::cargo(workspace.root());
+    command.args(["build", "--locked", "--package", "patchbay-server"]);
+    if mode == Mode::Release {
+        command.arg("--release");
+    }
+    command
 }
 
 /// Where cargo puts the server.

@@ -9,6 +9,7 @@ mod slots;
 pub(crate) use lease::Lease;
 
 use crate::{
+    failpoint::{self, FailPoint},
     hub::{Awaited, Hub},
     limits,
     ports::{ModelSource, ServerSource},
@@ -105,6 +106,8 @@ pub(crate) struct Shared {
     draining: CancellationToken,
     /// Turns under way end where they are.
     halted: CancellationToken,
+    /// No turn is left.
+    ended: CancellationToken,
 }
 
 impl Shared {
@@ -171,8 +174,12 @@ impl ChatDaemon {
             tasks: TaskTracker::new(),
             draining: CancellationToken::new(),
             halted: CancellationToken::new(),
+            ended: CancellationToken::new(),
         });
         let daemon = Self(shared);
+        let stopper = daemon.clone();
+        let stop = move |chat, epoch| stopper.0.slots.stop_under(chat, epoch);
+        daemon.0.hub.join_others(&daemon.0.deps.db, holder, stop, daemon.0.ended.clone());
         let poller = daemon.clone();
         tokio::spawn(async move { poller.poll().await });
         Ok(daemon)
@@ -195,6 +202,9 @@ impl ChatDaemon {
 
     /// A turn was asked for and committed: shows message and status to readers and starts the turn. After an edit too.
     pub fn turn_begun(&self, chat: &ChatRecord, message: &ChatMessage) {
+        if failpoint::hit(FailPoint::MessageCommitted, &*self.0.deps.entropy) {
+            return;
+        }
         let publisher = self.0.hub.publisher(chat.id, chat.edit_version);
         publisher.message(message);
         publisher.status(chat);
@@ -276,6 +286,7 @@ impl ChatDaemon {
                 tracing::error!(turns = self.running(), "turns did not stop; their leases run out");
             }
         }
+        self.0.ended.cancel();
         self.0.hub.close();
     }
 
@@ -407,6 +418,7 @@ impl ChatDaemon {
             }
         };
         *used = Some(hold.chat.lease_epoch);
+        place.runs_under(hold.chat.lease_epoch);
         if hold.waited {
             if hold.chat.queued_for_capacity {
                 if let Err(error) = self.say_found(place.chat).await {

@@ -6,6 +6,8 @@
 mod channel;
 mod event_id;
 mod follow;
+mod inbox;
+mod outbox;
 mod publisher;
 
 pub(crate) use channel::content_bytes;
@@ -17,16 +19,21 @@ use crate::limits;
 use api::chats::ChatStatus;
 use channel::{Channel, Subscription, Unread};
 use domain::clock::Entropy;
+use inbox::Inbox;
+use outbox::{Outbox, Told};
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 use store::{Db, StoreError, chats::ChatRecord};
-use tokio::{sync::broadcast, time::Instant};
+use tokio::{
+    sync::{Notify, broadcast},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -44,6 +51,10 @@ struct Inner {
     closed: CancellationToken,
     /// Owners whose list of chats changed here; a hint for those who watch it.
     lists: broadcast::Sender<Uuid>,
+    /// What other replicas are told, where there may be some.
+    outbox: OnceLock<Arc<Outbox>>,
+    /// A channel was made: what other replicas have told of its chat is wanted.
+    made: Notify,
 }
 
 impl Hub {
@@ -56,6 +67,8 @@ impl Hub {
             channels: Mutex::new(HashMap::new()),
             closed: CancellationToken::new(),
             lists: broadcast::Sender::new(limits::LIST_HINTS),
+            outbox: OnceLock::new(),
+            made: Notify::new(),
         }))
     }
 
@@ -65,8 +78,36 @@ impl Hub {
 
     fn channel(&self, chat: Uuid) -> Arc<Channel> {
         let mut channels = self.channels();
-        let channel = channels.entry(chat).or_insert_with(|| Arc::new(Channel::new(chat, self.sequence())));
+        let channel = channels.entry(chat).or_insert_with(|| {
+            self.0.made.notify_one();
+            Arc::new(Channel::new(chat, self.sequence()))
+        });
         Arc::clone(channel)
+    }
+
+    fn outbox(&self) -> Option<&Arc<Outbox>> {
+        self.0.outbox.get()
+    }
+
+    /// Tells other replicas on this database what happens here, and takes in what they tell, until `ended`. Nothing where the database
+    /// has one process only. `stop`: the turn of a chat under this lease epoch is to be stopped,
+    /// as another replica was asked.
+    pub(crate) fn join_others(
+        &self,
+        db: &Db,
+        holder: Uuid,
+        stop: impl Fn(Uuid, i64) + Send + Sync + 'static,
+        ended: CancellationToken,
+    ) {
+        if db.engine_name() == "sqlite" {
+            return;
+        }
+        let outbox = Arc::new(Outbox::new(db.clone(), holder));
+        if self.0.outbox.set(Arc::clone(&outbox)).is_err() {
+            return;
+        }
+        tokio::spawn(outbox.send(ended.clone()));
+        tokio::spawn(Inbox::new(self.clone(), db.clone(), holder).receive(stop, ended));
     }
 
     /// The newest sequence number of any chat.
@@ -90,6 +131,13 @@ impl Hub {
 
     /// Ends the streams of a chat that was deleted.
     pub fn chat_gone(&self, chat: Uuid) {
+        if let Some(outbox) = self.outbox() {
+            outbox.push(chat, 0, Told::Gone);
+        }
+        self.channel_gone(chat);
+    }
+
+    fn channel_gone(&self, chat: Uuid) {
         if let Some(channel) = self.channels().remove(&chat) {
             channel.close();
         }

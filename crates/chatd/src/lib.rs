@@ -17,6 +17,7 @@ mod builtins;
 mod daemon;
 mod digest;
 mod error;
+mod failpoint;
 mod history;
 mod hub;
 pub mod limits;

@@ -8,8 +8,8 @@ pub const LEASE: Duration = Duration::from_secs(10);
 pub const HEARTBEAT: Duration = Duration::from_secs(2);
 /// A runner that could not renew for this long stops by itself, by its own monotonic clock, well before anybody else can take over.
 pub const SELF_STOP: Duration = Duration::from_secs(6);
-/// Between two looks at the database for chats that wait for a runner.
-pub const POLL: Duration = Duration::from_secs(5);
+/// Between two looks at the database for chats that wait for a runner. With a lease of 10 s it bounds a takeover to well below 15 s.
+pub const POLL: Duration = Duration::from_secs(2);
 /// Chats found by one such look.
 pub const POLL_CHATS: i64 = 256;
 /// Chats that wait in memory for a free place; the poll finds the rest.
@@ -133,6 +133,24 @@ pub const PAGE_BYTES: usize = 1024 * 1024;
 pub const READER_POLL: Duration = Duration::from_secs(2);
 /// Hints about changed lists that a watcher may be behind by; one that missed some looks at once.
 pub const LIST_HINTS: usize = 256;
+/// How long live events are gathered before they go to the other replicas.
+pub const TELL_EVERY: Duration = Duration::from_millis(30);
+/// Bytes of live events that wait for that; what comes beyond is left out, and readers elsewhere are shown what is committed.
+pub const TELL_BYTES: usize = 4 * 1024 * 1024;
+/// Between two looks for what other replicas tell, where no hint came.
+pub const TOLD_POLL: Duration = Duration::from_secs(1);
+/// Rows of what they tell that are read at once; of a chat that somebody begins to read, at most so many.
+pub const TOLD_ROWS: i64 = 2000;
+/// One statement of telling, and before it is tried again after a failure.
+pub const TELL_PATIENCE: Duration = Duration::from_secs(3);
+/// Before a broken connection for hints is made anew.
+pub const LISTEN_AGAIN: Duration = Duration::from_secs(2);
+/// Between two looks whether there are other replicas at all.
+pub const OTHERS_LOOK: Duration = Duration::from_secs(5);
+/// How long what was told stays after it is committed, for whoever has not looked yet.
+pub const TOLD_KEPT: Duration = Duration::from_secs(15);
+/// After this nothing of a turn is live any more, whatever became of its process.
+pub const TOLD_STALE: Duration = Duration::from_secs(35 * 60);
 /// Bytes of a `Last-Event-ID`; longer ones are not read.
 pub const EVENT_ID: usize = 128;
 /// Between two looks at the database of somebody who waits for the end of a turn.

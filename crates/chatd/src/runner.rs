@@ -24,6 +24,7 @@ use crate::{
     builtins,
     daemon::{Lease, Shared},
     error::{Exit, internal, step_limit},
+    failpoint::{self, FailPoint},
     hub::Publisher,
 };
 pub(crate) use parked::expire;
@@ -206,6 +207,7 @@ impl Runner {
                 Err(Exit::Failed(error)) if self.compact_after(&error, &mut transcript).await? => continue,
                 generated => generated?,
             };
+            self.reached(FailPoint::AnswerComplete).await;
             match generated {
                 Generated::Complete(answer) if !answer.has_calls() => {
                     return self.finish_with(answer, false).await;
@@ -266,10 +268,12 @@ impl Runner {
         };
         let Some(message) = message else { return Err(Exit::Lost) };
         transcript.push(message.clone());
+        self.reached(FailPoint::IntentCommitted).await;
 
         let results = self.dispatch(&message, calls).await?;
         let stored = self.commit_results(&message, &results, None).await?;
         transcript.push(stored);
+        self.reached(FailPoint::ResultsCommitted).await;
         Ok(!self.ended())
     }
 
@@ -386,6 +390,10 @@ impl Runner {
         let Some(asked) = asked else { return Ok(false) };
         self.settle(&asked, Some(error)).await?;
         Ok(true)
+    }
+
+    async fn reached(&self, point: FailPoint) {
+        failpoint::pause(point, &*self.shared.deps.entropy).await;
     }
 
     fn going_on(&self) -> Transition {

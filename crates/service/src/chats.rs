@@ -118,10 +118,7 @@ impl Service {
 
     /// Tells who watches, then the daemon. Both are hints: the row is the truth.
     fn turn_announce(&self, record: &ChatRecord, message: &ChatMessage) {
-        let publisher = self.deps().chatd.hub().publisher(record.id, record.edit_version);
-        publisher.message(message);
-        publisher.status(record);
-        self.deps().chatd.wake_chat(record);
+        self.deps().chatd.turn_begun(record, message);
     }
 
     fn status_announce(&self, record: &ChatRecord) {

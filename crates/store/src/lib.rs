@@ -20,6 +20,7 @@ pub mod encryption_keys;
 mod error;
 pub mod groups;
 mod instant;
+pub mod live_parts;
 pub mod login_attempts;
 pub mod mcp_servers;
 pub mod messages;

@@ -222,6 +222,15 @@ pub async fn message_last_id(session: &mut Session, chat: Uuid) -> Result<i64> {
     Ok(id)
 }
 
+/// Whether there is a visible message between the two: whoever was shown the one has not been shown everything before the other.
+///
+/// # Errors
+/// [`StoreError::Unavailable`].
+pub async fn message_between(session: &mut Session, chat: Uuid, after: i64, before: i64) -> Result<bool> {
+    let sql = "SELECT id FROM messages WHERE chat_id = $1 AND id > $2 AND id < $3 AND NOT hidden LIMIT 1";
+    Ok(fetch_optional!(session, (i64,), sql, chat, after, before)?.is_some())
+}
+
 /// Keeps the connect outcomes of the turn with the user's message that began it. No change of the message: its revision stays.
 ///
 /// # Errors

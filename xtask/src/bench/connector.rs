@@ -5,7 +5,7 @@
 
 pub(super) mod program;
 mod rest;
-mod upstream;
+pub(super) mod upstream;
 
 use std::path::Path;
 use std::process::Stdio;

@@ -22,26 +22,26 @@ const MAX_HEAD: usize = 64 * 1024;
 const MAX_BODY: usize = 64 * 1024 * 1024;
 
 /// A request.
-pub(super) struct Request<'a> {
-    pub(super) method: &'static str,
-    pub(super) path: &'a str,
+pub(crate) struct Request<'a> {
+    pub(crate) method: &'static str,
+    pub(crate) path: &'a str,
     /// Beside `Host` and `Content-Length`.
-    pub(super) headers: &'a [(&'a str, &'a str)],
-    pub(super) body: &'a [u8],
+    pub(crate) headers: &'a [(&'a str, &'a str)],
+    pub(crate) body: &'a [u8],
     /// From the first byte sent to the last byte received.
-    pub(super) deadline: Duration,
+    pub(crate) deadline: Duration,
 }
 
 /// An answer.
-pub(super) struct Answer {
-    pub(super) status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     headers: Vec<(String, String)>,
-    pub(super) body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
     /// First header of that name, any case.
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         wire::header(&self.headers, name)
     }
 
@@ -49,14 +49,14 @@ impl Answer {
     ///
     /// # Errors
     /// Otherwise, with the beginning of the body.
-    pub(super) fn json(&self, expected: u16) -> Result<Value> {
+    pub(crate) fn json(&self, expected: u16) -> Result<Value> {
         self.expect(expected)?;
         serde_json::from_slice(&self.body).with_context(|| format!("no JSON: {}", self.beginning()))
     }
 
     /// # Errors
     /// When the status is another one, with the beginning of the body.
-    pub(super) fn expect(&self, status: u16) -> Result<()> {
+    pub(crate) fn expect(&self, status: u16) -> Result<()> {
         if self.status != status {
             bail!("status {} instead of {status}: {}", self.status, self.beginning());
         }
@@ -69,7 +69,7 @@ impl Answer {
 }
 
 /// A connection.
-pub(super) struct Connection {
+pub(crate) struct Connection {
     stream: TcpStream,
     address: SocketAddr,
     /// Received and not yet consumed.
@@ -81,7 +81,7 @@ impl Connection {
     ///
     /// # Errors
     /// When nobody listens.
-    pub(super) fn open(address: SocketAddr) -> Result<Self> {
+    pub(crate) fn open(address: SocketAddr) -> Result<Self> {
         let stream = TcpStream::connect_timeout(&address, CONNECT)
             .with_context(|| format!("cannot connect to {address}"))?;
         // Without it a small request could wait for the acknowledgement of the one before.
@@ -93,7 +93,7 @@ impl Connection {
     ///
     /// # Errors
     /// After the deadline, when the connection breaks, or when the answer is no HTTP. The connection is useless then.
-    pub(super) fn send(&mut self, request: &Request<'_>) -> Result<Answer> {
+    pub(crate) fn send(&mut self, request: &Request<'_>) -> Result<Answer> {
         let until = Instant::now() + request.deadline;
         self.exchange(request, until).with_context(|| format!("{} {}", request.method, request.path))
     }

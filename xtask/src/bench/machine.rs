@@ -9,7 +9,7 @@ use crate::process;
 use crate::workspace::Workspace;
 
 /// Processor, memory, kernel, and how busy the machine was when the benchmark began. What cannot be read is null.
-pub(super) fn describe() -> Value {
+pub(crate) fn describe() -> Value {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let memory = value_of(&read("/proc/meminfo"), "MemTotal").and_then(|text| {
         text.strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kibibytes| kibibytes / 1024)
@@ -24,7 +24,7 @@ pub(super) fn describe() -> Value {
 }
 
 /// The commit that lies in the working copy, and whether it was changed; null outside a git checkout.
-pub(super) fn commit(workspace: &Workspace) -> (Option<String>, Option<bool>) {
+pub(crate) fn commit(workspace: &Workspace) -> (Option<String>, Option<bool>) {
     let git = |arguments: &[&str]| {
         process::output(Command::new("git").current_dir(workspace.root()).args(arguments)).ok()
     };

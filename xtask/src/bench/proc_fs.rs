@@ -10,18 +10,18 @@ const AT_CLKTCK: usize = 17;
 
 /// Memory of a process; both in KiB.
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
-pub(super) struct Memory {
+pub(crate) struct Memory {
     /// Proportional set size: what is its own, and its share of what it shares with other processes.
-    pub(super) pss: u64,
+    pub(crate) pss: u64,
     /// The part no file stands behind: heap and stacks.
-    pub(super) anonymous: u64,
+    pub(crate) anonymous: u64,
 }
 
 /// Memory as it is now.
 ///
 /// # Errors
 /// When the process is gone or the kernel is older than 5.4.
-pub(super) fn memory(pid: u32) -> Result<Memory> {
+pub(crate) fn memory(pid: u32) -> Result<Memory> {
     let path = format!("/proc/{pid}/smaps_rollup");
     let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
     parse_smaps_rollup(&text).with_context(|| format!("{path} names no Pss and Pss_Anon"))
@@ -31,7 +31,7 @@ pub(super) fn memory(pid: u32) -> Result<Memory> {
 ///
 /// # Errors
 /// When the process is gone.
-pub(super) fn cpu_time(pid: u32) -> Result<Duration> {
+pub(crate) fn cpu_time(pid: u32) -> Result<Duration> {
     let path = format!("/proc/{pid}/stat");
     let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
     let ticks = parse_stat(&text).with_context(|| format!("{path} is not as proc(5) describes it"))?;
@@ -43,7 +43,7 @@ pub(super) fn cpu_time(pid: u32) -> Result<Duration> {
 ///
 /// # Errors
 /// When the kernel does not say.
-pub(super) fn ticks_per_second() -> Result<u64> {
+pub(crate) fn ticks_per_second() -> Result<u64> {
     let vector = fs::read("/proc/self/auxv").context("cannot read /proc/self/auxv")?;
     let ticks = parse_auxv(&vector).context("the kernel names no clock tick in /proc/self/auxv")?;
     ensure!((1..=1_000_000_000).contains(&ticks), "the kernel claims {ticks} clock ticks per second");

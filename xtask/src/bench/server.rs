@@ -27,7 +27,7 @@ const LOG_SHOWN: usize = 2000;
 const READY: &str = "Patchbay is ready at http://";
 
 /// A running server.
-pub(super) struct Server {
+pub(crate) struct Server {
     child: Child,
     lines: Receiver<(Instant, String)>,
     log: PathBuf,
@@ -42,7 +42,7 @@ impl Server {
     ///
     /// # Errors
     /// When it ends or is silent; with the end of its log.
-    pub(super) fn start(
+    pub(crate) fn start(
         binary: &Path,
         data: &Path,
         arguments: &[&str],
@@ -50,7 +50,9 @@ impl Server {
     ) -> Result<Self> {
         fs::create_dir_all(data).with_context(|| format!("cannot create {}", data.display()))?;
         let log = data.join("bench.log");
-        let log_file = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
+        // A server that is started again on the same data goes on with its log: a drill wants to read what happened before.
+        let log_file = File::options().create(true).append(true).open(&log);
+        let log_file = log_file.with_context(|| format!("cannot write {}", log.display()))?;
         let mut command = Command::new(binary);
         for (name, _) in
             std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"PATCHBAY_"))
@@ -77,18 +79,44 @@ impl Server {
     }
 
     /// Where it listens.
-    pub(super) fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// From just before the process was made to the arrival of its ready line.
-    pub(super) fn ready_after(&self) -> Duration {
+    pub(crate) fn ready_after(&self) -> Duration {
         self.ready_after
     }
 
     /// Its process id; valid as long as this value lives.
-    pub(super) fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Whether it has ended by itself.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub(crate) fn has_ended(&mut self) -> Result<bool> {
+        Ok(self.child.try_wait()?.is_some())
+    }
+
+    /// Ends it as a power cut would, and waits until it is gone.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Sends a signal by its name, to a process that was not waited for.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub(crate) fn signal(&self, name: &str) -> Result<()> {
+        process::run(Command::new("sh").args(["-c", "kill -\"$1\" \"$0\"", &self.pid().to_string(), name]))
     }
 
     /// E-mail and password of a demo account, from the lines after the ready line. Accounts come in the order in which
@@ -96,7 +124,7 @@ impl Server {
     ///
     /// # Errors
     /// When the line does not come.
-    pub(super) fn demo_account(&mut self, who: &str) -> Result<(String, String)> {
+    pub(crate) fn demo_account(&mut self, who: &str) -> Result<(String, String)> {
         let (_, rest) = self.line_after(&format!("{who}: "), LINES)?;
         let account = parse_account(&rest).with_context(|| format!("no account in the line of the {who}"))?;
         Ok(account)
@@ -106,10 +134,10 @@ impl Server {
     ///
     /// # Errors
     /// When it does not end in time or ends with a failure. It is gone in any case.
-    pub(super) fn stop(mut self) -> Result<()> {
+    pub(crate) fn stop(mut self) -> Result<()> {
         // The standard library sends no SIGTERM, and `unsafe` is forbidden. Nobody has waited for the child yet, so its
         // id cannot belong to another process.
-        process::run(Command::new("sh").args(["-c", "kill -TERM \"$0\"", &self.pid().to_string()]))?;
+        self.signal("TERM")?;
         let until = Instant::now() + STOP;
         loop {
             if let Some(status) = self.child.try_wait()? {
@@ -164,7 +192,7 @@ impl Drop for Server {
 }
 
 /// Reads standard output to its end in a thread, so that lines are timed when they come and the pipe never fills up.
-pub(super) fn read_lines(stdout: Option<ChildStdout>) -> Receiver<(Instant, String)> {
+pub(crate) fn read_lines(stdout: Option<ChildStdout>) -> Receiver<(Instant, String)> {
     let (sender, receiver) = mpsc::sync_channel(MAX_LINES);
     if let Some(stdout) = stdout {
         thread::spawn(move || {

@@ -3,39 +3,39 @@
 use std::time::Duration;
 
 /// Measured times, sorted.
-pub(super) struct Sample(Vec<Duration>);
+pub(crate) struct Sample(Vec<Duration>);
 
 impl Sample {
-    pub(super) fn new(mut times: Vec<Duration>) -> Self {
+    pub(crate) fn new(mut times: Vec<Duration>) -> Self {
         times.sort_unstable();
         Self(times)
     }
 
     /// The value at or below which `percent` of the sample lies, by nearest rank: always a time that was measured,
     /// never one between two. `None` for an empty sample.
-    pub(super) fn percentile(&self, percent: usize) -> Option<Duration> {
+    pub(crate) fn percentile(&self, percent: usize) -> Option<Duration> {
         let rank = (self.0.len() * percent).div_ceil(100).max(1);
         self.0.get(rank - 1).copied()
     }
 
     /// The same in milliseconds; an empty sample, which no caller makes, shows as 0.
-    pub(super) fn percentile_ms(&self, percent: usize) -> f64 {
+    pub(crate) fn percentile_ms(&self, percent: usize) -> f64 {
         self.percentile(percent).map_or(0.0, milliseconds)
     }
 
     /// All of them, ascending, in milliseconds.
-    pub(super) fn all_ms(&self) -> Vec<f64> {
+    pub(crate) fn all_ms(&self) -> Vec<f64> {
         self.0.iter().copied().map(milliseconds).collect()
     }
 }
 
 /// Milliseconds, rounded to a microsecond: finer digits of a clock reading are noise.
-pub(super) fn milliseconds(time: Duration) -> f64 {
+pub(crate) fn milliseconds(time: Duration) -> f64 {
     rounded(time.as_secs_f64() * 1000.0)
 }
 
 /// Three digits after the point.
-pub(super) fn rounded(value: f64) -> f64 {
+pub(crate) fn rounded(value: f64) -> f64 {
     (value * 1000.0).round() / 1000.0
 }
 

@@ -69,6 +69,31 @@ impl Session {
         self.connection.send(&Request { method, path, headers, body: body.as_bytes(), deadline: PATIENCE })
     }
 
+    /// What this account sends as `Authorization`.
+    pub(super) fn authorization(&self) -> &str {
+        &self.authorization
+    }
+
+    /// Sends one request whose answer comes when the turn is over.
+    ///
+    /// # Errors
+    /// When there is none in time.
+    pub(super) fn ask_waiting(
+        &mut self,
+        method: &'static str,
+        path: &str,
+        body: &Value,
+        deadline: Duration,
+    ) -> Result<Answer> {
+        let headers = [
+            ("Authorization", self.authorization.as_str()),
+            ("Content-Type", "application/json"),
+            ("Prefer", "wait=50"),
+        ];
+        let body = body.to_string();
+        self.connection.send(&Request { method, path, headers: &headers, body: body.as_bytes(), deadline })
+    }
+
     /// Registers `count` servers. They are disabled and nothing dials them: they are there to be listed.
     ///
     /// # Errors

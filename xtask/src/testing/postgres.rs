@@ -10,6 +10,7 @@ use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
@@ -31,6 +32,17 @@ pub(crate) struct Cluster {
     url: String,
     folder: PathBuf,
     reaper: Child,
+    binaries: PathBuf,
+    port: u16,
+}
+
+/// What may be lost when the server dies.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Commits {
+    /// Everything: nothing here outlives a crash, so nothing needs to reach the disk.
+    Fast,
+    /// Nothing, as in production.
+    Durable,
 }
 
 impl Cluster {
@@ -39,6 +51,34 @@ impl Cluster {
     /// # Errors
     /// When the binaries are missing and cannot be installed, or the server does not start; with its log.
     pub(crate) fn start() -> Result<Self> {
+        Self::start_with(Commits::Fast)
+    }
+
+    /// One that keeps what it has committed when it dies, as in production.
+    ///
+    /// # Errors
+    /// As [`Cluster::start`].
+    pub(crate) fn start_durable() -> Result<Self> {
+        Self::start_with(Commits::Durable)
+    }
+
+    /// Kills every process of the server at once and starts it again; how long it was until it took connections.
+    ///
+    /// # Errors
+    /// When it does not come back, with its log.
+    pub(crate) fn crash(&self, meanwhile: impl FnOnce()) -> Result<Duration> {
+        let as_server = Account::choose()?;
+        let data = self.folder.join("data");
+        let mut command = as_server.command(&self.binaries.join("pg_ctl"));
+        command.current_dir("/").args(["--mode=immediate", "--silent", "--wait", "--pgdata"]).arg(&data).arg("stop");
+        process::run(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()))?;
+        meanwhile();
+        let began = Instant::now();
+        as_server.launch(&self.binaries, &self.folder, &data, self.port, Commits::Durable)?;
+        Ok(began.elapsed())
+    }
+
+    fn start_with(commits: Commits) -> Result<Self> {
         let binaries = ensure_binaries()?;
         process::timed("throw-away PostgreSQL", || {
             let as_server = Account::choose()?;
@@ -51,12 +91,14 @@ impl Cluster {
                 url: format!("postgres://patchbay:{password}@127.0.0.1:{port}/postgres"),
                 folder: folder.clone(),
                 reaper,
+                binaries: binaries.clone(),
+                port,
             };
             as_server.init(&binaries, &folder, &data, &password)?;
             let mut last = None;
             for _ in 0..START_ATTEMPTS {
                 let port = free_port()?;
-                match as_server.launch(&binaries, &folder, &data, port) {
+                match as_server.launch(&binaries, &folder, &data, port, commits) {
                     Ok(()) => return Ok(cluster(port)),
                     Err(error) => last = Some(error),
                 }
@@ -140,13 +182,21 @@ impl Account {
         Ok(())
     }
 
-    fn launch(&self, binaries: &Path, folder: &Path, data: &Path, port: u16) -> Result<()> {
-        // Nothing here outlives a crash, so nothing needs to reach the disk.
-        let options = format!(
-            "-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={} -c max_connections={MAX_CONNECTIONS} \
-             -c fsync=off -c synchronous_commit=off -c full_page_writes=off",
+    fn launch(
+        &self,
+        binaries: &Path,
+        folder: &Path,
+        data: &Path,
+        port: u16,
+        commits: Commits,
+    ) -> Result<()> {
+        let mut options = format!(
+            "-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={} -c max_connections={MAX_CONNECTIONS}",
             folder.display()
         );
+        if commits == Commits::Fast {
+            options.push_str(" -c fsync=off -c synchronous_commit=off -c full_page_writes=off");
+        }
         let mut command = self.command(&binaries.join("pg_ctl"));
         command
             .current_dir("/")

@@ -62,6 +62,8 @@ struct Running {
     /// So many calls of it wait for subagents.
     resting: usize,
     stop: CancellationToken,
+    /// Of the lease the turn runs under; 0 before it has one.
+    epoch: i64,
     /// Woken while it was at work: look again before leaving.
     woken: bool,
 }
@@ -127,7 +129,7 @@ impl Slots {
         }
         state.pending.retain(|pending| pending.chat != chat);
         let stop = CancellationToken::new();
-        state.running.insert(chat, Running { kind, owner: None, resting: 0, stop, woken: false });
+        state.running.insert(chat, Running { kind, owner: None, resting: 0, stop, epoch: 0, woken: false });
         Entered::Place(Place { chat, slots: self.clone(), beside: full, left: false })
     }
 
@@ -146,6 +148,14 @@ impl Slots {
         running.woken = true;
         running.stop.cancel();
         true
+    }
+
+    /// Tells the turn that runs under this lease to stop; no other one.
+    pub(super) fn stop_under(&self, chat: Uuid, epoch: i64) {
+        if let Some(running) = self.state().running.get_mut(&chat).filter(|running| running.epoch == epoch) {
+            running.woken = true;
+            running.stop.cancel();
+        }
     }
 
     pub(super) fn running(&self) -> usize {
@@ -268,8 +278,16 @@ impl Place {
         let stop = CancellationToken::new();
         if let Some(running) = state.running.get_mut(&self.chat) {
             running.stop = stop.clone();
+            running.epoch = 0;
         }
         stop
+    }
+
+    /// The turn about to begin runs under this lease.
+    pub(super) fn runs_under(&self, epoch: i64) {
+        if let Some(running) = self.slots.state().running.get_mut(&self.chat) {
+            running.epoch = epoch;
+        }
     }
 
     /// Whether the chat was woken since the last question.
@@ -406,6 +424,19 @@ mod tests {
         assert!(slots.next_pending().is_empty(), "it no longer waits outside");
         drop(first);
         assert!(beside.claim_for(id(100), Kind::Chat), "there is room now");
+    }
+
+    #[test]
+    fn a_stop_from_elsewhere_reaches_the_turn_it_was_meant_for() {
+        let slots = places(2, 2);
+        slots.stop_under(id(1), 4);
+        let place = slots.enter(id(1), Kind::Chat).unwrap();
+        let stop = place.begin_turn();
+        place.runs_under(5);
+        slots.stop_under(id(1), 4);
+        assert!(!stop.is_cancelled());
+        slots.stop_under(id(1), 5);
+        assert!(stop.is_cancelled());
     }
 
     #[test]

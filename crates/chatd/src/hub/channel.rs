@@ -11,7 +11,7 @@ use std::{
     collections::VecDeque,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Instant,
 };
@@ -52,6 +52,8 @@ impl Body {
 #[derive(Debug)]
 pub(crate) struct Channel {
     pub(crate) chat: Uuid,
+    /// What other replicas have told of the running turn was taken in.
+    told: AtomicBool,
     state: Mutex<State>,
     /// The newest sequence number.
     newest: watch::Sender<u64>,
@@ -78,6 +80,8 @@ struct State {
     live: Vec<Entry>,
     live_bytes: usize,
     live_key: (i64, i64),
+    /// The number that the next part of this attempt must have.
+    live_next: i64,
     /// The attempt outgrew its buffer: nothing of it is shown any more.
     live_muted: bool,
     /// The connect outcomes of the running turn, for readers who join it.
@@ -108,6 +112,7 @@ impl Channel {
     pub(super) fn new(chat: Uuid, floor: u64) -> Self {
         Self {
             chat,
+            told: AtomicBool::new(false),
             state: Mutex::new(State {
                 floor,
                 log: VecDeque::new(),
@@ -115,6 +120,7 @@ impl Channel {
                 live: Vec::new(),
                 live_bytes: 0,
                 live_key: (0, 0),
+                live_next: 0,
                 live_muted: false,
                 servers: None,
                 committed: (0, 0),
@@ -192,15 +198,21 @@ impl Channel {
         self.append(&mut state, edit_version, payload, bytes, &next);
     }
 
-    /// Takes any other event in. `next` gives the sequence number, under the lock, so that the log ascends.
-    pub(super) fn publish(&self, edit_version: i64, payload: StreamPayload, next: impl Fn() -> u64) {
+    /// Takes any other event in; what was taken, which is a reset where a part had no room. `next` gives the sequence number, under the
+    /// lock, so that the log ascends.
+    pub(super) fn publish(
+        &self,
+        edit_version: i64,
+        payload: StreamPayload,
+        next: impl Fn() -> u64,
+    ) -> Option<Entry> {
         let mut state = self.state();
         let key = match &payload {
             StreamPayload::Message { message } => {
                 let committed = (edit_version, message.id);
                 // Whoever made the message and the runner that found it both say so; the first counts.
                 if committed <= state.committed {
-                    return;
+                    return None;
                 }
                 state.committed = committed;
                 state.live_reset();
@@ -209,13 +221,16 @@ impl Channel {
             StreamPayload::MessagePart { message_part } => {
                 let key = (message_part.history_version, message_part.attempt);
                 if key < state.live_key || (key == state.live_key && state.live_muted) {
-                    return;
+                    return None;
                 }
                 if key > state.live_key {
                     state.live_reset();
                     state.live_key = key;
+                    state.live_next = 0;
                 }
-                Some(key)
+                let gap = message_part.sequence != state.live_next;
+                state.live_next = message_part.sequence + 1;
+                Some((key.1, gap))
             }
             StreamPayload::PreviewReset { .. } => {
                 state.live_reset();
@@ -225,23 +240,34 @@ impl Channel {
         };
 
         let bytes = payload_bytes(&payload);
-        if let Some((_, attempt)) = key
-            && state.live_bytes + bytes > limits::ATTEMPT_BYTES
+        if let Some((attempt, gap)) = key
+            // Half an answer is worse than none; the committed one comes.
+            && (gap || state.live_bytes + bytes > limits::ATTEMPT_BYTES)
         {
             state.live_reset();
             state.live_muted = true;
             let reset = StreamPayload::PreviewReset { preview_reset: PreviewReset { attempt } };
-            self.append(&mut state, edit_version, reset, limits::EVENT_OVERHEAD, &next);
-            return;
+            return Some(self.append(&mut state, edit_version, reset, limits::EVENT_OVERHEAD, &next));
         }
         let is_servers = matches!(payload, StreamPayload::McpStatus { .. });
         let entry = self.append(&mut state, edit_version, payload, bytes, &next);
         if key.is_some() {
             state.live_bytes += bytes;
-            state.live.push(entry);
+            state.live.push(entry.clone());
         } else if is_servers {
-            state.servers = Some(entry);
+            state.servers = Some(entry.clone());
         }
+        Some(entry)
+    }
+
+    /// True once: what other replicas have told so far is to be taken in.
+    pub(super) fn take_untold(&self) -> bool {
+        !self.told.swap(true, Ordering::SeqCst)
+    }
+
+    /// It could not be taken in: look again.
+    pub(super) fn still_untold(&self) {
+        self.told.store(false, Ordering::SeqCst);
     }
 
     fn append(

@@ -10,6 +10,7 @@ use super::{
     EventId, Hub,
     channel::{Body, Entry, Followed, Subscription, Unread},
     event_id::{QUEUE_TOLD, SERVERS_TOLD, SNAPSHOT, SNAPSHOT_CLEAN, STATUS_TOLD, tail},
+    publisher::status_change,
 };
 use crate::{
     history::{self, Budget, message_bytes},
@@ -20,7 +21,7 @@ use api::{
     chats::{ChatStatus, QueuedMessage},
     check::ServerOutcome,
     messages::ChatMessage,
-    stream::{HistoryReset, PreviewReset, StatusChange, StreamEvent, StreamPayload},
+    stream::{HistoryReset, PreviewReset, StreamEvent, StreamPayload},
 };
 use futures::Stream;
 use std::{collections::VecDeque, ops::ControlFlow, sync::Arc, time::Instant};
@@ -28,7 +29,7 @@ use store::{
     Db, StoreError,
     actions::ActionRecord,
     chats::{ChatRecord, QueuedRecord, chat_get_any, queue_list},
-    messages::{message_get, message_last_id, turn_servers},
+    messages::{message_between, message_get, message_last_id, turn_servers},
 };
 
 /// Where a reader wants to begin.
@@ -368,14 +369,13 @@ impl Follower {
                         self.reset().await?;
                         return Ok(true);
                     }
-                    if entry.edit_version == self.edit_version {
-                        self.take(&entry).await?;
+                    if entry.edit_version == self.edit_version && self.take(&entry).await?.is_break() {
+                        return Ok(true);
                     }
                 }
                 return Ok(true);
             }
         }
-        // With one process every change passes the hub. With several, the database is the only one who knows all.
         let replicas = self.db.engine_name() == "postgres";
         let closed = self.hub.0.closed.clone();
         tokio::select! {
@@ -426,14 +426,22 @@ impl Follower {
         Ok(())
     }
 
-    async fn take(&mut self, entry: &Entry) -> Result<(), End> {
+    /// Breaks when the reader has a new place in the log.
+    async fn take(&mut self, entry: &Entry) -> Result<ControlFlow<()>, End> {
         if entry.body.message_id().is_some_and(|id| id <= self.seen) {
             // Already shown from the database; the parts it replaces may have been shown after that.
             if self.parts_shown {
                 self.parts_shown = false;
                 self.push_at(entry.sequence, preview_reset(0));
             }
-            return Ok(());
+            return Ok(ControlFlow::Continue(()));
+        }
+        if let Some(id) = entry.body.message_id()
+            && self.misses_before(id).await?
+        {
+            self.drop_parts();
+            self.continue_after(self.seen).await?;
+            return Ok(ControlFlow::Break(()));
         }
         match &entry.body {
             Body::StoredMessage(id) => {
@@ -447,7 +455,28 @@ impl Follower {
             }
             Body::Event(_) => self.take_event(entry),
         }
-        Ok(())
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Whether another replica has committed something before this message of which no word has come.
+    async fn misses_before(&self, id: i64) -> Result<bool, End> {
+        if !self.has_replicas() {
+            return Ok(false);
+        }
+        Ok(message_between(&mut self.db.read().await?, self.chat, self.seen, id).await?)
+    }
+
+    /// With one process every change passes the hub. With several, the database is the only one who knows all.
+    fn has_replicas(&self) -> bool {
+        self.db.engine_name() == "postgres"
+    }
+
+    /// Whatever was shown of a running answer is void.
+    fn drop_parts(&mut self) {
+        if self.parts_shown {
+            self.parts_shown = false;
+            self.push_shot(preview_reset(0));
+        }
     }
 
     fn take_event(&mut self, entry: &Entry) {
@@ -518,14 +547,7 @@ fn action_required(actions: &[ActionRecord]) -> StreamPayload {
 
 fn status_payload(chat: &ChatRecord) -> StreamPayload {
     StreamPayload::Status {
-        status: StatusChange {
-            status: chat.status,
-            last_error: chat.last_error.clone(),
-            title: chat.title.clone(),
-            archived: chat.archived,
-            queued_for_capacity: chat.queued_for_capacity,
-            plan_mode: chat.plan_mode,
-        },
+        status: status_change(chat),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The hand that publishes events of one chat.
 
-use super::{Hub, channel::Channel};
+use super::{Hub, channel::Channel, outbox::Told};
 use api::{
     Uuid,
     chats::{QueuedMessage, TurnError},
@@ -30,7 +30,19 @@ impl Publisher {
     }
 
     fn publish(&self, payload: StreamPayload) {
-        self.channel.publish(self.edit_version, payload, || self.hub.next_sequence());
+        let taken = self.channel.publish(self.edit_version, payload, || self.hub.next_sequence());
+        if let Some(entry) = taken
+            && let Some(outbox) = self.hub.outbox()
+        {
+            outbox.push(self.channel.chat, self.edit_version, Told::of(&entry.body));
+        }
+    }
+
+    /// The row of the chat says more than it did.
+    fn tell_row(&self) {
+        if let Some(outbox) = self.hub.outbox() {
+            outbox.push(self.channel.chat, self.edit_version, Told::Row);
+        }
     }
 
     /// A committed message. Saying it twice is harmless.
@@ -40,23 +52,18 @@ impl Publisher {
 
     /// The chat's status, error and title as committed. An older state than the newest published is dropped.
     pub fn status(&self, chat: &ChatRecord) {
-        let status = StatusChange {
-            status: chat.status,
-            last_error: chat.last_error.clone(),
-            title: chat.title.clone(),
-            archived: chat.archived,
-            queued_for_capacity: chat.queued_for_capacity,
-            plan_mode: chat.plan_mode,
-        };
+        let status = status_change(chat);
         let next = || self.hub.next_sequence();
         self.channel.publish_status(self.edit_version, chat.snapshot_version, status, next);
         self.hub.list_changed(chat.owner_id);
+        self.tell_row();
     }
 
     /// The whole queue as committed with `chat`. An older state than the newest published is dropped.
     pub fn queue(&self, chat: &ChatRecord, queue: Vec<QueuedMessage>) {
         let next = || self.hub.next_sequence();
         self.channel.publish_queue(self.edit_version, chat.queue_version, queue, next);
+        self.tell_row();
     }
 
     /// What the turn waits for, as committed with `chat`. An older state than the newest published is dropped.
@@ -64,6 +71,7 @@ impl Publisher {
         let actions = actions.iter().map(ActionRecord::to_wire).collect();
         let next = || self.hub.next_sequence();
         self.channel.publish_actions(self.edit_version, chat.snapshot_version, actions, next);
+        self.tell_row();
     }
 
     /// The turn failed.
@@ -89,5 +97,17 @@ impl Publisher {
 
     pub(crate) fn progress(&self, tool_progress: ToolProgress) {
         self.publish(StreamPayload::ToolProgress { tool_progress });
+    }
+}
+
+/// What readers are told of the chat's row.
+pub(super) fn status_change(chat: &ChatRecord) -> StatusChange {
+    StatusChange {
+        status: chat.status,
+        last_error: chat.last_error.clone(),
+        title: chat.title.clone(),
+        archived: chat.archived,
+        queued_for_capacity: chat.queued_for_capacity,
+        plan_mode: chat.plan_mode,
     }
 }

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     daemon::{Lease, Shared},
     error::Exit,
+    failpoint::{self, FailPoint},
     hub::{Publisher, content_bytes},
     limits,
     ports::{PermissionAsk, TurnScope},
@@ -128,6 +129,7 @@ impl Runner {
             let mut done = Finished { part, ledger: line, settled: false };
             if left > 0 && grace.is_none() {
                 self.commit_outcome(asked.id, &mut done).await;
+                self.reached(FailPoint::OutcomeCommitted).await;
             }
             finished[at] = Some(done);
         }
@@ -321,6 +323,7 @@ impl CallContext {
         let target =
             in_chat(target, self.actor.chat, self.heir.as_ref().and_then(|heir| heir.parent_chat_id));
         let mut outcome = self.send(call, sendable, &target).await;
+        failpoint::pause(FailPoint::CallSent, &*self.shared.deps.entropy).await;
         if let CallOutcome::Done { content, .. } = &mut outcome {
             redact(content, &secrets(&target));
         }

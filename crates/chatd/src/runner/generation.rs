@@ -3,6 +3,7 @@
 use super::{Runner, answer::Answer, toolbox::Toolbox, transcript::Transcript};
 use crate::{
     error::{Exit, model_error, step_limit, turn_error},
+    failpoint::FailPoint,
     ports::ResolvedModel,
 };
 use api::{
@@ -129,7 +130,10 @@ impl Runner {
             };
             match event {
                 Some(Ok(ModelEvent::End { reason })) => return Ok(reason),
-                Some(Ok(event)) => attempt.take(self, event, toolbox, model.context_limit),
+                Some(Ok(event)) => {
+                    attempt.take(self, event, toolbox, model.context_limit);
+                    self.reached(FailPoint::ModelPart).await;
+                }
                 Some(Err(error)) => return Err(Cut::Model(error)),
                 // A provider that breaks its own promise: never a complete answer.
                 None => return Err(Cut::Model(ModelError::Interrupted(llm::Interruption::NoEndMarker))),

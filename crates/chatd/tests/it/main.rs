@@ -10,6 +10,7 @@ mod compaction;
 mod crash;
 mod failures;
 mod hub;
+mod live;
 mod model;
 mod plan_mode;
 mod parked;

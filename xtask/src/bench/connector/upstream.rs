@@ -13,7 +13,7 @@ use super::program::Program;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A running echo server.
-pub(super) struct Upstream {
+pub(in crate::bench) struct Upstream {
     address: SocketAddr,
     _program: Program,
 }
@@ -31,14 +31,14 @@ pub(super) struct Counts {
 impl Upstream {
     /// # Errors
     /// When it does not say where it listens.
-    pub(super) fn start(program: &Path) -> Result<Self> {
+    pub(in crate::bench) fn start(program: &Path) -> Result<Self> {
         let program = Program::start(program, &["echo"])?;
         let line = program.line().context("the echo server does not start")?;
         let address = line.parse().with_context(|| format!("the echo server names no address: {line}"))?;
         Ok(Self { address, _program: program })
     }
 
-    pub(super) fn address(&self) -> SocketAddr {
+    pub(in crate::bench) fn address(&self) -> SocketAddr {
         self.address
     }
 
