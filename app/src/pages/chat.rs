@@ -31,6 +31,7 @@ mod stream;
 pub mod transcript;
 mod user_message;
 mod why;
+mod workspace;
 
 pub(crate) use details::ResultParts;
 pub use home::ChatHome;

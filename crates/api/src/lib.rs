@@ -22,6 +22,7 @@ pub mod timestamp;
 pub mod tools;
 pub mod transfer;
 pub mod users;
+pub mod workspaces;
 
 pub use error::{ErrorBody, Validation};
 pub use page::{Page, PageQuery};

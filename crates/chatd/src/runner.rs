@@ -13,6 +13,7 @@ mod refused;
 mod results;
 mod toolbox;
 mod transcript;
+mod workspaces;
 
 use crate::{
     daemon::{Lease, Shared},

@@ -150,6 +150,9 @@ impl Service {
         let mut session = self.db().read().await?;
         let requested = request.mcp_server_ids.as_deref();
         let servers = self.chat_servers(ctx, &mut session, &[], requested).await?;
+        if let Some(workspace) = request.workspace_id {
+            self.workspace_check(&mut session, owner, workspace, &mut wrong).await?;
+        }
         drop(session);
         let selection = servers_for_new_chat(&servers.records, request.mcp_server_ids.as_deref())
             .unwrap_or_else(|refused| {
@@ -170,6 +173,7 @@ impl Service {
             model_config_id: request.model_config_id,
             mcp_server_ids: selection.ids.clone(),
             labels: BTreeMap::new(),
+            workspace_id: request.workspace_id,
             archived: false,
             pin_order: 0,
             client_type,

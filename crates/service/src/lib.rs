@@ -38,6 +38,7 @@ mod tokens;
 mod tools;
 mod transfer;
 mod users;
+mod workspaces;
 
 pub use change_follower::ChangeFollower;
 pub use chats::ChatListRequest;

@@ -1,6 +1,8 @@
 //! The ports of the chat daemon, implemented: which servers take part and how they are dialled, which model answers.
 
-use crate::{Definitions, Refresher, mcp_servers::USE_WAIT, providers, secrets, standing::Standing};
+use crate::{
+    Definitions, Refresher, mcp_servers::USE_WAIT, providers, secrets, standing::Standing, workspaces,
+};
 use api::{Uuid, chats::TurnError, models::ProviderType};
 use async_trait::async_trait;
 use chatd::{ModelSource, PermissionAsk, ResolvedModel, ServerSource, SourceError, StepServer};
@@ -11,6 +13,7 @@ use domain::{
     gates::{Choice, decide},
     mcp_server::ServerRecord,
     oauth::challenge::Challenge,
+    workspace::is_entry_id,
 };
 use egress::Egress;
 use llm::ProviderConfig;
@@ -201,6 +204,11 @@ impl ServerSource for Sources {
         Ok(Some(self.step_server(&standing, found, selected)))
     }
 
+    async fn workspace_servers(&self, chat: Uuid) -> Result<Vec<StepServer>, SourceError> {
+        let mut session = self.db.read().await.map_err(source_error)?;
+        workspaces::step_servers(&mut session, &self.keyring, chat).await.map_err(source_error)
+    }
+
     async fn credential_refused(
         &self,
         owner: Uuid,
@@ -233,6 +241,10 @@ impl ServerSource for Sources {
         server: &ServerRecord,
         listed: &Catalogue,
     ) -> Result<Arc<KnownDefinitions>, SourceError> {
+        // Nobody accepts or reviews what a user's own server lists.
+        if is_entry_id(server.id) {
+            return Ok(Arc::default());
+        }
         self.definitions.learn(server, &listed.tools, false).await.map_err(source_error)
     }
 

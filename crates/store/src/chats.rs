@@ -41,6 +41,8 @@ pub struct ChatRecord {
     /// The completed selection (behaviour 16); ids of deleted servers may linger.
     pub mcp_server_ids: Vec<Uuid>,
     pub labels: BTreeMap<String, String>,
+    /// The workspace whose servers take part (behaviour 23).
+    pub workspace_id: Option<Uuid>,
     pub archived: bool,
     /// Place among the pinned chats of the list; 0: not pinned.
     pub pin_order: i64,
@@ -75,7 +77,7 @@ impl ChatRecord {
             id: self.id,
             organization_id: ORGANIZATION_ID,
             owner_id: self.owner_id,
-            workspace_id: None,
+            workspace_id: self.workspace_id,
             parent_chat_id: None,
             root_chat_id: None,
             last_model_config_id: self.model_config_id,
@@ -113,6 +115,7 @@ struct ChatRow {
     model_config_id: Option<Uuid>,
     mcp_server_ids: Json<Vec<Uuid>>,
     labels: Json<BTreeMap<String, String>>,
+    workspace_id: Option<Uuid>,
     archived: bool,
     pin_order: i64,
     client_type: String,
@@ -131,7 +134,7 @@ struct ChatRow {
 
 const COLUMNS: &str = "id, owner_id, title, title_source, status, last_error, model_config_id, mcp_server_ids, labels, archived, \
      client_type, snapshot_version, history_version, edit_version, generation_attempt, lease_holder, lease_epoch, \
-     lease_expires_at, created_at, updated_at, pin_order, queue_length, queue_version";
+     lease_expires_at, created_at, updated_at, pin_order, queue_length, queue_version, workspace_id";
 
 impl TryFrom<ChatRow> for ChatRecord {
     type Error = StoreError;
@@ -152,6 +155,7 @@ impl TryFrom<ChatRow> for ChatRecord {
             model_config_id: row.model_config_id,
             mcp_server_ids: row.mcp_server_ids.0,
             labels: row.labels.0,
+            workspace_id: row.workspace_id,
             archived: row.archived,
             pin_order: row.pin_order,
             client_type: row.client_type,
@@ -177,7 +181,7 @@ impl TryFrom<ChatRow> for ChatRecord {
 pub async fn chat_insert(write: &mut Write, chat: &ChatRecord) -> Result<()> {
     let sql = sqlx::AssertSqlSafe(format!(
         "INSERT INTO chats ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, \
-         $19, $20, $21, $22, $23)"
+         $19, $20, $21, $22, $23, $24)"
     ));
     execute!(
         write,
@@ -205,6 +209,7 @@ pub async fn chat_insert(write: &mut Write, chat: &ChatRecord) -> Result<()> {
         chat.pin_order,
         chat.queue_length,
         chat.queue_version,
+        chat.workspace_id,
     )
     .map(|_| ())
 }
@@ -238,14 +243,14 @@ pub async fn chat_get_for_update(write: &mut Write, owner: Uuid, id: Uuid) -> Re
     fetch_optional!(write, ChatRow, sql, id, owner)?.map(TryInto::try_into).transpose()
 }
 
-/// Writes what people set: title and its source, archived, labels, pin, model, servers, `updated_at`. Status, versions and lease
+/// Writes what people set: title and its source, archived, labels, pin, model, servers, workspace, `updated_at`. Status, versions and lease
 /// belong to [`chat_transition`] and the lease functions; only `snapshot_version` rises here. True when the chat was there.
 ///
 /// # Errors
 /// A conflict on an unknown model.
 pub async fn chat_update_fields(write: &mut Write, chat: &ChatRecord) -> Result<bool> {
     let sql = "UPDATE chats SET title = $2, title_source = $3, archived = $4, labels = $5, model_config_id = $6, \
-               mcp_server_ids = $7, updated_at = $8, pin_order = $9, snapshot_version = snapshot_version + 1 WHERE id = $1";
+               mcp_server_ids = $7, updated_at = $8, pin_order = $9, workspace_id = $10, snapshot_version = snapshot_version + 1 WHERE id = $1";
     let rows = execute!(
         write,
         sql,
@@ -258,6 +263,7 @@ pub async fn chat_update_fields(write: &mut Write, chat: &ChatRecord) -> Result<
         Json(&chat.mcp_server_ids),
         Micros::from(chat.updated_at),
         chat.pin_order,
+        chat.workspace_id,
     )?;
     Ok(rows > 0)
 }

@@ -32,6 +32,7 @@ pub mod settings;
 pub mod tool_calls;
 pub mod user_header_values;
 pub mod users;
+pub mod workspaces;
 
 pub use db::{Db, DbConfig};
 pub use error::StoreError;

@@ -42,3 +42,4 @@ mod tools;
 mod transfer;
 mod transfer_cli;
 mod users;
+mod workspaces;

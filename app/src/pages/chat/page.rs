@@ -11,6 +11,7 @@ use super::{
     shared::{OpenChat, list_changed, take_fresh},
     stream::{Link, follow},
     transcript::Transcript,
+    workspace::WorkspaceChoice,
 };
 use crate::{
     browser,
@@ -62,7 +63,10 @@ pub fn ChatPage() -> impl IntoView {
 fn Chat(opened: ChatOpened) -> impl IntoView {
     let ChatOpened { chat: record, page, options } = opened;
     let id = record.id;
-    let draft = Draft::new(Selection::for_chat(id, &options.servers, &record.mcp_server_ids));
+    let draft = Draft::new(
+        Selection::for_chat(id, &options.servers, &record.mcp_server_ids),
+        WorkspaceChoice::new(Some(id), record.workspace_id),
+    );
     let last_model = record.last_model_config_id;
     let chat = OpenChat::new(
         Transcript::new(&record, page.messages, page.has_more).with_queue(page.queued_messages),

@@ -4,6 +4,7 @@
 use super::calls::{Finished, LedgerLine};
 use crate::daemon::Deps;
 use api::{Uuid, messages::ToolOutcome};
+use domain::workspace::is_entry_id;
 use store::{
     StoreError, Write,
     audit::{AuditEntry, audit_append},
@@ -65,7 +66,7 @@ impl Actor {
             user_agent: String::new(),
             request_id: String::new(),
             action,
-            resource_type: "mcp_server",
+            resource_type: if is_entry_id(line.server_id) { "workspace_server" } else { "mcp_server" },
             resource_id: line.server_id.to_string(),
             resource_name: line.name.clone(),
             outcome,

@@ -5,7 +5,7 @@ use super::{
     audit::Actor,
     calls::{Action, Finished, Planned, Sendable},
     permit::Denial,
-    refused::{Asking, Final, needs_of, permission_text, rejected_text},
+    refused::{Asking, Final, needs_of, permission_text, rejected_in_workspace, rejected_text},
     results::{NOT_SENT, StepBudget, UNKNOWN, call_result, own_result, redact},
     toolbox::Offered,
 };
@@ -21,7 +21,7 @@ use api::{
     messages::{ChatMessage, MessageRole, Part, ToolCallPart, ToolNeeds, ToolOutcome, ToolResultPart},
     stream::{LivePart, ToolProgress},
 };
-use domain::text::hex;
+use domain::{text::hex, workspace::is_entry_id};
 use futures::StreamExt;
 use mcpclient::{CallOutcome, Progress, Refused, RefusedKind, Target, ToolCall};
 use secrecy::ExposeSecret;
@@ -51,6 +51,8 @@ impl Runner {
             asked: asked.id,
             asked_at: asked.created_at,
             selected: self.chat.mcp_server_ids.clone(),
+            workspace: self.chat.workspace_id,
+            workspace_servers: self.uses_workspace(),
             cancel: CancellationToken::new(),
             sent: calls.iter().map(|planned| AtomicBool::new(planned.is_left_over())).collect(),
         });
@@ -174,6 +176,10 @@ pub(super) struct CallContext {
     pub(super) asked_at: Timestamp,
     /// The servers of the chat.
     pub(super) selected: Vec<Uuid>,
+    /// The workspace that the chat is bound to.
+    workspace: Option<Uuid>,
+    /// Whether servers of workspaces may be called in this turn.
+    pub(super) workspace_servers: bool,
     pub(super) cancel: CancellationToken,
     /// Whether each call was handed to the client, now or by an earlier runner, and not refused since: decides what a call is that a
     /// stop leaves behind.
@@ -275,7 +281,7 @@ impl CallContext {
             return Err(Exit::Lost);
         }
         self.sent[at].store(true, Ordering::SeqCst);
-        let target = in_chat(target, self.actor.chat);
+        let target = in_chat(target, self.actor.chat, self.workspace);
         let mut outcome = self.send(call, sendable, &target).await;
         if let CallOutcome::Done { content, .. } = &mut outcome {
             redact(content, &secrets(&target));
@@ -300,8 +306,13 @@ impl CallContext {
         }
     }
 
-    fn asking(&self) -> Asking<'_> {
-        Asking { shared: &self.shared, owner: self.actor.owner, selected: &self.selected }
+    pub(super) fn asking(&self) -> Asking<'_> {
+        Asking {
+            shared: &self.shared,
+            chat: self.actor.chat,
+            owner: self.actor.owner,
+            selected: &self.selected,
+        }
     }
 
     /// Where the call may go after the credential of `target` was refused.
@@ -322,7 +333,12 @@ impl CallContext {
     async fn rejected(&self, sendable: &Sendable, after: Final) -> Denial {
         let server = &sendable.offered.server;
         let status = self.asking().standing(&server.record, server.facts.auth_status, after).await;
-        let text = rejected_text(&name_of(&sendable.offered), status);
+        let name = name_of(&sendable.offered);
+        let text = if is_entry_id(server.record.id) {
+            rejected_in_workspace(&name)
+        } else {
+            rejected_text(&name, status)
+        };
         Denial { needs: needs_of(status), ..Denial::new(ToolOutcome::Error, text) }
     }
 
@@ -365,9 +381,10 @@ pub(super) fn name_of(offered: &Offered) -> String {
 }
 
 /// Says in which chat a request is made, where the server is told who asks (behaviour 12).
-pub(super) fn in_chat(mut target: Target, chat: Uuid) -> Target {
+pub(super) fn in_chat(mut target: Target, chat: Uuid, workspace: Option<Uuid>) -> Target {
     if let Some(forwarding) = &mut target.forwarding {
         forwarding.identity.chat = Some(chat);
+        forwarding.identity.workspace = workspace;
     }
     target
 }

@@ -16,6 +16,7 @@ use domain::{
     definitions::DefinitionStanding,
     gates::{Reader, ToolFacts, decide},
     tools::{ToolFilter, safe_to_repeat},
+    workspace::is_entry_id,
 };
 use mcpclient::Target;
 
@@ -40,13 +41,11 @@ impl CallContext {
     pub(super) async fn permit(&self, sendable: &Sendable, repeat: bool) -> Result<Target, Denial> {
         let offered = &sendable.offered;
         let name = name_of(offered);
-        let server = self
-            .shared
-            .deps
-            .servers
-            .call_server(self.actor.owner, offered.server.record.id, &self.selected)
-            .await;
-        let server = match server {
+        let id = offered.server.record.id;
+        if is_entry_id(id) && !self.workspace_servers {
+            return Err(gone(&name));
+        }
+        let server = match self.asking().server(id).await {
             Ok(server) => server,
             Err(error) => {
                 tracing::warn!(server = %offered.server.record.id, %error, "a call is not sent: its server could not be checked");

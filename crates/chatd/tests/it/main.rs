@@ -16,3 +16,4 @@ mod servers;
 mod support;
 mod tools;
 mod turn;
+mod workspaces;

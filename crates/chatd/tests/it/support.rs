@@ -379,6 +379,7 @@ impl World {
             model_config_id: None,
             mcp_server_ids: Vec::new(),
             labels: std::collections::BTreeMap::new(),
+            workspace_id: None,
             archived: false,
             client_type: "ui".to_owned(),
             snapshot_version: 1,

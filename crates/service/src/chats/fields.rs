@@ -59,7 +59,7 @@ impl Service {
         Ok(records.iter().map(ChatRecord::to_wire).collect())
     }
 
-    /// Title, labels, place in the list; puts away and takes back.
+    /// Title, labels, place in the list, workspace; puts away and takes back.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Invalid`], [`Error::Conflict`] when a chat is put away whose turn runs.
@@ -83,6 +83,16 @@ impl Service {
         }
         record.pin_order = request.pin_order.unwrap_or(record.pin_order);
         record.labels = request.labels.unwrap_or(record.labels);
+        if let Some(workspace) = request.workspace_id {
+            let mut wrong = Vec::new();
+            if let Some(workspace) = workspace {
+                self.workspace_check(&mut write, owner, workspace, &mut wrong).await?;
+            }
+            if !wrong.is_empty() {
+                return Err(Error::invalid(wrong));
+            }
+            record.workspace_id = workspace;
+        }
         chats::chat_update_fields(&mut write, &record).await?;
         write.commit().await?;
         // As committed: an older status that is published later must not win.

@@ -31,3 +31,4 @@ mod tool_calls;
 mod transactions;
 mod user_header_values;
 mod users;
+mod workspaces;

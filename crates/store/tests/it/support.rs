@@ -220,6 +220,7 @@ pub(crate) fn chat(owner: Uuid, status: ChatStatus) -> ChatRecord {
         model_config_id: None,
         mcp_server_ids: vec![id(), id()],
         labels: BTreeMap::from([("team".to_owned(), "web".to_owned())]),
+        workspace_id: None,
         archived: false,
         pin_order: 0,
         queue_length: 0,
