@@ -25,6 +25,7 @@ use crate::{
         login::LoginPage,
         not_found::NotFoundPage,
         setup::SetupPage,
+        workspaces::{EditWorkspacePage, NewWorkspacePage, WorkspacesPage},
     },
 };
 use leptos::prelude::*;
@@ -56,6 +57,9 @@ pub fn App() -> impl IntoView {
                 <ParentRoute path=path!("") view=Shell ssr=SsrMode::Async>
                     <Route path=path!("/") view=ChatHome ssr=SsrMode::Async/>
                     <Route path=path!("/chats/:id") view=ChatPage ssr=SsrMode::Async/>
+                    <Route path=path!("/workspaces") view=WorkspacesPage ssr=SsrMode::Async/>
+                    <Route path=path!("/workspaces/new") view=NewWorkspacePage ssr=SsrMode::Async/>
+                    <Route path=path!("/workspaces/:id") view=EditWorkspacePage ssr=SsrMode::Async/>
                     <Route path=path!("/account") view=AccountPage ssr=SsrMode::Async/>
                     <Route path=path!("/admin/servers") view=|| view! { <RequireReader><ServersPage/></RequireReader> } ssr=SsrMode::Async/>
                     <Route path=path!("/admin/servers/new") view=|| view! { <RequireAdmin><NewServerPage/></RequireAdmin> } ssr=SsrMode::Async/>

@@ -27,6 +27,7 @@ use api::{
     users::{
         BuildInfo, PasswordChange, Session, Token, TokenCreate, TokenCreated, User, UserCreate, UserUpdate,
     },
+    workspaces::{Workspace, WorkspaceCreate, WorkspaceServers, WorkspaceUpdate},
 };
 use async_trait::async_trait;
 use leptos::prelude::use_context;
@@ -98,6 +99,16 @@ pub trait Backend: Send + Sync + 'static {
         write: EgressAllowWrite,
         if_match: Option<String>,
     ) -> UiResult<EgressAllow>;
+
+    /// The viewer's workspaces by name; the values of headers are not in them.
+    async fn workspace_list(&self) -> UiResult<Vec<Workspace>>;
+    async fn workspace_get(&self, id: Uuid) -> UiResult<Workspace>;
+    async fn workspace_create(&self, create: WorkspaceCreate) -> UiResult<Workspace>;
+    async fn workspace_update(&self, id: Uuid, update: WorkspaceUpdate) -> UiResult<Workspace>;
+    async fn workspace_delete(&self, id: Uuid) -> UiResult<()>;
+    /// Whether chats use the servers of their workspaces, on this deployment.
+    async fn workspace_servers_get(&self) -> UiResult<WorkspaceServers>;
+    async fn workspace_servers_put(&self, write: WorkspaceServers) -> UiResult<WorkspaceServers>;
 
     async fn provider_list(&self) -> UiResult<Vec<Provider>>;
     async fn provider_create(&self, create: ProviderCreate) -> UiResult<Provider>;

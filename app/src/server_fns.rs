@@ -15,6 +15,7 @@ pub mod servers;
 pub mod settings;
 pub mod tools;
 pub mod users;
+pub mod workspaces;
 
 #[cfg(feature = "ssr")]
 use crate::{backend::UiResult, context::PageContext, error::UiErrorKind};

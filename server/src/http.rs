@@ -35,5 +35,6 @@ mod tools;
 mod transfer;
 mod ui;
 mod users;
+mod workspaces;
 
 pub use router::{AppState, router};

@@ -39,6 +39,7 @@ fn ChatNav() -> impl IntoView {
     view! {
         <nav class="sidebar-nav" aria-label="Chats">
             <NavLink href="/" glyph=Glyph::Plus label="New chat" exact=true/>
+            <NavLink href="/workspaces" glyph=Glyph::Layers label="Workspaces"/>
         </nav>
         <div class="sidebar-scroll">
             <ChatSearch/>

@@ -39,6 +39,7 @@ mod title_menu;
 pub mod transcript;
 mod user_message;
 mod why;
+mod workspace;
 
 pub(crate) use details::ResultParts;
 pub use home::ChatHome;

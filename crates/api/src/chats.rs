@@ -176,6 +176,15 @@ pub enum InputPart {
     Text { text: String },
 }
 
+/// Tells a member that is null from one that is absent.
+fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(deserializer).map(Some)
+}
+
 /// `POST /api/experimental/chats`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -187,6 +196,9 @@ pub struct ChatCreate {
     /// Omitted or null: the server defaults (behaviour 16). `[]`: only forced ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mcp_server_ids: Option<Vec<Uuid>>,
+    /// An own workspace, whose servers the chat uses (behaviour 23).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workspace_id: Option<Uuid>,
     /// Accepted and ignored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub organization_id: Option<Uuid>,
@@ -282,6 +294,10 @@ pub struct ChatUpdate {
     /// `plan` or empty, from the next turn on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan_mode: Option<PlanMode>,
+    /// Binds the chat to an own workspace from the next step on; null takes it out of the one it is in.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Uuid>))]
+    pub workspace_id: Option<Option<Uuid>>,
 }
 
 /// A server the turn cannot use until the caller acts.

@@ -21,6 +21,9 @@ pub enum ConnectOutcome {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ServerOutcome {
     pub server_id: Uuid,
+    /// A server of the chat's workspace; its id changes with the document.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub workspace: bool,
     pub slug: String,
     pub display_name: String,
     pub outcome: ConnectOutcome,

@@ -26,6 +26,7 @@ pub mod tools;
 pub mod transfer;
 pub mod users;
 pub mod watch;
+pub mod workspaces;
 
 pub use error::{ErrorBody, Validation};
 pub use page::{Page, PageQuery};

@@ -76,6 +76,25 @@ pub trait ServerSource: Send + Sync {
         server_id: Uuid,
     ) -> Result<Option<StepServer>, SourceError>;
 
+    /// The servers of the workspace that `chat` is bound to now (behaviour 23), by name; none where it is bound to none. Their ids are
+    /// those of [`domain::workspace::entry_id`]. Whether the turn asks at all is the daemon's to decide.
+    ///
+    /// # Errors
+    /// The set could not be loaded. The step is tried again and then fails.
+    async fn workspace_servers(&self, chat: Uuid) -> Result<Vec<StepServer>, SourceError> {
+        let _ = chat;
+        Ok(Vec::new())
+    }
+
+    /// One of them as it is now, read right before a call is sent; `None` when the chat is bound to another workspace by now, or when the
+    /// document has changed.
+    ///
+    /// # Errors
+    /// It could not be loaded. The call is not sent.
+    async fn workspace_server(&self, chat: Uuid, server_id: Uuid) -> Result<Option<StepServer>, SourceError> {
+        Ok(self.workspace_servers(chat).await?.into_iter().find(|server| server.record.id == server_id))
+    }
+
     /// Takes note of what a server listed, and says which definitions are known and accepted after that.
     ///
     /// # Errors

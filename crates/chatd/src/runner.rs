@@ -19,6 +19,7 @@ mod refused;
 mod results;
 mod toolbox;
 mod transcript;
+mod workspaces;
 
 use crate::{
     builtins,

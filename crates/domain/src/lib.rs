@@ -40,6 +40,7 @@ pub mod tools;
 pub mod transfer;
 pub mod url_rules;
 mod validation;
+pub mod workspace;
 
 pub use secret::SecretChange;
 pub use url_rules::UrlPolicy;

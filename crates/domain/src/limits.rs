@@ -92,6 +92,17 @@ pub const GROUP_CHANGES: usize = 512;
 /// Entries of the list of private destinations that owners set.
 pub const EGRESS_ALLOW_ENTRIES: usize = 256;
 
+/// Workspaces of one user.
+pub const WORKSPACES: usize = 100;
+/// Characters of a workspace's name.
+pub const WORKSPACE_NAME_CHARS: usize = 64;
+/// Servers of one workspace.
+pub const WORKSPACE_SERVERS: usize = 20;
+/// Characters of the name of a server in a workspace.
+pub const WORKSPACE_ENTRY_CHARS: usize = 64;
+/// Bytes of the document of a workspace, as it is stored.
+pub const WORKSPACE_DOCUMENT_BYTES: usize = 64 * 1024;
+
 /// Rows of a page of users or groups unless fewer are asked for.
 pub const PAGE_ROWS: usize = 200;
 /// Characters of a text that is searched for.

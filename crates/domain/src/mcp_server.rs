@@ -20,6 +20,7 @@ pub use status::{
 };
 pub use user_headers::{check_user_values, lower_names};
 pub use wire::{Viewer, etag, etag_of_answer, to_wire};
+pub(crate) use write::blank_record;
 pub use write::{ServerChange, ServerDraft, merge_update, validate_create};
 
 use crate::limits::SLUG_CHARS;

@@ -282,7 +282,7 @@ fn ended(session: &Session, tool: Option<&Tool>, answer: Answer) -> CallOutcome 
     match answer {
         Ok(value) => {
             let output = tool.and_then(|tool| tool.output.as_deref());
-            result::outcome(value, session.channel.secrets(), output)
+            result::outcome(value, session.channel.secrets(), output, session.channel.bounds().result)
         }
         Err(error) => {
             tracing::info!(
@@ -322,7 +322,7 @@ async fn send(
                 Ok(answer) => Ok(answer),
                 Err(failure) => {
                     *trouble = Some(failure.error.kind());
-                    Err(failed(host, failure, call))
+                    Err(failed(session, failure, call))
                 }
             },
             () = call.cancel.cancelled() => break Stop::Cancelled,
@@ -366,10 +366,11 @@ enum Stop {
     Late(Duration),
 }
 
-fn failed(host: &str, Failure { error, surely_not_executed }: Failure, call: &ToolCall) -> Attempt {
+fn failed(session: &Session, Failure { error, surely_not_executed }: Failure, call: &ToolCall) -> Attempt {
+    let host = session.channel.host();
     if !surely_not_executed {
         if error.kind() == McpErrorKind::TooLarge {
-            return Attempt::Ended(result::too_large(None));
+            return Attempt::Ended(result::too_large(None, session.channel.bounds().result));
         }
         if error.kind() == McpErrorKind::Closed && call.cancel.is_cancelled() {
             return Attempt::Ended(CallOutcome::Cancelled { sure: false });

@@ -171,6 +171,44 @@ pub const MEDIA: usize = 5 * 1024 * 1024;
 /// Parts of one result.
 pub const PARTS: usize = 1000;
 
+/// Bytes of one JSON body or event of a workspace's server (behaviour 23).
+pub const WORKSPACE_MESSAGE: usize = 1024 * 1024;
+/// Tools of a workspace's server.
+pub const WORKSPACE_TOOLS: usize = 64;
+/// Bytes of all tool definitions of a workspace's server.
+pub const WORKSPACE_DEFINITIONS: usize = 256 * 1024;
+/// Bytes of a result of a workspace's server.
+pub const WORKSPACE_RESULT: u64 = 256 * 1024;
+
+/// What is taken from a server at once; one that only its user has vouched for is given less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Bounds {
+    /// Bytes of one JSON body.
+    pub(crate) body: u64,
+    /// Bytes of one server-sent event.
+    pub(crate) event: usize,
+    /// Tools of a listing.
+    pub(crate) tools: usize,
+    /// Bytes of their definitions.
+    pub(crate) definitions: usize,
+    /// Bytes of a result.
+    pub(crate) result: u64,
+}
+
+impl Bounds {
+    /// Of a server that an admin registered.
+    pub(crate) const REGISTERED: Self =
+        Self { body: JSON_BODY, event: SSE_EVENT, tools: TOOLS, definitions: DEFINITIONS, result: RESULT };
+    /// Of a server of a workspace.
+    pub(crate) const WORKSPACE: Self = Self {
+        body: WORKSPACE_MESSAGE as u64,
+        event: WORKSPACE_MESSAGE,
+        tools: WORKSPACE_TOOLS,
+        definitions: WORKSPACE_DEFINITIONS,
+        result: WORKSPACE_RESULT,
+    };
+}
+
 /// The deadlines that tests shorten. [`Default`] gives the figures above.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {

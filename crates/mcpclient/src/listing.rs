@@ -10,7 +10,7 @@ use crate::{
     error::{McpError, McpErrorKind, RpcError},
     exchange::Exchange,
     identity::Stamp,
-    limits::{CURSOR, DEFINITIONS, PAGES, TOOLS, TTL_FLOOR, TTL_PRIVATE, TTL_PUBLIC},
+    limits::{CURSOR, PAGES, TTL_FLOOR, TTL_PRIVATE, TTL_PUBLIC},
     protocol::{code, method},
     session::{Asking, Session},
 };
@@ -48,6 +48,7 @@ async fn list_once(
     deadline: Instant,
 ) -> Result<Listed, McpError> {
     let host = session.channel.host();
+    let bounds = session.channel.bounds();
     let mut found = Builder::new(session.channel.secrets());
     let mut fresh = Freshness::of(session);
     let mut cursors = HashSet::new();
@@ -71,19 +72,19 @@ async fn list_once(
             return Err(McpError::protocol(format!("{host} answered tools/list without a list of tools")));
         };
         for definition in definitions {
-            if found.seen() >= TOOLS {
-                found.problem("", format!("the list stopped after {TOOLS} tools"));
+            if found.seen() >= bounds.tools {
+                found.problem("", format!("the list stopped after {} tools", bounds.tools));
                 return Ok(Listed::All(found.finish(&session.identity, fresh.lasts())));
             }
             found.add(definition);
             // Megabytes of definitions are looked at here; others use this thread too.
             tokio::task::yield_now().await;
-            if found.bytes() > DEFINITIONS {
+            if found.bytes() > bounds.definitions {
                 return Err(McpError::new(
                     McpErrorKind::TooLarge,
                     format!(
-                        "{host} offers tool definitions of more than {} MiB",
-                        DEFINITIONS / (1024 * 1024)
+                        "{host} offers tool definitions of more than {}",
+                        domain::text::human_bytes(bounds.definitions)
                     ),
                 ));
             }

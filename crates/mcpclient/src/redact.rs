@@ -5,6 +5,7 @@ use std::{borrow::Cow, fmt, sync::Arc};
 
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
+use url::Url;
 
 use crate::{limits::REDACTED_MIN, target::Target};
 
@@ -12,7 +13,8 @@ const MARK: &str = "[redacted]";
 /// Keywords of a JSON schema whose text only explains: changing it changes nothing that is accepted.
 const EXPLAINING: &[&str] = &["description", "title", "$comment"];
 
-/// The header values of a target, each with and without its scheme (`Bearer x` and `x`). Clones share them.
+/// The header values of a target, each with and without its scheme (`Bearer x` and `x`); of a workspace's server also its address and
+/// the parts of its path (behaviour 23). Clones share them.
 #[derive(Clone, Default)]
 pub(crate) struct Secrets {
     /// Longest first, so that no secret is cut in two by a shorter one within it.
@@ -21,7 +23,9 @@ pub(crate) struct Secrets {
 
 impl Secrets {
     pub(crate) fn of(target: &Target) -> Self {
-        let mut all: Vec<&str> = Vec::new();
+        let address = if target.is_of_workspace() { address_parts(&target.url) } else { Vec::new() };
+        let mut all: Vec<&str> =
+            address.iter().map(String::as_str).filter(|part| part.len() >= REDACTED_MIN).collect();
         for (_, value) in &target.headers {
             let value = value.expose_secret().trim();
             let bare = value.split_once(' ').map(|(_, rest)| rest.trim());
@@ -106,6 +110,33 @@ impl Secrets {
     }
 }
 
+/// The address with and without what stands behind it, the parts of its path and the values of its query, each as written and decoded.
+fn address_parts(url: &Url) -> Vec<String> {
+    let mut parts = vec![url.as_str().to_owned()];
+    let mut bare = url.clone();
+    bare.set_query(None);
+    // The slash behind a host belongs to every address of it.
+    parts.push(bare.as_str().trim_end_matches('/').to_owned());
+    for segment in url.path_segments().into_iter().flatten() {
+        parts.push(percent_decoded(segment));
+        parts.push(segment.to_owned());
+    }
+    parts.extend(url.query().map(str::to_owned));
+    for pair in url.query().into_iter().flat_map(|query| query.split('&')) {
+        parts.push(pair.split_once('=').map_or(pair, |(_, value)| value).to_owned());
+    }
+    parts.extend(url.query_pairs().map(|(_, value)| value.into_owned()));
+    parts
+}
+
+fn percent_decoded(text: &str) -> String {
+    // Through the one decoder that the url crate offers; `+` means itself in a path.
+    let query = format!("x={}", text.replace('+', "%2B"));
+    url::form_urlencoded::parse(query.as_bytes())
+        .next()
+        .map_or_else(String::new, |(_, value)| value.into_owned())
+}
+
 impl fmt::Debug for Secrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Secrets({MARK})")
@@ -120,9 +151,13 @@ pub(crate) mod tests {
     use super::*;
 
     pub(crate) fn secrets(values: &[&str]) -> Secrets {
+        Secrets::of(&target(values))
+    }
+
+    fn target(values: &[&str]) -> Target {
         let headers =
             values.iter().map(|value| ("x-key".parse().unwrap(), SecretString::from(*value))).collect();
-        Secrets::of(&Target {
+        Target {
             server_id: Uuid::nil(),
             user_id: Uuid::nil(),
             slug: "s".into(),
@@ -132,7 +167,26 @@ pub(crate) mod tests {
             headers,
             forwarding: None,
             credential_version: 1,
-        })
+        }
+    }
+
+    #[test]
+    fn the_address_of_a_workspace_server_is_a_secret_too() {
+        let mut target = target(&["Bearer tok-12345678"]);
+        target.url = "https://mcp.example.com/teams/se%63ret-part/mcp?key=k-87654321&a=b".parse().unwrap();
+        let registered = Secrets::of(&target);
+        assert_eq!(registered.clean("see secret-part"), "see secret-part");
+        target.server_id = domain::workspace::entry_id(Uuid::nil(), "x", 1);
+        let secrets = Secrets::of(&target);
+        for (text, clean) in [
+            ("at https://mcp.example.com/teams/se%63ret-part/mcp?key=k-87654321&a=b!", "at [redacted]!"),
+            ("at https://mcp.example.com/teams/se%63ret-part/mcp", "at [redacted]"),
+            ("the secret-part and se%63ret-part", "the [redacted] and [redacted]"),
+            ("k-87654321 tok-12345678", "[redacted] [redacted]"),
+            ("teams mcp a b", "teams mcp a b"),
+        ] {
+            assert_eq!(secrets.clean(text), clean);
+        }
     }
 
     #[test]

@@ -6,14 +6,20 @@ use serde_json::{Map, Value};
 
 use crate::{
     call::CallOutcome,
-    limits::{MEDIA, MEDIA_PARTS, PARTS, RESULT, STRUCTURED},
+    limits::{MEDIA, MEDIA_PARTS, PARTS, STRUCTURED},
     redact::Secrets,
     schema::Checker,
 };
 
 /// Maps a result that came back, in the server's order, without the secrets of its target. `output` checks structured
-/// content, where the tool declares its form: what does not fit is noted, not hidden (protocol.md T11).
-pub(crate) fn outcome(mut result: Value, secrets: &Secrets, output: Option<&Checker>) -> CallOutcome {
+/// content, where the tool declares its form: what does not fit is noted, not hidden (protocol.md T11). More than `max` bytes are not
+/// kept.
+pub(crate) fn outcome(
+    mut result: Value,
+    secrets: &Secrets,
+    output: Option<&Checker>,
+    max: u64,
+) -> CallOutcome {
     secrets.clean_value(&mut result);
     let Value::Object(mut result) = result else {
         return CallOutcome::Unknown {
@@ -24,8 +30,8 @@ pub(crate) fn outcome(mut result: Value, secrets: &Secrets, output: Option<&Chec
         };
     };
     let total_bytes = size_of(&result);
-    if total_bytes > RESULT {
-        return too_large(Some(total_bytes));
+    if total_bytes > max {
+        return too_large(Some(total_bytes), max);
     }
     let mut is_error = result.get("isError").and_then(Value::as_bool).unwrap_or(false);
     let mut parts = Parts::default();
@@ -75,16 +81,16 @@ pub(crate) fn failed(text: String) -> CallOutcome {
 }
 
 /// The tool ran and its result cannot be kept.
-pub(crate) fn too_large(size: Option<u64>) -> CallOutcome {
+pub(crate) fn too_large(size: Option<u64>, max: u64) -> CallOutcome {
     let size_text = size.map_or_else(String::new, |size| format!(" ({})", human_bytes(clamp(size))));
     let text = format!(
         "The tool ran, but its result was too large{size_text}: at most {} are kept. Ask for less at once.",
-        human_bytes(clamp(RESULT))
+        human_bytes(clamp(max))
     );
     CallOutcome::Done {
         content: vec![ResultContent::Text { text }],
         is_error: true,
-        total_bytes: size.unwrap_or(RESULT + 1),
+        total_bytes: size.unwrap_or(max + 1),
     }
 }
 
@@ -237,9 +243,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::limits::RESULT;
 
     fn done(result: Value) -> (Vec<ResultContent>, bool) {
-        match outcome(result, &Secrets::default(), None) {
+        match outcome(result, &Secrets::default(), None, RESULT) {
             CallOutcome::Done { content, is_error, .. } => (content, is_error),
             other => panic!("{other:?}"),
         }
@@ -308,7 +315,7 @@ mod tests {
     fn structured_content_is_checked_against_the_declared_schema() {
         let schema = json!({"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}});
         let checker = Checker::new(std::sync::Arc::new(schema));
-        let parts = |result: Value| match outcome(result, &Secrets::default(), Some(&checker)) {
+        let parts = |result: Value| match outcome(result, &Secrets::default(), Some(&checker), RESULT) {
             CallOutcome::Done { content, is_error: false, .. } => content,
             other => panic!("{other:?}"),
         };
@@ -322,7 +329,7 @@ mod tests {
             matches!(&none[..], [ResultContent::Text { text }] if text.contains("sent none")),
             "{none:?}"
         );
-        let failed = outcome(json!({"isError": true}), &Secrets::default(), Some(&checker));
+        let failed = outcome(json!({"isError": true}), &Secrets::default(), Some(&checker), RESULT);
         assert!(matches!(failed, CallOutcome::Done { content, is_error: true, .. } if content.is_empty()));
     }
 
@@ -353,6 +360,7 @@ mod tests {
             json!({"content": [{"type": "text", "text": "x".repeat(11 * 1024 * 1024)}]}),
             &Secrets::default(),
             None,
+            RESULT,
         );
         let CallOutcome::Done { content, is_error: true, total_bytes } = outcome else { panic!() };
         assert!(total_bytes > RESULT);

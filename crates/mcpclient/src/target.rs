@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use url::Url;
 use uuid::Uuid;
 
-use crate::{error::McpError, identity::Forwarding, session::Wire};
+use crate::{error::McpError, identity::Forwarding, limits::Bounds, session::Wire};
 
 /// The transport of a server's configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -24,7 +24,7 @@ pub enum Transport {
 /// between two users, or between two versions of a credential (protocol.md L4).
 #[derive(Clone)]
 pub struct Target {
-    /// The server's row.
+    /// The server's row, or an entry of a workspace (behaviour 23): [`domain::workspace::is_entry_id`] tells them apart.
     pub server_id: Uuid,
     /// Whose chat it is.
     pub user_id: Uuid,
@@ -49,6 +49,15 @@ impl Target {
     /// Host and port, the only part of the URL that is shown.
     pub(crate) fn host(&self) -> String {
         egress::Target::of(&self.url).map_or_else(|| "the server".to_owned(), |target| target.to_string())
+    }
+
+    /// Only its user has vouched for the server (behaviour 23): less is taken from it, and its address is not shown.
+    pub(crate) fn is_of_workspace(&self) -> bool {
+        domain::workspace::is_entry_id(self.server_id)
+    }
+
+    pub(crate) fn bounds(&self) -> Bounds {
+        if self.is_of_workspace() { Bounds::WORKSPACE } else { Bounds::REGISTERED }
     }
 
     pub(crate) fn header_map(&self) -> Result<HeaderMap, McpError> {

@@ -154,6 +154,9 @@ impl Service {
         let mut session = self.db().read().await?;
         let requested = request.mcp_server_ids.as_deref();
         let servers = self.chat_servers(ctx, &mut session, &[], requested).await?;
+        if let Some(workspace) = request.workspace_id {
+            self.workspace_check(&mut session, owner, workspace, &mut wrong).await?;
+        }
         drop(session);
         let selection = servers_for_new_chat(&servers.records, request.mcp_server_ids.as_deref())
             .unwrap_or_else(|refused| {
@@ -174,6 +177,7 @@ impl Service {
             model_config_id: request.model_config_id,
             mcp_server_ids: selection.ids.clone(),
             labels: BTreeMap::new(),
+            workspace_id: request.workspace_id,
             archived: false,
             parent_chat_id: None,
             mode: None,

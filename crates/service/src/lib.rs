@@ -41,6 +41,7 @@ mod tools;
 mod transfer;
 mod users;
 mod watch;
+mod workspaces;
 
 pub use change_follower::ChangeFollower;
 pub use chats::ChatListRequest;

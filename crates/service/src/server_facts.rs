@@ -2,7 +2,7 @@
 
 use crate::HealthKeeper;
 use api::Timestamp;
-use domain::clock::Clock;
+use domain::{clock::Clock, workspace::is_entry_id};
 use mcpclient::{Contact, Found, Observer};
 use std::sync::Arc;
 use store::{
@@ -26,12 +26,19 @@ impl FactKeeper {
 
 impl Observer for FactKeeper {
     fn found(&self, found: Found) {
+        if is_entry_id(found.server_id) {
+            return;
+        }
         let (db, now) = (self.db.clone(), self.clock.now());
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         runtime.spawn(async move { keep(&db, now, found).await });
     }
 
     fn contacted(&self, contact: Contact) {
+        // How the servers of workspaces are doing is shown in the turns of their users, nowhere else.
+        if is_entry_id(contact.server_id) {
+            return;
+        }
         self.health.heard(&contact);
     }
 }

@@ -1,6 +1,8 @@
 //! The ports of the chat daemon, implemented: which servers take part and how they are dialled, which model answers.
 
-use crate::{Definitions, Refresher, mcp_servers::USE_WAIT, providers, secrets, standing::Standing};
+use crate::{
+    Definitions, Refresher, mcp_servers::USE_WAIT, providers, secrets, standing::Standing, workspaces,
+};
 use api::{Uuid, chats::TurnError, models::ProviderType};
 use async_trait::async_trait;
 use chatd::{ModelSource, PermissionAsk, ResolvedModel, ServerSource, SourceError, StepServer, TurnScope};
@@ -12,6 +14,7 @@ use domain::{
     mcp_server::ServerRecord,
     oauth::challenge::Challenge,
     plan_mode::{Origin, TurnMode, admission},
+    workspace::is_entry_id,
 };
 use egress::Egress;
 use llm::ProviderConfig;
@@ -210,6 +213,11 @@ impl ServerSource for Sources {
         Ok(Some(self.step_server(&standing, found, scope)))
     }
 
+    async fn workspace_servers(&self, chat: Uuid) -> Result<Vec<StepServer>, SourceError> {
+        let mut session = self.db.read().await.map_err(source_error)?;
+        workspaces::step_servers(&mut session, &self.keyring, chat).await.map_err(source_error)
+    }
+
     async fn credential_refused(
         &self,
         scope: TurnScope<'_>,
@@ -241,6 +249,10 @@ impl ServerSource for Sources {
         server: &ServerRecord,
         listed: &Catalogue,
     ) -> Result<Arc<KnownDefinitions>, SourceError> {
+        // Nobody accepts or reviews what a user's own server lists.
+        if is_entry_id(server.id) {
+            return Ok(Arc::default());
+        }
         self.definitions.learn(server, &listed.tools, false).await.map_err(source_error)
     }
 

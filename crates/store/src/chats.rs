@@ -66,6 +66,8 @@ pub struct ChatRecord {
     /// The completed selection (behaviour 16); ids of deleted servers may linger.
     pub mcp_server_ids: Vec<Uuid>,
     pub labels: BTreeMap<String, String>,
+    /// The workspace whose servers take part (behaviour 23).
+    pub workspace_id: Option<Uuid>,
     pub archived: bool,
     /// Of the turns to come.
     pub plan_mode: PlanMode,
@@ -110,7 +112,7 @@ impl ChatRecord {
             id: self.id,
             organization_id: ORGANIZATION_ID,
             owner_id: self.owner_id,
-            workspace_id: None,
+            workspace_id: self.workspace_id,
             parent_chat_id: self.parent_chat_id,
             // Children have none (behaviour 21): the chat above is the one at the top.
             root_chat_id: self.parent_chat_id,
@@ -156,6 +158,7 @@ struct ChatRow {
     model_config_id: Option<Uuid>,
     mcp_server_ids: Json<Vec<Uuid>>,
     labels: Json<BTreeMap<String, String>>,
+    workspace_id: Option<Uuid>,
     archived: bool,
     plan_mode: String,
     turn_plan_mode: String,
@@ -180,7 +183,7 @@ struct ChatRow {
 const COLUMNS: &str = "id, owner_id, title, title_source, status, last_error, model_config_id, mcp_server_ids, labels, archived, \
      client_type, snapshot_version, history_version, edit_version, generation_attempt, lease_holder, lease_epoch, \
      lease_expires_at, created_at, updated_at, pin_order, queue_length, queue_version, queued_for_capacity, \
-     plan_mode, turn_plan_mode, plan_version, parent_chat_id, mode, dynamic_tools";
+     plan_mode, turn_plan_mode, plan_version, parent_chat_id, mode, dynamic_tools, workspace_id";
 
 impl TryFrom<ChatRow> for ChatRecord {
     type Error = StoreError;
@@ -205,6 +208,7 @@ impl TryFrom<ChatRow> for ChatRecord {
             model_config_id: row.model_config_id,
             mcp_server_ids: row.mcp_server_ids.0,
             labels: row.labels.0,
+            workspace_id: row.workspace_id,
             archived: row.archived,
             plan_mode,
             turn_plan_mode,
@@ -269,6 +273,7 @@ pub async fn chat_insert(write: &mut Write, chat: &ChatRecord) -> Result<()> {
         chat.parent_chat_id,
         chat.mode.map_or("", ChatMode::as_str),
         Json(&chat.dynamic_tools),
+        chat.workspace_id,
     )
     .map(|_| ())
 }
@@ -302,14 +307,15 @@ pub async fn chat_get_for_update(write: &mut Write, owner: Uuid, id: Uuid) -> Re
     fetch_optional!(write, ChatRow, sql, id, owner)?.map(TryInto::try_into).transpose()
 }
 
-/// Writes what people set: title and its source, archived, labels, pin, model, servers, plan mode, `updated_at`. Status, versions and lease
+/// Writes what people set: title and its source, archived, labels, pin, model, servers, workspace, plan mode, `updated_at`. Status, versions and lease
 /// belong to [`chat_transition`] and the lease functions; only `snapshot_version` rises here. True when the chat was there.
 ///
 /// # Errors
 /// A conflict on an unknown model.
 pub async fn chat_update_fields(write: &mut Write, chat: &ChatRecord) -> Result<bool> {
     let sql = "UPDATE chats SET title = $2, title_source = $3, archived = $4, labels = $5, model_config_id = $6, \
-               mcp_server_ids = $7, updated_at = $8, pin_order = $9, plan_mode = $10, turn_plan_mode = $11, snapshot_version = snapshot_version + 1 \
+               mcp_server_ids = $7, updated_at = $8, pin_order = $9, plan_mode = $10, turn_plan_mode = $11, workspace_id = $12, \
+               snapshot_version = snapshot_version + 1 \
                WHERE id = $1";
     let rows = execute!(
         write,
@@ -325,6 +331,7 @@ pub async fn chat_update_fields(write: &mut Write, chat: &ChatRecord) -> Result<
         chat.pin_order,
         chat.plan_mode.as_str(),
         chat.turn_plan_mode.as_str(),
+        chat.workspace_id,
     )?;
     Ok(rows > 0)
 }

@@ -36,6 +36,7 @@ pub mod settings;
 pub mod tool_calls;
 pub mod user_header_values;
 pub mod users;
+pub mod workspaces;
 
 pub use db::{Db, DbConfig};
 pub use error::StoreError;

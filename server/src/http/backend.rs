@@ -24,6 +24,7 @@ use api::{
     users::{
         BuildInfo, PasswordChange, Session, Token, TokenCreate, TokenCreated, User, UserCreate, UserUpdate,
     },
+    workspaces::{Workspace, WorkspaceCreate, WorkspaceServers, WorkspaceUpdate},
 };
 use app::{
     backend::{Backend, UiResult},
@@ -181,6 +182,34 @@ impl Backend for ServiceBackend {
     ) -> UiResult<EgressAllow> {
         let put = self.service.egress_allow_put(&self.ctx, write, if_match.as_deref()).await;
         put.map(|(allowed, _)| allowed).map_err(ui_error)
+    }
+
+    async fn workspace_list(&self) -> UiResult<Vec<Workspace>> {
+        self.service.workspace_list(&self.ctx).await.map_err(ui_error)
+    }
+
+    async fn workspace_get(&self, id: Uuid) -> UiResult<Workspace> {
+        self.service.workspace_get(&self.ctx, id).await.map_err(ui_error)
+    }
+
+    async fn workspace_create(&self, create: WorkspaceCreate) -> UiResult<Workspace> {
+        self.service.workspace_create(&self.ctx, create).await.map_err(ui_error)
+    }
+
+    async fn workspace_update(&self, id: Uuid, update: WorkspaceUpdate) -> UiResult<Workspace> {
+        self.service.workspace_update(&self.ctx, id, update).await.map_err(ui_error)
+    }
+
+    async fn workspace_delete(&self, id: Uuid) -> UiResult<()> {
+        self.service.workspace_delete(&self.ctx, id).await.map_err(ui_error)
+    }
+
+    async fn workspace_servers_get(&self) -> UiResult<WorkspaceServers> {
+        self.service.workspace_servers_get(&self.ctx).await.map_err(ui_error)
+    }
+
+    async fn workspace_servers_put(&self, write: WorkspaceServers) -> UiResult<WorkspaceServers> {
+        self.service.workspace_servers_put(&self.ctx, write).await.map_err(ui_error)
     }
 
     async fn provider_list(&self) -> UiResult<Vec<Provider>> {

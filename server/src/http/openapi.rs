@@ -33,6 +33,7 @@ use utoipa::{
         (name = "users", description = "Accounts, sessions and API tokens"),
         (name = "models", description = "Model providers and models"),
         (name = "groups", description = "Groups of users, which limit servers"),
+        (name = "workspaces", description = "Projects of one user, each with MCP servers of its own"),
         (name = "audit", description = "Who did what"),
         (name = "settings", description = "Settings of the deployment"),
         (name = "keys", description = "Encryption keys"),

@@ -4,7 +4,7 @@ use super::{
     actions, audit, auth, body::MAX_JSON, chat_context, chat_search, chat_settings, chats, connections,
     cookies::SessionCookie, csrf, error::ApiError, explain, fleet, forms, groups, headers, health, keys,
     models, oauth, openapi, request_id, servers, settings, stream, stream::StreamCounter, tool_results,
-    tools, transfer, ui, users,
+    tools, transfer, ui, users, workspaces,
 };
 use crate::assets;
 use axum::{
@@ -189,6 +189,9 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(groups::list, groups::create))
         .routes(routes!(groups::get, groups::update, groups::delete))
         .routes(routes!(settings::egress_allow_get, settings::egress_allow_put))
+        .routes(routes!(workspaces::switch_get, workspaces::switch_put))
+        .routes(routes!(workspaces::list, workspaces::create))
+        .routes(routes!(workspaces::get, workspaces::update, workspaces::delete))
         .routes(routes!(audit::list))
         .routes(routes!(keys::list))
         .routes(routes!(health::build_info))

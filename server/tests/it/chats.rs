@@ -488,7 +488,7 @@ async fn the_title_can_be_changed_and_a_chat_deleted() {
         assert_eq!(answer.refused_fields(), ["title"]);
     }
     // Not in this build: refused by name instead of being ignored.
-    for field in ["mode", "workspace_id"] {
+    for field in ["mode", "colour"] {
         let answer = server.owner().patch(&path, &json!({ field: null })).await.expect(400);
         assert_eq!(answer.refused_fields(), [field]);
     }

@@ -158,7 +158,9 @@ async fn ids(server: &TestServer) -> Ids {
         chat(server.owner(), &json!({"content": text("bye")})).await["id"].as_str().unwrap().to_owned();
     server.owner().delete(&format!("/api/experimental/mcp/servers/{removed}")).await.expect(204);
     server.owner().delete(&format!("/api/experimental/chats/{gone}")).await.expect(204);
-    let living = vec![kept, model, user, talk["id"].as_str().unwrap().to_owned()];
+    let workspace = server.owner().post("/api/v2/workspaces", &json!({"name": "W"})).await.expect(201).json();
+    let workspace = workspace["id"].as_str().unwrap().to_owned();
+    let living = vec![kept, workspace, model, user, talk["id"].as_str().unwrap().to_owned()];
     Ids { living, dead: vec![removed, gone, "01930000-0000-7000-8000-000000000000".to_owned()] }
 }
 

@@ -48,3 +48,4 @@ mod transfer;
 mod transfer_cli;
 mod users;
 mod watch;
+mod workspaces;

@@ -1,6 +1,7 @@
 //! Settings of the deployment.
 
 mod spelling;
+mod workspaces;
 
 use crate::{
     components::{
@@ -17,6 +18,7 @@ use api::{
 use domain::settings::egress_allow_etag;
 use leptos::prelude::*;
 use spelling::refuse_urls;
+use workspaces::WorkspaceServersSection;
 
 /// `GET /admin/settings`.
 #[component]
@@ -37,6 +39,7 @@ pub fn SettingsPage() -> impl IntoView {
                     {loaded(allowed, true, |allowed| view! { <PrivateDestinations allowed/> })}
                 </div>
             </section>
+            <WorkspaceServersSection/>
         </div>
     }
 }

@@ -4,6 +4,7 @@ use super::{
     needs::NeedsYou,
     picker::{Selection, ServerPicker},
     plan::PlanSwitch,
+    workspace::{WorkspaceChoice, WorkspaceSelect},
 };
 use crate::{
     components::{Glyph, Icon},
@@ -21,13 +22,15 @@ pub(super) struct Draft {
     pub(super) servers: Selection,
     /// `None`: the chat's or the default one.
     pub(super) model: RwSignal<Option<Uuid>>,
+    pub(super) workspace: WorkspaceChoice,
     pub(super) sending: RwSignal<bool>,
     pub(super) error: RwSignal<Option<UiError>>,
 }
 
 impl Draft {
-    pub(super) fn new(servers: Selection) -> Self {
+    pub(super) fn new(servers: Selection, workspace: WorkspaceChoice) -> Self {
         Self {
+            workspace,
             text: RwSignal::new(String::new()),
             servers,
             model: RwSignal::new(None),
@@ -125,6 +128,7 @@ pub(super) fn Composer(
                 ></textarea>
                 <div class="chat-composer-bar">
                     <ServerPicker selection=draft.servers />
+                    <WorkspaceSelect choice=draft.workspace />
                     <ModelSelect models=options.models.clone() chosen=draft.model last=last_model />
                     <PlanSwitch planning=draft.servers.planning() on_change=on_plan />
                     <span class="chat-spacer"></span>

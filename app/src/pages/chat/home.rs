@@ -4,6 +4,7 @@ use super::{
     composer::{Composer, Draft},
     picker::Selection,
     shared::{keep_fresh, list_changed},
+    workspace::WorkspaceChoice,
 };
 use crate::{
     components::{PageTitle, loaded::loaded},
@@ -29,7 +30,7 @@ pub fn ChatHome() -> impl IntoView {
 
 #[component]
 fn Start(options: ChatOptions) -> impl IntoView {
-    let draft = Draft::new(Selection::for_new_chat(&options.servers));
+    let draft = Draft::new(Selection::for_new_chat(&options.servers), WorkspaceChoice::new(None, None));
     let navigate = use_navigate();
     let kept_models = StoredValue::new(options.models.clone());
     let send = move |()| {
@@ -42,6 +43,7 @@ fn Start(options: ChatOptions) -> impl IntoView {
                 content: vec![InputPart::Text { text }],
                 model_config_id: draft.model.get_untracked(),
                 mcp_server_ids: draft.servers.outgoing(),
+                workspace_id: draft.workspace.chosen.get_untracked(),
                 client_type: Some("ui".to_owned()),
                 plan_mode: draft.servers.planning().get_untracked().then_some(PlanMode::Plan),
                 ..ChatCreate::default()

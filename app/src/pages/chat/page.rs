@@ -14,6 +14,7 @@ use super::{
     stream::{Link, follow},
     title_menu::TitleMenu,
     transcript::Transcript,
+    workspace::WorkspaceChoice,
 };
 use crate::{
     browser,
@@ -66,7 +67,10 @@ fn Chat(opened: ChatOpened) -> impl IntoView {
     let ChatOpened { chat: record, parent, page, options } = opened;
     let (subagent, mode) = (record.parent_chat_id.is_some(), record.mode);
     let id = record.id;
-    let draft = Draft::new(Selection::for_chat(id, &options.servers, &record.mcp_server_ids));
+    let draft = Draft::new(
+        Selection::for_chat(id, &options.servers, &record.mcp_server_ids),
+        WorkspaceChoice::new(Some(id), record.workspace_id),
+    );
     let last_model = record.last_model_config_id;
     let planning = draft.servers.planning();
     planning.set(record.plan_mode.is_plan());

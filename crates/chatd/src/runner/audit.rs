@@ -4,6 +4,7 @@
 use super::calls::{Finished, LedgerLine};
 use crate::daemon::Deps;
 use api::{Uuid, chats::PlanMode, messages::ToolOutcome};
+use domain::workspace::is_entry_id;
 use store::{
     StoreError, Write,
     audit::{AuditEntry, audit_append},
@@ -57,7 +58,7 @@ impl Actor {
         };
         let entry = AuditEntry {
             action,
-            resource_type: "mcp_server",
+            resource_type: if is_entry_id(line.server_id) { "workspace_server" } else { "mcp_server" },
             resource_id: line.server_id.to_string(),
             resource_name: line.name.clone(),
             outcome,

@@ -6,7 +6,7 @@ use super::{
     calls::{Action, Finished, Planned, Sendable},
     elicit::{Live, Questions},
     permit::Denial,
-    refused::{Asking, Final, needs_of, permission_text, rejected_text},
+    refused::{Asking, Final, needs_of, permission_text, rejected_in_workspace, rejected_text},
     results::{NOT_SENT, StepBudget, UNKNOWN, call_result, own_result, redact},
     toolbox::Offered,
 };
@@ -20,10 +20,11 @@ use crate::{
 };
 use api::{
     Timestamp, Uuid,
+    chats::ChatMode,
     messages::{ChatMessage, MessageRole, Part, ToolCallPart, ToolNeeds, ToolOutcome, ToolResultPart},
     stream::{LivePart, ToolProgress},
 };
-use domain::{plan_mode::TurnMode, text::hex};
+use domain::{plan_mode::TurnMode, text::hex, workspace::is_entry_id};
 use futures::{StreamExt, stream::FuturesUnordered};
 use mcpclient::{CallOutcome, Progress, Refused, RefusedKind, Target, ToolCall};
 use secrecy::ExposeSecret;
@@ -57,6 +58,9 @@ impl Runner {
             asked: asked.id,
             asked_at: asked.created_at,
             selected: self.selected().to_vec(),
+            root: self.root_chat(),
+            workspace: self.chat.workspace_id,
+            explores: self.chat.mode == Some(ChatMode::Explore),
             heir: self.inherited.as_ref().map(|_| self.chat.clone()),
             mode: self.mode(),
             order: Mutex::new(()),
@@ -206,6 +210,12 @@ pub(super) struct CallContext {
     pub(super) live: mpsc::Sender<Live>,
     /// The servers of the chat.
     pub(super) selected: Vec<Uuid>,
+    /// The chat at the top: this one, or the one that a subagent works for. Its workspace counts.
+    pub(super) root: Uuid,
+    /// The workspace that the chat is bound to.
+    workspace: Option<Uuid>,
+    /// It is a chat that explores, which has nothing of a workspace.
+    pub(super) explores: bool,
     pub(super) mode: TurnMode,
     /// The chat of a subagent: what it has from its parent is read again before each call.
     pub(super) heir: Option<ChatRecord>,
@@ -320,8 +330,8 @@ impl CallContext {
             return Err(Exit::Lost);
         }
         self.sent[at].store(true, Ordering::SeqCst);
-        let target =
-            in_chat(target, self.actor.chat, self.heir.as_ref().and_then(|heir| heir.parent_chat_id));
+        let parent = self.heir.as_ref().and_then(|heir| heir.parent_chat_id);
+        let target = in_chat(target, self.actor.chat, parent, self.workspace);
         let mut outcome = self.send(call, sendable, &target).await;
         failpoint::pause(FailPoint::CallSent, &*self.shared.deps.entropy).await;
         if let CallOutcome::Done { content, .. } = &mut outcome {
@@ -347,8 +357,8 @@ impl CallContext {
         }
     }
 
-    fn asking(&self) -> Asking<'_> {
-        Asking { shared: &self.shared, scope: self.scope() }
+    pub(super) fn asking(&self) -> Asking<'_> {
+        Asking { shared: &self.shared, root: self.root, scope: self.scope() }
     }
 
     /// Where the call may go after the credential of `target` was refused.
@@ -369,7 +379,12 @@ impl CallContext {
     async fn rejected(&self, sendable: &Sendable, after: Final) -> Denial {
         let server = &sendable.offered.server;
         let status = self.asking().standing(&server.record, server.facts.auth_status, after).await;
-        let text = rejected_text(&name_of(&sendable.offered), status);
+        let name = name_of(&sendable.offered);
+        let text = if is_entry_id(server.record.id) {
+            rejected_in_workspace(&name)
+        } else {
+            rejected_text(&name, status)
+        };
         Denial { needs: needs_of(status), ..Denial::new(ToolOutcome::Error, text) }
     }
 
@@ -423,10 +438,16 @@ pub(super) fn name_of(offered: &Offered) -> String {
 }
 
 /// Says in which chat a request is made, where the server is told who asks (behaviour 12): of a subagent also in which chat at the top.
-pub(super) fn in_chat(mut target: Target, chat: Uuid, parent: Option<Uuid>) -> Target {
+pub(super) fn in_chat(
+    mut target: Target,
+    chat: Uuid,
+    parent: Option<Uuid>,
+    workspace: Option<Uuid>,
+) -> Target {
     if let Some(forwarding) = &mut target.forwarding {
         forwarding.identity.chat = Some(parent.unwrap_or(chat));
         forwarding.identity.subchat = parent.map(|_| chat);
+        forwarding.identity.workspace = workspace;
     }
     target
 }

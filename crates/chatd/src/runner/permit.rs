@@ -4,7 +4,7 @@ use super::{
     calls::{Approval, Sendable},
     dispatch::{CallContext, name_of},
     inherited::Inherited,
-    refused::needs_of,
+    refused::{Asking, needs_of},
     toolbox::Offered,
 };
 use crate::ports::{StepServer, TurnScope};
@@ -16,7 +16,9 @@ use api::{
 use domain::{
     definitions::DefinitionStanding,
     gates::{Reader, ToolFacts, decide},
+    plan_mode::{Origin, admission},
     tools::{ToolFilter, needs_approval, safe_to_repeat},
+    workspace::is_entry_id,
 };
 use mcpclient::Target;
 
@@ -60,10 +62,16 @@ impl CallContext {
             }
             None => self.scope(),
         };
-        if inherited.as_ref().is_some_and(|inherited| !inherited.may_be(offered.server.record.id)) {
+        let id = offered.server.record.id;
+        let left_out = if is_entry_id(id) {
+            self.explores || !admission(scope.mode, Origin::Workspace).admits()
+        } else {
+            inherited.as_ref().is_some_and(|inherited| !inherited.may_be(id))
+        };
+        if left_out {
             return Err(gone(&name));
         }
-        let server = self.shared.deps.servers.call_server(scope, offered.server.record.id).await;
+        let server = Asking { scope, ..self.asking() }.server(id).await;
         let server = server.map_err(|error| unread(&error))?;
         match server {
             Some(server) => self.permit_at(server, sendable, repeat).await,

@@ -127,6 +127,10 @@ impl Runner {
     /// `None`: gone, or it could not be read; neither is a reason to send something twice.
     async fn server_now(&self, server_id: Uuid) -> Option<ServerRecord> {
         let deps = &self.shared.deps;
+        // A tool of a workspace is never sent again.
+        if domain::workspace::is_entry_id(server_id) {
+            return None;
+        }
         let reading = deps.servers.call_server(self.scope(), server_id);
         match reading.await {
             Ok(server) => server.map(|server| server.record),

@@ -11,7 +11,7 @@ use api::{
     messages::ToolNeeds,
     servers::{AuthStatus, AuthType},
 };
-use domain::{mcp_server::ServerRecord, oauth::challenge::Challenge};
+use domain::{mcp_server::ServerRecord, oauth::challenge::Challenge, workspace::is_entry_id};
 use mcpclient::{Refused, Target};
 use std::time::Duration;
 
@@ -22,6 +22,8 @@ pub(super) const LISTING: &str = "tools/list";
 #[derive(Clone, Copy)]
 pub(super) struct Asking<'a> {
     pub(super) shared: &'a Shared,
+    /// The chat at the top, whose workspace counts.
+    pub(super) root: Uuid,
     pub(super) scope: TurnScope<'a>,
 }
 
@@ -37,8 +39,21 @@ pub(super) enum Final {
 }
 
 impl Asking<'_> {
+    /// A server as it is now, of the deployment or of the chat's workspace.
+    pub(super) async fn server(&self, server_id: Uuid) -> Result<Option<StepServer>, SourceError> {
+        let source = &self.shared.deps.servers;
+        if is_entry_id(server_id) {
+            return source.workspace_server(self.root, server_id).await;
+        }
+        source.call_server(self.scope, server_id).await
+    }
+
     /// The server with another credential than that of `target`, which it has just refused.
     pub(super) async fn renewed(&self, target: &Target, refused: &Refused) -> Result<StepServer, Final> {
+        // What stands in a workspace is all there is: no sign-in is behind it.
+        if is_entry_id(target.server_id) {
+            return Err(Final::NoOther);
+        }
         let renewing = self.shared.deps.servers.credential_refused(
             self.scope,
             target.server_id,
@@ -69,8 +84,7 @@ impl Asking<'_> {
         before: AuthStatus,
         after: Final,
     ) -> AuthStatus {
-        let reading = self.shared.deps.servers.call_server(self.scope, record.id);
-        let status = match within(limits::LEARN, reading).await {
+        let status = match within(limits::LEARN, self.server(record.id)).await {
             Ok(server) => server.map_or(before, |server| server.facts.auth_status),
             Err(error) => {
                 tracing::warn!(server = %record.id, %error, "how a connection stands could not be read");
@@ -96,6 +110,9 @@ impl Asking<'_> {
         tool: &str,
         refused: &Refused,
     ) -> Option<PermissionAsk> {
+        if is_entry_id(server_id) {
+            return None;
+        }
         let unnamed = Challenge::default();
         let challenge = refused.challenge.as_ref().unwrap_or(&unnamed);
         let asking = self.shared.deps.servers.permission_wanted(self.scope.owner, server_id, tool, challenge);
@@ -120,6 +137,14 @@ async fn within<T>(
 /// What the owner can do about a connection that stands so.
 pub(super) fn needs_of(status: AuthStatus) -> Option<ToolNeeds> {
     matches!(status, AuthStatus::NotConnected | AuthStatus::NeedsReconnect).then_some(ToolNeeds::Connection)
+}
+
+/// The same of a server of a workspace, whose headers are its user's own.
+pub(super) fn rejected_in_workspace(name: &str) -> String {
+    format!(
+        "The call did not happen: {name} does not accept the headers that the workspace sends. The person can correct them under \
+         Workspaces; do not repeat this call in this turn."
+    )
 }
 
 /// Of a call whose credential was refused, to model and user.

@@ -26,6 +26,7 @@ use domain::{
     plan_mode::{Origin, TurnMode, admission},
     text::{cut_bytes, neutralise, quote},
     tools::{BUILT_IN_NAMES, ToolFilter, exposed_name},
+    workspace::is_entry_id,
 };
 use llm::ToolSpec;
 use mcpclient::{Catalogue, McpError, McpErrorKind, Refused, RefusedKind, Target, Tool};
@@ -67,6 +68,12 @@ impl Offered {
         &self.catalogue.tools[self.index]
     }
 
+    /// Its place among the tools of a step, and who wins a name.
+    fn rank(&self) -> (bool, &str, Uuid) {
+        let server = self.server.record.id;
+        (is_entry_id(server), self.exposed.as_str(), server)
+    }
+
     pub(super) fn wants_intent(&self) -> bool {
         self.server.record.model_intent
     }
@@ -74,7 +81,8 @@ impl Offered {
     /// Names the call: what the message keeps when the server is long gone (behaviour 20, "Do better").
     pub(super) fn describe(&self, call: &mut ToolCallPart) {
         let record = &self.server.record;
-        call.mcp_server_config_id = Some(record.id);
+        // An entry of a workspace is no server of the deployment that a client could look up.
+        call.mcp_server_config_id = Some(record.id).filter(|id| !is_entry_id(*id));
         call.server = Some(ServerLabel {
             slug: record.slug.clone(),
             display_name: record.display_name.clone(),
@@ -211,6 +219,7 @@ impl Toolbox {
             let tool_count = i64::try_from(offered.len() - before).unwrap_or(i64::MAX);
             outcomes.push(ServerOutcome {
                 server_id: server.record.id,
+                workspace: is_entry_id(server.record.id),
                 slug: server.record.slug.clone(),
                 display_name: server.record.display_name.clone(),
                 outcome,
@@ -219,10 +228,9 @@ impl Toolbox {
                 auth_status: (auth_status != AuthStatus::NotRequired).then_some(auth_status),
             });
         }
-        // By name, then server: the prompt stays the same from step to step and can be cached.
-        offered.sort_by(|a, b| {
-            (a.exposed.as_str(), a.server.record.id).cmp(&(b.exposed.as_str(), b.server.record.id))
-        });
+        // By name, then server: the prompt stays the same from step to step and can be cached. Tools of a workspace are behind the
+        // others until it is settled which of them are in: of two with one name, and where not all fit, those of the admins win.
+        offered.sort_by(|a, b| a.rank().cmp(&b.rank()));
         let specs = built_ins.iter().map(|tool| builtins::spec(*tool)).collect();
         let mut toolbox = Self { built_ins, specs, ..Self::default() };
         let mut left_out = 0_usize;
@@ -236,6 +244,8 @@ impl Toolbox {
             toolbox.specs.push(tool.spec());
             toolbox.tools.insert(tool.exposed.clone(), tool);
         }
+        let own = toolbox.built_ins.len();
+        toolbox.specs[own..].sort_by(|a, b| a.name.cmp(&b.name));
         if left_out > 0 {
             notes.push(format!(
                 "- {left_out} more tools are not offered: at most {} fit into one step",
@@ -282,7 +292,7 @@ impl Runner {
         self.inherit().await?;
         let mut servers = self.step_servers().await?;
         if let Some(inherited) = &self.inherited {
-            servers.retain(|server| inherited.may_be(server.record.id));
+            servers.retain(|server| is_entry_id(server.record.id) || inherited.may_be(server.record.id));
         }
         let listing = futures::future::join_all(servers.into_iter().map(|server| self.list(server)));
         let listed = self.unless_ended(listing).await?;
@@ -300,8 +310,14 @@ impl Runner {
         let source = &self.shared.deps.servers;
         let mut tries = 0;
         loop {
-            let loaded = self.unless_ended(source.step_servers(self.scope())).await?;
-            match loaded {
+            let loading = async {
+                let mut servers = source.step_servers(self.scope()).await?;
+                if self.uses_workspace() {
+                    servers.extend(source.workspace_servers(self.root_chat()).await?);
+                }
+                Ok::<_, SourceError>(servers)
+            };
+            match self.unless_ended(loading).await? {
                 Ok(servers) => return Ok(servers),
                 Err(error) => {
                     tries += 1;
@@ -352,7 +368,7 @@ impl Runner {
     }
 
     fn asking(&self) -> Asking<'_> {
-        Asking { shared: &self.shared, scope: self.scope() }
+        Asking { shared: &self.shared, root: self.root_chat(), scope: self.scope() }
     }
 
     /// The credential was refused, and the server is not asked again in this step.
@@ -371,7 +387,13 @@ impl Runner {
                 server.facts.auth_status = AuthStatus::NeedsPermission;
             }
         }
-        failed.reason()
+        match failed.reason() {
+            // More than is taken from a server of a workspace: it is left out, and nothing about it is broken (behaviour 23).
+            (_, text) if is_entry_id(server.record.id) && failed.is_too_large() => {
+                (ConnectOutcome::Skipped, text)
+            }
+            reason => reason,
+        }
     }
 
     /// Where a server is dialled for a listing.
@@ -381,9 +403,12 @@ impl Runner {
             return Err((ConnectOutcome::Skipped, asleep.sentence(OWNER)));
         }
         match &server.access {
-            Ok(target) if decision.offered() => {
-                Ok(super::dispatch::in_chat(target.clone(), self.chat.id, self.chat.parent_chat_id))
-            }
+            Ok(target) if decision.offered() => Ok(super::dispatch::in_chat(
+                target.clone(),
+                self.chat.id,
+                self.chat.parent_chat_id,
+                self.chat.workspace_id,
+            )),
             Ok(_) => Err((ConnectOutcome::Skipped, "it may not be used in this chat".to_owned())),
             Err(unusable) => Err((unusable.outcome, unusable.message.clone())),
         }
@@ -430,6 +455,10 @@ impl Unlisted {
     fn refused(&self, kind: RefusedKind) -> Option<Refused> {
         let Self::Failed(error) = self else { return None };
         error.refused().filter(|refused| refused.kind == kind)
+    }
+
+    fn is_too_large(&self) -> bool {
+        matches!(self, Self::Failed(error) if error.kind() == McpErrorKind::TooLarge)
     }
 
     fn reason(&self) -> Reason {

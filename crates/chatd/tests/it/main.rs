@@ -22,3 +22,4 @@ mod servers;
 mod support;
 mod tools;
 mod turn;
+mod workspaces;

@@ -25,6 +25,8 @@ use std::{
 #[derive(Default)]
 pub(crate) struct Servers {
     pub(crate) step: Mutex<Vec<StepServer>>,
+    /// Those of the chat's workspace.
+    pub(crate) workspace: Mutex<Vec<StepServer>>,
     /// What a call finds instead of the server of the step.
     pub(crate) at_call: Mutex<Option<Option<StepServer>>>,
     pub(crate) broken: AtomicBool,
@@ -89,6 +91,10 @@ impl ServerSource for Servers {
         }
         let step = self.step.lock().unwrap();
         Ok(step.iter().find(|server| server.record.id == server_id).map(|server| within(scope, server)))
+    }
+
+    async fn workspace_servers(&self, _chat: Uuid) -> Result<Vec<StepServer>, SourceError> {
+        Ok(self.workspace.lock().unwrap().clone())
     }
 
     async fn definitions_learn(

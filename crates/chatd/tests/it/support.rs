@@ -416,6 +416,7 @@ impl World {
             model_config_id: None,
             mcp_server_ids: Vec::new(),
             labels: std::collections::BTreeMap::new(),
+            workspace_id: None,
             archived: false,
             client_type: client_type.to_owned(),
             dynamic_tools,

@@ -410,7 +410,7 @@ fn changed_fields(before: &ServerRecord, after: &ServerRecord, outcome: &Outcome
 }
 
 /// What a create merges into: the defaults of behaviour 3.
-fn blank_record() -> ServerRecord {
+pub(crate) fn blank_record() -> ServerRecord {
     ServerRecord {
         id: Uuid::nil(),
         display_name: String::new(),

@@ -79,8 +79,12 @@ pub(super) async fn open(channel: &Channel, client_version: &str) -> Result<Sess
     if form != Form::EventStream {
         return Err(of_form(channel.host(), form));
     }
-    let mut events =
-        Events { decoder: Decoder::default(), body: response.into_stream().boxed(), bytes: 0, events: 0 };
+    let mut events = Events {
+        decoder: Decoder::new(channel.bounds().event),
+        body: response.into_stream().boxed(),
+        bytes: 0,
+        events: 0,
+    };
     let first = timeout(patience, events.next(channel)).await;
     let first =
         first.map_err(|_| McpError::late(channel.host(), "name its address for messages", patience))??;

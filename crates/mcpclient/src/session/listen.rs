@@ -135,7 +135,7 @@ async fn listen(channel: &Channel, how: &Listening, again: bool) -> End {
 
 /// Reads a stream to its end. Nothing but notices, pings and what ends it counts.
 async fn hear(channel: &Channel, how: &Listening, id: &Value, response: Response) -> End {
-    let (mut decoder, mut body) = (Decoder::default(), response.into_stream().boxed());
+    let (mut decoder, mut body) = (Decoder::new(channel.bounds().event), response.into_stream().boxed());
     let mut acknowledged = matches!(how, Listening::Standing);
     let mut events = 0_usize;
     while let Some(Ok(chunk)) = body.next().await {

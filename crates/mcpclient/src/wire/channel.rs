@@ -24,7 +24,7 @@ use crate::{
     error::{McpError, McpErrorKind, RpcError},
     exchange::{Exchange, Failure},
     identity::Stamp,
-    limits::{self, SESSION_ID, Timeouts},
+    limits::{self, Bounds, SESSION_ID, Timeouts},
     protocol::{Revision, header},
     redact::Secrets,
     target::Target,
@@ -48,6 +48,7 @@ struct Inner {
     host: String,
     headers: HeaderMap,
     secrets: Secrets,
+    bounds: Bounds,
     timeouts: Timeouts,
     dialect: Mutex<Dialect>,
     tools_changed: AtomicBool,
@@ -111,6 +112,7 @@ impl Channel {
             host: target.host(),
             headers: without_ours(target.header_map()?),
             secrets: Secrets::of(target),
+            bounds: target.bounds(),
             timeouts,
             dialect: Mutex::default(),
             tools_changed: AtomicBool::new(false),
@@ -121,6 +123,11 @@ impl Channel {
             closed: CancellationToken::new(),
         };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// What is taken from this server at once.
+    pub(crate) fn bounds(&self) -> Bounds {
+        self.inner.bounds
     }
 
     pub(crate) fn host(&self) -> &str {

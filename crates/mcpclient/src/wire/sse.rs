@@ -17,8 +17,10 @@ pub(crate) struct Event {
 pub(crate) struct EventTooLarge;
 
 /// Cuts bytes into events.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Decoder {
+    /// Bytes of one event.
+    max: usize,
     started: bool,
     after_cr: bool,
     line: Vec<u8>,
@@ -31,7 +33,30 @@ pub(crate) struct Decoder {
     retry: Option<u64>,
 }
 
+impl Default for Decoder {
+    fn default() -> Self {
+        Self::new(SSE_EVENT)
+    }
+}
+
 impl Decoder {
+    /// Takes events of at most `max` bytes.
+    pub(crate) fn new(max: usize) -> Self {
+        Self {
+            max,
+            started: false,
+            after_cr: false,
+            line: Vec::new(),
+            name: Vec::new(),
+            data: Vec::new(),
+            has_data: false,
+            id: None,
+            events: VecDeque::new(),
+            last_id: None,
+            retry: None,
+        }
+    }
+
     /// Takes in bytes; complete events come out of [`Self::next`].
     pub(crate) fn push(&mut self, mut bytes: &[u8]) -> Result<(), EventTooLarge> {
         while !bytes.is_empty() {
@@ -45,7 +70,7 @@ impl Decoder {
             let end = bytes.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
             let (line, rest) =
                 end.map_or((bytes, &bytes[bytes.len()..]), |end| (&bytes[..end], &bytes[end + 1..]));
-            if self.line.len() + self.data.len() + line.len() > SSE_EVENT {
+            if self.line.len() + self.data.len() + line.len() > self.max {
                 return Err(EventTooLarge);
             }
             // A comment is never kept, so that an endless one costs nothing.
@@ -77,7 +102,7 @@ impl Decoder {
 
     /// Forgets half an event: a new connection starts at an event's beginning.
     pub(crate) fn restart(&mut self) {
-        *self = Self { last_id: self.last_id.take(), retry: self.retry, ..Self::default() };
+        *self = Self { last_id: self.last_id.take(), retry: self.retry, ..Self::new(self.max) };
     }
 
     fn finish_line(&mut self) {

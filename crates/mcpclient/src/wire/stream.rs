@@ -11,7 +11,7 @@ use crate::{
     error::{McpError, McpErrorKind},
     exchange::Failure,
     elicit,
-    limits::{ERROR_BODY, JSON_BODY, RESUMES, RETRY_DEFAULT, RETRY_FLOOR, SSE_EVENTS},
+    limits::{ERROR_BODY, RESUMES, RETRY_DEFAULT, RETRY_FLOOR, SSE_EVENTS},
     protocol::method,
     wire::{
         channel::{Answer, Ask, Channel, refused, session_ended, unsure},
@@ -40,7 +40,7 @@ pub(super) async fn read(channel: &Channel, response: Response, ask: &Ask) -> Re
     match form {
         Form::Json => {
             let body = response
-                .with_max_body(JSON_BODY)
+                .with_max_body(channel.bounds().body)
                 .bytes()
                 .await
                 .map_err(|error| unsure(channel.of_egress(&error).error))?;
@@ -106,7 +106,7 @@ async fn read_refusal(channel: &Channel, response: Response, ask: &Ask) -> Resul
 }
 
 async fn read_events(channel: &Channel, response: Response, ask: &Ask) -> Result<Answer, Failure> {
-    let mut decoder = Decoder::default();
+    let mut decoder = Decoder::new(channel.bounds().event);
     let mut body: BoxStream<'static, Result<Bytes, EgressError>> = response.into_stream().boxed();
     let (mut events, mut resumes) = (0usize, 0usize);
     loop {

@@ -62,7 +62,7 @@ impl Service {
         with_children(&mut session, &records).await
     }
 
-    /// Title, labels, place in the list, plan mode of the turns to come; puts away and takes back.
+    /// Title, labels, place in the list, workspace, plan mode of the turns to come; puts away and takes back.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Invalid`], [`Error::Conflict`] when a chat is put away whose turn runs.
@@ -94,6 +94,16 @@ impl Service {
         }
         let planned = record.plan_mode;
         record.plan_mode = request.plan_mode.unwrap_or(planned);
+        if let Some(workspace) = request.workspace_id {
+            let mut wrong = Vec::new();
+            if let Some(workspace) = workspace {
+                self.workspace_check(&mut write, owner, workspace, &mut wrong).await?;
+            }
+            if !wrong.is_empty() {
+                return Err(Error::invalid(wrong));
+            }
+            record.workspace_id = workspace;
+        }
         chats::chat_update_fields(&mut write, &record).await?;
         self.plan_mode_audit(&mut write, ctx, &record, planned).await?;
         write.commit().await?;

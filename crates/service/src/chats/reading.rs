@@ -72,6 +72,8 @@ pub(crate) fn veil_outcomes<'a>(outcomes: impl IntoIterator<Item = &'a mut Serve
     // What was never dialled says why in words of ours, without an address: what the person has to do.
     let dialled =
         |server: &&mut ServerOutcome| !server.error.is_empty() && server.outcome != ConnectOutcome::Skipped;
+    // The servers of a workspace are the reader's own.
+    let dialled = |server: &&mut ServerOutcome| dialled(server) && !server.workspace;
     for server in outcomes.into_iter().filter(dialled) {
         server.error = outcome_words(server.outcome, &server.display_name);
     }

@@ -89,6 +89,13 @@ pub const SEALED_COLUMNS: &[SealedField] = &[
         // Ready providers are kept by id and last change.
         given_up: Some("updated_at = $2"),
     },
+    SealedField {
+        table: "workspaces",
+        column: "mcp_json",
+        key_column: "mcp_json_key_id",
+        owner_column: Some("owner_id"),
+        given_up: Some("updated_at = $2, document_version = document_version + 1"),
+    },
 ];
 
 /// How many values of a column need one key.

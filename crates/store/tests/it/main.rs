@@ -36,3 +36,4 @@ mod tool_calls;
 mod transactions;
 mod user_header_values;
 mod users;
+mod workspaces;

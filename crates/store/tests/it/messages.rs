@@ -36,6 +36,7 @@ both_engines! {
         let chat = insert_chat(&db, ChatStatus::Running).await;
         let outcome = |error: &str| ServerOutcome {
             server_id: id(),
+            workspace: false,
             slug: "sentry".to_owned(),
             display_name: "Sentry \u{1f600}".to_owned(),
             outcome: ConnectOutcome::Error,

@@ -73,6 +73,10 @@ async fn fill(db: &TestDb) {
     commit!(db, |write| store::oauth::revocation_put(write, &crate::oauth_revocations::revocation(), 0));
     let provider = insert_provider(db, "P").await;
     commit!(db, |write| model_insert(write, &model(&provider, "m")));
+    commit!(db, |write| store::workspaces::workspace_insert(
+        write,
+        &crate::workspaces::workspace(ada.user.id)
+    ));
     let record = chat(ada.user.id, ChatStatus::Waiting);
     commit!(db, |write| chat_insert(write, &record));
     let message = commit!(db, |write| message_insert(write, crate::messages::user_message(record.id, "hi")));

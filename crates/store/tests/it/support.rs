@@ -226,6 +226,7 @@ pub(crate) fn chat(owner: Uuid, status: ChatStatus) -> ChatRecord {
         model_config_id: None,
         mcp_server_ids: vec![id(), id()],
         labels: BTreeMap::from([("team".to_owned(), "web".to_owned())]),
+        workspace_id: None,
         archived: false,
         parent_chat_id: None,
         mode: None,

@@ -14,7 +14,7 @@ fn once(path: &'static str, body: &'static str, cells: Cells) -> Function {
 }
 
 pub(super) fn rows() -> Vec<Function> {
-    [servers(), chats(), accounts(), models()].into_iter().flatten().collect()
+    [servers(), chats(), workspaces(), accounts(), models()].into_iter().flatten().collect()
 }
 
 fn servers() -> Vec<Function> {
@@ -216,6 +216,30 @@ fn chats() -> Vec<Function> {
         row("/ui/fn/queue_remove", r#"{"id": "<foreign_chat>", "queued": 1}"#, signed_in(404)),
         row("/ui/fn/queue_promote", r#"{"id": "<own_chat>", "queued": 1}"#, signed_in(404)),
         row("/ui/fn/queue_promote", r#"{"id": "<foreign_chat>", "queued": 1}"#, signed_in(404)),
+    ]
+}
+
+fn workspaces() -> Vec<Function> {
+    vec![
+        row("/ui/fn/workspace_list", "{}", signed_in(200)),
+        row("/ui/fn/workspace_create", r#"{"create": {}}"#, signed_in(400)),
+        row("/ui/fn/workspace_create", r#"{"create": {"name": "New"}}"#, signed_in(200)),
+        row("/ui/fn/workspace_get", r#"{"id": "<fresh_workspace>"}"#, signed_in(200)),
+        row("/ui/fn/workspace_get", r#"{"id": "<foreign_workspace>"}"#, signed_in(404)),
+        row(
+            "/ui/fn/workspace_update",
+            r#"{"id": "<fresh_workspace>", "update": {"name": "N"}}"#,
+            signed_in(200),
+        ),
+        row(
+            "/ui/fn/workspace_update",
+            r#"{"id": "<foreign_workspace>", "update": {"name": "N"}}"#,
+            signed_in(404),
+        ),
+        row("/ui/fn/workspace_delete", r#"{"id": "<fresh_workspace>"}"#, signed_in(200)),
+        row("/ui/fn/workspace_delete", r#"{"id": "<foreign_workspace>"}"#, signed_in(404)),
+        row("/ui/fn/workspace_servers_get", "{}", signed_in(200)),
+        row("/ui/fn/workspace_servers_put", r#"{"write": {"enabled": true}}"#, admins(200)),
     ]
 }
 

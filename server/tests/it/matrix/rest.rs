@@ -73,6 +73,7 @@ pub(super) fn rows() -> Vec<Row> {
         credentials(),
         groups(),
         models(),
+        workspaces(),
         operations(),
     ]
     .into_iter()
@@ -505,6 +506,23 @@ fn models() -> Vec<Row> {
     ]
 }
 
+/// "Foreign ones 404", for admins too.
+fn workspaces() -> Vec<Row> {
+    const ALL: &str = "/api/v2/workspaces";
+    vec![
+        row(GET, ALL, "", signed_in(200)),
+        row(POST, ALL, "{}", signed_in(400)),
+        row(POST, ALL, r#"{"name": "New"}"#, signed_in(201)),
+        row(GET, "/api/v2/workspaces/{id=fresh_workspace}", "", signed_in(200)),
+        row(GET, "/api/v2/workspaces/{id=foreign_workspace}", "", signed_in(404)),
+        row(GET, "/api/v2/workspaces/{id=malformed}", "", signed_in(400)),
+        row(PATCH, "/api/v2/workspaces/{id=fresh_workspace}", r#"{"name": "Other"}"#, signed_in(200)),
+        row(PATCH, "/api/v2/workspaces/{id=foreign_workspace}", r#"{"name": "Other"}"#, signed_in(404)),
+        row(DELETE, "/api/v2/workspaces/{id=fresh_workspace}", "", signed_in(204)),
+        row(DELETE, "/api/v2/workspaces/{id=foreign_workspace}", "", signed_in(404)),
+    ]
+}
+
 fn operations() -> Vec<Row> {
     vec![
         row(GET, "/api/v2/buildinfo", "", everybody(200)),
@@ -515,6 +533,9 @@ fn operations() -> Vec<Row> {
         row(GET, "/api/v2/settings/egress-allow", "", readers(200)),
         row(PUT, "/api/v2/settings/egress-allow", r#"{"entries": ["x"]}"#, owners(400)),
         row(PUT, "/api/v2/settings/egress-allow", r#"{"entries": []}"#, owners(200)),
+        row(GET, "/api/v2/settings/workspace-servers", "", signed_in(200)),
+        row(PUT, "/api/v2/settings/workspace-servers", "{}", admins(400)),
+        row(PUT, "/api/v2/settings/workspace-servers", r#"{"enabled": true}"#, admins(200)),
         row(GET, "/api/v2/openapi.json", "", everybody(200)),
         row(GET, "/api/docs", "", everybody(200)),
         row(GET, "/healthz", "", everybody(200)),
