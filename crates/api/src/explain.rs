@@ -33,7 +33,7 @@ pub enum Gate {
 }
 
 impl Gate {
-    pub const ALL: [Gate; 10] = [
+    pub const ALL: [Gate; 11] = [
         Self::Account,
         Self::Enabled,
         Self::Group,

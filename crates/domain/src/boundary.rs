@@ -88,6 +88,7 @@ fn shown(
         truncated: false,
         total_bytes: None,
         needs: None,
+        html: None,
         created_at: at.1,
     };
     (Part::ToolCall(call), Part::ToolResult(result))

@@ -52,6 +52,7 @@ mod tests {
             mcp_server_ids: Vec::new(),
             labels: std::collections::BTreeMap::new(),
             pin_order: 0,
+            queued_for_capacity: false,
             children: Vec::new(),
             created_at: Timestamp(1),
             updated_at: Timestamp(1),

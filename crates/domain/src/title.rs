@@ -109,7 +109,8 @@ mod tests {
         fn titles_of_models_are_one_bounded_line(answer in "(\\PC|[\\x00-\\x20]){0,200}") {
             if let Some(title) = title_from_model(&answer) {
                 prop_assert!(title.chars().count() <= TITLE_CHARS && !title.trim().is_empty());
-                prop_assert!(!title.chars().any(|c| c.is_control() || is_line_break(c) || c == '\u{200b}'));
+                let is_hidden = |c: char| c.is_control() || is_line_break(c) || c == '\u{200b}';
+                prop_assert!(!title.chars().any(is_hidden));
             }
         }
 

@@ -108,7 +108,7 @@ struct ServerRow {
 }
 
 /// In the order in which they are written.
-const COLUMNS: [&str; 43] = [
+const COLUMNS: [&str; 44] = [
     "id",
     "display_name",
     "slug",

@@ -151,7 +151,7 @@ pub(super) enum Hold {
 /// Takes the lease of a parked chat that waits in vain: nothing it waits for can still be decided. What nobody decided ends in the same
 /// transaction.
 async fn acquire_overdue(shared: &Shared, place: &Place, chat: &ChatRecord) -> Result<Hold, StoreError> {
-    if !place.claim_for(chat.owner_id) {
+    if !place.claim_for(chat.owner_id, Kind::of(chat.parent_chat_id.is_some())) {
         return Ok(Hold::NoRoom);
     }
     let began = Instant::now();
@@ -164,7 +164,7 @@ async fn acquire_overdue(shared: &Shared, place: &Place, chat: &ChatRecord) -> R
     write.commit().await?;
     shared.hub.publisher(chat.id, chat.edit_version).status(&chat);
     let lease = Arc::new(Lease::new(shared, &chat, began));
-    Ok(Hold::Taken(Box::new(Held { chat, lease, claimed: true })))
+    Ok(Hold::Taken(Box::new(Held { chat, lease, claimed: true, waited: false })))
 }
 
 /// Takes the lease of the chat in `place`, if it is due. `used` is the epoch that this place ran under before.

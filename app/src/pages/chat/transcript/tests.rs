@@ -109,6 +109,9 @@ fn shape(transcript: &Transcript) -> Vec<String> {
                 frame.calls.iter().map(|call| format!("{} {}", call.state.as_str(), call.label)).collect();
             format!("calls [{}]", calls.join(", "))
         }
+        Block::Plan(call) => format!("plan {}", call.state.as_str()),
+        Block::Questions(call) => format!("questions {}", call.state.as_str()),
+        Block::Boundary { kind, .. } => format!("boundary {kind:?}"),
         Block::Trouble(servers) => format!("trouble {}", servers.len()),
         Block::Other(kind) => format!("other {kind}"),
         Block::Interrupted => "interrupted".to_owned(),

@@ -153,7 +153,7 @@ async fn send(
         false => Transition::to(next.status, now),
     };
     let child = chat_transition(write, &child.fence(), &step.queue(1)).await?.ok_or_else(changed)?;
-    let place = if interrupt { QueuePlace::First } else { QueuePlace::Last };
+    let place = if interrupt { QueuePlace::Next } else { QueuePlace::Last };
     let new = NewQueued {
         chat_id: child.id,
         content,
