@@ -11,7 +11,7 @@ use api::{
     messages::{MessageRole, Part, ResultContent},
 };
 use async_trait::async_trait;
-use domain::{title::title_from_prompt, clock::new_id, subagents::spawn_check};
+use domain::{clock::new_id, subagents::spawn_check, title::title_from_prompt};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use store::{
