@@ -96,8 +96,11 @@ pub async fn chats_due(session: &mut Session, limit: i64) -> Result<Vec<Uuid>> {
     let now = now_sql(session);
     let overdue = overdue_sql(now);
     let sql = sqlx::AssertSqlSafe(format!(
-        "SELECT c.id FROM chats c WHERE (c.status IN ('running', 'interrupting') OR (c.status = 'requires_action' AND {overdue})) \
-         AND (c.lease_expires_at IS NULL OR c.lease_expires_at < {now}) ORDER BY c.updated_at, c.id LIMIT $1"
+        "SELECT id FROM (SELECT c.id AS id, c.updated_at AS updated_at FROM chats c \
+         WHERE c.status IN ('running', 'interrupting') AND (c.lease_expires_at IS NULL OR c.lease_expires_at < {now}) \
+         UNION ALL SELECT c.id, c.updated_at FROM chats c \
+         WHERE c.status = 'requires_action' AND (c.lease_expires_at IS NULL OR c.lease_expires_at < {now}) AND {overdue}) due \
+         ORDER BY updated_at, id LIMIT $1"
     ));
     let rows: Vec<(Uuid,)> = fetch_all!(session, (Uuid,), sql, limit)?;
     Ok(rows.into_iter().map(|(id,)| id).collect())
