@@ -201,8 +201,8 @@ impl Drop for Asking {
         let mut inner = self.0.lock();
         inner.asking = inner.asking.saturating_sub(1);
         if inner.asking == 0 {
-            let waited = inner.asking_since.take().map_or(Duration::ZERO, |since| since.elapsed());
-            inner.asked_for += waited;
+            let asked_for = inner.asking_since.take().map_or(Duration::ZERO, |since| since.elapsed());
+            inner.asked_for += asked_for;
             inner.last_sign = Instant::now();
         }
     }

@@ -113,8 +113,11 @@ pub async fn chats_due(session: &mut Session, limit: i64) -> Result<Vec<(Uuid, b
     let now = now_sql(session);
     let overdue = overdue_sql(now);
     let sql = sqlx::AssertSqlSafe(format!(
-        "SELECT c.id, (c.parent_chat_id IS NOT NULL) AS subagent FROM chats c WHERE (c.status IN ('running', 'interrupting') OR (c.status = 'requires_action' AND {overdue})) \
-         AND (c.lease_expires_at IS NULL OR c.lease_expires_at < {now}) ORDER BY c.updated_at, c.id LIMIT $1"
+        "SELECT id, subagent FROM (SELECT c.id AS id, c.updated_at AS updated_at, (c.parent_chat_id IS NOT NULL) AS subagent FROM chats c \
+         WHERE c.status IN ('running', 'interrupting') AND (c.lease_expires_at IS NULL OR c.lease_expires_at < {now}) \
+         UNION ALL SELECT c.id, c.updated_at, (c.parent_chat_id IS NOT NULL) FROM chats c \
+         WHERE c.status = 'requires_action' AND (c.lease_expires_at IS NULL OR c.lease_expires_at < {now}) AND {overdue}) due \
+         ORDER BY updated_at, id LIMIT $1"
     ));
     fetch_all!(session, (Uuid, bool), sql, limit)
 }
