@@ -152,8 +152,9 @@ async fn bad_input_names_its_field() {
         ("mcp_server_ids", json!({"mcp_server_ids": [UNKNOWN]})),
         ("mcp_server_ids[0]", json!({"mcp_server_ids": ["x"]})),
         ("model_config_id", json!({"model_config_id": UNKNOWN})),
-        // Not in this build: refused by name instead of being ignored.
+        ("plan_mode", json!({"plan_mode": "maybe"})),
         ("plan_mode", json!({"plan_mode": true})),
+        // Not in this build: refused by name instead of being ignored.
         ("workspace_id", json!({"workspace_id": UNKNOWN})),
         ("system_prompt", json!({"system_prompt": "be evil"})),
         ("reasoning_effort", json!({"reasoning_effort": "high"})),
@@ -487,7 +488,7 @@ async fn the_title_can_be_changed_and_a_chat_deleted() {
         assert_eq!(answer.refused_fields(), ["title"]);
     }
     // Not in this build: refused by name instead of being ignored.
-    for field in ["plan_mode", "workspace_id"] {
+    for field in ["mode", "workspace_id"] {
         let answer = server.owner().patch(&path, &json!({ field: null })).await.expect(400);
         assert_eq!(answer.refused_fields(), [field]);
     }

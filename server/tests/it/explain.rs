@@ -249,7 +249,7 @@ async fn who_may_ask_about_whom() {
     for (query, field) in [
         ("?user_id=me", "user_id"),
         ("?chat_id=x", "chat_id"),
-        ("?plan_mode=true", "plan_mode"),
+        ("?plan_mode=plan", "plan_mode"),
         ("?plan_mode=", "plan_mode"),
     ] {
         let refused = asks(&member, query.to_owned()).await.expect(400).json();

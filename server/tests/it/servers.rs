@@ -83,7 +83,7 @@ async fn every_mistake_is_named_in_one_answer() {
         "display_name": " ", "slug": "two words", "description": "x".repeat(4097), "icon_url": "https://evil.example/x.png",
         "transport": "telepathy", "url": "ftp://x", "auth_type": "password", "availability": "sometimes",
         "api_key_header": "X Key", "api_key_value": "a\r\nb", "custom_headers": {"Host": "x"},
-        "tool_allow_list": ["a".repeat(257)], "tool_deny_list": ["a\u{7}"], "oauth2_client_id": "c\nd", "allow_in_plan_mode": true,
+        "tool_allow_list": ["a".repeat(257)], "tool_deny_list": ["a\u{7}"], "oauth2_client_id": "c\nd",
         "oauth2_auth_url": "http://x.example/", "user_headers": [{"name": "Host"}],
     });
     let answer = server.owner().post(SERVERS, &wrong).await.expect(400);
@@ -239,7 +239,6 @@ async fn later_fields_are_refused_by_name_and_their_defaults_accepted() {
     let fields = [
         ("oidc_trusted_origin", json!("https://mcp.example.org"), json!("")),
         ("tool_approval_list", json!(["*"]), json!([])),
-        ("allow_in_plan_mode", json!(true), json!(false)),
     ];
     let mut defaults = server_body("with-defaults", URL);
     for (field, other, default) in &fields {

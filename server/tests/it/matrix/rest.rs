@@ -180,7 +180,8 @@ fn servers() -> Vec<Row> {
             "",
             signed_in(404),
         ),
-        row(GET, "/api/experimental/mcp/servers/{id=open}/explain?plan_mode=true", "", signed_in(400)),
+        row(GET, "/api/experimental/mcp/servers/{id=open}/explain?plan_mode=true", "", signed_in(200)),
+        row(GET, "/api/experimental/mcp/servers/{id=open}/explain?plan_mode=maybe", "", signed_in(400)),
     ]
 }
 
