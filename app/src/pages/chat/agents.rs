@@ -88,18 +88,18 @@ pub(super) fn SubagentFoot(
 
 /// The subagents of a chat of the list: while one of them is at work, or the chat or one of them is open.
 #[component]
-pub(super) fn ListChildren(parent: Uuid, children: Vec<Chat>) -> impl IntoView {
+pub(super) fn ListChildren(parent: Uuid, agents: Vec<Chat>) -> impl IntoView {
     let location = use_location();
     let paths: Vec<String> =
-        children.iter().map(|child| child.id).chain([parent]).map(|id| format!("/chats/{id}")).collect();
-    let busy = children.iter().any(|child| child.status.is_busy());
+        agents.iter().map(|child| child.id).chain([parent]).map(|id| format!("/chats/{id}")).collect();
+    let busy = agents.iter().any(|child| child.status.is_busy());
     let open = Memo::new(move |_| busy || location.pathname.with(|here| paths.contains(here)));
-    let children = StoredValue::new(children);
+    let agents = StoredValue::new(agents);
     view! {
         <Show when=move || open.get()>
             <ul class="chat-list-children" aria-label="Subagents">
-                {children.with_value(|children| {
-                    children.iter().cloned().map(|child| view! { <ListChild child /> }).collect_view()
+                {agents.with_value(|agents| {
+                    agents.iter().cloned().map(|child| view! { <ListChild child /> }).collect_view()
                 })}
             </ul>
         </Show>

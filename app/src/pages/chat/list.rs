@@ -268,7 +268,7 @@ fn Row(chat: Chat) -> impl IntoView {
                 </p>
             </ConfirmDialog>
         </li>
-        {(!children.is_empty()).then(|| view! { <li class="chat-list-below"><ListChildren parent=id children /></li> })}
+        {(!children.is_empty()).then(|| view! { <li class="chat-list-below"><ListChildren parent=id agents=children /></li> })}
     }
 }
 

@@ -196,8 +196,8 @@ both_engines! {
             chat
         });
         let chat = chat.await;
-        let waiting = format!("SELECT COUNT(*) FROM messages WHERE chat_id = (SELECT parent_chat_id FROM chats WHERE parent_chat_id IS NOT NULL)");
-        until("the parent to wait", || async { (db.number(&waiting).await >= 4).then_some(()) }).await;
+        let waiting = "SELECT COUNT(*) FROM messages WHERE chat_id = (SELECT parent_chat_id FROM chats WHERE parent_chat_id IS NOT NULL)";
+        until("the parent to wait", || async { (db.number(waiting).await >= 4).then_some(()) }).await;
         doomed.kill();
         let script = Arc::new(Script::default());
         script.reply(spawn_and_wait("general"));
