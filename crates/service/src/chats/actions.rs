@@ -206,7 +206,7 @@ impl Service {
             publisher.actions(&record, &shown);
             publisher.status(&record);
             if record.status == ChatStatus::Running {
-                service.deps().chatd.wake(record.id);
+                service.deps().chatd.wake_chat(&record);
             }
             Result::Ok(record)
         };

@@ -76,7 +76,7 @@ impl Service {
         let begun = async move {
             write.commit().await?;
             service.status_announce(&record);
-            service.deps().chatd.wake(record.id);
+            service.deps().chatd.wake_chat(&record);
             Result::Ok(record.to_wire())
         };
         // Also when the caller leaves in between: the lease is taken.
