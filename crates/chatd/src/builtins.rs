@@ -91,7 +91,6 @@ impl fmt::Debug for dyn BuiltIn {
 }
 
 /// A call as its tool sees it.
-#[allow(dead_code, clippy::allow_attributes, reason = "what a call knows of its turn, whichever tools are there")]
 pub(crate) struct BuiltInCall<'a> {
     pub(crate) shared: &'a Arc<Shared>,
     pub(crate) lease: &'a Lease,

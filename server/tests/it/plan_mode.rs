@@ -131,8 +131,12 @@ async fn the_flag_of_a_server_is_set_shown_exported_and_imported() {
     assert!(document.contains("allow_in_plan_mode: true"), "{document}");
     let off = owner.patch(&path, &json!({"allow_in_plan_mode": false})).await.expect(200).json();
     assert_eq!(off["allow_in_plan_mode"], false);
-    let import = json!({"document": document, "dry_run": false});
-    owner.post("/api/experimental/mcp/import", &import).await.expect(200);
+    let import = async |more: Value| {
+        let body = over(json!({ "document": document.clone() }), more);
+        owner.post("/api/experimental/mcp/import", &body).await.expect(200).json()
+    };
+    let plan = import(json!({})).await;
+    import(json!({"apply": true, "plan_hash": plan["plan_hash"]})).await;
     assert_eq!(owner.get(&path).await.expect(200).json()["allow_in_plan_mode"], true);
 }
 
