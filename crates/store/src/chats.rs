@@ -10,7 +10,8 @@ mod queue;
 
 pub use idempotency::{IdempotencyRecord, Made, idempotency_find, idempotency_prune, idempotency_put};
 pub use lease::{
-    chats_due, lease_claim, lease_claim_overdue, lease_release, lease_renew, lease_seconds_left, lease_stands, leases_forget,
+    chats_due, lease_claim, lease_claim_overdue, lease_release, lease_renew, lease_seconds_left,
+    lease_stands, leases_forget,
 };
 pub use list::{ChatFilter, chat_list};
 pub use queue::{

@@ -1,9 +1,9 @@
 //! Every route in one place.
 
 use super::{
-    actions, audit, auth, body::MAX_JSON, chats, connections, cookies::SessionCookie, csrf, error::ApiError, explain,
-    fleet, forms, groups, headers, health, keys, models, oauth, openapi, request_id, servers, settings,
-    stream, stream::StreamCounter, tool_results, tools, transfer, ui, users,
+    actions, audit, auth, body::MAX_JSON, chats, connections, cookies::SessionCookie, csrf, error::ApiError,
+    explain, fleet, forms, groups, headers, health, keys, models, oauth, openapi, request_id, servers,
+    settings, stream, stream::StreamCounter, tool_results, tools, transfer, ui, users,
 };
 use crate::assets;
 use axum::{

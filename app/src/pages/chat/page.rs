@@ -65,7 +65,9 @@ fn Chat(opened: ChatOpened) -> impl IntoView {
     let draft = Draft::new(Selection::for_chat(id, &options.servers, &record.mcp_server_ids));
     let last_model = record.last_model_config_id;
     let chat = OpenChat::new(
-        Transcript::new(&record, page.messages, page.has_more).with_queue(page.queued_messages).with_actions(page.actions),
+        Transcript::new(&record, page.messages, page.has_more)
+            .with_queue(page.queued_messages)
+            .with_actions(page.actions),
         draft.servers,
     );
     let transcript = chat.transcript;

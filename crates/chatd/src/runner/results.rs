@@ -19,8 +19,7 @@ pub(super) const NOT_SENT: &str = "The call was not sent: the turn was stopped."
 pub(super) const NEVER_SENT: &str =
     "The call was not sent: Patchbay was restarted. Call the tool again if it is still needed.";
 /// Of a call that its owner denied.
-pub(super) const DENIED: &str =
-    "The call was not sent: the user denied it. Do not call it again with the same arguments; ask what to do instead.";
+pub(super) const DENIED: &str = "The call was not sent: the user denied it. Do not call it again with the same arguments; ask what to do instead.";
 /// Of a call that nobody approved in time.
 pub(super) const NOT_APPROVED: &str =
     "The call was not sent: it needed the user's approval and was not approved within 5 minutes.";

@@ -71,7 +71,7 @@ fn expected(
     allowed: bool,
     not_denied: bool,
     definition: DefinitionStanding,
-) -> [(Gate, bool); 9] {
+) -> [(Gate, bool); 10] {
     let takes_part = match facts.choice {
         Choice::Chosen => true,
         Choice::NotChosen => facts.availability == Availability::ForceOn,
@@ -97,6 +97,8 @@ fn expected(
             Gate::Definition,
             facts.change_policy != ToolChangePolicy::Hold || definition == DefinitionStanding::Accepted,
         ),
+        // A call that waits for a person is offered.
+        (Gate::Approval, true),
     ]
 }
 
@@ -155,8 +157,30 @@ fn what_does_not_apply_is_said_and_stops_nothing() {
         .filter(|finding| finding.verdict() == GateVerdict::NotApplicable)
         .map(Finding::gate)
         .collect();
-    assert_eq!(not_asked, [Gate::Connected, Gate::AllowList, Gate::DenyList, Gate::Definition]);
+    assert_eq!(
+        not_asked,
+        [Gate::Connected, Gate::AllowList, Gate::DenyList, Gate::Definition, Gate::Approval]
+    );
     assert!(decision.offered());
+}
+
+#[test]
+fn a_call_that_needs_an_approval_is_offered_and_says_by_which_pattern() {
+    let facts = ServerFacts::open(&record(), Choice::Chosen);
+    let mut server = record();
+    server.tool_approval_list = vec!["send_*".to_owned(), "drop".to_owned()];
+    let filter = ToolFilter::of(&server);
+    for (name, found) in [
+        ("send_mail", Finding::ApprovalNeeded { pattern: "send_*" }),
+        ("get_mail", Finding::NoApprovalNeeded),
+    ] {
+        let decision = decide(&facts, Some(known(&filter, name)));
+        assert_eq!(decision.findings.last(), Some(&found));
+        assert!(decision.offered());
+    }
+    let reader = Reader { is_subject: true, unredacted: false };
+    let words = Finding::ApprovalNeeded { pattern: "send_*" }.sentence(reader);
+    assert_eq!(words, "Each call needs your approval, by the pattern `send_*`.");
 }
 
 #[test]

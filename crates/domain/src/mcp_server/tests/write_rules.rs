@@ -140,7 +140,10 @@ fn single_field_rules() {
             text(|w, v| w.tool_idempotent_list = Some(vec![v]), &["a\nb", "a\0", &long(257)]),
         ),
         ("tool_idempotent_list", text(|w, v| w.tool_idempotent_list = Some(vec![v; 513]), &["x"])),
-        ("tool_approval_list", text(|w, v| w.tool_approval_list = Some(vec![v]), &["a\nb", "a\0", &long(257)])),
+        (
+            "tool_approval_list",
+            text(|w, v| w.tool_approval_list = Some(vec![v]), &["a\nb", "a\0", &long(257)]),
+        ),
         ("tool_approval_list", text(|w, v| w.tool_approval_list = Some(vec![v; 513]), &["x"])),
         ("availability", text(|w, v| w.availability = Some(v), &["", "always", "FORCE_ON"])),
     ];
@@ -182,11 +185,7 @@ fn types_of_later_issues_are_named_as_such() {
 #[test]
 fn fields_of_later_issues_take_only_their_default() {
     let text = || Some("x".to_owned());
-    let write = ServerWrite {
-        oidc_trusted_origin: text(),
-        allow_in_plan_mode: Some(true),
-        ..minimal()
-    };
+    let write = ServerWrite { oidc_trusted_origin: text(), allow_in_plan_mode: Some(true), ..minimal() };
     let problems = create(write).unwrap_err();
     assert_eq!(problems.len(), 2);
     assert!(problems.iter().all(|p| p.detail.contains("not available in this build")), "{problems:?}");
@@ -194,11 +193,7 @@ fn fields_of_later_issues_take_only_their_default() {
     assert_eq!(problems[1].field, "allow_in_plan_mode");
 
     let empty = || Some(String::new());
-    let defaults = ServerWrite {
-        oidc_trusted_origin: empty(),
-        allow_in_plan_mode: Some(false),
-        ..minimal()
-    };
+    let defaults = ServerWrite { oidc_trusted_origin: empty(), allow_in_plan_mode: Some(false), ..minimal() };
     create(defaults.clone()).unwrap();
     assert_eq!(
         patch(&record(), ServerWrite { allow_in_plan_mode: Some(true), ..ServerWrite::default() })
