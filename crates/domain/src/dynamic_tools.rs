@@ -1,7 +1,7 @@
 //! Tools that the client of a chat brings and runs itself (behaviour 17, `unsafe_dynamic_tools`).
 
 use crate::{
-    limits::{DYNAMIC_TOOLS, DYNAMIC_TOOL_SCHEMA_BYTES, DESCRIPTION_CHARS, EXPOSED_NAME_CHARS},
+    limits::{DESCRIPTION_CHARS, DYNAMIC_TOOL_SCHEMA_BYTES, DYNAMIC_TOOLS, EXPOSED_NAME_CHARS},
     tools::BUILT_IN_NAMES,
 };
 use api::{Validation, actions::DynamicTool};
@@ -35,9 +35,7 @@ pub fn check_dynamic_tools(tools: &[DynamicTool]) -> Vec<Validation> {
 fn check_name(name: &str) -> Result<(), String> {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
     if name.is_empty() || name.len() > EXPOSED_NAME_CHARS || !name.chars().all(fits) {
-        return Err(format!(
-            "Use 1 to {EXPOSED_NAME_CHARS} letters a to z, digits, underscores and dashes."
-        ));
+        return Err(format!("Use 1 to {EXPOSED_NAME_CHARS} letters a to z, digits, underscores and dashes."));
     }
     if name.contains("__") {
         return Err("Names with two underscores in a row belong to the tools of servers.".to_owned());
@@ -92,7 +90,10 @@ mod tests {
     fn schemas_are_of_objects_and_everything_has_a_cap() {
         assert!(check_dynamic_tools(&[tool("a", json!({"type": "object", "properties": {}}))]).is_empty());
         for schema in [json!({}), json!([]), json!("x"), json!({"type": "string"})] {
-            assert_eq!(check_dynamic_tools(&[tool("a", schema)])[0].field, "unsafe_dynamic_tools[0].input_schema");
+            assert_eq!(
+                check_dynamic_tools(&[tool("a", schema)])[0].field,
+                "unsafe_dynamic_tools[0].input_schema"
+            );
         }
         let large = json!({"type": "object", "description": "x".repeat(DYNAMIC_TOOL_SCHEMA_BYTES)});
         assert_eq!(check_dynamic_tools(&[tool("a", large)]).len(), 1);

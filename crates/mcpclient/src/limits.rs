@@ -73,9 +73,8 @@ pub const ROUND_WAIT: Duration = Duration::from_secs(1);
 /// Rounds of one call.
 pub const ROUNDS: u32 = 10;
 /// How much longer the connection of a call is kept open because a person may be asked during it: three questions of five minutes.
-pub const ASKING: Duration = Duration::from_secs(
-    domain::limits::PARKED_SECONDS * domain::limits::ELICITATION_CARDS as u64,
-);
+pub const ASKING: Duration =
+    Duration::from_secs(domain::limits::PARKED_SECONDS * domain::limits::ELICITATION_CARDS as u64);
 /// Bytes of the state a server gives a round.
 pub const REQUEST_STATE: usize = 64 * 1024;
 

@@ -127,10 +127,7 @@ fn explain_tools(
         let definition = definitions.standing(&tool.name, &tool.hash);
         let decision = decide(facts, Some(ToolFacts { filter: &filter, name: &tool.name, definition }));
         let own = |finding: &&Finding<'_>| {
-            matches!(
-                finding.gate(),
-                Gate::AllowList | Gate::DenyList | Gate::Definition | Gate::Approval
-            )
+            matches!(finding.gate(), Gate::AllowList | Gate::DenyList | Gate::Definition | Gate::Approval)
         };
         ExplainedTool {
             name: tool.name.clone(),

@@ -186,7 +186,8 @@ pub async fn action_insert(
 /// # Errors
 /// [`StoreError::Unavailable`].
 pub async fn action_get(session: &mut Session, chat: Uuid, id: Uuid) -> Result<Option<ActionRecord>> {
-    let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM chat_actions WHERE chat_id = $1 AND id = $2"));
+    let sql =
+        sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM chat_actions WHERE chat_id = $1 AND id = $2"));
     fetch_optional!(session, ActionRow, sql, chat, id)?.map(TryInto::try_into).transpose()
 }
 
@@ -242,8 +243,7 @@ pub async fn action_decide(
          WHERE id = $1 AND state = 'open' AND expires_at > {now} RETURNING {COLUMNS}"
     ));
     let lasting = i64::try_from(lasting.as_micros()).unwrap_or(i64::MAX / 4);
-    let decided =
-        fetch_optional!(write, ActionRow, sql, id, state.as_str(), answer.map(storable), lasting)?;
+    let decided = fetch_optional!(write, ActionRow, sql, id, state.as_str(), answer.map(storable), lasting)?;
     decided.map(TryInto::try_into).transpose()
 }
 

@@ -158,7 +158,8 @@ async fn bad_input_names_its_field() {
         ("workspace_id", json!({"workspace_id": UNKNOWN})),
         ("system_prompt", json!({"system_prompt": "be evil"})),
         ("reasoning_effort", json!({"reasoning_effort": "high"})),
-        ("unsafe_dynamic_tools", json!({"unsafe_dynamic_tools": []})),
+        ("unsafe_dynamic_tools[0].name", json!({"unsafe_dynamic_tools": [{"name": "a b"}]})),
+        ("unsafe_dynamic_tools", json!({"unsafe_dynamic_tools": "x"})),
     ] {
         let answer = server.owner().post(CHATS, &over(good.clone(), change.clone())).await;
         assert_eq!(answer.status, 400, "{change:.100}: {}", answer.body);

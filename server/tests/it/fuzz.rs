@@ -208,5 +208,12 @@ async fn use_after_delete_is_404_for_every_operation_with_an_id() {
 }
 
 fn valid_body(operation: &Operation) -> Value {
-    if operation.path.ends_with("/messages") { json!({"content": text("hello")}) } else { json!({}) }
+    let last = operation.path.rsplit('/').next().unwrap_or_default();
+    match last {
+        "messages" => json!({"content": text("hello")}),
+        "{approval}" => json!({"decision": "deny"}),
+        "{elicitation}" => json!({"action": "cancel"}),
+        "tool-results" => json!({"results": [{"tool_call_id": "c1", "output": ""}]}),
+        _ => json!({}),
+    }
 }

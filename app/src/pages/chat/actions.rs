@@ -28,12 +28,19 @@ const TICK: Duration = Duration::from_secs(1);
 #[component]
 pub(super) fn CallActions(call: Memo<Option<CallView>>, chat: OpenChat) -> impl IntoView {
     let wanted = Memo::new(move |_| {
-        let id = call.with(|call| call.as_ref().filter(|call| call.result.is_none()).map(|call| call.call.tool_call_id.clone()));
+        let id = call.with(|call| {
+            call.as_ref().filter(|call| call.result.is_none()).map(|call| call.call.tool_call_id.clone())
+        });
         let Some(id) = id.filter(|_| call.with(|call| call.as_ref().is_some_and(|call| call.waits()))) else {
             return Vec::new();
         };
         chat.transcript.with(|transcript| {
-            transcript.actions().iter().filter(|action| action.tool_call_id == id).cloned().collect::<Vec<_>>()
+            transcript
+                .actions()
+                .iter()
+                .filter(|action| action.tool_call_id == id)
+                .cloned()
+                .collect::<Vec<_>>()
         })
     });
     // Told once when it begins to wait; the tick of a countdown is told to nobody.
@@ -164,12 +171,18 @@ mod tests {
 
     #[test]
     fn nothing_that_is_approved_can_hide() {
-        let hostile = json!({"to": "a\u{202e}b", "t\u{e0041}g": "x\u{200b}", "c": "\u{1b}[2J", "html": "<script>"});
+        let hostile =
+            json!({"to": "a\u{202e}b", "t\u{e0041}g": "x\u{200b}", "c": "\u{1b}[2J", "html": "<script>"});
         let html = drawn(|| view! { <ExactArguments arguments=hostile /> });
-        for shown in ["a⟨U+202E⟩b", "t⟨U+E0041⟩g", "x⟨U+200B⟩", "&lt;script&gt;", "characters that cannot be seen"] {
+        for shown in
+            ["a⟨U+202E⟩b", "t⟨U+E0041⟩g", "x⟨U+200B⟩", "&lt;script&gt;", "characters that cannot be seen"]
+        {
             assert!(html.contains(shown), "{shown} in {html}");
         }
-        assert!(!html.contains('\u{202e}') && !html.contains('\u{1b}') && !html.contains('\u{e0041}'), "{html}");
+        assert!(
+            !html.contains('\u{202e}') && !html.contains('\u{1b}') && !html.contains('\u{e0041}'),
+            "{html}"
+        );
         let plain = drawn(|| view! { <ExactArguments arguments=json!({"to": "ä 日\nb"}) /> });
         assert!(!plain.contains("cannot be seen"), "{plain}");
         assert!(drawn(|| view! { <ExactArguments arguments=json!({}) /> }).contains("None"));

@@ -75,7 +75,9 @@ fn Chat(opened: ChatOpened) -> impl IntoView {
     let planning = draft.servers.planning();
     planning.set(record.plan_mode.is_plan());
     let chat = OpenChat::new(
-        Transcript::new(&record, page.messages, page.has_more).with_queue(page.queued_messages).with_actions(page.actions),
+        Transcript::new(&record, page.messages, page.has_more)
+            .with_queue(page.queued_messages)
+            .with_actions(page.actions),
         draft.servers,
     );
     let chat = OpenChat { subagent, ..chat };

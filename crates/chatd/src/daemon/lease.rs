@@ -11,7 +11,10 @@ use std::{
 };
 use store::{
     Db, StoreError,
-    chats::{ChatRecord, chat_get_any, lease_claim, lease_claim_overdue, lease_release, lease_renew, lease_seconds_left},
+    chats::{
+        ChatRecord, chat_get_any, lease_claim, lease_claim_overdue, lease_release, lease_renew,
+        lease_seconds_left,
+    },
 };
 use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};

@@ -540,9 +540,7 @@ async fn actions_of(
 }
 
 fn action_required(actions: &[ActionRecord]) -> StreamPayload {
-    StreamPayload::ActionRequired {
-        action_required: actions.iter().map(ActionRecord::to_wire).collect(),
-    }
+    StreamPayload::ActionRequired { action_required: actions.iter().map(ActionRecord::to_wire).collect() }
 }
 
 fn status_payload(chat: &ChatRecord) -> StreamPayload {

@@ -130,7 +130,10 @@ impl CallContext {
             Some(format!("Patchbay declined a question of {name}: {why}"))
         };
         let (answer, refused) = if number > ELICITATION_CARDS {
-            (Answer::decline().to_wire(), refuse(format!("at most {ELICITATION_CARDS} are possible in one call.")))
+            (
+                Answer::decline().to_wire(),
+                refuse(format!("at most {ELICITATION_CARDS} are possible in one call.")),
+            )
         } else if !self.is_present() {
             (Answer::cancel().to_wire(), None)
         } else {

@@ -106,9 +106,8 @@ impl Runner {
         for part in &mut message.content {
             let Part::ToolCall(call) = part else { continue };
             let planned = calls.iter().find(|planned| planned.call.tool_call_id == call.tool_call_id);
-            call.approval_id = planned
-                .filter(|planned| matches!(planned.action, Action::Send(_)))
-                .and_then(Planned::ask_id);
+            call.approval_id =
+                planned.filter(|planned| matches!(planned.action, Action::Send(_))).and_then(Planned::ask_id);
         }
         let step = Transition::to(ChatStatus::RequiresAction, self.shared.deps.clock.now())
             .lease(LeaseChange::Release);
@@ -264,9 +263,9 @@ async fn audit_action(
 
 /// What the call itself waited for.
 pub(super) fn call_action<'a>(actions: &'a [ActionRecord], call: &ToolCallPart) -> Option<&'a ActionRecord> {
-    actions.iter().find(|action| {
-        action.kind != ActionKind::Elicitation && action.tool_call_id == call.tool_call_id
-    })
+    actions
+        .iter()
+        .find(|action| action.kind != ActionKind::Elicitation && action.tool_call_id == call.tool_call_id)
 }
 
 /// The result of a call that will not be sent, where waiting for it has made one.
@@ -282,12 +281,8 @@ pub(super) fn waited_result(
         (ActionKind::ClientTool, Answered) => {
             client_result(call, action.answer.as_ref().unwrap_or(&Value::Null), now)
         }
-        (ActionKind::ClientTool, Denied) => {
-            own_result(call, ToolOutcome::Cancelled, CLIENT_CANCELLED, now)
-        }
-        (ActionKind::ClientTool, Expired) => {
-            own_result(call, ToolOutcome::Cancelled, NO_CLIENT_RESULT, now)
-        }
+        (ActionKind::ClientTool, Denied) => own_result(call, ToolOutcome::Cancelled, CLIENT_CANCELLED, now),
+        (ActionKind::ClientTool, Expired) => own_result(call, ToolOutcome::Cancelled, NO_CLIENT_RESULT, now),
         _ => return None,
     })
 }

@@ -48,7 +48,9 @@ impl Runner {
             .map(|call| {
                 let record = ledger.remove(&call.tool_call_id);
                 let action = call_action(&actions, call);
-                again.remove(&call.tool_call_id).unwrap_or_else(|| self.settle_call(call, record, action, asks(&actions, call)))
+                again
+                    .remove(&call.tool_call_id)
+                    .unwrap_or_else(|| self.settle_call(call, record, action, asks(&actions, call)))
             })
             .collect();
         let unknown = finished.iter().filter(|done| done.part.outcome == ToolOutcome::Unknown).count();

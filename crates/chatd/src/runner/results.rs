@@ -21,8 +21,7 @@ pub(super) const NEVER_SENT: &str =
 /// Of a call of Patchbay's own tools that its end did not reach.
 pub(super) const OWN_UNKNOWN: &str = "The turn ended while Patchbay carried this out: it may or may not have happened. Verify before trying again.";
 /// Of a call that its owner denied.
-pub(super) const DENIED: &str =
-    "The call was not sent: the user denied it. Do not call it again with the same arguments; ask what to do instead.";
+pub(super) const DENIED: &str = "The call was not sent: the user denied it. Do not call it again with the same arguments; ask what to do instead.";
 /// Of a call that nobody approved in time.
 pub(super) const NOT_APPROVED: &str =
     "The call was not sent: it needed the user's approval and was not approved within 5 minutes.";

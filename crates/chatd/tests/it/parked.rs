@@ -45,8 +45,10 @@ async fn parked(world: &World, script: &[(&str, &str, &str)]) -> Uuid {
 }
 
 pub(crate) async fn until(world: &World, chat: Uuid, status: ChatStatus) {
-    testkit::wait::until("the status", || async { (world.record(chat).await.status == status).then_some(()) })
-        .await;
+    testkit::wait::until("the status", || async {
+        (world.record(chat).await.status == status).then_some(())
+    })
+    .await;
 }
 
 pub(crate) async fn actions(world: &World, chat: Uuid) -> Vec<ActionRecord> {
@@ -55,7 +57,13 @@ pub(crate) async fn actions(world: &World, chat: Uuid) -> Vec<ActionRecord> {
 }
 
 /// What `service` does with a decision. Whether it was taken.
-pub(crate) async fn decide(world: &World, chat: Uuid, id: Uuid, state: ActionState, answer: Option<Value>) -> bool {
+pub(crate) async fn decide(
+    world: &World,
+    chat: Uuid,
+    id: Uuid,
+    state: ActionState,
+    answer: Option<Value>,
+) -> bool {
     let mut write = world.db.write().await.unwrap();
     let before = chat_get_for_update(&mut write, OWNER, chat).await.unwrap().unwrap();
     let usable = Duration::from_secs(300);
@@ -65,7 +73,9 @@ pub(crate) async fn decide(world: &World, chat: Uuid, id: Uuid, state: ActionSta
     let runs = before.lease_holder.is_some();
     let step = match actions_open(&mut write, chat).await.unwrap() {
         // The runner of a call that asks goes on by itself.
-        0 if !runs => Transition::to(ChatStatus::Running, before.updated_at).lease(world.daemon.lease_on_send()),
+        0 if !runs => {
+            Transition::to(ChatStatus::Running, before.updated_at).lease(world.daemon.lease_on_send())
+        }
         _ => Transition::stay(&before, before.updated_at),
     };
     let record = chat_transition(&mut write, &before.fence(), &step).await.unwrap().unwrap();

@@ -35,7 +35,9 @@ impl LinkWarning {
     fn sentence(self) -> &'static str {
         match self {
             Self::Punycode => "The domain has letters that can look like others. Both spellings are shown.",
-            Self::MixedScripts => "The domain mixes letters of several scripts, as domains do that pose as another.",
+            Self::MixedScripts => {
+                "The domain mixes letters of several scripts, as domains do that pose as another."
+            }
             Self::IpAddress => "The address names a machine by number, not by name.",
             Self::Loopback => "The page is on your own machine.",
         }
@@ -91,11 +93,19 @@ mod tests {
         .unwrap();
         let card = asked.to_wire();
         assert_eq!(card.message, "Which seat?");
-        let shape: Vec<_> =
-            card.fields.iter().map(|field| (field.name.as_str(), field.kind.as_str(), field.required)).collect();
+        let shape: Vec<_> = card
+            .fields
+            .iter()
+            .map(|field| (field.name.as_str(), field.kind.as_str(), field.required))
+            .collect();
         assert_eq!(
             shape,
-            [("row", "integer", true), ("note", "text", false), ("window", "boolean", false), ("class", "one", false)]
+            [
+                ("row", "integer", true),
+                ("note", "text", false),
+                ("window", "boolean", false),
+                ("class", "one", false)
+            ]
         );
         assert_eq!((card.fields[0].default.clone(), card.fields[3].options.len()), (Some(json!(3)), 2));
     }

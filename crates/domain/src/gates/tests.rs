@@ -114,6 +114,8 @@ fn expected(
             Gate::Definition,
             facts.change_policy != ToolChangePolicy::Hold || definition == DefinitionStanding::Accepted,
         ),
+        // A call that waits for a person is offered.
+        (Gate::Approval, true),
     ]
 }
 
@@ -174,9 +176,28 @@ fn what_does_not_apply_is_said_and_stops_nothing() {
         .collect();
     assert_eq!(
         not_asked,
-        [Gate::PlanMode, Gate::Connected, Gate::AllowList, Gate::DenyList, Gate::Definition]
+        [Gate::PlanMode, Gate::Connected, Gate::AllowList, Gate::DenyList, Gate::Definition, Gate::Approval]
     );
     assert!(decision.offered());
+}
+
+#[test]
+fn a_call_that_needs_an_approval_is_offered_and_says_by_which_pattern() {
+    let facts = ServerFacts::open(&record(), Choice::Chosen);
+    let mut server = record();
+    server.tool_approval_list = vec!["send_*".to_owned(), "drop".to_owned()];
+    let filter = ToolFilter::of(&server);
+    for (name, found) in [
+        ("send_mail", Finding::ApprovalNeeded { pattern: "send_*" }),
+        ("get_mail", Finding::NoApprovalNeeded),
+    ] {
+        let decision = decide(&facts, Some(known(&filter, name)));
+        assert_eq!(decision.findings.last(), Some(&found));
+        assert!(decision.offered());
+    }
+    let reader = Reader { is_subject: true, unredacted: false };
+    let words = Finding::ApprovalNeeded { pattern: "send_*" }.sentence(reader);
+    assert_eq!(words, "Each call needs your approval, by the pattern `send_*`.");
 }
 
 #[test]

@@ -89,9 +89,7 @@ fn one(value: Value, secrets: &Secrets) -> Result<Message, MessageError> {
         let Value::String(method) = method else { return Err(MessageError::NotJsonRpc) };
         let method = secrets.clean(&method).into_owned();
         return Ok(match (id, object.remove("params")) {
-            (Some(id), params) => {
-                Message::Request { id, method, params: params.unwrap_or_default() }
-            }
+            (Some(id), params) => Message::Request { id, method, params: params.unwrap_or_default() },
             (None, Some(Value::Object(params))) => Message::Notification { method, params },
             (None, _) => Message::Notification { method, params: Map::new() },
         });

@@ -88,7 +88,9 @@ async fn a_stateless_server_is_answered_in_the_next_round_under_the_same_keys() 
         async move {
             let first = seen.method() == "tools/call" && seen.body["params"]["inputResponses"].is_null();
             first.then(|| {
-                seen.result(json!({"resultType": "input_required", "inputRequests": requests, "requestState": " s "}))
+                seen.result(
+                    json!({"resultType": "input_required", "inputRequests": requests, "requestState": " s "}),
+                )
             })
         }
     })
@@ -98,9 +100,8 @@ async fn a_stateless_server_is_answered_in_the_next_round_under_the_same_keys() 
     assert_eq!(fake::text_of(&outcome), "x");
     let seen = fake.seen();
     let calls: Vec<&Seen> = seen.iter().filter(|seen| seen.method() == "tools/call").collect();
-    let declared = |seen: &Seen| {
-        seen.body["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"].clone()
-    };
+    let declared =
+        |seen: &Seen| seen.body["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"].clone();
     assert_eq!(declared(calls[0]), json!({"elicitation": {"form": {}, "url": {}}}));
     let params = &calls[1].body["params"];
     assert_eq!(params["inputResponses"], json!({"a": {"action": "decline"}, "b": {"action": "decline"}}));

@@ -4,7 +4,9 @@ use super::turns::state_of;
 use crate::{Error, OpContext, Result, Service, audit::Act};
 use api::{
     Uuid, Validation,
-    actions::{ActionKind, ActionState, ChatAction, ClientToolResult, Decision, ElicitationAnswer, ToolResults},
+    actions::{
+        ActionKind, ActionState, ChatAction, ClientToolResult, Decision, ElicitationAnswer, ToolResults,
+    },
     chats::{Chat, ChatStatus},
 };
 use domain::{
@@ -113,12 +115,7 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Invalid`] naming a result that no call waits for; [`Error::Conflict`] when nothing waits.
-    pub async fn tool_results_submit(
-        &self,
-        ctx: &OpContext,
-        id: Uuid,
-        request: ToolResults,
-    ) -> Result<Chat> {
+    pub async fn tool_results_submit(&self, ctx: &OpContext, id: Uuid, request: ToolResults) -> Result<Chat> {
         let owner = ctx.require()?.user.id;
         let mut wrong = result_problems(&request.results);
         let mut write = self.db().write().await?;
@@ -255,7 +252,10 @@ fn result_problems(results: &[ClientToolResult]) -> Vec<Validation> {
     let mut wrong = Vec::new();
     for (at, result) in results.iter().enumerate() {
         if results[..at].iter().any(|other| other.tool_call_id == result.tool_call_id) {
-            wrong.push(Validation::new(format!("results[{at}].tool_call_id"), "This call has a result above."));
+            wrong.push(Validation::new(
+                format!("results[{at}].tool_call_id"),
+                "This call has a result above.",
+            ));
         }
         let size = match &result.output {
             Value::String(text) => text.len(),

@@ -1,6 +1,6 @@
 //! Reading messages, with markup where it is asked for.
 
-use super::{actions::actions_wire, MESSAGES_PAGE, MESSAGES_PAGE_MAX, queue::queue_wire};
+use super::{MESSAGES_PAGE, MESSAGES_PAGE_MAX, actions::actions_wire, queue::queue_wire};
 use crate::{Error, OpContext, Result, Service, mcp_check::outcome_words, render_markdown};
 use api::{
     Uuid,

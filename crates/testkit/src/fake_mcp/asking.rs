@@ -23,7 +23,8 @@ pub(super) fn question_of(shared: &Shared, message: &Value) -> Option<Value> {
 pub(super) fn ask(shared: &Shared, message: &Value, question: Value) -> Response {
     let event = |message: &Value| format!("data: {message}\n\n");
     let (id, asked) = (message["id"].clone(), crate::temp::unique());
-    let first = event(&json!({"jsonrpc": "2.0", "id": asked, "method": "elicitation/create", "params": question}));
+    let first =
+        event(&json!({"jsonrpc": "2.0", "id": asked, "method": "elicitation/create", "params": question}));
     let (shared, params) = (shared.clone(), message["params"].clone());
     let last = async move {
         let mut answers = shared.answers.subscribe();

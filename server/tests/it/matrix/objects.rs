@@ -4,7 +4,8 @@ use super::caller::Who;
 use crate::{
     description::Description,
     support::{
-        CHATS, OWNER_EMAIL, OWNER_PASSWORD, Person, SERVERS, TestServer, chat, over, parts, server_body, status, text,
+        CHATS, OWNER_EMAIL, OWNER_PASSWORD, Person, SERVERS, TestServer, chat, over, parts, server_body,
+        status, text,
     },
 };
 use api::users::Role;
@@ -187,7 +188,9 @@ impl World {
             }
             "queued_chat" => self.queued_chat_of(own).await,
             "queued" => self.queued.lock().unwrap().clone(),
-            "parked_chat" | "client_chat" | "asked_chat" if matches!(who, Who::Anonymous | Who::Suspended) => {
+            "parked_chat" | "client_chat" | "asked_chat"
+                if matches!(who, Who::Anonymous | Who::Suspended) =>
+            {
                 self.fixed["foreign_chat"].clone()
             }
             "parked_chat" => {

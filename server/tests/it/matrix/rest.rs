@@ -331,9 +331,19 @@ fn chats() -> Vec<Row> {
             DENY,
             signed_in(404),
         ),
-        row(POST, "/api/experimental/chats/{id=asked_chat}/elicitations/{elicitation=action}", DECLINE, signed_in(200))
-            .once(),
-        row(POST, "/api/experimental/chats/{id=own_chat}/elicitations/{elicitation=unknown}", DECLINE, signed_in(404)),
+        row(
+            POST,
+            "/api/experimental/chats/{id=asked_chat}/elicitations/{elicitation=action}",
+            DECLINE,
+            signed_in(200),
+        )
+        .once(),
+        row(
+            POST,
+            "/api/experimental/chats/{id=own_chat}/elicitations/{elicitation=unknown}",
+            DECLINE,
+            signed_in(404),
+        ),
         row(
             POST,
             "/api/experimental/chats/{id=foreign_chat}/elicitations/{elicitation=unknown}",

@@ -11,7 +11,11 @@ use leptos::{prelude::*, task::spawn_local};
 
 /// The true names, the exact arguments, Approve and Deny; after the decision what was decided, while other calls are still open.
 #[component]
-pub(super) fn ApprovalCard(chat_id: Uuid, action: ChatAction, decided: Callback<ChatAction>) -> impl IntoView {
+pub(super) fn ApprovalCard(
+    chat_id: Uuid,
+    action: ChatAction,
+    decided: Callback<ChatAction>,
+) -> impl IntoView {
     let (id, state) = (action.id, action.state);
     let tool = reveal(action.original_name.as_deref().unwrap_or(&action.tool_name)).into_owned();
     let server = reveal(&action.server_name).into_owned();
@@ -85,14 +89,19 @@ mod tests {
 
     fn card(state: &str) -> String {
         let action = action("approval", state, &json!({"title": "Broken\u{200b} build"}));
-        let decided = Callback::new(|_| ());
-        drawn(|| view! { <ApprovalCard chat_id=Uuid::nil() action decided /> })
+        drawn(|| view! { <ApprovalCard chat_id=Uuid::nil() action decided=Callback::new(|_| ()) /> })
     }
 
     #[test]
     fn an_open_approval_names_tool_server_and_arguments_and_has_both_buttons() {
         let html = card("open");
-        for part in ["create_issue", "Linear", "Broken⟨U+200B⟩ build", "Approve create_issue on Linear", "Deny create_issue on Linear"] {
+        for part in [
+            "create_issue",
+            "Linear",
+            "Broken⟨U+200B⟩ build",
+            "Approve create_issue on Linear",
+            "Deny create_issue on Linear",
+        ] {
             assert!(html.contains(part), "{part} in {html}");
         }
         assert!(html.contains("Expires at 10:05:00 UTC"), "{html}");
@@ -100,7 +109,9 @@ mod tests {
 
     #[test]
     fn a_decided_one_says_how_and_has_no_buttons() {
-        for (state, words) in [("approved", "Approved."), ("denied", "Denied."), ("expired", "Not decided in time")] {
+        for (state, words) in
+            [("approved", "Approved."), ("denied", "Denied."), ("expired", "Not decided in time")]
+        {
             let html = card(state);
             assert!(html.contains(words) && !html.contains("<button"), "{html}");
         }

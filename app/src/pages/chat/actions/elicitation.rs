@@ -15,7 +15,11 @@ type Entry = (QuestionField, RwSignal<String>);
 
 /// Which server asks, what it wants, Send, Decline and Dismiss.
 #[component]
-pub(super) fn ElicitationCard(chat_id: Uuid, action: ChatAction, decided: Callback<ChatAction>) -> impl IntoView {
+pub(super) fn ElicitationCard(
+    chat_id: Uuid,
+    action: ChatAction,
+    decided: Callback<ChatAction>,
+) -> impl IntoView {
     let (id, state) = (action.id, action.state);
     let server = reveal(&action.server_name).into_owned();
     let question = action.question.clone().unwrap_or(Question {
@@ -37,7 +41,8 @@ pub(super) fn ElicitationCard(chat_id: Uuid, action: ChatAction, decided: Callba
         busy.set(true);
         refused.set(None);
         let content = (action == "accept").then(|| kept.with_value(|entries| content(entries)));
-        let answer = ElicitationAnswer { action: action.to_owned(), content: content.filter(|map| !map.is_empty()) };
+        let answer =
+            ElicitationAnswer { action: action.to_owned(), content: content.filter(|map| !map.is_empty()) };
         spawn_local(async move {
             match elicitation_answer(chat_id, id, answer).await {
                 Ok(action) => decided.run(action),
@@ -113,9 +118,7 @@ fn FieldInput(
     refused: RwSignal<Option<UiError>>,
 ) -> impl IntoView {
     let path = format!("content.{}", field.name);
-    let wrong = Memo::new(move |_| {
-        refused.with(|refused| refused.as_ref()?.field(&path))
-    });
+    let wrong = Memo::new(move |_| refused.with(|refused| refused.as_ref()?.field(&path)));
     let label = format!("{}{}", field.label, if field.required { "" } else { " (optional)" });
     let (its, hint, described) = (id.clone(), format!("{id}-hint"), format!("{id}-hint"));
     let many = field.kind == "many";
@@ -205,9 +208,7 @@ fn entered(default: Option<&Value>) -> String {
     match default {
         None | Some(Value::Null) => String::new(),
         Some(Value::String(text)) => text.clone(),
-        Some(Value::Array(items)) => {
-            items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("\n")
-        }
+        Some(Value::Array(items)) => items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("\n"),
         Some(other) => other.to_string(),
     }
 }
@@ -250,8 +251,7 @@ mod tests {
     fn card(question: &Value) -> String {
         let mut asked = action("elicitation", "open", &Value::Null);
         asked.question = Some(serde_json::from_value(question.clone()).unwrap());
-        let decided = Callback::new(|_| ());
-        drawn(|| view! { <ElicitationCard chat_id=Uuid::nil() action=asked decided /> })
+        drawn(|| view! { <ElicitationCard chat_id=Uuid::nil() action=asked decided=Callback::new(|_| ()) /> })
     }
 
     #[test]
@@ -260,7 +260,17 @@ mod tests {
             {"name": "row", "label": "Row", "required": true, "kind": "integer", "default": 3},
             {"name": "class", "label": "Class", "required": false, "kind": "one", "options": [{"value": "1", "label": "First"}]},
         ]}));
-        for part in ["Linear", "asks you", "Row", "Class (optional)", "First", "Send", "Decline", "Dismiss", "&lt;b&gt;"] {
+        for part in [
+            "Linear",
+            "asks you",
+            "Row",
+            "Class (optional)",
+            "First",
+            "Send",
+            "Decline",
+            "Dismiss",
+            "&lt;b&gt;",
+        ] {
             assert!(html.contains(part), "{part} in {html}");
         }
         assert!(!html.contains("href"), "a message has no links: {html}");
@@ -269,7 +279,9 @@ mod tests {
     #[test]
     fn a_page_is_shown_whole_and_opened_by_the_person_only() {
         let url = "https://sign.example/a?b=c";
-        let html = card(&json!({"message": "Sign", "url": url, "host": "sign.example", "warnings": ["Look twice."]}));
+        let html = card(
+            &json!({"message": "Sign", "url": url, "host": "sign.example", "warnings": ["Look twice."]}),
+        );
         for part in ["sign.example", url, "Look twice.", "noopener noreferrer", "I&#x27;m done"] {
             assert!(html.contains(part) || html.contains(&part.replace("&#x27;", "'")), "{part} in {html}");
         }
@@ -279,11 +291,17 @@ mod tests {
     #[test]
     fn values_are_sent_by_their_kind() {
         let field = |name: &str, kind: &str| -> QuestionField {
-            serde_json::from_value(json!({"name": name, "label": name, "required": false, "kind": kind})).unwrap()
+            serde_json::from_value(json!({"name": name, "label": name, "required": false, "kind": kind}))
+                .unwrap()
         };
         Owner::new().with(|| {
             let entries: Vec<Entry> = [
-                ("n", "integer", "3"), ("x", "number", "no"), ("b", "boolean", "true"), ("m", "many", "a\nb"), ("t", "text", "hi"), ("e", "text", ""),
+                ("n", "integer", "3"),
+                ("x", "number", "no"),
+                ("b", "boolean", "true"),
+                ("m", "many", "a\nb"),
+                ("t", "text", "hi"),
+                ("e", "text", ""),
             ]
             .into_iter()
             .map(|(name, kind, text)| (field(name, kind), RwSignal::new(text.to_owned())))

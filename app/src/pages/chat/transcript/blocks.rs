@@ -345,9 +345,7 @@ impl Builder<'_> {
         });
         let progress =
             self.transcript.progress.get(&call.tool_call_id).filter(|_| runs && result.is_none()).cloned();
-        let waits = runs
-            && result.is_none()
-            && self.transcript.status() == ChatStatus::RequiresAction;
+        let waits = runs && result.is_none() && self.transcript.status() == ChatStatus::RequiresAction;
         let view = CallView::committed(ordinal, call, label, result, runs);
         CallView { progress, state: if waits { CallState::Waiting } else { view.state }, ..view }
     }

@@ -437,7 +437,8 @@ fn a_reloaded_transcript_equals_the_live_one_with_its_line_of_trouble() {
     let mut hidden = running(vec![user(1)]);
     let page = api::chats::MessagePage {
         messages: vec![with_outcomes(user(1), "refused"), answer()],
-        actions: Vec::new(), queued_messages: vec![],
+        actions: Vec::new(),
+        queued_messages: vec![],
         has_more: false,
     };
     hidden.reload(&chat("waiting"), page);
@@ -489,7 +490,8 @@ fn a_reload_drops_what_is_gone_and_keeps_what_is_the_same() {
     let before = transcript.blocks();
     let page = api::chats::MessagePage {
         messages: vec![user(3), answer(5, "new")],
-        actions: Vec::new(), queued_messages: vec![],
+        actions: Vec::new(),
+        queued_messages: vec![],
         has_more: true,
     };
     transcript.reload(&chat("waiting"), page);

@@ -140,7 +140,10 @@ fn single_field_rules() {
             text(|w, v| w.tool_idempotent_list = Some(vec![v]), &["a\nb", "a\0", &long(257)]),
         ),
         ("tool_idempotent_list", text(|w, v| w.tool_idempotent_list = Some(vec![v; 513]), &["x"])),
-        ("tool_approval_list", text(|w, v| w.tool_approval_list = Some(vec![v]), &["a\nb", "a\0", &long(257)])),
+        (
+            "tool_approval_list",
+            text(|w, v| w.tool_approval_list = Some(vec![v]), &["a\nb", "a\0", &long(257)]),
+        ),
         ("tool_approval_list", text(|w, v| w.tool_approval_list = Some(vec![v; 513]), &["x"])),
         ("availability", text(|w, v| w.availability = Some(v), &["", "always", "FORCE_ON"])),
     ];
