@@ -33,6 +33,7 @@ pub mod settings;
 pub mod tool_calls;
 pub mod user_header_values;
 pub mod users;
+mod written_json;
 
 pub use db::{Db, DbConfig};
 pub use error::StoreError;

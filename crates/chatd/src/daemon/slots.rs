@@ -77,7 +77,9 @@ impl Slots {
             return None;
         }
         state.pending.retain(|(pending, _)| *pending != chat);
-        state.running.insert(chat, Running { owner: None, stop: CancellationToken::new(), epoch: 0, woken: false });
+        state
+            .running
+            .insert(chat, Running { owner: None, stop: CancellationToken::new(), epoch: 0, woken: false });
         Some(Place { chat, slots: self.clone(), beside: full, left: false })
     }
 
