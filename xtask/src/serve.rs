@@ -42,7 +42,9 @@ pub(crate) fn build(workspace: &Workspace, mode: Mode) -> Result<PathBuf> {
 /// # Errors
 /// When it does not compile.
 pub(crate) fn build_server(workspace: &Workspace, mode: Mode) -> Result<()> {
-    process::timed(&format!("server ({})", mode.folder()), || process::run(&mut server_command(workspace, mode)))
+    process::timed(&format!("server ({})", mode.folder()), || {
+        process::run(&mut server_command(workspace, mode))
+    })
 }
 
 /// The command that builds the server.

@@ -8,11 +8,7 @@ pub(crate) const POSTGRES_NOW: &str = "CAST(EXTRACT(EPOCH FROM clock_timestamp()
 /// The database's clock as an expression, microseconds since the epoch. Both engines give the start of the statement or later,
 /// never the start of the transaction: a transaction that waited for a lock must not judge by an old clock.
 pub(crate) fn now_sql(session: &Session) -> &'static str {
-    if session.is_postgres() {
-        POSTGRES_NOW
-    } else {
-        "CAST(unixepoch('subsec') * 1000000 AS INTEGER)"
-    }
+    if session.is_postgres() { POSTGRES_NOW } else { "CAST(unixepoch('subsec') * 1000000 AS INTEGER)" }
 }
 
 /// Now, by the database.

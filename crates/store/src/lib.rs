@@ -37,6 +37,7 @@ pub mod tool_calls;
 pub mod user_header_values;
 pub mod users;
 pub mod workspaces;
+mod written_json;
 
 pub use db::{Db, DbConfig};
 pub use error::StoreError;

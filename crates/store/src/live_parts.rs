@@ -95,7 +95,8 @@ pub async fn live_after(
     let Some(pool) = pool(db) else { return Ok(Vec::new()) };
     let sql = "SELECT id, chat_id, edit_version, events FROM live_parts \
                WHERE id > $1 AND id <= $2 AND holder <> $3 AND chat_id = ANY($4) ORDER BY id LIMIT $5";
-    let rows = sqlx::query_as(sql).bind(after).bind(head).bind(holder).bind(chats).bind(limit).fetch_all(pool);
+    let rows =
+        sqlx::query_as(sql).bind(after).bind(head).bind(holder).bind(chats).bind(limit).fetch_all(pool);
     Ok(rows.await?)
 }
 

@@ -1,6 +1,8 @@
 //! Messages (behaviour 17 and 20).
 
-use crate::{Micros, Result, Session, StoreError, Write, search::contains_exactly};
+use crate::{
+    Micros, Result, Session, StoreError, Write, search::contains_exactly, written_json::WrittenJson,
+};
 use api::{
     Timestamp, Uuid,
     check::ServerOutcome,
@@ -84,7 +86,7 @@ pub async fn message_insert(write: &mut Write, message: NewMessage) -> Result<Ch
         sql,
         message.chat_id,
         message.role.as_str(),
-        Json(&content),
+        WrittenJson(&content),
         message.model_config_id,
         message.usage.as_ref().map(Json),
         message.interrupted,
@@ -271,7 +273,9 @@ pub async fn message_replace(
          RETURNING {COLUMNS}"
     ));
     let content = storable_parts(content);
-    fetch_optional!(write, MessageRow, sql, chat, id, Json(&content))?.map(TryInto::try_into).transpose()
+    fetch_optional!(write, MessageRow, sql, chat, id, WrittenJson(&content))?
+        .map(TryInto::try_into)
+        .transpose()
 }
 
 /// Hides every message after `id`, and takes away the boundaries of the model's view that lie behind it; how many messages.

@@ -1,6 +1,6 @@
 //! The ledger of tool calls (behaviour 15): an intent is committed before a call is sent, its outcome after.
 
-use crate::{Micros, Result, Session, StoreError, Write, messages::replace_nul};
+use crate::{Micros, Result, Session, StoreError, Write, messages::replace_nul, written_json::WrittenJson};
 use api::{
     Timestamp, Uuid,
     messages::{ToolOutcome, ToolResultPart},
@@ -200,7 +200,7 @@ pub async fn tool_call_outcome(write: &mut Write, done: OutcomeWrite<'_>) -> Res
                AND EXISTS (SELECT 1 FROM chats c WHERE c.id = $1 AND c.lease_epoch = $7)";
     let result = done.result.and_then(|result| serde_json::to_value(result).ok()).map(|mut value| {
         replace_nul(&mut value);
-        Json(value)
+        WrittenJson(value)
     });
     let rows = execute!(
         write,

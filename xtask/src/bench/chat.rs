@@ -87,13 +87,7 @@ pub(super) fn measure(workspace: &Workspace, mode: Mode, binary: &Path) -> Resul
 }
 
 impl Place {
-    fn start(
-        binary: &Path,
-        data: &Path,
-        database: &str,
-        model: &Model,
-        upstream: &Upstream,
-    ) -> Result<Self> {
+    fn start(binary: &Path, data: &Path, database: &str, model: &Model, upstream: &Upstream) -> Result<Self> {
         let password = data.join("owner-password");
         fs::write(&password, PASSWORD)?;
         let settings = vec![
@@ -111,7 +105,10 @@ impl Place {
         let provider =
             json!({ "name": "Bench", "type": "openai", "base_url": model.base_url(), "api_key": "sk-bench" });
         let provider = make("/api/v2/providers", provider)?;
-        make("/api/v2/models", json!({ "provider_id": provider["id"], "model": "instant", "display_name": "" }))?;
+        make(
+            "/api/v2/models",
+            json!({ "provider_id": provider["id"], "model": "instant", "display_name": "" }),
+        )?;
         let echo = json!({
             "display_name": "Echo", "slug": "echo", "url": format!("http://{}/stateless", upstream.address()),
             "transport": "streamable_http", "auth_type": "none", "availability": "force_on", "enabled": true,

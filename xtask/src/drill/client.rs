@@ -146,8 +146,7 @@ pub(super) fn furnish(
     let mut people = Vec::with_capacity(count);
     for number in 0..count {
         let email = format!("person{number}@drill.example");
-        let body =
-            json!({ "email": email, "username": format!("person{number}"), "password": PASSWORD, "name": "" });
+        let body = json!({ "email": email, "username": format!("person{number}"), "password": PASSWORD, "name": "" });
         make("/api/v2/users", body)?;
         people.push(Client::sign_in(addresses, &email, PASSWORD)?);
     }

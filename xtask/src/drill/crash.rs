@@ -198,7 +198,8 @@ impl Scene<'_> {
         }
         // Every second one comes back with a weak spot.
         self.armed += 1;
-        let setting = self.armed.is_multiple_of(2).then(|| FAIL_POINTS[(self.armed / 2 - 1) % FAIL_POINTS.len()]);
+        let setting =
+            self.armed.is_multiple_of(2).then(|| FAIL_POINTS[(self.armed / 2 - 1) % FAIL_POINTS.len()]);
         self.fleet.revive(at, setting)
     }
 
@@ -213,8 +214,13 @@ impl Scene<'_> {
             self.bury(true)?;
         }
         let before = ledger(self.tickets)?;
-        let over: Vec<u64> =
-            self.book.turns().iter().filter(|(_, turn)| turn.done.is_some()).map(|(number, _)| *number).collect();
+        let over: Vec<u64> = self
+            .book
+            .turns()
+            .iter()
+            .filter(|(_, turn)| turn.done.is_some())
+            .map(|(number, _)| *number)
+            .collect();
         self.fleet.thaw(at)?;
         thread::sleep(LATE);
         for (title, count) in ledger(self.tickets)? {
@@ -323,8 +329,11 @@ fn reckon(
     }
     tally.faults.entry("window_not_hit").or_default();
     if tally.between() == 0 || tally.unknown() == 0 {
-        let what =
-            format!("{} blows between send and outcome, {} told as unknown", tally.between(), tally.unknown());
+        let what = format!(
+            "{} blows between send and outcome, {} told as unknown",
+            tally.between(),
+            tally.unknown()
+        );
         tally.fault("window_not_hit", what);
     }
     let mut report = tally.report();

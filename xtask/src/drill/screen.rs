@@ -52,7 +52,8 @@ impl Screen {
             self.faults.push(format!("message {id} comes after a later one"));
         }
         if message["role"] == "assistant" && !text_of(message).starts_with(&self.live) {
-            self.faults.push(format!("what was shown before message {id} is not how it begins: {:?}", self.live));
+            self.faults
+                .push(format!("what was shown before message {id} is not how it begins: {:?}", self.live));
         }
         self.live.clear();
         self.messages.insert(id, without_outcomes(message));

@@ -90,7 +90,8 @@ impl Events {
             Ok(0) | Err(_) => return Ok(false),
             Ok(_) => {}
         }
-        let size = usize::from_str_radix(line.trim_end(), 16).with_context(|| format!("no chunk: {line:?}"))?;
+        let size =
+            usize::from_str_radix(line.trim_end(), 16).with_context(|| format!("no chunk: {line:?}"))?;
         if size > MAX {
             bail!("a chunk of {size} bytes");
         }
@@ -120,7 +121,10 @@ mod tests {
     #[test]
     fn events_are_read_and_comments_are_not() {
         let event = parse("id: 7\nevent: status\ndata: {\"a\":1}\n\n").unwrap();
-        assert_eq!((event.id.as_str(), event.kind.as_str(), event.data.as_str()), ("7", "status", "{\"a\":1}"));
+        assert_eq!(
+            (event.id.as_str(), event.kind.as_str(), event.data.as_str()),
+            ("7", "status", "{\"a\":1}")
+        );
         assert_eq!(parse(": open\nretry: 2000\n\n"), None);
     }
 }

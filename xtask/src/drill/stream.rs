@@ -31,8 +31,8 @@ const WORDS: usize = 14;
 const EVENTS: usize = 12;
 /// A reader that hears nothing for so long is cut as well.
 const SILENCE: Duration = Duration::from_millis(700);
-/// The same of a reader that is not cut: its stream says at least every 15 s that it goes on.
-const PATIENCE: Duration = Duration::from_secs(40);
+/// The same of a reader that is not cut: it looks whether the drill is over, and goes on.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// After it has connected, a reader is up to date.
 const SETTLED: Duration = Duration::from_secs(1);
 /// Between two kills.
@@ -154,7 +154,11 @@ fn read(person: &Client, chat: usize, is_cut: bool, shared: &Shared, mut random:
                 return Ok(screen);
             }
             if Instant::now() > until {
-                bail!("the chat {chat} is {} on the screen, up to message {}", screen.status, screen.newest());
+                bail!(
+                    "the chat {chat} is {} on the screen, up to message {}",
+                    screen.status,
+                    screen.newest()
+                );
             }
         }
         let Some((address, pid)) = shared.addresses.any(&mut random) else {

@@ -119,15 +119,21 @@ impl Tally {
                 results.insert(id(part), outcome);
             }
         }
-        let expected: Vec<u64> =
-            turns.iter().filter(|(_, turn)| turn.chat == chat && turn.acknowledged).map(|(n, _)| *n).collect();
+        let expected: Vec<u64> = turns
+            .iter()
+            .filter(|(_, turn)| turn.chat == chat && turn.acknowledged)
+            .map(|(n, _)| *n)
+            .collect();
         self.acknowledged += expected.len();
         let there: HashSet<u64> = asked.iter().copied().collect();
         for number in expected.iter().filter(|number| !there.contains(number)) {
             self.fault("acknowledged_messages_lost", format!("{} of chat {chat}", token(*number)));
         }
         if there.len() != asked.len() {
-            self.fault("messages_twice", format!("chat {chat} has {} messages of {}", asked.len(), there.len()));
+            self.fault(
+                "messages_twice",
+                format!("chat {chat} has {} messages of {}", asked.len(), there.len()),
+            );
         }
         if !asked.is_sorted() {
             self.fault("messages_out_of_order", format!("chat {chat}"));
@@ -193,9 +199,8 @@ impl Tally {
                 // The model was asked for the calls again: they had not been committed.
                 Stage::Call if next.is_some_and(|ask| !ask.after_call) => "before_send",
                 Stage::Call => {
-                    let unknown = |at: &usize| {
-                        results.get(&call(number, *at)).is_some_and(|told| told == "unknown")
-                    };
+                    let unknown =
+                        |at: &usize| results.get(&call(number, *at)).is_some_and(|told| told == "unknown");
                     let unknown: Vec<usize> = (0..tickets_of(number)).filter(unknown).collect();
                     if unknown.is_empty() {
                         "after_the_outcome"

@@ -70,7 +70,11 @@ impl Cluster {
         let as_server = Account::choose()?;
         let data = self.folder.join("data");
         let mut command = as_server.command(&self.binaries.join("pg_ctl"));
-        command.current_dir("/").args(["--mode=immediate", "--silent", "--wait", "--pgdata"]).arg(&data).arg("stop");
+        command
+            .current_dir("/")
+            .args(["--mode=immediate", "--silent", "--wait", "--pgdata"])
+            .arg(&data)
+            .arg("stop");
         process::run(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()))?;
         meanwhile();
         let began = Instant::now();
@@ -182,14 +186,7 @@ impl Account {
         Ok(())
     }
 
-    fn launch(
-        &self,
-        binaries: &Path,
-        folder: &Path,
-        data: &Path,
-        port: u16,
-        commits: Commits,
-    ) -> Result<()> {
+    fn launch(&self, binaries: &Path, folder: &Path, data: &Path, port: u16, commits: Commits) -> Result<()> {
         let mut options = format!(
             "-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={} -c max_connections={MAX_CONNECTIONS}",
             folder.display()

@@ -12,8 +12,8 @@ use store::{
     live_parts::{LiveListener, LiveRow, live_after, live_head},
     messages::message_get,
 };
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use tokio::sync::Notify;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use uuid::Uuid;
 
 /// As [`super::outbox::Told`] wrote it.
@@ -33,6 +33,25 @@ impl Heard {
     }
 }
 
+/// Passes hints on, and listens anew when the connection breaks.
+async fn listen(db: Db, hub: Hub, hints: Arc<Notify>) {
+    loop {
+        let heard = async {
+            let Some(mut listener) = LiveListener::connect(&db).await? else { return Ok(()) };
+            loop {
+                listener.hint().await?;
+                hub.outbox().inspect(|outbox| outbox.others_seen());
+                hints.notify_one();
+            }
+        };
+        let over: Result<(), StoreError> = heard.await;
+        if let Err(error) = over {
+            tracing::debug!(%error, "no hints of live events for a while");
+        }
+        tokio::time::sleep(limits::LISTEN_AGAIN).await;
+    }
+}
+
 pub(super) struct Inbox {
     hub: Hub,
     db: Db,
@@ -48,33 +67,15 @@ impl Inbox {
 
     /// Takes in what comes, until `ended`. Hints make it quick; the look behind them finds everything.
     pub(super) async fn receive(mut self, stop: impl Fn(Uuid, i64), ended: CancellationToken) {
-        let mut listener: Option<LiveListener> = None;
-        let mut listen_at = Instant::now();
+        let hints = Arc::new(Notify::new());
+        let listening = listen(self.db.clone(), self.hub.clone(), Arc::clone(&hints));
+        let _listening = AbortOnDropHandle::new(tokio::spawn(listening));
         loop {
-            if listener.is_none() && Instant::now() >= listen_at {
-                let connecting = tokio::time::timeout(limits::TELL_PATIENCE, LiveListener::connect(&self.db));
-                listener = connecting.await.ok().and_then(Result::ok).flatten();
-                listen_at = Instant::now() + limits::LISTEN_AGAIN;
-            }
-            let hint = async {
-                match &mut listener {
-                    Some(listener) => listener.hint().await,
-                    None => std::future::pending().await,
-                }
-            };
-            let heard = tokio::select! {
-                heard = hint => {
-                    self.hub.outbox().inspect(|outbox| outbox.others_seen());
-                    heard
-                }
-                () = self.hub.0.made.notified() => Ok(()),
-                () = tokio::time::sleep(limits::TOLD_POLL) => Ok(()),
+            tokio::select! {
+                () = hints.notified() => {}
+                () = self.hub.0.made.notified() => {}
+                () = tokio::time::sleep(limits::TOLD_POLL) => {}
                 () = ended.cancelled() => return,
-            };
-            if let Err(error) = heard {
-                tracing::debug!(%error, "no hints of live events for a while");
-                listener = None;
-                listen_at = Instant::now() + limits::LISTEN_AGAIN;
             }
             if let Err(error) = self.look(&stop).await {
                 tracing::debug!(%error, "what other replicas tell could not be read");
@@ -88,10 +89,10 @@ impl Inbox {
             return Ok(());
         }
         let head = live_head(&self.db).await?.max(self.last);
-        let (made, known): (Vec<_>, Vec<_>) =
-            channels.into_iter().partition(|channel| channel.take_untold());
+        let (made, known): (Vec<_>, Vec<_>) = channels.into_iter().partition(|channel| channel.take_untold());
         for channel in made {
-            let mut told = live_after(&self.db, self.holder, &[channel.chat], (0, head), limits::TOLD_ROWS).await;
+            let mut told =
+                live_after(&self.db, self.holder, &[channel.chat], (0, head), limits::TOLD_ROWS).await;
             match &mut told {
                 Ok(rows) => {
                     for row in rows {

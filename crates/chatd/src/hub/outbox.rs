@@ -207,7 +207,9 @@ impl Outbox {
         while let Some((_, chat, before)) = spent.pop_front_if(|(at, ..)| *at <= now) {
             if before == ALL {
                 let forgotten = in_time(live_forget(&self.db, chat)).await;
-                forgotten.inspect_err(|error| tracing::debug!(%error, "live events of a deleted chat stay")).ok();
+                forgotten
+                    .inspect_err(|error| tracing::debug!(%error, "live events of a deleted chat stay"))
+                    .ok();
             } else {
                 due.push((chat, before));
             }
@@ -218,7 +220,6 @@ impl Outbox {
             tracing::debug!(%error, "live events that were told are not removed yet");
         }
     }
-
 }
 
 /// A courtesy does not wait for long.

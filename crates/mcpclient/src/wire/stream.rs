@@ -8,7 +8,6 @@ use serde_json::Value;
 use tokio::time::{Duration, sleep, timeout};
 
 use crate::{
-    elicit,
     error::{McpError, McpErrorKind},
     exchange::Failure,
     elicit,

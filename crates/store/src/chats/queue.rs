@@ -5,6 +5,7 @@ use super::{ChatRecord, chat_update_fields};
 use crate::{
     Micros, Result, Session, StoreError, Write,
     messages::{NewMessage, message_insert},
+    written_json::WrittenJson,
 };
 use api::{
     Timestamp, Uuid,
@@ -115,7 +116,7 @@ pub async fn queue_insert(write: &mut Write, place: QueuePlace, message: NewQueu
         QueuedRow,
         sql,
         message.chat_id,
-        Json(&content),
+        WrittenJson(&content),
         message.size,
         message.model_config_id,
         message.mcp_server_ids.as_ref().map(Json),

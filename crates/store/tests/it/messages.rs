@@ -64,6 +64,20 @@ both_engines! {
         assert!(read!(db, |session| turn_servers(session, chat.id)).is_some(), "the hidden turn is no turn");
     }
 
+    /// PostgreSQL's other kind of JSON would sort the members: what was shown and hashed before a restart would be something else after.
+    async fn members_stay_in_the_order_in_which_they_were_written(db: TestDb) {
+        let chat = insert_chat(&db, ChatStatus::Running).await;
+        let args = json!({"zebra": 1, "a": {"second": 2, "first": [1]}});
+        let call = ToolCallPart { args: Some(args.clone()), ..ToolCallPart::default() };
+        let new = NewMessage { content: vec![Part::ToolCall(call)], ..user_message(chat.id, "") };
+        let made = commit!(db, |write| message_insert(write, new.clone()));
+        let kept = read!(db, |session| message_get(session, chat.id, made.id)).unwrap();
+        let Some(Part::ToolCall(call)) = kept.content.first() else { panic!("{kept:?}") };
+        assert_eq!(call.args.as_ref().unwrap().to_string(), args.to_string());
+        assert!(read!(db, |session| message_between(session, chat.id, 0, made.id + 1)));
+        assert!(!read!(db, |session| message_between(session, chat.id, made.id, made.id + 9)));
+    }
+
     async fn a_message_is_read_back_as_the_insert_said(db: TestDb) {
         let chat = insert_chat(&db, ChatStatus::Running).await;
         for role in [MessageRole::System, MessageRole::User, MessageRole::Assistant, MessageRole::Tool] {

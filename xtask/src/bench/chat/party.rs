@@ -25,8 +25,12 @@ impl Part for Instant {
         let after_call = messages.last().is_some_and(|message| message["role"] == "tool");
         let asked = messages.iter().rev().find(|message| message["role"] == "user").map(text_of);
         let asked = asked.unwrap_or_default();
-        let mut script =
-            Script { texts: vec!["Done.".to_owned()], calls: Vec::new(), pause: Default::default(), stamp: None };
+        let mut script = Script {
+            texts: vec!["Done.".to_owned()],
+            calls: Vec::new(),
+            pause: Default::default(),
+            stamp: None,
+        };
         if asked.contains(LONG) {
             script.texts = (0..PIECES).map(|at| format!("word{at} ")).collect();
         } else if asked.contains(SLOWLY) {

@@ -20,7 +20,8 @@ pub(super) fn fill(engine: &str, database: &str, template: &str) -> Result<()> {
     let hex = template.replace('-', "");
     if engine == "sqlite" {
         let path = database.trim_start_matches("sqlite:");
-        let columns = "chat_id, role, content, model_config_id, usage, interrupted, hidden, revision, created_at";
+        let columns =
+            "chat_id, role, content, model_config_id, usage, interrupted, hidden, revision, created_at";
         // The ids of the copies are unlike all others: version 4, the number at the end.
         let script = format!(
             r#"
@@ -74,7 +75,8 @@ fn psql(database: &str, sql: &str) -> Result<()> {
     use std::io::Write as _;
     let mut command = Command::new("psql");
     command.args(["--quiet", "--no-psqlrc", "--set", "ON_ERROR_STOP=1", database]);
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().context("psql is not there")?;
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().context("psql is not there")?;
     child.stdin.take().context("psql has no input")?.write_all(sql.as_bytes())?;
     let status = child.wait()?;
     if !status.success() {

@@ -56,7 +56,10 @@ pub(super) fn measure(engine: &str, place: &mut Place, figures: &mut Figures) ->
     let kib = after.pss.saturating_sub(before.pss) as f64 / streams.max(1) as f64;
     figures.add(
         format!("{engine}_stream_kib"),
-        Figure::new(kib, "KiB").goal_at_most(STREAM_GOAL_KIB).with("streams", streams).with("wanted", STREAMS),
+        Figure::new(kib, "KiB")
+            .goal_at_most(STREAM_GOAL_KIB)
+            .with("streams", streams)
+            .with("wanted", STREAMS),
     );
 
     let (chat, _) = &chats[0];
