@@ -120,7 +120,7 @@ impl PlanMode {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TurnError {
     /// Stable code: `model_auth`, `model_unavailable`, `model_missing`, `model_refused`, `context_overflow`, `servers_unavailable`,
-    /// `step_limit`, `interrupted_stream`, `account_suspended`, `restored` (the turn was under way when the backup was made), `internal`.
+    /// `step_limit`, `interrupted_stream`, `account_suspended`, `compaction_failed`, `restored` (the turn was under way when the backup was made), `internal`.
     pub code: String,
     /// A sentence for people: what happened, why, what to do.
     pub message: String,

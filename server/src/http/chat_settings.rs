@@ -22,7 +22,7 @@ fn name_of(text: &str) -> ApiResult<ChatSettingName> {
     params(("setting" = ChatSettingName, Path, description = "Which setting")),
     responses((status = 200, body = ChatSettingValues, description = "One member, named after the setting"), (status = 403)),
 )]
-pub(crate) async fn get(
+pub(crate) async fn setting_get(
     State(state): State<AppState>,
     SignedIn(ctx): SignedIn,
     Path(setting): Path<String>,
@@ -37,7 +37,7 @@ pub(crate) async fn get(
     request_body(content = ChatSettingValues, description = "The member named after the setting, and no other"),
     responses((status = 200, body = ChatSettingValues), (status = 403)),
 )]
-pub(crate) async fn put(
+pub(crate) async fn setting_put(
     State(state): State<AppState>,
     ChatSettingsWriter(ctx): ChatSettingsWriter,
     Path(setting): Path<String>,

@@ -144,7 +144,7 @@ fn chats_api() -> OpenApiRouter<AppState> {
         .routes(routes!(chat_context::clear))
         .routes(routes!(chat_context::title_regenerate))
         .routes(routes!(chat_settings::own_get, chat_settings::own_put))
-        .routes(routes!(chat_settings::get, chat_settings::put))
+        .routes(routes!(chat_settings::setting_get, chat_settings::setting_put))
         .routes(routes!(chats::queue_remove))
         .routes(routes!(chats::queue_promote))
         .routes(routes!(actions::approval_decide))

@@ -69,6 +69,9 @@ impl Fuzz {
                 "message" if self.pick(3) > 0 => {
                     ["1", "0", "-1", "9223372036854775807"][self.pick(4)].to_owned()
                 }
+                "setting" if self.pick(3) > 0 => {
+                    ["system-prompt", "auto-archive-days", "title-model", "own"][self.pick(4)].to_owned()
+                }
                 _ => self.id(),
             };
             path += &filled;

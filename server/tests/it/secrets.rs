@@ -229,6 +229,8 @@ async fn no_secret_is_logged_at_any_level() {
     let provider = client.post("/api/v2/providers", &provider).await.expect(201).json();
     let model = json!({"provider_id": provider["id"], "model": "m", "display_name": "M"});
     client.post("/api/v2/models", &model).await.expect(201);
+    let off = json!({"title_model": "off"});
+    client.put("/api/experimental/chats/config/title-model", &off).await.expect(200);
     llm.push(Reply::call(Call::new("c1", "keyed__note", &json!({"text": "canary-argument-of-a-tool"}))));
     let chat = chat(&client, &json!({"content": text("canary-message-of-a-person")})).await;
     assert_eq!((chat["status"].as_str(), keyed.effects().len()), (Some("waiting"), 1), "{chat:#}");

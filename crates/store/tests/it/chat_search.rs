@@ -1,6 +1,6 @@
 //! Full-text search over one's own chats: what is found on both engines, and what is not any more.
 
-use crate::support::{START, chat, commit, insert_user, read};
+use crate::support::{START, chat, commit, insert_user, read, store};
 use api::{
     chats::ChatStatus,
     messages::{MessageRole, Part, ToolCallPart},

@@ -60,6 +60,8 @@ impl World {
         let silent = FakeLlm::scripted(|_| Reply::Stall(Vec::new())).await;
         let silent_model = server.scripted_model(&silent, "k").await;
         let model = server.demo_model().await;
+        let titles = json!({"title_model": model});
+        server.owner().put(&format!("{CHATS}/config/title-model"), &titles).await.expect(200);
         let mut people = BTreeMap::new();
         for (who, role) in [
             (Who::Suspended, Role::Member),
