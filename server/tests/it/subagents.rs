@@ -54,6 +54,8 @@ async fn with_subagent(
         llm.requests().iter().any(|request| asked(request).0 == "find it").then_some(())
     })
     .await;
+    // And its first words to be here.
+    tokio::time::sleep(Duration::from_millis(300)).await;
     (llm, id, child)
 }
 
