@@ -8,8 +8,8 @@
     reason = "the component macro makes the property types `pub`, also of components that are not"
 )]
 
-mod agents;
 mod actions;
+mod agents;
 mod asks;
 mod blocks;
 mod boundary;

@@ -1,7 +1,7 @@
 //! Chats: create, read, delete (behaviour 16 and 17). A chat of somebody else is not found.
 
-mod children;
 mod actions;
+mod children;
 mod context;
 mod fields;
 mod idempotency;

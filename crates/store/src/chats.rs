@@ -14,15 +14,15 @@ mod search;
 mod upkeep;
 mod watch;
 
-pub use capacity::{capacity_found, capacity_wait};
-pub use children::{
-    SpawnedBy, chat_children, chat_children_for_update, chats_children, child_insert, child_spawned,
-};
 pub use boundaries::{
     Boundary, NewBoundary, boundaries_drop_after, boundary_insert, boundary_is_cleared_after,
     boundary_is_worthwhile, boundary_newest, compaction_request_delete, compaction_request_get,
     compaction_request_put, compaction_thresholds, context_is_worth_clearing, own_threshold_get,
     own_threshold_put,
+};
+pub use capacity::{capacity_found, capacity_wait};
+pub use children::{
+    SpawnedBy, chat_children, chat_children_for_update, chats_children, child_insert, child_spawned,
 };
 pub use idempotency::{IdempotencyRecord, Made, idempotency_find, idempotency_prune, idempotency_put};
 pub use lease::{

@@ -238,9 +238,7 @@ async fn what_is_just_allowed_is_taken_and_text_is_trimmed() {
 #[tokio::test]
 async fn later_fields_are_refused_by_name_and_their_defaults_accepted() {
     let server = TestServer::start().await;
-    let fields = [
-        ("oidc_trusted_origin", json!("https://mcp.example.org"), json!("")),
-    ];
+    let fields = [("oidc_trusted_origin", json!("https://mcp.example.org"), json!(""))];
     let mut defaults = server_body("with-defaults", URL);
     for (field, other, default) in &fields {
         let body = over(server_body("linear", URL), json!({ *field: other }));

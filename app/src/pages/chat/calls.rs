@@ -1,8 +1,8 @@
 //! The tool-status view, the heart of the product (ui.md, "A tool call"): what a call is for, while it streams, runs and after.
 
 use super::{
-    agents::AgentLink,
     actions::CallActions,
+    agents::AgentLink,
     asks::CallAsks,
     details::CallDetails,
     icons::{Shortened, StateMark},

@@ -96,6 +96,11 @@ fn Start(options: ChatOptions) -> impl IntoView {
 }
 
 fn opened(chat: api::chats::Chat, messages: Vec<ChatMessage>, options: ChatOptions) -> ChatOpened {
-    let page = api::chats::MessagePage { messages, queued_messages: Vec::new(), actions: Vec::new(), has_more: false };
+    let page = api::chats::MessagePage {
+        messages,
+        queued_messages: Vec::new(),
+        actions: Vec::new(),
+        has_more: false,
+    };
     ChatOpened { chat, parent: None, page, options }
 }

@@ -75,7 +75,9 @@ pub(super) enum Entered {
     /// It has one, and will look again.
     Running,
     /// All are taken: it waits. `new`: it did not wait before.
-    Full { new: bool },
+    Full {
+        new: bool,
+    },
 }
 
 /// A taken place; dropping it frees it.
@@ -202,7 +204,8 @@ impl Slots {
                 .enumerate()
                 .filter(|(_, pending)| free.get(&pending.kind).is_some_and(|free| *free > 0))
                 .map(|(index, Pending { kind, owner, .. })| {
-                    let under_way = owner.and_then(|owner| counts.get(&(*kind, owner)).copied()).unwrap_or_default();
+                    let under_way =
+                        owner.and_then(|owner| counts.get(&(*kind, owner)).copied()).unwrap_or_default();
                     (under_way, index, *kind)
                 })
                 .filter(|(under_way, _, kind)| *under_way < self.bounds(*kind).per_user)
@@ -406,7 +409,11 @@ mod tests {
         assert!(slots.pending_of(id(6), b));
         drop(first);
         let next = slots.next_pending();
-        assert_eq!(next, [(id(6), Kind::Chat)], "the one chat of another goes before the many that came first");
+        assert_eq!(
+            next,
+            [(id(6), Kind::Chat)],
+            "the one chat of another goes before the many that came first"
+        );
         assert!(!slots.pending_of(id(6), b), "it waits no more");
         drop(second);
         assert_eq!(slots.next_pending(), [(id(3), Kind::Chat), (id(4), Kind::Chat)], "in their order");

@@ -544,9 +544,7 @@ fn action_required(actions: &[ActionRecord]) -> StreamPayload {
 }
 
 fn status_payload(chat: &ChatRecord) -> StreamPayload {
-    StreamPayload::Status {
-        status: status_change(chat),
-    }
+    StreamPayload::Status { status: status_change(chat) }
 }
 
 fn preview_reset(attempt: i64) -> StreamPayload {

@@ -119,7 +119,9 @@ impl Runner {
                 Err(error) => return Err(Exit::Database(error)),
             }
         };
-        let Some(Stored { chat, message, before, next, actions }) = stored else { return self.fence_lost().await };
+        let Some(Stored { chat, message, before, next, actions }) = stored else {
+            return self.fence_lost().await;
+        };
         let status_changed = chat.status != self.chat.status;
         // A call that asks goes on: what was shown of the others stays.
         let asks = [chat.status, self.chat.status].contains(&ChatStatus::RequiresAction);

@@ -27,7 +27,7 @@ async fn wish(world: &World, chat: Uuid, resume: bool) {
     compaction_request_put(&mut write, chat, resume, world.clock.now()).await.unwrap();
     write.commit().await.unwrap();
     world.daemon.chat_changed(&record);
-    world.daemon.wake(chat);
+    world.daemon.wake_chat(&record);
 }
 
 async fn said_once(world: &World) -> Uuid {

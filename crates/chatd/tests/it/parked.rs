@@ -81,7 +81,7 @@ pub(crate) async fn decide(
     let record = chat_transition(&mut write, &before.fence(), &step).await.unwrap().unwrap();
     write.commit().await.unwrap();
     world.daemon.chat_changed(&record);
-    world.daemon.wake(chat);
+    world.daemon.wake_chat(&record);
     true
 }
 

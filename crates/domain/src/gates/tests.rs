@@ -80,7 +80,7 @@ fn expected(
     allowed: bool,
     not_denied: bool,
     definition: DefinitionStanding,
-) -> [(Gate, bool); 10] {
+) -> [(Gate, bool); 11] {
     let takes_part = match facts.choice {
         Choice::Chosen => true,
         Choice::NotChosen => facts.availability == Availability::ForceOn,

@@ -8,9 +8,9 @@ use serde_json::Value;
 use tokio::time::{Duration, sleep, timeout};
 
 use crate::{
+    elicit,
     error::{McpError, McpErrorKind},
     exchange::Failure,
-    elicit,
     limits::{ERROR_BODY, RESUMES, RETRY_DEFAULT, RETRY_FLOOR, SSE_EVENTS},
     protocol::method,
     wire::{

@@ -1,12 +1,12 @@
 //! Workspaces: whose they are, and which chats use them.
 
-use crate::support::{START, commit, id, insert_chat, insert_user, read, sealed};
+use crate::support::{START, commit, id, insert_chat, insert_user, read, sealed, store};
 use api::{Uuid, chats::ChatStatus};
 use store::{
     chats::{chat_get, chat_update_fields},
     workspaces::*,
 };
-use testkit::{TestDb, both_engines};
+use testkit::both_engines;
 
 pub(crate) fn workspace(owner: Uuid) -> WorkspaceRecord {
     WorkspaceRecord {

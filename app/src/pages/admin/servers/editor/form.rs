@@ -38,13 +38,8 @@ pub(super) const AUTHENTICATION_FIELDS: [&str; 12] = [
     "oauth2_issuer",
 ];
 pub(super) const BEHAVIOUR_FIELDS: [&str; 3] = ["availability", "model_intent", "allow_in_plan_mode"];
-pub(super) const TOOLS_FIELDS: [&str; 5] = [
-    "tool_allow_list",
-    "tool_deny_list",
-    "tool_idempotent_list",
-    "tool_approval_list",
-    "tool_change_policy",
-];
+pub(super) const TOOLS_FIELDS: [&str; 5] =
+    ["tool_allow_list", "tool_deny_list", "tool_idempotent_list", "tool_approval_list", "tool_change_policy"];
 pub(super) const FORWARDING_FIELDS: [&str; 4] =
     ["forward_coder_headers", "signing_secret", "send_trace_context", "use_instructions"];
 pub(super) const ACCESS_FIELDS: [&str; 1] = ["allowed_group_ids"];
