@@ -53,12 +53,21 @@ impl ChatStatus {
 /// Whether a chat works toward a plan first (behaviour 22).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(try_from = "String")]
 pub enum PlanMode {
     #[default]
     #[serde(rename = "")]
     Off,
     #[serde(rename = "plan")]
     Plan,
+}
+
+impl TryFrom<String> for PlanMode {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text).ok_or("use plan, or leave it empty")
+    }
 }
 
 impl PlanMode {
