@@ -24,4 +24,6 @@ mod runner;
 
 pub use daemon::{ChatDaemon, ChatdConfig, Deps, RetryDelay};
 pub use hub::{Awaited, EventId, Hub, Publisher, Resume, follow};
-pub use ports::{ModelSource, PermissionAsk, ResolvedModel, ServerSource, SourceError, StepServer, TurnScope, Unusable};
+pub use ports::{
+    ModelSource, PermissionAsk, ResolvedModel, ServerSource, SourceError, StepServer, TurnScope, Unusable,
+};

@@ -117,7 +117,10 @@ mod tests {
             Origin::Client,
             Origin::Provider,
         ];
-        assert!(admission(TurnMode::Plan, approved).admits() && admission(TurnMode::Plan, Origin::BuiltIn).admits());
+        assert!(
+            admission(TurnMode::Plan, approved).admits()
+                && admission(TurnMode::Plan, Origin::BuiltIn).admits()
+        );
         for origin in others {
             assert_eq!(admission(TurnMode::Plan, origin), Admission::Asleep);
             assert_eq!(admission(TurnMode::Normal, origin), Admission::NotAsked);
@@ -126,7 +129,9 @@ mod tests {
 
     #[test]
     fn a_subagent_of_a_plan_turn_has_nothing_external() {
-        for origin in [Origin::Server { allow_in_plan_mode: true }, Origin::Workspace, Origin::Client, Origin::Provider] {
+        for origin in
+            [Origin::Server { allow_in_plan_mode: true }, Origin::Workspace, Origin::Client, Origin::Provider]
+        {
             assert_eq!(admission(TurnMode::of_subagent(PlanMode::Plan), origin), Admission::NoSubagents);
         }
         assert!(admission(TurnMode::PlanSubagent, Origin::BuiltIn).admits());

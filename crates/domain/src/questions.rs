@@ -37,7 +37,9 @@ impl Questions {
     /// A sentence for the model that says what is wrong.
     pub fn read(arguments: &Value) -> Result<Self, String> {
         let list = arguments.get("questions").and_then(Value::as_array);
-        let list = list.ok_or("Give `questions`: a list of objects with `question` and, where there are some, `choices`.")?;
+        let list = list.ok_or(
+            "Give `questions`: a list of objects with `question` and, where there are some, `choices`.",
+        )?;
         if list.is_empty() || list.len() > QUESTIONS {
             return Err(format!("Ask 1 to {QUESTIONS} questions at once."));
         }

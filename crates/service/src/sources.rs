@@ -71,10 +71,7 @@ impl Sources {
 
     /// What is open to this turn. Without its owner the turn has nobody to act for: it ends, it does not go
     /// on without tools.
-    async fn open_servers(
-        &self,
-        scope: TurnScope<'_>,
-    ) -> Result<(Standing, Vec<FoundServer>), SourceError> {
+    async fn open_servers(&self, scope: TurnScope<'_>) -> Result<(Standing, Vec<FoundServer>), SourceError> {
         let mut session = self.db.read().await.map_err(source_error)?;
         let standing = Standing::load(&mut session, scope.owner).await.map_err(source_error)?;
         let standing = standing

@@ -52,8 +52,7 @@ impl From<PlanRow> for PlanRecord {
 /// [`crate::StoreError::Unavailable`]; a conflict on an unknown chat.
 pub async fn plan_write(write: &mut Write, plan: PlanWrite<'_>) -> Result<i64> {
     let sql = "SELECT version FROM chat_plans WHERE chat_id = $1 AND message_id = $2 AND tool_call_id = $3";
-    let before =
-        fetch_optional!(write, (i64,), sql, plan.chat_id, plan.message_id, plan.tool_call_id)?;
+    let before = fetch_optional!(write, (i64,), sql, plan.chat_id, plan.message_id, plan.tool_call_id)?;
     if let Some((version,)) = before {
         return Ok(version);
     }

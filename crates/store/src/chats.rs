@@ -149,7 +149,8 @@ impl TryFrom<ChatRow> for ChatRecord {
     type Error = StoreError;
 
     fn try_from(row: ChatRow) -> Result<Self> {
-        let impossible = |column| StoreError::Inconsistent { table: "chats", column, row: row.id.to_string() };
+        let impossible =
+            |column| StoreError::Inconsistent { table: "chats", column, row: row.id.to_string() };
         let status = ChatStatus::parse(&row.status).ok_or_else(|| impossible("status"))?;
         let plan_mode = PlanMode::parse(&row.plan_mode).ok_or_else(|| impossible("plan_mode"))?;
         let turn_plan_mode =

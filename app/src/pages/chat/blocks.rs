@@ -1,11 +1,11 @@
 //! The transcript on the page: one keyed element per block, so that a streamed piece touches only what it changes.
 
 use super::{
-    plan::PlanCard,
-    questions::QuestionCard,
     calls::CallFrame,
     live_text::LiveText,
     notices::ServerTrouble,
+    plan::PlanCard,
+    questions::QuestionCard,
     shared::OpenChat,
     transcript::{
         Shared,

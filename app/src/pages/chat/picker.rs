@@ -130,9 +130,9 @@ impl Selection {
     /// Those that take part but wait for the person; tracks.
     pub(super) fn waiting(self) -> Vec<Uuid> {
         self.servers.with(|servers| {
-            let waiting = servers.iter().filter(|server| {
-                self.is_on(server) && !self.sleeps(server) && is_waiting(server)
-            });
+            let waiting = servers
+                .iter()
+                .filter(|server| self.is_on(server) && !self.sleeps(server) && is_waiting(server));
             waiting.map(|server| server.id).collect()
         })
     }

@@ -45,7 +45,9 @@ impl Given {
 pub(super) fn QuestionCard(key: BlockKey, block: Memo<Option<Block>>, chat: OpenChat) -> impl IntoView {
     let questions = Memo::new(move |_| {
         block.with(|block| match block {
-            Some(Block::Questions(call)) => call.call.args.as_ref().and_then(|args| Questions::read(args).ok()),
+            Some(Block::Questions(call)) => {
+                call.call.args.as_ref().and_then(|args| Questions::read(args).ok())
+            }
             _ => None,
         })
     });
@@ -192,8 +194,11 @@ mod tests {
 
     #[test]
     fn an_answer_holds_what_was_chosen_and_what_was_written() {
-        let question =
-            Question { text: "Which?".to_owned(), choices: vec!["a".to_owned(), "b".to_owned()], multiple: true };
+        let question = Question {
+            text: "Which?".to_owned(),
+            choices: vec!["a".to_owned(), "b".to_owned()],
+            multiple: true,
+        };
         let mut given = Given::default();
         assert_eq!(given.text(&question), "");
         given.choose(1, true, true);

@@ -73,7 +73,8 @@ impl Runner {
         }
         let mut left = running.len();
         // What ends the turn waits for the others: it shows what they have made.
-        let (last, first): (Vec<usize>, Vec<usize>) = running.into_iter().partition(|at| calls[*at].is_last());
+        let (last, first): (Vec<usize>, Vec<usize>) =
+            running.into_iter().partition(|at| calls[*at].is_last());
         let parallel = self.shared.deps.config.parallel_calls.max(1);
         let work = (Arc::clone(&context), Arc::clone(&calls));
         // Owned handles in each future: borrows of this function would make the turn's future not `Send`.

@@ -40,12 +40,7 @@ impl CallContext {
     pub(super) async fn permit(&self, sendable: &Sendable, repeat: bool) -> Result<Target, Denial> {
         let offered = &sendable.offered;
         let name = name_of(offered);
-        let server = self
-            .shared
-            .deps
-            .servers
-            .call_server(self.scope(), offered.server.record.id)
-            .await;
+        let server = self.shared.deps.servers.call_server(self.scope(), offered.server.record.id).await;
         let server = match server {
             Ok(server) => server,
             Err(error) => {
@@ -84,7 +79,8 @@ impl CallContext {
             return Err(match (failed.gate(), &server.access) {
                 (Gate::Account | Gate::Enabled | Gate::Group | Gate::Selection, _) => gone(&name),
                 (Gate::PlanMode, _) => {
-                    let text = format!("The call was not sent: {name} may not be used in this turn. {reason}");
+                    let text =
+                        format!("The call was not sent: {name} may not be used in this turn. {reason}");
                     Denial::new(ToolOutcome::Denied, text)
                 }
                 (Gate::Configured | Gate::Connected, Err(known)) => unusable(&known.message),

@@ -91,8 +91,14 @@ mod tests {
     #[test]
     fn the_overlay_says_all_that_a_plan_turn_is_about_and_names_the_approved_servers() {
         let text = overlay(&["Docs".to_owned(), "Tracker".to_owned()]);
-        for said in ["plan mode", "Change nothing outside", "read_plan", "ask_user_question", "propose_plan and stop", "Docs, Tracker"]
-        {
+        for said in [
+            "plan mode",
+            "Change nothing outside",
+            "read_plan",
+            "ask_user_question",
+            "propose_plan and stop",
+            "Docs, Tracker",
+        ] {
             assert!(text.contains(said), "{said}: {text}");
         }
         assert!(overlay(&[]).contains("No server is approved"));

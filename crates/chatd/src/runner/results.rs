@@ -18,8 +18,7 @@ pub(super) const NOT_SENT: &str = "The call was not sent: the turn was stopped."
 pub(super) const NEVER_SENT: &str =
     "The call was not sent: Patchbay was restarted. Call the tool again if it is still needed.";
 /// Of a call of Patchbay's own tools that its end did not reach.
-pub(super) const OWN_UNKNOWN: &str =
-    "The turn ended while Patchbay carried this out: it may or may not have happened. Verify before trying again.";
+pub(super) const OWN_UNKNOWN: &str = "The turn ended while Patchbay carried this out: it may or may not have happened. Verify before trying again.";
 /// Of a call that was stopped while the tool was at work.
 const STOPPED_SENT: &str = "The turn was stopped after the call was sent: it may or may not have happened. Verify before trying again.";
 

@@ -340,9 +340,7 @@ impl Runner {
             return Err((ConnectOutcome::Skipped, asleep.sentence(OWNER)));
         }
         match &server.access {
-            Ok(target) if decision.offered() => {
-                Ok(super::dispatch::in_chat(target.clone(), self.chat.id))
-            }
+            Ok(target) if decision.offered() => Ok(super::dispatch::in_chat(target.clone(), self.chat.id)),
             Ok(_) => Err((ConnectOutcome::Skipped, "it may not be used in this chat".to_owned())),
             Err(unusable) => Err((unusable.outcome, unusable.message.clone())),
         }

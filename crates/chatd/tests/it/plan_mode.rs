@@ -3,8 +3,8 @@
 use crate::{
     crash::{Doomed, short_lease},
     support::{
-        OWNER, Script, Servers, World, answer, calls, outcomes, record, result_text, roles, served, step_server,
-        words,
+        OWNER, Script, Servers, World, answer, calls, outcomes, record, result_text, roles, served,
+        step_server, words,
     },
     turn::{echo, slow},
 };
@@ -254,7 +254,9 @@ async fn what_a_model_gets_wrong_is_told_to_it_and_the_turn_goes_on() {
     world.send(chat, "go").await;
     assert_eq!(world.ended(chat).await.status, ChatStatus::Waiting);
     let results = world.results(chat).await;
-    for (result, said) in results.iter().zip(["no plan", "no plan", "empty", "content", "64 KiB", "JSON", "1 to 8"]) {
+    for (result, said) in
+        results.iter().zip(["no plan", "no plan", "empty", "content", "64 KiB", "JSON", "1 to 8"])
+    {
         assert_eq!(result.outcome, ToolOutcome::Error, "{result:?}");
         assert!(result_text(result).contains(said), "{said}: {}", result_text(result));
     }

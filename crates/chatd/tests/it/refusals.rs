@@ -2,7 +2,9 @@
 
 use crate::{
     servers::{Renewing, Servers},
-    support::{Say, World, answer, call, calls, config, end, outcomes, record, result_text, served, step_server},
+    support::{
+        Say, World, answer, call, calls, config, end, outcomes, record, result_text, served, step_server,
+    },
     turn::{echo, stopped_within_half_a_second},
 };
 use api::{

@@ -172,7 +172,10 @@ fn what_does_not_apply_is_said_and_stops_nothing() {
         .filter(|finding| finding.verdict() == GateVerdict::NotApplicable)
         .map(Finding::gate)
         .collect();
-    assert_eq!(not_asked, [Gate::PlanMode, Gate::Connected, Gate::AllowList, Gate::DenyList, Gate::Definition]);
+    assert_eq!(
+        not_asked,
+        [Gate::PlanMode, Gate::Connected, Gate::AllowList, Gate::DenyList, Gate::Definition]
+    );
     assert!(decision.offered());
 }
 

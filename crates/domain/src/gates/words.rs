@@ -48,14 +48,18 @@ impl Finding<'_> {
                 "Off by default in new chats. The user can switch it on under Servers, or change its availability."
             }
             (Self::NotPlanning, _) => "The chat is not in plan mode.",
-            (Self::AdmittedInPlanMode, _) => "The chat is in plan mode, and an admin approved this server for it.",
+            (Self::AdmittedInPlanMode, _) => {
+                "The chat is in plan mode, and an admin approved this server for it."
+            }
             (Self::AsleepInPlanMode, _) if reader.unredacted => {
                 return format!(
                     "{ASLEEP}: the server is not approved for it. Switch plan mode off in the chat, or approve the server in its editor."
                 );
             }
             (Self::AsleepInPlanMode, _) => {
-                return format!("{ASLEEP}: the server is not approved for it. It wakes when plan mode is switched off.");
+                return format!(
+                    "{ASLEEP}: the server is not approved for it. It wakes when plan mode is switched off."
+                );
             }
             (Self::PlanSubagent, _) => "Subagents of a chat in plan mode use no servers.",
             (Self::Configured, _) => "The server is set up.",

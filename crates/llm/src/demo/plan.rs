@@ -18,7 +18,8 @@ pub(super) fn wanted(own: &[ToolSpec]) -> bool {
 
 /// Stores the plan and proposes it, in one answer.
 pub(super) fn propose(request: &GenerationRequest, text: &str) -> VecDeque<ModelEvent> {
-    let words = "I am the demo model, not an AI. This chat is in plan mode, so I make a step of each sentence.";
+    let words =
+        "I am the demo model, not an AI. This chat is in plan mode, so I make a step of each sentence.";
     let mut events: VecDeque<_> = pieces(words, TEXT_PIECE).map(ModelEvent::Text).collect();
     let mut known = ids::of_conversation(request);
     let calls = [(WRITE, json!({"content": document(text)})), (PROPOSE, json!({}))];
@@ -35,11 +36,14 @@ pub(super) fn propose(request: &GenerationRequest, text: &str) -> VecDeque<Model
 }
 
 fn document(text: &str) -> String {
-    let sentences = text.split(['\n', '.', '!', '?', ';']).map(str::trim).filter(|sentence| !sentence.is_empty());
+    let sentences =
+        text.split(['\n', '.', '!', '?', ';']).map(str::trim).filter(|sentence| !sentence.is_empty());
     let steps: Vec<String> = sentences
         .take(STEPS)
         .enumerate()
-        .map(|(at, sentence)| format!("{}. {}", at + 1, sentence.chars().take(STEP_CHARS).collect::<String>()))
+        .map(|(at, sentence)| {
+            format!("{}. {}", at + 1, sentence.chars().take(STEP_CHARS).collect::<String>())
+        })
         .collect();
     let steps = if steps.is_empty() { "1. Say what is to be done".to_owned() } else { steps.join("\n") };
     format!("## Plan\n\n{steps}")
@@ -51,7 +55,10 @@ mod tests {
 
     #[test]
     fn each_sentence_is_a_step() {
-        assert_eq!(document("Look it up. Then write it down!"), "## Plan\n\n1. Look it up\n2. Then write it down");
+        assert_eq!(
+            document("Look it up. Then write it down!"),
+            "## Plan\n\n1. Look it up\n2. Then write it down"
+        );
         assert_eq!(document(" "), "## Plan\n\n1. Say what is to be done");
     }
 }

@@ -7,7 +7,8 @@ use crate::{Error, OpContext, Result, Service, audit::Act};
 use api::{
     Timestamp, Uuid, Validation,
     chats::{
-        AuthRequired, BusyBehavior, Chat, ChatStatus, MessageCreate, MessageEdit, MessageSent, PlanMode, QueuedMessage,
+        AuthRequired, BusyBehavior, Chat, ChatStatus, MessageCreate, MessageEdit, MessageSent, PlanMode,
+        QueuedMessage,
     },
     messages::{ChatMessage, MessageRole},
 };
@@ -91,12 +92,7 @@ impl Service {
             return Err(key_used_elsewhere());
         }
         self.turn_commit(write, &record, &message).await?;
-        Ok(sent(
-            message,
-            record.status,
-            selection.warnings,
-            auth_required(self, &servers, &record),
-        ))
+        Ok(sent(message, record.status, selection.warnings, auth_required(self, &servers, &record)))
     }
 
     /// Edits a user message and reruns from there. Without content the same text runs again; after a failed turn that goes on where
@@ -171,12 +167,7 @@ impl Service {
             self.deps().chatd.queue_changed(&record, Vec::new());
         }
         self.veil(ctx, std::slice::from_mut(&mut message));
-        Ok(sent(
-            message,
-            record.status,
-            selection.warnings,
-            auth_required(self, &servers, &record),
-        ))
+        Ok(sent(message, record.status, selection.warnings, auth_required(self, &servers, &record)))
     }
 
     /// Calls whose messages are about to be hidden while they are under way: nobody will say what came of them.

@@ -68,7 +68,12 @@ pub async fn lease_stands(session: &mut Session, chat: Uuid, holder: Uuid, epoch
 ///
 /// # Errors
 /// [`crate::StoreError::Unavailable`].
-pub async fn lease_stands_for_update(write: &mut Write, chat: Uuid, holder: Uuid, epoch: i64) -> Result<bool> {
+pub async fn lease_stands_for_update(
+    write: &mut Write,
+    chat: Uuid,
+    holder: Uuid,
+    epoch: i64,
+) -> Result<bool> {
     let lock = if write.is_postgres() { " FOR UPDATE" } else { "" };
     let sql = sqlx::AssertSqlSafe(format!(
         "SELECT id FROM chats WHERE id = $1 AND lease_holder = $2 AND lease_epoch = $3{lock}"

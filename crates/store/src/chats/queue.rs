@@ -69,7 +69,8 @@ struct QueuedRow {
     message_id: Option<i64>,
 }
 
-const COLUMNS: &str = "id, chat_id, content, model_config_id, mcp_server_ids, plan_mode, created_at, message_id";
+const COLUMNS: &str =
+    "id, chat_id, content, model_config_id, mcp_server_ids, plan_mode, created_at, message_id";
 
 impl From<QueuedRow> for QueuedRecord {
     fn from(row: QueuedRow) -> Self {

@@ -181,11 +181,7 @@ fn types_of_later_issues_are_named_as_such() {
 fn fields_of_later_issues_take_only_their_default() {
     let text = || Some("x".to_owned());
     let list = || Some(vec!["x".to_owned()]);
-    let write = ServerWrite {
-        oidc_trusted_origin: text(),
-        tool_approval_list: list(),
-        ..minimal()
-    };
+    let write = ServerWrite { oidc_trusted_origin: text(), tool_approval_list: list(), ..minimal() };
     let problems = create(write).unwrap_err();
     assert_eq!(problems.len(), 2);
     assert!(problems.iter().all(|p| p.detail.contains("not available in this build")), "{problems:?}");
@@ -193,11 +189,8 @@ fn fields_of_later_issues_take_only_their_default() {
     assert_eq!(problems[1].field, "tool_approval_list");
 
     let empty = || Some(String::new());
-    let defaults = ServerWrite {
-        oidc_trusted_origin: empty(),
-        tool_approval_list: Some(vec![]),
-        ..minimal()
-    };
+    let defaults =
+        ServerWrite { oidc_trusted_origin: empty(), tool_approval_list: Some(vec![]), ..minimal() };
     create(defaults.clone()).unwrap();
 }
 
@@ -508,14 +501,7 @@ fn all_problems_come_at_once_in_the_order_of_the_form() {
         api_key_value: Some("a\nb".into()),
         ..minimal()
     };
-    let expected = [
-        "display_name",
-        "slug",
-        "url",
-        "api_key_value",
-        "custom_headers",
-        "availability",
-    ];
+    let expected = ["display_name", "slug", "url", "api_key_value", "custom_headers", "availability"];
     assert_eq!(fields(create(write.clone())), expected);
     assert_eq!(fields(patch(&record(), write)), expected);
 }
