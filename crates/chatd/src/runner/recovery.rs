@@ -37,6 +37,8 @@ impl Runner {
         let actions = store::actions::actions_of(&mut session, self.chat.id, asked.id).await?;
         drop(session);
         self.parked |= !actions.is_empty();
+        // The calls have waited together, and none has begun.
+        let held = ledger.is_empty() && actions.iter().any(|action| action.kind != ActionKind::Elicitation);
         let mut ledger: Ledger =
             ledger.into_iter().map(|record| (record.intent.tool_call_id.clone(), record)).collect();
         let mut again = match error {
@@ -50,7 +52,7 @@ impl Runner {
                 let action = call_action(&actions, call);
                 again
                     .remove(&call.tool_call_id)
-                    .unwrap_or_else(|| self.settle_call(call, record, action, asks(&actions, call)))
+                    .unwrap_or_else(|| self.settle_call(call, record, action, (held, asks(&actions, call))))
             })
             .collect();
         let unknown = finished.iter().filter(|done| done.part.outcome == ToolOutcome::Unknown).count();
@@ -152,11 +154,11 @@ impl Runner {
         call: &ToolCallPart,
         record: Option<ToolCallRecord>,
         action: Option<&ActionRecord>,
-        asking: bool,
+        (held, asking): (bool, bool),
     ) -> Finished {
         let now = self.shared.deps.clock.now();
         let Some(record) = record else {
-            let words = if action.is_some() && self.is_stopping() { NOT_SENT } else { NEVER_SENT };
+            let words = if held && self.is_stopping() { NOT_SENT } else { NEVER_SENT };
             let (outcome, words) = match builtins::of_call(call) {
                 Some(_) if !self.parked => (ToolOutcome::Unknown, OWN_UNKNOWN),
                 _ => (ToolOutcome::Cancelled, words),

@@ -178,13 +178,16 @@ both_engines! {
     }
 
     async fn stop_ends_the_wait_and_nothing_is_sent_any_more(db: TestDb) {
-        let mcp = FakeMcp::start(vec![echo()]).await;
+        let mcp = FakeMcp::start(vec![echo(), slow(Duration::ZERO)]).await;
         let world = World::new(&db, &mcp).await;
-        let chat = parked(&world, ECHO).await;
+        let script = [("c1", "lab__echo", r#"{"text":"1"}"#), ("c2", "lab__slow", r#"{"text":"2"}"#)];
+        let chat = parked(&world, &script).await;
         let id = actions(&world, chat).await[0].id;
         world.stop(chat).await;
         assert_eq!(world.ended(chat).await.status, ChatStatus::Waiting);
-        assert_eq!(outcomes(&world.results(chat).await), [("c1", Cancelled)]);
+        let results = world.results(chat).await;
+        assert_eq!(outcomes(&results), [("c1", Cancelled), ("c2", Cancelled)]);
+        assert!(results.iter().all(|result| result_text(result).contains("the turn was stopped")), "{results:?}");
         assert_eq!(states(&actions(&world, chat).await), [("c1", ActionState::Cancelled)]);
         assert!(!decide(&world, chat, id, ActionState::Approved, None).await);
         assert_eq!(mcp.calls().len(), 0);
