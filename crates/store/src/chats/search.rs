@@ -41,7 +41,8 @@ pub async fn chats_search(
     after: Option<i64>,
     limit: i64,
 ) -> Result<Vec<SearchRecord>> {
-    if words.is_empty() || !words.iter().all(|word| word.chars().all(char::is_alphanumeric)) {
+    let is_word = |word: &String| !word.is_empty() && word.chars().all(char::is_alphanumeric);
+    if words.is_empty() || !words.iter().all(is_word) {
         return Ok(Vec::new());
     }
     let (found, join) = if session.is_postgres() {
