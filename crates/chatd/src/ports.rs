@@ -55,6 +55,13 @@ pub struct TurnScope<'a> {
     pub mode: TurnMode,
 }
 
+impl<'a> TurnScope<'a> {
+    /// Of a turn out of plan mode.
+    pub fn normal(owner: Uuid, selected: &'a [Uuid]) -> Self {
+        Self { owner, selected, mode: TurnMode::Normal }
+    }
+}
+
 /// Which servers take part (behaviour 16).
 #[async_trait]
 pub trait ServerSource: Send + Sync {

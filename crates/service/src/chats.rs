@@ -14,7 +14,7 @@ pub(crate) use turns::state_of;
 pub use fields::ChatListRequest;
 
 use crate::{Error, OpContext, Result, Service};
-use crate::{mcp_servers::access_of, oauth::connect_url};
+use crate::{mcp_servers::access_of, oauth::connect_url, sources::is_awake};
 use api::{
     Timestamp, Uuid, Validation,
     chats::{AuthRequired, Chat, ChatCreate, ChatCreated, ChatStatus, InputPart, PlanMode},
@@ -26,6 +26,7 @@ use domain::{
     chat::title_from_prompt,
     limits::CHAT_SERVERS,
     mcp_server::{ServerRecord, auth_status},
+    plan_mode::TurnMode,
 };
 use idempotency::request_hash;
 use std::collections::BTreeMap;
@@ -208,7 +209,7 @@ impl Service {
             return self.chat_replay(ctx, &found.ok_or_else(|| Error::conflict("Try again."))?).await;
         }
         self.turn_commit(write, &record, &message).await?;
-        let auth_required = auth_required(self, &servers, &record.mcp_server_ids);
+        let auth_required = auth_required(self, &servers, &record);
         Ok(ChatCreated {
             chat: record.to_wire(),
             messages: vec![message],
@@ -279,8 +280,8 @@ struct ChatServers {
 }
 
 /// Servers of the next step that the caller must do something for first: the selected ones and the forced ones, also those forced
-/// since the chat was made.
-fn auth_required(service: &Service, servers: &ChatServers, selected: &[Uuid]) -> Vec<AuthRequired> {
+/// since the chat was made. What sleeps in plan mode asks for nothing.
+fn auth_required(service: &Service, servers: &ChatServers, chat: &ChatRecord) -> Vec<AuthRequired> {
     let needs = |status: AuthStatus| {
         matches!(
             status,
@@ -293,7 +294,9 @@ fn auth_required(service: &Service, servers: &ChatServers, selected: &[Uuid]) ->
     let servers = servers.records.iter().zip(&servers.statuses);
     servers
         .filter(|(record, status)| {
-            (is_forced(record) || record.enabled && selected.contains(&record.id)) && needs(**status)
+            (is_forced(record) || record.enabled && chat.mcp_server_ids.contains(&record.id))
+                && is_awake(TurnMode::of_root(chat.plan_mode), record)
+                && needs(**status)
         })
         .map(|(record, status)| AuthRequired {
             server_id: record.id,

@@ -160,7 +160,7 @@ impl Sources {
 }
 
 /// Whether plan mode leaves the server in (behaviour 22): the same rule that the gates ask.
-fn is_awake(mode: TurnMode, record: &ServerRecord) -> bool {
+pub(crate) fn is_awake(mode: TurnMode, record: &ServerRecord) -> bool {
     admission(mode, Origin::Server { allow_in_plan_mode: record.allow_in_plan_mode }).admits()
 }
 

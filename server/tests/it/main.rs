@@ -22,6 +22,7 @@ mod oauth_callbacks;
 mod oauth_crash;
 mod openapi;
 mod pages;
+mod plan_mode;
 mod probe_cli;
 mod process;
 mod provider_faults;

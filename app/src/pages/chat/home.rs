@@ -86,7 +86,7 @@ fn Start(options: ChatOptions) -> impl IntoView {
             options
             busy=false
             stopping=false
-            on_plan=move |on| draft.servers.planning().set(on)
+            on_plan=move |on: bool| draft.servers.planning().set(on)
             on_send=send
             on_stop=|()| ()
         />

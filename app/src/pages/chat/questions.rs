@@ -159,7 +159,7 @@ fn QuestionField(
                         name=name.clone()
                         on:change=move |event| {
                             let on = event_target_checked(&event);
-                            set(&|given| given.choose(choice, on, multiple));
+                            set(&|given: &mut Given| given.choose(choice, on, multiple));
                         }
                     />
                     <span class="check-label" dir="auto">{words}</span>
@@ -181,7 +181,7 @@ fn QuestionField(
                 maxlength="4000"
                 on:input=move |event| {
                     let own = event_target_value(&event);
-                    set(&|given| given.own.clone_from(&own));
+                    set(&|given: &mut Given| given.own.clone_from(&own));
                 }
             />
         </fieldset>

@@ -65,6 +65,10 @@ impl BuiltIn for WritePlan {
 
     async fn run(&self, call: &BuiltInCall<'_>) -> Result<Vec<ResultContent>, Failed> {
         let PlanText { content } = call.parse()?;
+        // Offered in such turns alone; asked again, as for every call.
+        if call.mode != TurnMode::Plan {
+            return Err(Failed::Refused("The chat is not in plan mode.".to_owned()));
+        }
         if content.trim().is_empty() {
             return Err(Failed::Refused("The plan is empty. Write what is to be done.".to_owned()));
         }
@@ -85,7 +89,11 @@ impl BuiltIn for WritePlan {
             keep: PLAN_VERSIONS,
         };
         let version = plan_write(&mut write, plan).await?;
+        if call.cancel.is_cancelled() {
+            return Err(Failed::Stopped);
+        }
         write.commit().await?;
+        tracing::debug!(chat = %call.chat, owner = %call.owner, version, "a plan is stored");
         Ok(text(format!("Stored as version {version}. Call propose_plan when it is ready for the user.")))
     }
 }

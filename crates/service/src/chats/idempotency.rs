@@ -69,7 +69,7 @@ impl Service {
         };
         let first = first.map(as_first_answered);
         let servers = self.chat_servers(ctx, &mut session, &chat.mcp_server_ids, None).await?;
-        let auth_required = auth_required(self, &servers, &chat.mcp_server_ids);
+        let auth_required = auth_required(self, &servers, &chat);
         Ok(ChatCreated {
             auth_required,
             messages: first.into_iter().collect(),
@@ -86,7 +86,7 @@ impl Service {
         let mut session = self.db().read().await?;
         let chat = self.chat_own(ctx, &mut session, found.chat_id).await?;
         let servers = self.chat_servers(ctx, &mut session, &chat.mcp_server_ids, None).await?;
-        let required = auth_required(self, &servers, &chat.mcp_server_ids);
+        let required = auth_required(self, &servers, &chat);
         match found.made {
             Made::Message(id) => {
                 let message =

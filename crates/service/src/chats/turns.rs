@@ -74,10 +74,10 @@ impl Service {
             if !self.remember(&mut write, owner, key, &hash, (id, Made::Queued(queued.id))).await? {
                 return Err(key_used_elsewhere());
             }
-            let (status, ids) = (changed.record.status, changed.record.mcp_server_ids.clone());
+            let after = changed.record.clone();
             self.queue_commit(write, changed).await?;
-            let required = auth_required(self, &servers, &ids);
-            return Ok(waiting_answer(queued.to_wire(), status, selection.warnings, required));
+            let required = auth_required(self, &servers, &after);
+            return Ok(waiting_answer(queued.to_wire(), after.status, selection.warnings, required));
         }
         let now = self.now();
         let turn = Turn {
@@ -101,7 +101,7 @@ impl Service {
             message,
             record.status,
             selection.warnings,
-            auth_required(self, &servers, &record.mcp_server_ids),
+            auth_required(self, &servers, &record),
         ))
     }
 
@@ -191,7 +191,7 @@ impl Service {
             message,
             record.status,
             selection.warnings,
-            auth_required(self, &servers, &record.mcp_server_ids),
+            auth_required(self, &servers, &record),
         ))
     }
 

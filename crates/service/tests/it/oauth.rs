@@ -31,7 +31,7 @@ use api::{
     servers::{AuthStatus, McpServer, ServerWrite},
     users::Role,
 };
-use chatd::ServerSource as _;
+use chatd::{ServerSource as _, TurnScope};
 use service::{CallbackQuery, CallbackRefused, OpContext, Service};
 use testkit::{
     TestDb,
@@ -154,7 +154,7 @@ impl Scene {
     /// The version of the owner's credential that a call would be sent with.
     async fn credential_version(&self) -> i64 {
         let user = user_of(&self.owner);
-        let step = self.bench.sources.call_server(user, self.id, &[self.id]).await.unwrap().unwrap();
+        let step = self.bench.sources.call_server(TurnScope::normal(user, &[self.id]), self.id).await.unwrap().unwrap();
         step.access.unwrap().credential_version
     }
 

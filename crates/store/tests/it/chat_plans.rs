@@ -1,6 +1,6 @@
 //! Plans of chats: versions, once per call, gone with their chat.
 
-use crate::support::{START, commit, id, insert_chat, read};
+use crate::support::{START, commit, id, insert_chat, read, store};
 use api::chats::ChatStatus;
 use store::{
     chat_plans::{PlanWrite, plan_get, plan_write},

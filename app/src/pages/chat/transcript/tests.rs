@@ -108,6 +108,8 @@ fn shape(transcript: &Transcript) -> Vec<String> {
                 frame.calls.iter().map(|call| format!("{} {}", call.state.as_str(), call.label)).collect();
             format!("calls [{}]", calls.join(", "))
         }
+        Block::Plan(call) => format!("plan {}", call.state.as_str()),
+        Block::Questions(call) => format!("questions {}", call.state.as_str()),
         Block::Trouble(servers) => format!("trouble {}", servers.len()),
         Block::Other(kind) => format!("other {kind}"),
         Block::Interrupted => "interrupted".to_owned(),
@@ -554,4 +556,39 @@ fn numbers_carry_units() {
     for (ms, text) in [(0, "0.0 s"), (4_149, "4.1 s"), (59_999, "59.9 s"), (64_000, "1 min 4 s")] {
         assert_eq!(duration_text(ms), text);
     }
+}
+
+#[test]
+fn a_plan_and_questions_are_cards_once_they_are_put_before_the_person() {
+    let own = |name: &str| {
+        json!({"type": "tool-call", "tool_call_id": name, "tool_name": name, "args": {}, "created_at": at(0)})
+    };
+    let result = |name: &str, outcome: &str| {
+        json!({
+            "type": "tool-result", "tool_call_id": name, "tool_name": name, "result": [{"type": "text", "text": "x"}],
+            "is_error": outcome != "ok", "outcome": outcome, "created_at": at(1),
+        })
+    };
+    let names = ["write_plan", "propose_plan", "ask_user_question"];
+    let calls = message(2, "assistant", Value::Array(names.map(own).to_vec()));
+    let mut transcript = running(vec![user(1), calls.clone()]);
+    assert_eq!(shape(&transcript).len(), 2, "calls like others while they run: {:?}", shape(&transcript));
+    let results = |outcome: &str| {
+        message(3, "tool", Value::Array(names.map(|name| result(name, outcome)).to_vec()))
+    };
+    transcript.apply(committed(results("ok")));
+    assert_eq!(shape(&transcript)[1..], ["calls [done write_plan]", "plan done", "questions done"]);
+    // What failed is a call as any other.
+    let failed = running(vec![user(1), calls, results("error")]);
+    assert_eq!(shape(&failed).len(), 2, "{:?}", shape(&failed));
+}
+
+#[test]
+fn plan_mode_follows_the_chat() {
+    let mut transcript = running(vec![user(1)]);
+    assert!(!transcript.plan_mode().is_plan());
+    let on = json!({"status": "running", "last_error": null, "title": "T", "plan_mode": "plan"});
+    assert!(transcript.apply(other("status", on.clone())));
+    assert!(transcript.plan_mode().is_plan());
+    assert!(!transcript.apply(other("status", on)), "nothing new");
 }

@@ -7,7 +7,7 @@ use api::{
     oauth::DiscoverRequest,
     servers::{AuthStatus, ServerWrite},
 };
-use chatd::ServerSource as _;
+use chatd::{ServerSource as _, TurnScope};
 use domain::oauth::challenge::Challenge;
 use serde_json::json;
 use service::Error;
@@ -155,7 +155,7 @@ both_engines! {
         scene.peer.change(|knobs| knobs.resource_metadata = json!({"authorization_servers": [other.issuer()]}));
         let named = Challenge { resource_metadata: Some(scene.peer.at("/.well-known/oauth-protected-resource/mcp")), ..Challenge::default() };
         let (user, version) = (user_of(&scene.owner), scene.credential_version().await);
-        assert!(scene.bench.sources.credential_refused(user, scene.id, version, Some(&named), &[scene.id]).await.unwrap().is_none());
+        assert!(scene.bench.sources.credential_refused(TurnScope::normal(user, &[scene.id]), scene.id, version, Some(&named)).await.unwrap().is_none());
         assert_eq!(scene.status().await, needs_reconnect("rejected_by_server"));
         let told = scene.problems().await;
         assert!(told[0].1.contains(&format!("changed from {old} to {}", other.issuer())), "{told:?}");

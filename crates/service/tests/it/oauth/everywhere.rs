@@ -8,7 +8,7 @@ use api::{
     check::ConnectOutcome,
     servers::{AuthStatus, ServerWrite},
 };
-use chatd::ServerSource as _;
+use chatd::{ServerSource as _, TurnScope};
 use domain::oauth::challenge::Challenge;
 use service::{Error, OpContext};
 use std::time::{Duration, Instant};
@@ -61,7 +61,7 @@ impl Other {
 
     /// Whether a turn of this user would be given something to call with.
     async fn dials(&self, ctx: &OpContext, id: Uuid) -> bool {
-        let step = self.bench.sources.call_server(user_of(ctx), id, &[id]).await.unwrap();
+        let step = self.bench.sources.call_server(TurnScope::normal(user_of(ctx), &[id]), id).await.unwrap();
         step.is_some_and(|step| step.access.is_ok())
     }
 }

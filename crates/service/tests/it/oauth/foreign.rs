@@ -7,7 +7,7 @@ use api::{
     servers::{AuthStatus, ServerWrite},
     users::Role,
 };
-use chatd::ServerSource as _;
+use chatd::{ServerSource as _, TurnScope};
 use domain::oauth::challenge::Challenge;
 use serde_json::json;
 use testkit::{
@@ -166,7 +166,7 @@ both_engines! {
         scene.peer.change(|knobs| knobs.resource_metadata = json!({"authorization_servers": [other.issuer()]}));
         let named = challenge_of(&scene.peer);
         let version = scene.credential_version().await;
-        let next = scene.bench.sources.credential_refused(user_of(owner), scene.id, version, Some(&named), &[scene.id]).await.unwrap();
+        let next = scene.bench.sources.credential_refused(TurnScope::normal(user_of(owner), &[scene.id]), scene.id, version, Some(&named)).await.unwrap();
         assert!(next.is_none());
         assert_eq!((scene.status().await, scene.refreshes()), (needs_reconnect("rejected_by_server"), 0));
         connect(service, owner, scene.id).await;
@@ -200,7 +200,7 @@ both_engines! {
             knobs.reject_tokens = true;
         });
         let (user, sources) = (user_of(&scene.owner), &scene.bench.sources);
-        let next = sources.credential_refused(user, scene.id, version, Some(&challenge_of(&evil)), &[scene.id]).await.unwrap();
+        let next = sources.credential_refused(TurnScope::normal(user, &[scene.id]), scene.id, version, Some(&challenge_of(&evil))).await.unwrap();
         assert!(next.is_none());
         assert_eq!((scene.status().await, scene.refreshes()), (needs_reconnect("rejected_by_server"), 0));
         assert!(!evil.requests().is_empty(), "it was looked at");
@@ -222,11 +222,11 @@ both_engines! {
         let (user, sources) = (user_of(&scene.owner), &scene.bench.sources);
         let named = challenge_of(&scene.peer);
         let first = scene.credential_version().await;
-        let next = sources.credential_refused(user, scene.id, first, Some(&named), &[scene.id]).await.unwrap().unwrap();
+        let next = sources.credential_refused(TurnScope::normal(user, &[scene.id]), scene.id, first, Some(&named)).await.unwrap().unwrap();
         assert!(next.access.unwrap().credential_version > first);
         assert_eq!((scene.refreshes(), scene.status().await), (1, is(AuthStatus::Connected)));
         let second = scene.credential_version().await;
-        assert!(sources.credential_refused(user, scene.id, second, Some(&named), &[scene.id]).await.unwrap().is_none());
+        assert!(sources.credential_refused(TurnScope::normal(user, &[scene.id]), scene.id, second, Some(&named)).await.unwrap().is_none());
         assert_eq!(scene.status().await, needs_reconnect("rejected_by_server"), "and ends when that is refused, too");
     }
 
@@ -241,7 +241,7 @@ both_engines! {
             knobs.resource_metadata_at = Some(vec![]);
         });
         gone.stop();
-        let next = scene.bench.sources.credential_refused(user_of(&scene.owner), scene.id, version, Some(&challenge), &[scene.id]).await.unwrap();
+        let next = scene.bench.sources.credential_refused(TurnScope::normal(user_of(&scene.owner), &[scene.id]), scene.id, version, Some(&challenge)).await.unwrap();
         assert!(next.is_none());
         assert_eq!((scene.refreshes(), scene.tokens().await), (0, 1));
         assert_eq!(scene.count("SELECT COUNT(*) FROM mcp_user_tokens WHERE expires_at = 0 AND failure = ''").await, 1);
@@ -252,13 +252,13 @@ both_engines! {
         let scene = Scene::connected(db).await;
         let (user, sources) = (user_of(&scene.owner), &scene.bench.sources);
         let first = scene.credential_version().await;
-        let next = sources.credential_refused(user, scene.id, first, None, &[scene.id]).await.unwrap().unwrap();
+        let next = sources.credential_refused(TurnScope::normal(user, &[scene.id]), scene.id, first, None).await.unwrap().unwrap();
         let second = next.access.unwrap().credential_version;
         assert!(second > first);
         // Who comes late with the old one is told of the new one, and asks nobody.
-        assert!(sources.credential_refused(user, scene.id, first, None, &[scene.id]).await.unwrap().is_some());
+        assert!(sources.credential_refused(TurnScope::normal(user, &[scene.id]), scene.id, first, None).await.unwrap().is_some());
         assert_eq!((scene.refreshes(), scene.status().await), (1, is(AuthStatus::Connected)));
-        assert!(sources.credential_refused(user, scene.id, second, None, &[scene.id]).await.unwrap().is_none());
+        assert!(sources.credential_refused(TurnScope::normal(user, &[scene.id]), scene.id, second, None).await.unwrap().is_none());
         assert_eq!((scene.refreshes(), scene.status().await), (1, needs_reconnect("rejected_by_server")));
         let url = scene.service().oauth_connect(&scene.owner, scene.id, None).await.unwrap();
         assert_eq!(parameters(&url)["client_id"], scene.peer.clients()[0].id);

@@ -3,7 +3,7 @@
 use super::{Scene, connect, consent, is, needs_reconnect, status, user_of};
 use crate::bench::{Bench, service};
 use api::{Uuid, servers::AuthStatus};
-use chatd::{ServerSource as _, StepServer};
+use chatd::{ServerSource as _, StepServer, TurnScope};
 use futures::future::join_all;
 use service::{OpContext, Service, Sources};
 use std::{sync::Arc, time::Duration};
@@ -31,7 +31,7 @@ async fn three(scene: &Scene) -> [Bench; 2] {
 /// A turn that is about to call: the version of the credential that it is given. A database that is busy is asked again.
 async fn caller(sources: Arc<Sources>, user: Uuid, id: Uuid) -> i64 {
     until("a caller has a token", || async {
-        match sources.call_server(user, id, &[id]).await {
+        match sources.call_server(TurnScope::normal(user, &[id]), id).await {
             Ok(Some(StepServer { access: Ok(target), .. })) => Some(target.credential_version),
             _ => None,
         }

@@ -3,7 +3,7 @@
 use super::{Scene, connect, consent, refused, server, text, user_of};
 use crate::bench::service;
 use api::servers::ServerWrite;
-use chatd::ServerSource as _;
+use chatd::{ServerSource as _, TurnScope};
 use domain::oauth::challenge::Challenge;
 use service::CallbackQuery;
 use testkit::{
@@ -59,7 +59,7 @@ both_engines! {
         // Ended by the server, registered anew, discovered, disconnected.
         connect(service, owner, scene.id).await;
         let version = scene.credential_version().await;
-        let next = scene.bench.sources.credential_refused(user_of(owner), scene.id, version, Some(&Challenge::default()), &[]).await.unwrap();
+        let next = scene.bench.sources.credential_refused(TurnScope::normal(user_of(owner), &[]), scene.id, version, Some(&Challenge::default())).await.unwrap();
         told.push(format!("{next:?}"));
         peer.forget_clients();
         scene.expire().await;

@@ -7,7 +7,7 @@ use api::{
     servers::{AuthStatus, ServerWrite},
     users::Role,
 };
-use chatd::ServerSource as _;
+use chatd::{ServerSource as _, TurnScope};
 use serde_json::json;
 use service::Error;
 use std::time::Duration;
@@ -229,8 +229,8 @@ both_engines! {
         not_found(service.connection_list(&owner, id, "").await);
         not_found(service.server_delete(&owner, id, None).await);
         not_found(service.client_document(id).await);
-        let turn = bench.sources.call_server(user_of(&owner), id, &[id]).await.unwrap();
-        assert!(turn.is_none() && bench.sources.step_servers(user_of(&owner), &[id]).await.unwrap().is_empty());
+        let turn = bench.sources.call_server(TurnScope::normal(user_of(&owner), &[id]), id).await.unwrap();
+        assert!(turn.is_none() && bench.sources.step_servers(TurnScope::normal(user_of(&owner), &[id])).await.unwrap().is_empty());
         let same = service.server_create(&owner, server("LAB", "https://mcp.example.org/mcp")).await;
         assert!(matches!(same, Err(Error::Conflict { .. })), "{same:?}");
         // It fails, and the name is free again.

@@ -7,7 +7,7 @@ use crate::{
     keys::{NEW, OLD, joined, keys},
 };
 use api::{check::ConnectOutcome, servers::AuthStatus};
-use chatd::ServerSource as _;
+use chatd::{ServerSource as _, TurnScope};
 use service::{OpContext, Rotation};
 use testkit::{both_engines, fake_oauth::FakeOauth};
 
@@ -31,7 +31,7 @@ async fn is_of_no_use(scene: &Scene, what: &str) {
     let before = scene.peer.requests().len();
     assert_eq!(scene.status().await, needs_reconnect("undecryptable"), "{what}");
     let step =
-        scene.bench.sources.call_server(user_of(&scene.owner), scene.id, &[scene.id]).await.unwrap().unwrap();
+        scene.bench.sources.call_server(TurnScope::normal(user_of(&scene.owner), &[scene.id]), scene.id).await.unwrap().unwrap();
     let unusable = step.access.unwrap_err();
     assert_eq!(unusable.outcome, ConnectOutcome::Skipped, "{what}");
     assert!(unusable.message.contains("cannot be read"), "{what}: {}", unusable.message);
