@@ -10,6 +10,7 @@ mod cookies;
 mod csrf;
 mod error;
 mod explain;
+mod files;
 mod fleet;
 mod forms;
 mod groups;

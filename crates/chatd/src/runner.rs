@@ -6,6 +6,7 @@ mod audit;
 mod calls;
 mod commit;
 mod dispatch;
+mod files;
 mod generation;
 mod permit;
 mod recovery;

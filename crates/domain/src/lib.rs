@@ -12,6 +12,7 @@ pub mod clock;
 pub mod definition_diff;
 pub mod definitions;
 pub mod elicitation;
+pub mod files;
 pub mod gates;
 pub mod groups;
 pub mod header;

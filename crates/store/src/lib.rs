@@ -15,6 +15,7 @@ pub mod credentials;
 mod db;
 pub mod encryption_keys;
 mod error;
+pub mod files;
 pub mod groups;
 mod instant;
 pub mod login_attempts;

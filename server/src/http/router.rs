@@ -2,8 +2,8 @@
 
 use super::{
     audit, auth, body::MAX_JSON, chats, connections, cookies::SessionCookie, csrf, error::ApiError, explain,
-    fleet, forms, groups, headers, health, keys, models, oauth, openapi, request_id, servers, settings,
-    stream, stream::StreamCounter, tool_results, tools, transfer, ui, users, workspaces,
+    files, fleet, forms, groups, headers, health, keys, models, oauth, openapi, request_id, servers,
+    settings, stream, stream::StreamCounter, tool_results, tools, transfer, ui, users, workspaces,
 };
 use crate::assets;
 use axum::{
@@ -135,6 +135,8 @@ fn chats_api() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(chats::list, chats::create))
         .routes(routes!(chats::get, chats::update, chats::delete))
+        .routes(routes!(files::upload))
+        .routes(routes!(files::download))
         .routes(routes!(chats::messages, chats::send))
         .routes(routes!(chats::edit))
         .routes(routes!(chats::interrupt))

@@ -1,6 +1,9 @@
 //! The visible history as a turn uses it: the prompt, and what is left to do.
 
-use super::results::{UNKNOWN, model_text};
+use super::{
+    files::{Files, files_of},
+    results::{UNKNOWN, model_text},
+};
 use crate::{
     history::{self, Budget},
     limits,
@@ -31,6 +34,7 @@ pub(super) struct Transcript {
     calls: usize,
     /// Ids of calls in the prompt that still want a result.
     open: Vec<(String, String)>,
+    files: Files,
 }
 
 impl Transcript {
@@ -54,12 +58,18 @@ impl Transcript {
         })
         .await?;
         messages.reverse();
-        Ok(Self::new(messages))
+        let files = Files::load(session, chat, &messages).await?;
+        Ok(Self::with_files(messages, files))
+    }
+
+    #[cfg(test)]
+    fn new(messages: Vec<ChatMessage>) -> Self {
+        Self::with_files(messages, Files::default())
     }
 
     /// Of messages whose results are shortened already.
-    fn new(messages: Vec<ChatMessage>) -> Self {
-        let mut transcript = Self::default();
+    fn with_files(messages: Vec<ChatMessage>, files: Files) -> Self {
+        let mut transcript = Self { files, ..Self::default() };
         // A page may begin in the middle of a turn; a result without its call is refused by providers.
         let from =
             messages.iter().position(|message| message.role == MessageRole::User).unwrap_or(messages.len());
@@ -82,7 +92,11 @@ impl Transcript {
                 self.steps = 0;
                 self.calls = 0;
                 self.unanswered = None;
-                self.prompt.push(PromptMessage::User { text: text_of(&message) });
+                let said = Some(text_of(&message)).filter(|text| !text.is_empty());
+                let files = files_of(&message).map(|file| self.files.words(file));
+                let text = said.into_iter().chain(files).collect::<Vec<_>>().join("\n\n");
+                self.prompt.push(PromptMessage::User { text });
+                self.prompt.extend(files_of(&message).filter_map(|file| self.files.picture(file)));
                 self.last_user = Some(message);
             }
             MessageRole::Assistant => {

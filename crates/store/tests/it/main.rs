@@ -7,6 +7,7 @@ mod changes;
 mod chat_queue;
 mod chats;
 mod credentials;
+mod files;
 mod groups;
 mod keys;
 mod leases;

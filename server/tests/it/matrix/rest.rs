@@ -266,6 +266,11 @@ fn chats() -> Vec<Row> {
         row(POST, ALL, SAY, signed_in(201)).once(),
         // Outside the groups the server is "refused in `mcp_server_ids`".
         row(POST, ALL, SAY_TO_GROUPED, [401, 401, 400, 201, 400, 201, 201]).once(),
+        row(POST, "/api/experimental/chats/files?name=a.txt", "{}", signed_in(201)),
+        row(POST, "/api/experimental/chats/files?name=", "{}", signed_in(400)),
+        row(GET, "/api/experimental/chats/files/{file=fresh_file}", "", signed_in(200)),
+        row(GET, "/api/experimental/chats/files/{file=foreign_file}", "", signed_in(404)),
+        row(GET, "/api/experimental/chats/files/{file=malformed}", "", signed_in(400)),
         row(GET, "/api/experimental/chats/{id=own_chat}", "", signed_in(200)),
         row(GET, "/api/experimental/chats/{id=foreign_chat}", "", signed_in(404)),
         row(GET, "/api/experimental/chats/{id=unknown}", "", signed_in(404)),

@@ -9,7 +9,7 @@ use super::{
 use api::{
     Uuid,
     check::{ConnectOutcome, ServerOutcome},
-    messages::{MessageRole, TextPart, ToolCallPart, ToolResultPart},
+    messages::{FilePart, MessageRole, TextPart, ToolCallPart, ToolResultPart},
 };
 use std::sync::Arc;
 
@@ -27,6 +27,8 @@ pub enum Block {
         message_id: i64,
         text: Shared<TextPart>,
     },
+    /// A file that the person attached.
+    File(FilePart),
     /// Servers this turn goes on without.
     Trouble(Shared<Vec<ServerOutcome>>),
     Text(Text),
@@ -213,6 +215,7 @@ impl Builder<'_> {
             CommittedPart::Call { call, label } => {
                 Some(Item::Call { committed: true, call: call.clone(), label: label.clone(), result: None })
             }
+            CommittedPart::File(file) => Some(Item::Block(Block::File(file.clone()))),
             CommittedPart::Other(kind) => Some(Item::Block(Block::Other(kind.clone()))),
             CommittedPart::Result(_) => None,
         };
