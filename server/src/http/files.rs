@@ -18,7 +18,7 @@ use http::{
     header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE},
 };
 use serde::Deserialize;
-use std::time::Duration;
+use std::{fmt::Write as _, time::Duration};
 use utoipa::IntoParams;
 
 /// Longest wait for the bytes of a file.
@@ -96,7 +96,7 @@ fn disposition(kind: &str, name: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             encoded.push(char::from(byte));
         } else {
-            encoded.push_str(&format!("%{byte:02X}"));
+            let _ = write!(encoded, "%{byte:02X}");
         }
     }
     format!("{kind}; filename*=UTF-8''{encoded}")

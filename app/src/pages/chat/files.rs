@@ -93,8 +93,7 @@ impl Attachments {
         let size = member(&file, "size").and_then(|size| size.as_f64()).unwrap_or_default();
         let key = self.next.get_value();
         self.next.set_value(key + 1);
-        #[expect(clippy::cast_precision_loss, reason = "a limit, far below the precision")]
-        let too_large = size > FILE_BYTES as f64;
+        let too_large = size > f64::from(u32::try_from(FILE_BYTES).unwrap_or(u32::MAX));
         let state = if too_large {
             Upload::Refused(format!("It is larger than {}.", human_bytes(FILE_BYTES)))
         } else {
