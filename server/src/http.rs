@@ -14,6 +14,7 @@ mod cookies;
 mod csrf;
 mod error;
 mod explain;
+mod files;
 mod fleet;
 mod forms;
 mod groups;

@@ -17,6 +17,7 @@ mod browser;
 mod calls;
 mod composer;
 mod details;
+mod files;
 mod home;
 mod icons;
 mod list;

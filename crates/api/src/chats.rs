@@ -197,7 +197,26 @@ pub struct Chat {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum InputPart {
-    Text { text: String },
+    Text {
+        text: String,
+    },
+    /// A file that was stored before (`POST /api/experimental/chats/files`).
+    File {
+        file_id: Uuid,
+    },
+}
+
+/// A stored file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ChatFile {
+    pub id: Uuid,
+    pub name: String,
+    /// What it is, as far as its bytes bear that out.
+    pub media_type: String,
+    /// Bytes.
+    pub size: i64,
+    pub created_at: Timestamp,
 }
 
 /// Tells a member that is null from one that is absent.

@@ -70,6 +70,7 @@ pub enum Part {
     Reasoning(TextPart),
     ToolCall(ToolCallPart),
     ToolResult(ToolResultPart),
+    File(FilePart),
     #[serde(untagged)]
     Other(Value),
 }
@@ -83,6 +84,17 @@ pub struct TextPart {
     pub html: Option<String>,
 }
 
+/// A file that the person attached. It may be gone by now: the oldest files of a chat make room.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct FilePart {
+    pub file_id: Uuid,
+    pub name: String,
+    pub media_type: String,
+    /// Bytes.
+    pub size: i64,
+}
+
 /// The parts that this build knows: what a newer one adds has no schema yet.
 #[cfg(feature = "openapi")]
 #[derive(Serialize, utoipa::ToSchema)]
@@ -93,6 +105,7 @@ enum KnownPart {
     Reasoning(TextPart),
     ToolCall(ToolCallPart),
     ToolResult(ToolResultPart),
+    File(FilePart),
 }
 
 #[cfg(feature = "openapi")]

@@ -8,6 +8,7 @@ mod commit;
 mod compaction;
 mod dispatch;
 mod elicit;
+mod files;
 mod generation;
 mod inherited;
 mod own;

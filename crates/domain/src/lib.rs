@@ -16,6 +16,7 @@ pub mod definition_diff;
 pub mod definitions;
 pub mod dynamic_tools;
 pub mod elicitation;
+pub mod files;
 pub mod gates;
 pub mod groups;
 pub mod header;

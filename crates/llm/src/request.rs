@@ -23,6 +23,12 @@ pub struct GenerationRequest {
 pub enum PromptMessage {
     /// From the person.
     User { text: String },
+    /// A picture of the person's, behind their words. Providers that take none leave it out.
+    UserImage {
+        media_type: String,
+        /// Base64.
+        data: Arc<str>,
+    },
     /// From the model: its text and the calls it asked for.
     Assistant { text: String, tool_calls: Vec<PromptToolCall> },
     /// What came of one call.

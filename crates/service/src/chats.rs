@@ -21,7 +21,7 @@ use crate::{mcp_servers::access_of, oauth::connect_url, sources::is_awake};
 use api::{
     Timestamp, Uuid, Validation,
     chats::{AuthRequired, Chat, ChatCreate, ChatCreated, ChatStatus, InputPart, PlanMode},
-    messages::{ChatMessage, MessageRole, Part},
+    messages::{ChatMessage, FilePart, MessageRole, Part},
     servers::{AuthStatus, AuthType},
 };
 use domain::{
@@ -49,8 +49,16 @@ const MESSAGES_PAGE: i64 = 50;
 const MESSAGES_PAGE_MAX: i64 = 200;
 
 fn text_parts(content: &[InputPart], wrong: &mut Vec<Validation>) -> Vec<Part> {
-    let total: usize = content.iter().map(|InputPart::Text { text }| text.len()).sum();
-    if content.is_empty() || content.iter().all(|InputPart::Text { text }| text.trim().is_empty()) {
+    let text_of = |part: &InputPart| match part {
+        InputPart::Text { text } => text.len(),
+        InputPart::File { .. } => 0,
+    };
+    let says = |part: &InputPart| match part {
+        InputPart::Text { text } => !text.trim().is_empty(),
+        InputPart::File { .. } => true,
+    };
+    let total: usize = content.iter().map(text_of).sum();
+    if !content.iter().any(says) {
         wrong.push(Validation::new("content", "Write a message."));
     } else if total > MESSAGE_BYTES || content.len() > MESSAGE_PARTS {
         wrong.push(Validation::new(
@@ -58,7 +66,17 @@ fn text_parts(content: &[InputPart], wrong: &mut Vec<Validation>) -> Vec<Part> {
             format!("A message holds at most {} KiB of text.", MESSAGE_BYTES / 1024),
         ));
     }
-    content.iter().map(|InputPart::Text { text }| Part::text(text.clone())).collect()
+    let part = |part: &InputPart| match part {
+        InputPart::Text { text } => Part::text(text.clone()),
+        // What it is, is written beside it when it is bound to the chat.
+        InputPart::File { file_id } => Part::File(FilePart {
+            file_id: *file_id,
+            name: String::new(),
+            media_type: String::new(),
+            size: 0,
+        }),
+    };
+    content.iter().map(part).collect()
 }
 
 fn prompt_text(parts: &[Part]) -> String {
@@ -145,7 +163,7 @@ impl Service {
         }
         drop(session);
         let mut wrong = Vec::new();
-        let content = text_parts(&request.content, &mut wrong);
+        let mut content = text_parts(&request.content, &mut wrong);
         let client_type = request.client_type.clone().unwrap_or_else(|| "api".to_owned());
         if !matches!(client_type.as_str(), "ui" | "api") {
             wrong.push(Validation::new("client_type", "Use ui or api."));
@@ -208,6 +226,7 @@ impl Service {
         }
         chats::chat_insert(&mut write, &record).await?;
         self.plan_mode_audit(&mut write, ctx, &record, PlanMode::Off).await?;
+        self.files_attach(&mut write, owner, record.id, &mut content).await?;
         let message = messages::message_insert(&mut write, user_message(&record, content, now)).await?;
         if !self.remember(&mut write, owner, key, &hash, (record.id, Made::Message(message.id))).await? {
             drop(write);

@@ -13,6 +13,7 @@ mod definitions;
 mod egress_settings;
 mod error;
 mod explain;
+mod files;
 mod fleet;
 mod follow;
 mod groups;

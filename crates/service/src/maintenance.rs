@@ -1,7 +1,7 @@
 //! What nobody asks for: expired rows go.
 
-use crate::{OpContext, Result, Service, audit::Act};
-use store::{audit, changes, chats, credentials, login_attempts, replicas};
+use crate::{OpContext, Result, Service, audit::Act, files::LOOSE_KEPT_SECONDS};
+use store::{audit, changes, chats, credentials, files, login_attempts, replicas};
 
 /// Sign-in windows older than this are of no use, seconds.
 const ATTEMPTS_KEPT_SECONDS: i64 = 3600;
@@ -27,6 +27,7 @@ impl Service {
         login_attempts::login_attempts_sweep(&mut write, now.plus_seconds(-ATTEMPTS_KEPT_SECONDS)).await?;
         chats::idempotency_prune(&mut write, now.plus_seconds(-IDEMPOTENCY_KEPT_SECONDS)).await?;
         chats::queue_prune(&mut write, now.plus_seconds(-IDEMPOTENCY_KEPT_SECONDS)).await?;
+        files::files_loose_sweep(&mut write, now.plus_seconds(-LOOSE_KEPT_SECONDS)).await?;
         changes::changes_sweep(&mut write).await?;
         replicas::replicas_sweep(&mut write).await?;
         write.commit().await?;

@@ -18,6 +18,7 @@ pub mod credentials;
 mod db;
 pub mod encryption_keys;
 mod error;
+pub mod files;
 pub mod groups;
 mod instant;
 pub mod live_parts;

@@ -2,8 +2,8 @@
 
 use super::{
     actions, audit, auth, body::MAX_JSON, chat_context, chat_search, chat_settings, chats, connections,
-    cookies::SessionCookie, csrf, error::ApiError, explain, fleet, forms, groups, headers, health, keys,
-    models, oauth, openapi, request_id, servers, settings, stream, stream::StreamCounter, tool_results,
+    cookies::SessionCookie, csrf, error::ApiError, explain, files, fleet, forms, groups, headers, health,
+    keys, models, oauth, openapi, request_id, servers, settings, stream, stream::StreamCounter, tool_results,
     tools, transfer, ui, users, workspaces,
 };
 use crate::assets;
@@ -137,6 +137,8 @@ fn chats_api() -> OpenApiRouter<AppState> {
         .routes(routes!(chats::list, chats::create))
         .routes(routes!(chat_search::search))
         .routes(routes!(chats::get, chats::update, chats::delete))
+        .routes(routes!(files::upload))
+        .routes(routes!(files::download))
         .routes(routes!(chats::messages, chats::send))
         .routes(routes!(chats::edit))
         .routes(routes!(chats::interrupt))

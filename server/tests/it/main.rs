@@ -15,6 +15,7 @@ mod csrf;
 mod cut_connections;
 mod description;
 mod explain;
+mod files;
 mod fuzz;
 mod groups;
 mod keys;

@@ -3,6 +3,7 @@
 use super::{
     boundary::Boundary,
     calls::CallFrame,
+    files::FileView,
     live_text::LiveText,
     notices::ServerTrouble,
     plan::PlanCard,
@@ -32,6 +33,7 @@ pub(super) fn Blocks(chat: OpenChat) -> impl IntoView {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     User,
+    File,
     Trouble,
     Text,
     Reasoning,
@@ -47,6 +49,7 @@ impl Kind {
     fn of(block: &Block) -> Self {
         match block {
             Block::User { .. } => Self::User,
+            Block::File(_) => Self::File,
             Block::Trouble(_) => Self::Trouble,
             Block::Text(_) => Self::Text,
             Block::Reasoning(_) => Self::Reasoning,
@@ -86,6 +89,11 @@ fn BlockSlot(blocks: Memo<Vec<(BlockKey, Block)>>, key: BlockKey, chat: OpenChat
             Kind::Text => view! { <div class="chat-answer" data-testid="answer"><Words block /></div> }.into_any(),
             Kind::Reasoning => view! { <Reasoning block /> }.into_any(),
             Kind::User => view! { <UserMessage key block chat /> }.into_any(),
+            Kind::File => (move || match block.get() {
+                Some(Block::File(file)) => Some(view! { <FileView file /> }),
+                _ => None,
+            })
+            .into_any(),
             Kind::Trouble => (move || match block.get() {
                 Some(Block::Trouble(outcomes)) => Some(view! { <ServerTrouble outcomes /> }),
                 _ => None,

@@ -1,6 +1,7 @@
 //! Where a message is written: the text, the servers, the model, a button that sends and, while a turn runs, one that stops.
 
 use super::{
+    files::{AttachButton, Attachments, Chips},
     needs::NeedsYou,
     picker::{Selection, ServerPicker},
     plan::PlanSwitch,
@@ -12,7 +13,7 @@ use crate::{
     error::UiError,
     server_fns::chats::ChatOptions,
 };
-use api::{Uuid, models::Model};
+use api::{Uuid, chats::InputPart, models::Model};
 use leptos::{ev::KeyboardEvent, html, prelude::*};
 
 /// What the composer and its page say to each other.
@@ -23,6 +24,7 @@ pub(super) struct Draft {
     /// `None`: the chat's or the default one.
     pub(super) model: RwSignal<Option<Uuid>>,
     pub(super) workspace: WorkspaceChoice,
+    pub(super) files: Attachments,
     pub(super) sending: RwSignal<bool>,
     pub(super) error: RwSignal<Option<UiError>>,
 }
@@ -31,6 +33,7 @@ impl Draft {
     pub(super) fn new(servers: Selection, workspace: WorkspaceChoice) -> Self {
         Self {
             workspace,
+            files: Attachments::new(),
             text: RwSignal::new(String::new()),
             servers,
             model: RwSignal::new(None),
@@ -39,10 +42,12 @@ impl Draft {
         }
     }
 
-    /// The trimmed text, unless there is nothing to send.
-    pub(super) fn message(self) -> Option<String> {
+    /// What is to be sent, unless there is nothing, or a file is still on its way.
+    pub(super) fn message(self) -> Option<Vec<InputPart>> {
         let text = self.text.with_untracked(|text| text.trim().to_owned());
-        (!text.is_empty() && !self.sending.get_untracked()).then_some(text)
+        let sends =
+            (!text.is_empty() || self.files.ready()) && !self.files.busy() && !self.sending.get_untracked();
+        sends.then(|| self.files.content(text))
     }
 }
 
@@ -89,7 +94,8 @@ pub(super) fn Composer(
         }
     });
     let can_send = Memo::new(move |_| {
-        !no_model && !draft.sending.get() && draft.text.with(|text| !text.trim().is_empty())
+        let says = draft.text.with(|text| !text.trim().is_empty()) || draft.files.ready();
+        !no_model && !draft.sending.get() && says && !draft.files.busy()
     });
     let send = move || {
         if can_send.get_untracked() {
@@ -105,6 +111,15 @@ pub(super) fn Composer(
     view! {
         <form
             class="chat-composer"
+            on:dragover=|event| event.prevent_default()
+            on:drop=move |event| {
+                event.prevent_default();
+                let dropped = js_sys::Reflect::get(&event, &"dataTransfer".into())
+                    .and_then(|data| js_sys::Reflect::get(&data, &"files".into()));
+                if let Ok(list) = dropped {
+                    draft.files.take(&list);
+                }
+            }
             on:submit=move |event| {
                 event.prevent_default();
                 send();
@@ -126,7 +141,9 @@ pub(super) fn Composer(
                     on:input=move |event| draft.text.set(event_target_value(&event))
                     on:keydown=on_key
                 ></textarea>
+                <Chips attachments=draft.files />
                 <div class="chat-composer-bar">
+                    <AttachButton attachments=draft.files disabled=Signal::derive(move || no_model || draft.sending.get()) />
                     <ServerPicker selection=draft.servers />
                     <WorkspaceSelect choice=draft.workspace />
                     <ModelSelect models=options.models.clone() chosen=draft.model last=last_model />

@@ -12,7 +12,7 @@ use crate::{
     server_fns::chats::{ChatOpened, ChatOptions, chat_create, chat_options},
 };
 use api::{
-    chats::{ChatCreate, InputPart, PlanMode},
+    chats::{ChatCreate, PlanMode},
     messages::ChatMessage,
 };
 use leptos::{prelude::*, task::spawn_local};
@@ -34,13 +34,13 @@ fn Start(options: ChatOptions) -> impl IntoView {
     let navigate = use_navigate();
     let kept_models = StoredValue::new(options.models.clone());
     let send = move |()| {
-        let Some(text) = draft.message() else { return };
+        let Some(content) = draft.message() else { return };
         draft.sending.set(true);
         draft.error.set(None);
         let navigate = navigate.clone();
         spawn_local(async move {
             let create = ChatCreate {
-                content: vec![InputPart::Text { text }],
+                content,
                 model_config_id: draft.model.get_untracked(),
                 mcp_server_ids: draft.servers.outgoing(),
                 workspace_id: draft.workspace.chosen.get_untracked(),

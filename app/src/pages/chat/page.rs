@@ -27,7 +27,7 @@ use crate::{
 };
 use api::{
     Uuid,
-    chats::{ChatStatus, ChatUpdate, InputPart, MessageCreate, MessageEdit},
+    chats::{ChatStatus, ChatUpdate, MessageCreate, MessageEdit},
 };
 use leptos::{ev, prelude::*, task::spawn_local};
 use leptos_router::hooks::use_params_map;
@@ -116,12 +116,12 @@ fn Chat(opened: ChatOpened) -> impl IntoView {
     });
 
     let send = Callback::new(move |()| {
-        let Some(text) = draft.message() else { return };
+        let Some(content) = draft.message() else { return };
         draft.sending.set(true);
         draft.error.set(None);
         spawn_local(async move {
             let create = MessageCreate {
-                content: vec![InputPart::Text { text }],
+                content,
                 model_config_id: draft.model.get_untracked(),
                 mcp_server_ids: draft.servers.outgoing(),
                 plan_mode: Some(draft.servers.plan_mode()),
@@ -135,6 +135,7 @@ fn Chat(opened: ChatOpened) -> impl IntoView {
                         transcript.try_update(|transcript| transcript.sent(message, sent.status));
                     }
                     draft.text.try_set(String::new());
+                    draft.files.clear();
                     view.resume();
                 }
                 Err(refused) => {

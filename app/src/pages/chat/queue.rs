@@ -109,6 +109,7 @@ fn Waiting(
 fn text_of(queued: &QueuedMessage) -> String {
     let texts = queued.content.iter().filter_map(|part| match part {
         Part::Text(text) => Some(text.text.as_str()),
+        Part::File(file) => Some(file.name.as_str()),
         _ => None,
     });
     texts.collect::<Vec<_>>().join(" ")

@@ -81,6 +81,12 @@ pub struct Transcript {
 }
 
 impl Transcript {
+    /// The files of a message, in order.
+    pub fn files_of(&self, message_id: i64) -> Vec<Uuid> {
+        let message = self.messages.iter().find(|message| message.id == message_id);
+        message.into_iter().flat_map(|message| message.files().map(|file| file.file_id)).collect()
+    }
+
     /// The chat it is of.
     pub fn chat_id(&self) -> Uuid {
         self.chat_id

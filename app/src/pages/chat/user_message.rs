@@ -74,9 +74,15 @@ fn EditField(message_id: i64, text: String, editing: RwSignal<bool>, chat: OpenC
         sending.set(true);
         refused.set(None);
         let id = transcript.with_untracked(Transcript::chat_id);
+        // What was attached stays attached.
+        let files = transcript.with_untracked(|transcript| transcript.files_of(message_id));
         spawn_local(async move {
             let edit = MessageEdit {
-                content: Some(vec![InputPart::Text { text: words }]),
+                content: Some(
+                    std::iter::once(InputPart::Text { text: words })
+                        .chain(files.into_iter().map(|file_id| InputPart::File { file_id }))
+                        .collect(),
+                ),
                 mcp_server_ids: chat.servers.outgoing(),
                 plan_mode: Some(chat.servers.plan_mode()),
                 ..MessageEdit::default()

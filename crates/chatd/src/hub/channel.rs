@@ -424,6 +424,7 @@ pub(crate) fn content_bytes(part: &Part) -> usize {
                 + call.args.as_ref().map_or(0, |args| args.to_string().len())
         }
         Part::ToolResult(result) => serde_json::to_string(&result.result).map_or(0, |text| text.len()),
+        Part::File(file) => file.name.len() + file.media_type.len(),
         Part::Other(value) => value.to_string().len(),
     }
 }

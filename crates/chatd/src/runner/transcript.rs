@@ -1,6 +1,9 @@
 //! The visible history as a turn uses it: the prompt, and what is left to do.
 
-use super::results::{UNKNOWN, model_text};
+use super::{
+    files::{Files, files_of},
+    results::{UNKNOWN, model_text},
+};
 use crate::{
     history::{self, Budget},
     limits,
@@ -36,6 +39,7 @@ pub(super) struct Transcript {
     /// Tokens up to the last generation as its provider counted them, and bytes since.
     counted: i64,
     uncounted: usize,
+    files: Files,
 }
 
 /// What a summary is called in the prompt. The words of a model are no instructions of ours, so it stands among the messages.
@@ -69,16 +73,22 @@ impl Transcript {
         })
         .await?;
         messages.reverse();
-        let Some(boundary) = boundary else { return Ok(Self::new(messages)) };
-        let mut transcript = Self::default();
+        let again = match boundary.as_ref().and_then(|boundary| Some((boundary, boundary.replay_from?))) {
+            Some((boundary, from)) => {
+                user_messages_between(session, chat, from, boundary.message_id, limits::REPLAYED).await?
+            }
+            None => Vec::new(),
+        };
+        let shown: Vec<&ChatMessage> = again.iter().chain(&messages).collect();
+        let files = Files::load(session, chat, &shown).await?;
+        let Some(boundary) = boundary else { return Ok(Self::with_files(messages, files)) };
+        let mut transcript = Self { files, ..Self::default() };
         if let Some(summary) = &boundary.summary {
             let text = format!("{SUMMARY}{summary}");
             transcript.uncounted += text.len();
             transcript.prompt.push(PromptMessage::User { text });
         }
-        if let Some(from) = boundary.replay_from {
-            let again =
-                user_messages_between(session, chat, from, boundary.message_id, limits::REPLAYED).await?;
+        if boundary.replay_from.is_some() {
             again.into_iter().for_each(|message| transcript.take(message));
             let count = |n: i64| usize::try_from(n).unwrap_or(usize::MAX);
             (transcript.steps, transcript.calls) = (count(boundary.steps), count(boundary.calls));
@@ -89,9 +99,14 @@ impl Transcript {
         Ok(transcript)
     }
 
-    /// Of messages whose results are shortened already.
+    #[cfg(test)]
     fn new(messages: Vec<ChatMessage>) -> Self {
-        let mut transcript = Self::default();
+        Self::with_files(messages, Files::default())
+    }
+
+    /// Of messages whose results are shortened already.
+    fn with_files(messages: Vec<ChatMessage>, files: Files) -> Self {
+        let mut transcript = Self { files, ..Self::default() };
         let from = beginning(&messages);
         messages.into_iter().skip(from).for_each(|message| transcript.take(message));
         transcript
@@ -120,7 +135,11 @@ impl Transcript {
                 self.steps = 0;
                 self.calls = 0;
                 self.unanswered = None;
-                self.prompt.push(PromptMessage::User { text: text_of(&message) });
+                let said = Some(text_of(&message)).filter(|text| !text.is_empty());
+                let files = files_of(&message).map(|file| self.files.words(file));
+                let text = said.into_iter().chain(files).collect::<Vec<_>>().join("\n\n");
+                self.prompt.push(PromptMessage::User { text });
+                self.prompt.extend(files_of(&message).filter_map(|file| self.files.picture(file)));
                 self.last_user = Some(message);
             }
             MessageRole::Assistant => {

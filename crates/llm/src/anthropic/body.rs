@@ -56,6 +56,10 @@ fn messages(request: &GenerationRequest) -> Value {
                 let text = said(text).unwrap_or("(empty message)");
                 ("user", vec![json!({"type": "text", "text": text})])
             }
+            PromptMessage::UserImage { media_type, data } => {
+                let source = json!({"type": "base64", "media_type": media_type, "data": &**data});
+                ("user", vec![json!({"type": "image", "source": source})])
+            }
             PromptMessage::Assistant { text, tool_calls } => {
                 let text = said(text).map(|text| json!({"type": "text", "text": text}));
                 ("assistant", text.into_iter().chain(tool_calls.iter().map(tool_use)).collect())

@@ -36,12 +36,40 @@ pub(super) fn build(request: &GenerationRequest, dialect: Dialect) -> String {
 
 fn messages(request: &GenerationRequest) -> Vec<Value> {
     let system = request.system.iter().map(|text| json!({"role": "system", "content": text}));
-    system.chain(request.messages.iter().filter_map(message)).collect()
+    let mut all: Vec<Value> = system.collect();
+    for asked in &request.messages {
+        match (asked, all.last_mut()) {
+            // Beside the words, in the same message: many servers want the roles to alternate.
+            (PromptMessage::UserImage { media_type, data }, Some(last)) if last["role"] == "user" => {
+                add_image(last, media_type, data);
+            }
+            _ => all.extend(message(asked)),
+        }
+    }
+    all
+}
+
+fn image(media_type: &str, data: &str) -> Value {
+    json!({"type": "image_url", "image_url": {"url": format!("data:{media_type};base64,{data}")}})
+}
+
+/// Turns the content of a message from words into parts where it is not parts yet.
+fn add_image(message: &mut Value, media_type: &str, data: &str) {
+    let mut parts = match message["content"].take() {
+        Value::Array(parts) => parts,
+        Value::String(text) if text.is_empty() => Vec::new(),
+        text => vec![json!({"type": "text", "text": text})],
+    };
+    parts.push(image(media_type, data));
+    message["content"] = Value::Array(parts);
 }
 
 fn message(message: &PromptMessage) -> Option<Value> {
     Some(match message {
         PromptMessage::User { text } => json!({"role": "user", "content": text}),
+        PromptMessage::UserImage { media_type, data } => {
+            json!({"role": "user", "content": [image(media_type, data)]})
+        }
         // An answer that was stopped before its first word; servers refuse an empty one.
         PromptMessage::Assistant { text, tool_calls } if text.is_empty() && tool_calls.is_empty() => {
             return None;
@@ -105,6 +133,19 @@ mod tests {
 
     fn built(request: &GenerationRequest, dialect: Dialect) -> Value {
         serde_json::from_str(&build(request, dialect)).unwrap()
+    }
+
+    #[test]
+    fn a_picture_stands_beside_the_words() {
+        let image = || PromptMessage::UserImage { media_type: "image/png".to_owned(), data: "aGk=".into() };
+        let messages = vec![PromptMessage::User { text: "look".to_owned() }, image(), image()];
+        let body = built(&request(messages, vec![]), FULL);
+        let picture = json!({"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}});
+        assert_eq!(
+            body["messages"][1],
+            json!({"role": "user", "content": [{"type": "text", "text": "look"}, picture, picture]})
+        );
+        assert_eq!(body["messages"].as_array().unwrap().len(), 2);
     }
 
     #[test]

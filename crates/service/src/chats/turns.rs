@@ -44,7 +44,7 @@ impl Service {
         let owner = ctx.require()?.user.id;
         let hash = request_hash(&request, &id.to_string())?;
         let mut wrong = Vec::new();
-        let content = text_parts(&request.content, &mut wrong);
+        let mut content = text_parts(&request.content, &mut wrong);
         self.check_model(ctx, request.model_config_id, &mut wrong).await?;
         let mut write = self.db().write().await?;
         let record = chats::chat_get_for_update(&mut write, owner, id).await?.ok_or(Error::NotFound)?;
@@ -60,6 +60,7 @@ impl Service {
         if !wrong.is_empty() {
             return Err(Error::invalid(wrong));
         }
+        self.files_attach(&mut write, owner, id, &mut content).await?;
         let behavior = request.busy_behavior.unwrap_or_default();
         let waits = record.status.is_busy() || record.queue_length > 0 && behavior == BusyBehavior::Queue;
         if waits {
@@ -114,7 +115,7 @@ impl Service {
     ) -> Result<MessageSent> {
         let owner = ctx.require()?.user.id;
         let mut wrong = Vec::new();
-        let content = request.content.as_ref().map(|content| text_parts(content, &mut wrong));
+        let mut content = request.content.as_ref().map(|content| text_parts(content, &mut wrong));
         self.check_model(ctx, request.model_config_id, &mut wrong).await?;
         let mut write = self.db().write().await?;
         let record = chats::chat_get_for_update(&mut write, owner, id).await?.ok_or(Error::NotFound)?;
@@ -135,6 +136,9 @@ impl Service {
             return Err(Error::invalid(wrong));
         }
         let now = self.now();
+        if let Some(content) = &mut content {
+            self.files_attach(&mut write, owner, id, content).await?;
+        }
         // The same text again means nothing while it is being answered.
         if content.is_none() && record.status.is_busy() {
             return Err(Error::conflict(ChatConflict::Busy.to_string()));

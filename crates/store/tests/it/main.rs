@@ -12,6 +12,7 @@ mod chat_search;
 mod chat_upkeep;
 mod chats;
 mod credentials;
+mod files;
 mod groups;
 mod keys;
 mod leases;

@@ -114,6 +114,7 @@ impl World {
             ("auto-archive-days", "auto-archive-days".to_owned()),
             ("foreign_chat", foreign_chat),
             ("foreign_message", foreign_message),
+            ("foreign_file", file_of(&stranger.client).await),
             ("foreign_workspace", workspace_of(&stranger.client).await),
             ("foreign_token", token_of(&stranger.client).await),
             ("foreign_session", spare_session(&server, &stranger).await),
@@ -213,6 +214,7 @@ impl World {
                 self.stranger.client.put(&path, &json!({"values": {"X-Token": "mine"}})).await.expect(204);
                 self.stranger.id.clone()
             }
+            "fresh_file" => file_of(own).await,
             "fresh_workspace" => workspace_of(own).await,
             "fresh_group" => group(&self.server, &self.slug()).await,
             "fresh_token" => token_of(own).await,
@@ -315,6 +317,10 @@ async fn chat_with_call(client: &Client, server: &str) -> (String, String) {
     let made = chat(client, &json!({"content": content, "mcp_server_ids": [server]})).await;
     let call = &parts(made["messages"].as_array().unwrap(), "tool-result")[0]["tool_call_id"];
     (id(&made), call.as_str().unwrap().to_owned())
+}
+
+async fn file_of(client: &Client) -> String {
+    id(&client.post("/api/experimental/chats/files?name=a.txt", &json!({})).await.expect(201).json())
 }
 
 async fn workspace_of(client: &Client) -> String {

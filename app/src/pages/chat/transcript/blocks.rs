@@ -10,7 +10,7 @@ use api::{
     Uuid,
     chats::ChatStatus,
     check::{ConnectOutcome, ServerOutcome},
-    messages::{MessageRole, TextPart, ToolCallPart, ToolResultPart},
+    messages::{FilePart, MessageRole, TextPart, ToolCallPart, ToolResultPart},
 };
 use domain::{plan_mode::is_presented_plan, questions::ASK_USER_QUESTION};
 use std::sync::Arc;
@@ -29,6 +29,8 @@ pub enum Block {
         message_id: i64,
         text: Shared<TextPart>,
     },
+    /// A file that the person attached.
+    File(FilePart),
     /// Servers this turn goes on without.
     Trouble(Shared<Vec<ServerOutcome>>),
     Text(Text),
@@ -238,6 +240,7 @@ impl Builder<'_> {
             CommittedPart::Call { call, label } => {
                 Some(Item::Call { committed: true, call: call.clone(), label: label.clone(), result: None })
             }
+            CommittedPart::File(file) => Some(Item::Block(Block::File(file.clone()))),
             CommittedPart::Other(kind) => Some(Item::Block(Block::Other(kind.clone()))),
             CommittedPart::Result(_) => None,
         };

@@ -3,7 +3,7 @@
 use super::{Shared, call::committed_label};
 use api::{
     check::ServerOutcome,
-    messages::{ChatMessage, MessageRole, Part, TextPart, ToolCallPart, ToolResultPart},
+    messages::{ChatMessage, FilePart, MessageRole, Part, TextPart, ToolCallPart, ToolResultPart},
 };
 use std::sync::Arc;
 
@@ -27,6 +27,7 @@ pub(super) enum CommittedPart {
         label: Arc<str>,
     },
     Result(Shared<ToolResultPart>),
+    File(FilePart),
     /// A kind a newer replica wrote: its name.
     Other(Arc<str>),
 }
@@ -41,6 +42,7 @@ impl Committed {
                 CommittedPart::Call { call: Shared::new(call), label }
             }
             Part::ToolResult(result) => CommittedPart::Result(Shared::new(result)),
+            Part::File(file) => CommittedPart::File(file),
             Part::Other(value) => CommittedPart::Other(
                 value.get("type").and_then(|kind| kind.as_str()).unwrap_or("unnamed").into(),
             ),
@@ -58,6 +60,13 @@ impl Committed {
     pub(super) fn results(&self) -> impl Iterator<Item = &Shared<ToolResultPart>> {
         self.parts.iter().filter_map(|part| match part {
             CommittedPart::Result(result) => Some(result),
+            _ => None,
+        })
+    }
+
+    pub(super) fn files(&self) -> impl Iterator<Item = &FilePart> {
+        self.parts.iter().filter_map(|part| match part {
+            CommittedPart::File(file) => Some(file),
             _ => None,
         })
     }

@@ -98,7 +98,7 @@ impl Live {
             },
             Part::ToolCall(piece) => self.push_call(piece),
             // Results are kept apart by the transcript: they outlive the generation that asked for them.
-            Part::ToolResult(_) => return false,
+            Part::ToolResult(_) | Part::File(_) => return false,
             Part::Other(value) => {
                 let kind = value.get("type").and_then(|kind| kind.as_str()).unwrap_or("unnamed");
                 self.items.push(LiveItem::Other(kind.into()));

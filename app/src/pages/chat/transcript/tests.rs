@@ -100,6 +100,7 @@ fn running(messages: Vec<ChatMessage>) -> Transcript {
 fn shape(transcript: &Transcript) -> Vec<String> {
     let short = |block: Block| match block {
         Block::User { text, .. } => format!("user {}", text.text),
+        Block::File(file) => format!("file {}", file.name),
         Block::Text(Text::Committed(text)) => format!("text {}", text.text),
         Block::Text(Text::Live(text)) => format!("live {text}"),
         Block::Reasoning(Text::Committed(text)) => format!("thought {}", text.text),

@@ -41,6 +41,16 @@ fn spec(name: &str, parameters: Value) -> ToolSpec {
 }
 
 #[test]
+fn a_picture_is_a_block_behind_the_words() {
+    let image = PromptMessage::UserImage { media_type: "image/png".to_owned(), data: "aGk=".into() };
+    let body = built(&request(vec![user("look"), image], vec![]));
+    let content = &body["messages"][0]["content"];
+    assert_eq!(content[0], json!({"type": "text", "text": "look"}));
+    assert_eq!(content[1]["source"], json!({"type": "base64", "media_type": "image/png", "data": "aGk="}));
+    assert_eq!(body["messages"].as_array().unwrap().len(), 1);
+}
+
+#[test]
 fn a_whole_conversation_with_its_marks() {
     let messages = vec![
         user("hi"),
