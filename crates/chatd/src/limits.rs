@@ -81,10 +81,11 @@ pub const STEP_RESULTS: usize = 64 * 1024 * 1024;
 
 /// Connect, handshake and listing of all servers of a step together.
 pub const SERVERS: Duration = Duration::from_secs(10);
-/// Tries to load the servers of a step.
-pub const SERVER_LOADS: u32 = 3;
+/// How long the model and the servers of a step are asked for when they cannot be loaded. Longer than a runner that has lost its database
+/// keeps its lease: the turn is then left and taken up later, it does not fail.
+pub const LOAD_PATIENCE: Duration = Duration::from_secs(10);
 /// Between two such tries.
-pub const SERVER_LOAD_WAIT: Duration = Duration::from_millis(250);
+pub const LOAD_WAIT: Duration = Duration::from_millis(250);
 /// Tools offered to the model in one step.
 pub const TOOLS: usize = 128;
 /// Bytes of a server's name in the system prompt.

@@ -15,6 +15,8 @@ const PACE: Duration = Duration::from_millis(12);
 const TOOL: &str = "create_ticket";
 /// No turn may be silent for longer, unless something strikes it meanwhile.
 const STUCK: Duration = Duration::from_secs(30);
+/// A lease lasts at least so long after its runner was struck; nobody else has the turn before.
+pub(super) const LEAST_LEASE: Duration = Duration::from_secs(7);
 
 /// What ended or held up a replica.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -211,8 +213,10 @@ impl Book {
         let last_blow = pages.blows.last().map(|(at, _)| *at);
         let Some(turn) = pages.turns.get_mut(&number) else { return };
         let known = turn.asks.last().is_some_and(|ask| ask.pid.is_some());
-        // Nobody knows who runs it: any blow may have struck it.
-        let blow = if known { turn.hits.last().map(|hit| hit.at) } else { last_blow };
+        // Nobody knows who runs it, or who took it from the one that was struck: any later blow may have struck that one too.
+        let hit = turn.hits.last().filter(|hit| hit.asks == turn.asks.len()).map(|hit| hit.at);
+        let again = hit.and_then(|hit| last_blow.filter(|blow| *blow >= hit + LEAST_LEASE));
+        let blow = if known { again.or(hit) } else { last_blow };
         let moved = [Some(turn.asked), turn.asks.last().map(|ask| ask.at), blow, outage_over];
         let moved = moved.into_iter().flatten().max();
         if moved.is_some_and(|moved| moved.elapsed() > STUCK) {

@@ -8,11 +8,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
-use super::book::{Blow, Book, Stage, Turn, number_in, tickets_of, token};
+use super::book::{Blow, Book, LEAST_LEASE, Stage, Turn, number_in, tickets_of, token};
 use crate::bench::statistics::Sample;
 
-/// A takeover that waited for longer may have been struck twice, by a blow on the replica that had just taken it.
-const LEAST_LEASE: Duration = Duration::from_secs(7);
 pub(super) const TAKEOVER_GOAL: Duration = Duration::from_secs(15);
 
 /// What the drill counts; every one of `faults` must be zero.

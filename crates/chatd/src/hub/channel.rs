@@ -82,7 +82,7 @@ struct State {
     live_key: (i64, i64),
     /// The number that the next part of this attempt must have.
     live_next: i64,
-    /// The attempt outgrew its buffer: nothing of it is shown any more.
+    /// Nothing of the attempt is shown any more: it is over, has a gap, or outgrew its buffer.
     live_muted: bool,
     /// The connect outcomes of the running turn, for readers who join it.
     servers: Option<Entry>,
@@ -155,7 +155,7 @@ impl Channel {
         }
         state.status_version = snapshot_version;
         if !status.status.is_busy() {
-            state.live_reset();
+            state.live_over();
             state.servers = None;
         }
         let bytes = status.title.len() + limits::EVENT_OVERHEAD;
@@ -215,7 +215,7 @@ impl Channel {
                     return None;
                 }
                 state.committed = committed;
-                state.live_reset();
+                state.live_over();
                 None
             }
             StreamPayload::MessagePart { message_part } => {
@@ -233,7 +233,7 @@ impl Channel {
                 Some((key.1, gap))
             }
             StreamPayload::PreviewReset { .. } => {
-                state.live_reset();
+                state.live_over();
                 None
             }
             _ => None,
@@ -244,8 +244,7 @@ impl Channel {
             // Half an answer is worse than none; the committed one comes.
             && (gap || state.live_bytes + bytes > limits::ATTEMPT_BYTES)
         {
-            state.live_reset();
-            state.live_muted = true;
+            state.live_over();
             let reset = StreamPayload::PreviewReset { preview_reset: PreviewReset { attempt } };
             return Some(self.append(&mut state, edit_version, reset, limits::EVENT_OVERHEAD, &next));
         }
@@ -350,6 +349,12 @@ impl State {
         self.live_bytes = 0;
         self.live_muted = false;
     }
+
+    /// Nothing more of this attempt is shown; of another replica, something may still be under way.
+    fn live_over(&mut self) {
+        self.live_reset();
+        self.live_muted = true;
+    }
 }
 
 /// A reader's place.
@@ -426,5 +431,69 @@ pub(crate) fn content_bytes(part: &Part) -> usize {
         Part::ToolResult(result) => serde_json::to_string(&result.result).map_or(0, |text| text.len()),
         Part::File(file) => file.name.len() + file.media_type.len(),
         Part::Other(value) => value.to_string().len(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use api::messages::{ChatMessage, MessageRole};
+    use std::cell::Cell;
+
+    fn part(attempt: i64, sequence: i64) -> StreamPayload {
+        let part = Part::text(sequence.to_string());
+        let message_part =
+            LivePart { role: MessageRole::Assistant, part, attempt, sequence, history_version: 1 };
+        StreamPayload::MessagePart { message_part }
+    }
+
+    fn message(id: i64) -> StreamPayload {
+        let message = ChatMessage {
+            id,
+            chat_id: Uuid::nil(),
+            role: MessageRole::Assistant,
+            content: Vec::new(),
+            created_at: api::Timestamp(0),
+            revision: 1,
+            model_config_id: None,
+            usage: None,
+            interrupted: false,
+            mcp_status: None,
+        };
+        StreamPayload::Message { message }
+    }
+
+    /// What is shown of each event: its name, or nothing.
+    fn shown(events: Vec<StreamPayload>) -> Vec<Option<&'static str>> {
+        let channel = Channel::new(Uuid::nil(), 0);
+        let sequence = Cell::new(0);
+        let next = || {
+            sequence.set(sequence.get() + 1);
+            sequence.get()
+        };
+        let taken = events.into_iter().map(|event| channel.publish(0, event, next));
+        taken
+            .map(|entry| match entry?.body {
+                Body::Event(event) => Some(event.payload.event_name()),
+                Body::StoredMessage(_) => Some("stored"),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn an_answer_with_a_gap_is_not_previewed_and_the_next_one_is() {
+        let events = vec![part(1, 0), part(1, 1), part(1, 3), part(1, 4), part(2, 0), part(1, 5), part(2, 1)];
+        let (piece, reset) = (Some("message_part"), Some("preview_reset"));
+        assert_eq!(shown(events), [piece, piece, reset, None, piece, None, piece]);
+        assert_eq!(shown(vec![part(4, 7), part(4, 8), part(5, 0)]), [reset, None, piece]);
+    }
+
+    #[test]
+    fn what_comes_late_of_an_answer_that_is_over_is_dropped() {
+        let reset = StreamPayload::PreviewReset { preview_reset: PreviewReset { attempt: 1 } };
+        let events = vec![part(1, 0), message(5), part(1, 1), part(2, 0), reset, part(2, 1), part(3, 0)];
+        let piece = Some("message_part");
+        let expected = [piece, Some("message"), None, piece, Some("preview_reset"), None, piece];
+        assert_eq!(shown(events), expected);
     }
 }

@@ -20,7 +20,7 @@ use uuid::Uuid;
 enum Heard {
     Event(StreamPayload),
     Message(i64),
-    Row,
+    Row(i64),
 }
 
 impl Heard {
@@ -29,26 +29,31 @@ impl Heard {
         if let Some(id) = told["message"].as_i64() {
             return Self::Message(id);
         }
-        serde_json::from_value(told["event"].take()).map_or(Self::Row, Self::Event)
+        let version = told["row"].as_i64().unwrap_or(0);
+        serde_json::from_value(told["event"].take()).map_or(Self::Row(version), Self::Event)
     }
 }
 
 /// Passes hints on, and listens anew when the connection breaks.
 async fn listen(db: Db, hub: Hub, hints: Arc<Notify>) {
     loop {
-        let heard = async {
-            let Some(mut listener) = LiveListener::connect(&db).await? else { return Ok(()) };
-            loop {
-                listener.hint().await?;
-                hub.outbox().inspect(|outbox| outbox.others_seen());
-                hints.notify_one();
-            }
-        };
-        let over: Result<(), StoreError> = heard.await;
-        if let Err(error) = over {
+        if let Err(error) = hear(&db, &hub, &hints).await {
             tracing::debug!(%error, "no hints of live events for a while");
         }
         tokio::time::sleep(limits::LISTEN_AGAIN).await;
+    }
+}
+
+async fn hear(db: &Db, hub: &Hub, hints: &Notify) -> Result<(), StoreError> {
+    let Some(mut listener) = LiveListener::connect(db).await? else { return Ok(()) };
+    // What was told before it listened.
+    hints.notify_one();
+    loop {
+        listener.hint().await?;
+        if let Some(outbox) = hub.outbox() {
+            outbox.others_seen();
+        }
+        hints.notify_one();
     }
 }
 
@@ -121,7 +126,7 @@ impl Inbox {
         let publish = |payload| {
             let _ = channel.publish(row.edit_version, payload, || self.hub.next_sequence());
         };
-        let mut changed = false;
+        let mut changed = None;
         for told in told {
             match Heard::of(told) {
                 Heard::Event(payload) => publish(payload),
@@ -130,16 +135,21 @@ impl Inbox {
                     // Hidden meanwhile: word of that follows.
                     message.into_iter().for_each(|message| publish(StreamPayload::Message { message }));
                 }
-                Heard::Row => changed = true,
+                Heard::Row(version) => changed = Some(version),
             }
         }
-        if changed {
-            self.row_changed(row.chat_id, stop).await?;
+        if let Some(version) = changed {
+            self.row_changed(row.chat_id, version, stop).await?;
         }
         Ok(())
     }
 
-    async fn row_changed(&self, chat_id: Uuid, stop: &impl Fn(Uuid, i64)) -> Result<(), StoreError> {
+    async fn row_changed(
+        &self,
+        chat_id: Uuid,
+        version: i64,
+        stop: &impl Fn(Uuid, i64),
+    ) -> Result<(), StoreError> {
         let mut session = self.db.read().await?;
         let Some(chat) = chat_get_any(&mut session, chat_id).await? else {
             self.hub.channel_gone(chat_id);
@@ -158,6 +168,10 @@ impl Inbox {
         let next = || self.hub.next_sequence();
         let queue = queue.iter().map(store::chats::QueuedRecord::to_wire).collect();
         channel.publish_queue(chat.edit_version, chat.queue_version, queue, next);
+        // An end that came after what is told here has its own word, behind the last messages.
+        if !chat.status.is_busy() && chat.snapshot_version > version {
+            return Ok(());
+        }
         let status = status_change(&chat);
         channel.publish_status(chat.edit_version, chat.snapshot_version, status, next);
         if !actions.is_empty() {

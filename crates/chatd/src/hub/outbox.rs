@@ -29,8 +29,8 @@ pub(super) enum Told {
     Event(Arc<StreamEvent>),
     /// A message was committed.
     Message(i64),
-    /// The chat's row was changed: status, queue, title.
-    Row,
+    /// The chat's row was changed, to this `snapshot_version`: status, queue, title.
+    Row(i64),
     /// The chat was deleted.
     Gone,
 }
@@ -52,7 +52,7 @@ impl Told {
                 }
                 _ => limits::EVENT_OVERHEAD,
             },
-            Self::Message(_) | Self::Row | Self::Gone => limits::EVENT_OVERHEAD,
+            Self::Message(_) | Self::Row(_) | Self::Gone => limits::EVENT_OVERHEAD,
         }
     }
 
@@ -60,7 +60,8 @@ impl Told {
         match self {
             Self::Event(event) => json!({ "event": event.payload }),
             Self::Message(id) => json!({ "message": id }),
-            Self::Row | Self::Gone => json!({}),
+            Self::Row(version) => json!({ "row": version }),
+            Self::Gone => json!({ "row": 0 }),
         }
     }
 }

@@ -38,10 +38,10 @@ impl Publisher {
         }
     }
 
-    /// The row of the chat says more than it did.
-    fn tell_row(&self) {
+    /// The row of the chat says more than it did, in this version of it.
+    fn tell_row(&self, version: i64) {
         if let Some(outbox) = self.hub.outbox() {
-            outbox.push(self.channel.chat, self.edit_version, Told::Row);
+            outbox.push(self.channel.chat, self.edit_version, Told::Row(version));
         }
     }
 
@@ -56,14 +56,14 @@ impl Publisher {
         let next = || self.hub.next_sequence();
         self.channel.publish_status(self.edit_version, chat.snapshot_version, status, next);
         self.hub.list_changed(chat.owner_id);
-        self.tell_row();
+        self.tell_row(chat.snapshot_version);
     }
 
     /// The whole queue as committed with `chat`. An older state than the newest published is dropped.
     pub fn queue(&self, chat: &ChatRecord, queue: Vec<QueuedMessage>) {
         let next = || self.hub.next_sequence();
         self.channel.publish_queue(self.edit_version, chat.queue_version, queue, next);
-        self.tell_row();
+        self.tell_row(chat.snapshot_version);
     }
 
     /// What the turn waits for, as committed with `chat`. An older state than the newest published is dropped.
@@ -71,7 +71,7 @@ impl Publisher {
         let actions = actions.iter().map(ActionRecord::to_wire).collect();
         let next = || self.hub.next_sequence();
         self.channel.publish_actions(self.edit_version, chat.snapshot_version, actions, next);
-        self.tell_row();
+        self.tell_row(chat.snapshot_version);
     }
 
     /// The turn failed.

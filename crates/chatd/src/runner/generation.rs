@@ -4,6 +4,7 @@ use super::{Runner, answer::Answer, toolbox::Toolbox, transcript::Transcript};
 use crate::{
     error::{Exit, model_error, step_limit, turn_error},
     failpoint::FailPoint,
+    limits,
     ports::ResolvedModel,
 };
 use api::{
@@ -15,6 +16,7 @@ use futures::StreamExt;
 use llm::{FinishReason, GenerationRequest, ModelError, ModelEvent};
 use std::time::Duration;
 use store::chats::Transition;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::commit::{Committed, Content};
@@ -42,8 +44,7 @@ impl Runner {
         transcript: &Transcript,
         toolbox: &Toolbox,
     ) -> Result<Generated, Exit> {
-        let resolving = self.shared.deps.models.model_resolve(self.chat.model_config_id);
-        let model = self.unless_ended(resolving).await?.map_err(Exit::Failed)?;
+        let model = self.model().await?;
         let after_results = transcript.steps() > 0;
         let mut retries = 0;
         loop {
@@ -83,6 +84,21 @@ impl Runner {
             };
             let Some(wait) = wait else { return Err(Exit::Failed(model_error(&error))) };
             self.retry(retries.max(1), wait, &error).await?;
+        }
+    }
+
+    /// The model of the chat. A database that is away for a moment is no reason to fail the turn.
+    async fn model(&self) -> Result<ResolvedModel, Exit> {
+        let until = Instant::now() + limits::LOAD_PATIENCE;
+        loop {
+            let resolving = self.shared.deps.models.model_resolve(self.chat.model_config_id);
+            match self.unless_ended(resolving).await? {
+                Ok(model) => return Ok(model),
+                Err(error) if error.code == "internal" && Instant::now() < until => {
+                    self.pause(limits::LOAD_WAIT).await?;
+                }
+                Err(error) => return Err(Exit::Failed(error)),
+            }
         }
     }
 

@@ -308,7 +308,7 @@ impl Runner {
 
     async fn step_servers(&self) -> Result<Vec<StepServer>, Exit> {
         let source = &self.shared.deps.servers;
-        let mut tries = 0;
+        let until = Instant::now() + limits::LOAD_PATIENCE;
         loop {
             let loading = async {
                 let mut servers = source.step_servers(self.scope()).await?;
@@ -320,12 +320,11 @@ impl Runner {
             match self.unless_ended(loading).await? {
                 Ok(servers) => return Ok(servers),
                 Err(error) => {
-                    tries += 1;
-                    tracing::warn!(chat = %self.chat.id, %error, tries, "the servers of a step could not be loaded");
-                    if tries >= limits::SERVER_LOADS {
+                    tracing::warn!(chat = %self.chat.id, %error, "the servers of a step could not be loaded");
+                    if Instant::now() >= until {
                         return Err(Exit::Failed(servers_unavailable()));
                     }
-                    self.pause(limits::SERVER_LOAD_WAIT).await?;
+                    self.pause(limits::LOAD_WAIT).await?;
                 }
             }
         }
