@@ -40,6 +40,7 @@ pub(crate) fn digest(prompt: &[PromptMessage], budget: usize) -> String {
 fn entry(message: &PromptMessage) -> String {
     match message {
         PromptMessage::User { text } => format!("User: {}", cut_bytes(text, SAID)),
+        PromptMessage::UserImage { media_type, .. } => format!("User: (a picture, {media_type})"),
         PromptMessage::Assistant { text, tool_calls } => {
             let mut entry =
                 if text.is_empty() { String::new() } else { format!("Assistant: {}", cut_bytes(text, SAID)) };

@@ -99,7 +99,7 @@ impl Transcript {
         Ok(transcript)
     }
 
-    #[cfg(test)]
+    /// Without what is in files.
     fn new(messages: Vec<ChatMessage>) -> Self {
         Self::with_files(messages, Files::default())
     }

@@ -51,7 +51,7 @@ fn told(request: &GenerationRequest) -> Vec<(&str, &str)> {
         .iter()
         .rev()
         .map_while(|message| match message {
-            PromptMessage::User { .. } => None,
+            PromptMessage::User { .. } | PromptMessage::UserImage { .. } => None,
             PromptMessage::Tool { name, text, .. } => Some(Some((name.as_str(), text.as_str()))),
             PromptMessage::Assistant { .. } => Some(None),
         })

@@ -116,7 +116,6 @@ fn shape(transcript: &Transcript) -> Vec<String> {
         Block::Trouble(servers) => format!("trouble {}", servers.len()),
         Block::Other(kind) => format!("other {kind}"),
         Block::Interrupted => "interrupted".to_owned(),
-        Block::Boundary { .. } => "boundary".to_owned(),
     };
     transcript.blocks().into_iter().map(|(_, block)| short(block)).collect()
 }
