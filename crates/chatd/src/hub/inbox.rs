@@ -30,7 +30,8 @@ impl Heard {
             return Self::Message(id);
         }
         let version = told["row"].as_i64().unwrap_or(0);
-        serde_json::from_value(told["event"].take()).map_or(Self::Row(version), Self::Event)
+        let event = told.get_mut("event").map(serde_json::Value::take).unwrap_or_default();
+        serde_json::from_value(event).map_or(Self::Row(version), Self::Event)
     }
 }
 
