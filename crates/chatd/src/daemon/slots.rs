@@ -315,13 +315,13 @@ mod tests {
         let slots = places(8, 1);
         let (a, b) = (id(100), id(200));
         let first = slots.enter(id(1), Kind::Chat).unwrap();
-        assert!(first.claim_for(a), Kind::Chat);
+        assert!(first.claim_for(a, Kind::Chat));
         let second = slots.enter(id(2), Kind::Chat).unwrap();
-        assert!(!second.claim_for(a), Kind::Chat);
+        assert!(!second.claim_for(a, Kind::Chat));
         slots.park(&second);
         drop(second);
         let third = slots.enter(id(3), Kind::Chat).unwrap();
-        assert!(third.claim_for(b), Kind::Chat);
+        assert!(third.claim_for(b, Kind::Chat));
         assert!(slots.next_pending().is_empty());
         drop(first);
         assert_eq!(slots.next_pending(), [(id(2), Kind::Chat)]);

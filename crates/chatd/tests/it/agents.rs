@@ -4,8 +4,8 @@
 use crate::{
     crash::{Doomed, short_lease},
     support::{
-        OWNER, Say, Script, Servers, World, answer, calls, config, outcomes, record, result_text, roles,
-        served, step_server, words,
+        OWNER, Say, Script, World, answer, calls, config, outcomes, record, result_text, roles, served,
+        step_server, words,
     },
     turn::{echo, slow},
 };
