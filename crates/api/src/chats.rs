@@ -78,13 +78,37 @@ impl ChatMode {
 
 /// Whether a chat works toward a plan first (behaviour 22).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(try_from = "String")]
 pub enum PlanMode {
     #[default]
     #[serde(rename = "")]
     Off,
     #[serde(rename = "plan")]
     Plan,
+}
+
+/// By hand: the derived one knows no empty name.
+#[cfg(feature = "openapi")]
+impl utoipa::PartialSchema for PlanMode {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        utoipa::openapi::ObjectBuilder::new()
+            .schema_type(utoipa::openapi::schema::Type::String)
+            .enum_values(Some(Self::ALL.map(Self::as_str)))
+            .description(Some("Whether a chat works toward a plan first (behaviour 22)."))
+            .build()
+            .into()
+    }
+}
+
+#[cfg(feature = "openapi")]
+impl utoipa::ToSchema for PlanMode {}
+
+impl TryFrom<String> for PlanMode {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text).ok_or("use plan, or leave it empty")
+    }
 }
 
 impl PlanMode {

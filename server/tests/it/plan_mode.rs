@@ -1,6 +1,8 @@
 //! Plan mode over REST (behaviour 17, 21 and 22).
 
-use crate::support::{CHATS, SERVERS, TestServer, chat, over, parts, send, server_body, status, text, transcript};
+use crate::support::{
+    CHATS, SERVERS, TestServer, chat, over, parts, send, server_body, status, text, transcript,
+};
 use serde_json::{Value, json};
 use testkit::{
     fake_llm::{Call, FakeLlm, Reply, offered_names, offered_tools},

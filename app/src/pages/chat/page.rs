@@ -117,6 +117,7 @@ fn Chat(opened: ChatOpened) -> impl IntoView {
                 content: vec![InputPart::Text { text }],
                 model_config_id: draft.model.get_untracked(),
                 mcp_server_ids: draft.servers.outgoing(),
+                plan_mode: Some(draft.servers.plan_mode()),
                 ..MessageCreate::default()
             };
             match message_send(id, create).await {
@@ -333,7 +334,7 @@ fn TurnState(id: Uuid, chat: OpenChat, draft: Draft, follow: Follow) -> impl Int
                 content: None,
                 model_config_id: draft.model.get_untracked(),
                 mcp_server_ids: if chat.subagent { None } else { draft.servers.outgoing() },
-                ..MessageEdit::default()
+                plan_mode: (!chat.subagent).then(|| draft.servers.plan_mode()),
             };
             match message_edit(id, message_id, edit).await {
                 Ok(sent) => {

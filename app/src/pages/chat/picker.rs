@@ -10,7 +10,7 @@ use crate::{
 };
 use api::{
     Uuid,
-    chats::AuthRequired,
+    chats::{AuthRequired, PlanMode},
     servers::{Availability, McpServer},
 };
 use domain::plan_mode::{Origin, TurnMode, admission};
@@ -106,6 +106,11 @@ impl Selection {
     /// Whether the next turn is in plan mode.
     pub(super) fn planning(self) -> RwSignal<bool> {
         self.planning
+    }
+
+    /// The mode as it is shown, to send along: what the person sees counts, however late a switch is stored.
+    pub(super) fn plan_mode(self) -> PlanMode {
+        if self.planning.get_untracked() { PlanMode::Plan } else { PlanMode::Off }
     }
 
     /// Plan mode leaves the server out (behaviour 22); tracks.

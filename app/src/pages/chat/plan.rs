@@ -63,14 +63,18 @@ pub(super) fn switch_plan(id: Uuid, chat: OpenChat, refused: RwSignal<Option<UiE
         }
         under_way.set_value(true);
         refused.set(None);
+        let mode = if on { PlanMode::Plan } else { PlanMode::Off };
+        let before = chat.transcript.with_untracked(Transcript::plan_mode);
+        // At once: a message that is sent before the answer is there carries the mode as shown.
+        chat.transcript.update(|transcript| transcript.set_plan_mode(mode));
         spawn_local(async move {
-            let mode = if on { PlanMode::Plan } else { PlanMode::Off };
             let update = ChatUpdate { plan_mode: Some(mode), ..ChatUpdate::default() };
             match chat_update(id, update).await {
                 Ok(record) => {
                     chat.transcript.try_update(|transcript| transcript.set_plan_mode(record.plan_mode));
                 }
                 Err(error) => {
+                    chat.transcript.try_update(|transcript| transcript.set_plan_mode(before));
                     refused.try_set(Some(error));
                 }
             }
@@ -92,7 +96,7 @@ pub(super) fn is_open(chat: OpenChat, key: BlockKey) -> bool {
 pub(super) fn send_from(
     chat: OpenChat,
     text: String,
-    plan_mode: Option<PlanMode>,
+    plan_mode: PlanMode,
     sending: RwSignal<bool>,
     refused: RwSignal<Option<UiError>>,
 ) {
@@ -106,15 +110,15 @@ pub(super) fn send_from(
         let create = MessageCreate {
             content: vec![InputPart::Text { text }],
             mcp_server_ids: chat.servers.outgoing(),
-            plan_mode,
+            plan_mode: Some(plan_mode),
             ..MessageCreate::default()
         };
         match message_send(id, create).await {
             Ok(sent) => {
                 chat.servers.hear_required(&sent.auth_required);
                 chat.transcript.try_update(|transcript| {
-                    if let Some(mode) = plan_mode.filter(|_| !sent.queued) {
-                        transcript.set_plan_mode(mode);
+                    if !sent.queued {
+                        transcript.set_plan_mode(plan_mode);
                     }
                     if let Some(message) = sent.message {
                         transcript.sent(message, sent.status);
@@ -156,7 +160,7 @@ pub(super) fn PlanCard(key: BlockKey, block: Memo<Option<Block>>, chat: OpenChat
                         type="button"
                         class="btn btn-primary"
                         disabled=move || sending.get()
-                        on:click=move |_| send_from(chat, START.to_owned(), Some(PlanMode::Off), sending, refused)
+                        on:click=move |_| send_from(chat, START.to_owned(), PlanMode::Off, sending, refused)
                     >
                         "Start on it"
                     </button>

@@ -113,7 +113,7 @@ fn AnswerForm(key: BlockKey, questions: Questions, chat: OpenChat) -> impl IntoV
             on:submit=move |event| {
                 event.prevent_default();
                 if let Some(text) = given.with_untracked(|given| answer(given)) {
-                    send_from(chat, text, None, sending, refused);
+                    send_from(chat, text, chat.servers.plan_mode(), sending, refused);
                 }
             }
         >

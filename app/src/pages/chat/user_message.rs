@@ -78,6 +78,7 @@ fn EditField(message_id: i64, text: String, editing: RwSignal<bool>, chat: OpenC
             let edit = MessageEdit {
                 content: Some(vec![InputPart::Text { text: words }]),
                 mcp_server_ids: chat.servers.outgoing(),
+                plan_mode: Some(chat.servers.plan_mode()),
                 ..MessageEdit::default()
             };
             match message_edit(id, message_id, edit).await {

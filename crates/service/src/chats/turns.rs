@@ -97,12 +97,7 @@ impl Service {
             return Err(key_used_elsewhere());
         }
         self.turn_commit(write, &record, &message).await?;
-        Ok(sent(
-            message,
-            record.status,
-            selection.warnings,
-            auth_required(self, &servers, &record),
-        ))
+        Ok(sent(message, record.status, selection.warnings, auth_required(self, &servers, &record)))
     }
 
     /// Edits a user message and reruns from there. Without content the same text runs again; after a failed turn that goes on where
@@ -125,8 +120,8 @@ impl Service {
         let record = chats::chat_get_for_update(&mut write, owner, id).await?.ok_or(Error::NotFound)?;
         let current = messages::message_get(&mut write, id, message_id).await?.ok_or(Error::NotFound)?;
         // A failed subagent may be told to go on; nothing else is asked of it but by its chat.
-        let goes_on =
-            record.status == ChatStatus::Error && content.is_none() && request.mcp_server_ids.is_none();
+        let asks_more = content.is_some() || request.mcp_server_ids.is_some() || request.plan_mode.is_some();
+        let goes_on = record.status == ChatStatus::Error && !asks_more;
         if !goes_on {
             not_a_child(&record)?;
         }
@@ -187,12 +182,7 @@ impl Service {
             self.deps().chatd.queue_changed(&record, Vec::new());
         }
         self.veil(ctx, std::slice::from_mut(&mut message));
-        Ok(sent(
-            message,
-            record.status,
-            selection.warnings,
-            auth_required(self, &servers, &record),
-        ))
+        Ok(sent(message, record.status, selection.warnings, auth_required(self, &servers, &record)))
     }
 
     /// Calls whose messages are about to be hidden while they are under way: nobody will say what came of them.

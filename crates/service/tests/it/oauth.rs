@@ -154,7 +154,13 @@ impl Scene {
     /// The version of the owner's credential that a call would be sent with.
     async fn credential_version(&self) -> i64 {
         let user = user_of(&self.owner);
-        let step = self.bench.sources.call_server(TurnScope::normal(user, &[self.id]), self.id).await.unwrap().unwrap();
+        let step = self
+            .bench
+            .sources
+            .call_server(TurnScope::normal(user, &[self.id]), self.id)
+            .await
+            .unwrap()
+            .unwrap();
         step.access.unwrap().credential_version
     }
 

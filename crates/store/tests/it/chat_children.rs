@@ -1,6 +1,6 @@
 //! Subagents as rows: below their chat, found by the call that made them, gone with their chat.
 
-use crate::support::{START, chat, commit, insert_chat, insert_user, read, refused};
+use crate::support::{START, chat, commit, insert_chat, insert_user, read, refused, store};
 use api::chats::{ChatMode, ChatStatus};
 use store::chats::*;
 use testkit::both_engines;

@@ -6,7 +6,7 @@ use store::{
     chat_plans::{PlanWrite, plan_get, plan_write},
     chats::{chat_delete, chat_get_any, lease_stands_for_update},
 };
-use testkit::{TestDb, both_engines};
+use testkit::both_engines;
 
 both_engines! {
     async fn each_call_writes_one_version(db: TestDb) {

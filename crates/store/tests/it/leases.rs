@@ -1,7 +1,7 @@
 //! Leases (behaviour 18).
 
 use crate::support::{START, commit, id, insert_chat, read, store};
-use api::chats::ChatStatus;
+use api::{Uuid, chats::ChatStatus};
 use std::time::Duration;
 use store::chats::*;
 use testkit::{TestDb, both_engines};

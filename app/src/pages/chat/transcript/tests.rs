@@ -560,9 +560,7 @@ fn numbers_carry_units() {
 
 #[test]
 fn a_plan_and_questions_are_cards_once_they_are_put_before_the_person() {
-    let own = |name: &str| {
-        json!({"type": "tool-call", "tool_call_id": name, "tool_name": name, "args": {}, "created_at": at(0)})
-    };
+    let own = |name: &str| json!({"type": "tool-call", "tool_call_id": name, "tool_name": name, "args": {}, "created_at": at(0)});
     let result = |name: &str, outcome: &str| {
         json!({
             "type": "tool-result", "tool_call_id": name, "tool_name": name, "result": [{"type": "text", "text": "x"}],
@@ -573,9 +571,8 @@ fn a_plan_and_questions_are_cards_once_they_are_put_before_the_person() {
     let calls = message(2, "assistant", Value::Array(names.map(own).to_vec()));
     let mut transcript = running(vec![user(1), calls.clone()]);
     assert_eq!(shape(&transcript).len(), 2, "calls like others while they run: {:?}", shape(&transcript));
-    let results = |outcome: &str| {
-        message(3, "tool", Value::Array(names.map(|name| result(name, outcome)).to_vec()))
-    };
+    let results =
+        |outcome: &str| message(3, "tool", Value::Array(names.map(|name| result(name, outcome)).to_vec()));
     transcript.apply(committed(results("ok")));
     assert_eq!(shape(&transcript)[1..], ["calls [done write_plan]", "plan done", "questions done"]);
     // What failed is a call as any other.

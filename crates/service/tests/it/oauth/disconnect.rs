@@ -239,7 +239,12 @@ async fn processes_that_use_a_connection_lose_it_within_five_seconds() {
     // Whichever took the turn; rarely it is the one with the open connection.
     let (mut open, mut elsewhere) = (0, None);
     for bench in [&busy.bench, &idle.bench, &scene.bench] {
-        let step = bench.sources.call_server(TurnScope::normal(user_of(owner), &[scene.id]), scene.id).await.unwrap().unwrap();
+        let step = bench
+            .sources
+            .call_server(TurnScope::normal(user_of(owner), &[scene.id]), scene.id)
+            .await
+            .unwrap()
+            .unwrap();
         match bench.mcp.known_catalogue(&step.access.unwrap()) {
             Some(_) => open += 1,
             None => elsewhere = Some(bench),

@@ -30,8 +30,13 @@ async fn put(scene: &Scene, column: &str, value: &str) {
 async fn is_of_no_use(scene: &Scene, what: &str) {
     let before = scene.peer.requests().len();
     assert_eq!(scene.status().await, needs_reconnect("undecryptable"), "{what}");
-    let step =
-        scene.bench.sources.call_server(TurnScope::normal(user_of(&scene.owner), &[scene.id]), scene.id).await.unwrap().unwrap();
+    let step = scene
+        .bench
+        .sources
+        .call_server(TurnScope::normal(user_of(&scene.owner), &[scene.id]), scene.id)
+        .await
+        .unwrap()
+        .unwrap();
     let unusable = step.access.unwrap_err();
     assert_eq!(unusable.outcome, ConnectOutcome::Skipped, "{what}");
     assert!(unusable.message.contains("cannot be read"), "{what}: {}", unusable.message);
