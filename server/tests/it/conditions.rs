@@ -174,7 +174,7 @@ async fn too_much_is_429_and_says_when_to_come_again() {
     let fake = FakeMcp::start(vec![FakeTool::of_text("note", "x")]).await;
     let server = TestServer::start().await;
     let description = Description::of(&server).await;
-    let stream = "/api/experimental/chats/{id}/stream";
+    let (stream, watch) = ("/api/experimental/chats/{id}/stream", "/api/experimental/chats/watch");
     let (check, call) = (format!("{SERVER}/check"), format!("{SERVER}/tools/{{tool}}/call"));
     let discover = format!("{SERVER}/discover");
     let (first, login, password) =
@@ -185,6 +185,7 @@ async fn too_much_is_429_and_says_when_to_come_again() {
     expected.extend(
         [
             ("GET", stream),
+            ("GET", watch),
             ("POST", &check),
             ("POST", &call),
             ("POST", &discover),
@@ -230,6 +231,7 @@ async fn too_much_is_429_and_says_when_to_come_again() {
         open.push(server.owner().request(Method::GET, &path).open().await);
     }
     limited(&description, &Method::GET, stream, &server.owner().get(&path).await);
+    limited(&description, &Method::GET, watch, &server.owner().get(watch).await);
     drop(open);
 
     let cases = &server.running.service;

@@ -130,13 +130,14 @@ mod tests {
 
     fn view(tool: &str, server: Option<Uuid>, result: &str) -> Option<Uuid> {
         let call: Part = serde_json::from_value(json!({
-            "type": "tool-call", "tool_call_id": "c", "tool_name": tool, "mcp_server_config_id": server,
+            "type": "tool-call", "tool_call_id": "c", "tool_name": tool, "mcp_server_config_id": server, "args": {},
+            "created_at": "2026-01-01T00:00:00Z",
         }))
         .unwrap();
         let Part::ToolCall(call) = call else { panic!("a call") };
         let result: Part = serde_json::from_value(json!({
             "type": "tool-result", "tool_call_id": "c", "tool_name": tool, "mcp_server_config_id": server,
-            "result": [{"type": "text", "text": result}], "outcome": "ok", "created_at": "2026-01-01T00:00:00Z",
+            "result": [{"type": "text", "text": result}], "is_error": false, "outcome": "ok", "created_at": "2026-01-01T00:00:00Z",
         }))
         .unwrap();
         let Part::ToolResult(result) = result else { panic!("a result") };

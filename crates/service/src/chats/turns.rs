@@ -121,8 +121,8 @@ impl Service {
         let record = chats::chat_get_for_update(&mut write, owner, id).await?.ok_or(Error::NotFound)?;
         let current = messages::message_get(&mut write, id, message_id).await?.ok_or(Error::NotFound)?;
         // A failed subagent may be told to go on; nothing else is asked of it but by its chat.
-        let goes_on =
-            record.status == ChatStatus::Error && content.is_none() && request.mcp_server_ids.is_none();
+        let asks_more = content.is_some() || request.mcp_server_ids.is_some() || request.plan_mode.is_some();
+        let goes_on = record.status == ChatStatus::Error && !asks_more;
         if !goes_on {
             not_a_child(&record)?;
         }
