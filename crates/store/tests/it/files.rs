@@ -1,9 +1,9 @@
 //! Files of chats: whose they are, which chat has them, and when they go.
 
-use crate::support::{START, commit, id, insert_chat, insert_user, read};
+use crate::support::{START, commit, id, insert_chat, insert_user, read, store};
 use api::{Uuid, chats::ChatStatus};
 use store::files::*;
-use testkit::{TestDb, both_engines};
+use testkit::both_engines;
 
 fn file(owner: Uuid, seconds: i64) -> FileRecord {
     FileRecord {
