@@ -7,3 +7,5 @@ CREATE TABLE live_parts (
     events TEXT NOT NULL,
     at INTEGER NOT NULL
 );
+CREATE INDEX live_parts_chat_idx ON live_parts (chat_id, id);
+CREATE INDEX live_parts_at_idx ON live_parts (at);

@@ -19,7 +19,7 @@ fn name_of(text: &str) -> ApiResult<ChatSettingName> {
 /// One setting of all chats; the texts for models for owners, admins and auditors.
 #[utoipa::path(
     get, path = "/api/experimental/chats/config/{setting}", tag = "chats",
-    params(("setting" = ChatSettingName, Path, description = "Which setting")),
+    params(("setting" = inline(ChatSettingName), Path, description = "Which setting")),
     responses((status = 200, body = ChatSettingValues, description = "One member, named after the setting"), (status = 403)),
 )]
 pub(crate) async fn setting_get(
@@ -33,7 +33,7 @@ pub(crate) async fn setting_get(
 /// Sets one setting of all chats.
 #[utoipa::path(
     put, path = "/api/experimental/chats/config/{setting}", tag = "chats",
-    params(("setting" = ChatSettingName, Path, description = "Which setting")),
+    params(("setting" = inline(ChatSettingName), Path, description = "Which setting")),
     request_body(content = ChatSettingValues, description = "The member named after the setting, and no other"),
     responses((status = 200, body = ChatSettingValues), (status = 403)),
 )]

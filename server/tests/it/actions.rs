@@ -4,7 +4,7 @@ use crate::support::{CHATS, TestServer, over, parts, server_body, status, text, 
 use api::users::Role;
 use serde_json::{Value, json};
 use testkit::{
-    fake_llm::{Call, FakeLlm, Reply, offered_tools},
+    fake_llm::{Call, FakeLlm, Reply, offered_names},
     fake_mcp::{FakeMcp, FakeTool},
     http::Client,
 };
@@ -151,7 +151,7 @@ async fn a_tool_of_the_client_is_answered_over_rest() {
     assert_eq!((&part["outcome"], &part["result"][0]["value"]), (&json!("ok"), &json!({"lines": 3})));
     owner.post(&path, &result("d1")).await.expect(409);
     let asked = llm.requests();
-    assert!(offered_tools(&asked[0]).contains(&"open_file".to_owned()), "the model is offered it");
+    assert!(offered_names(&asked[0]).contains(&"open_file".to_owned()), "the model is offered it");
 
     for (tools, field) in [
         (json!([{"name": "lab__x"}]), "unsafe_dynamic_tools[0].name"),

@@ -200,6 +200,7 @@ async fn the_patterns_that_decided_are_named_and_nothing_is_dialled() {
                 {"gate": "allow_list", "verdict": "pass", "reason": "On the allow list by the pattern `write`.", "pattern": "write"},
                 {"gate": "deny_list", "verdict": "fail", "reason": "Denied by the pattern `wr?te`.", "pattern": "wr?te"},
                 {"gate": "definition", "verdict": "not_applicable", "reason": "Changed definitions are not held back on this server."},
+                {"gate": "approval", "verdict": "not_applicable", "reason": "There is no approval list: calls go out at once."},
             ],
         })
     );

@@ -11,7 +11,16 @@ use testkit::{
     wait::until,
 };
 
-const OWN: [&str; 4] = ["ask_user_question", "propose_plan", "read_plan", "write_plan"];
+const OWN: [&str; 8] = [
+    "ask_user_question",
+    "list_agents",
+    "message_agent",
+    "propose_plan",
+    "read_plan",
+    "spawn_agent",
+    "wait_agent",
+    "write_plan",
+];
 
 fn words(words: &str) -> Value {
     json!({ "content": text(words) })

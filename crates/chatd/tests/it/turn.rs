@@ -83,8 +83,10 @@ both_engines! {
         // Our own tools come first.
         let offered = &world.script.requests()[0].tools;
         let names: Vec<&str> = offered.iter().map(|tool| tool.name.as_str()).collect();
-        assert_eq!(names, ["ask_user_question", "lab__echo"]);
-        assert!(offered[1].parameters["properties"]["model_intent"].is_object());
+        let own = ["ask_user_question", "list_agents", "message_agent", "spawn_agent", "wait_agent"];
+        assert_eq!(names[..5], own);
+        assert_eq!(names[5..], ["lab__echo"]);
+        assert!(offered[5].parameters["properties"]["model_intent"].is_object());
 
         let mut session = db.read().await.unwrap();
         let ledger = store::tool_calls::tool_calls_of(&mut session, chat, messages[1].id).await.unwrap();
@@ -246,7 +248,8 @@ async fn servers_that_cannot_be_loaded_fail_the_turn_closed() {
     let error = world.ended(chat).await.last_error.expect("the turn failed");
     assert_eq!((error.code.as_str(), error.retryable), ("servers_unavailable", true));
     assert_eq!(world.script.requests().len(), 0, "the model is not asked without the forced servers");
-    assert_eq!(world.servers.loads.load(Ordering::SeqCst), 3);
+    // For as long as a database may take to come back.
+    assert!(world.servers.loads.load(Ordering::SeqCst) > 3);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
