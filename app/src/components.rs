@@ -46,5 +46,6 @@ pub use switch::{Checkbox, Switch};
 pub use table::{Column, Table};
 pub use task::{Deed, Task};
 
-#[cfg(all(test, feature = "ssr"))]
+#[cfg(test)]
+#[cfg(feature = "ssr")]
 mod tests;

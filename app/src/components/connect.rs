@@ -10,7 +10,8 @@ mod popup;
 mod sign_in;
 mod step;
 
-#[cfg(all(test, feature = "ssr"))]
+#[cfg(test)]
+#[cfg(feature = "ssr")]
 pub(crate) mod tests;
 
 use super::{

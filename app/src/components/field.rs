@@ -63,6 +63,9 @@ pub fn TextField(
     kind: &'static str,
     #[prop(default = "off")] autocomplete: &'static str,
     #[prop(optional)] placeholder: &'static str,
+    /// The keys that a touch screen shows.
+    #[prop(optional)]
+    inputmode: Option<&'static str>,
     #[prop(optional)] required: bool,
     /// Fixed width, for what machines read.
     #[prop(optional)]
@@ -83,6 +86,7 @@ pub fn TextField(
                 name=name
                 class=class
                 type=kind
+                inputmode=inputmode
                 autocomplete=autocomplete
                 placeholder=placeholder
                 spellcheck="false"

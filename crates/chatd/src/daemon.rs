@@ -373,7 +373,7 @@ impl ChatDaemon {
                 return Ok(());
             }
             let mut write = self.0.deps.db.write().await?;
-            let waiting = store::chats::capacity_wait(&mut write, chat).await?;
+            let waiting = store::chats::capacity_wait(&mut write, chat, self.0.holder).await?;
             write.commit().await?;
             let Some(waiting) = waiting else { return Ok(()) };
             self.chat_changed(&waiting);

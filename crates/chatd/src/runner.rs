@@ -185,7 +185,10 @@ impl Runner {
             self.shown_servers = message.mcp_status.clone().unwrap_or_default();
         }
         if let Some(left) = transcript.take_unanswered() {
-            let settled = self.take_up(&left).await?;
+            let own = transcript::tool_calls(&left).count();
+            let before = transcript.calls().saturating_sub(own);
+            let room = self.shared.deps.config.calls.saturating_sub(before);
+            let settled = self.take_up(&left, room).await?;
             if self.ended() {
                 // A stop that the earlier runner did not live to carry out.
                 return Ok(());

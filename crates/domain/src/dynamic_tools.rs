@@ -1,7 +1,10 @@
 //! Tools that the client of a chat brings and runs itself (behaviour 17, `unsafe_dynamic_tools`).
 
 use crate::{
-    limits::{DESCRIPTION_CHARS, DYNAMIC_TOOL_SCHEMA_BYTES, DYNAMIC_TOOLS, EXPOSED_NAME_CHARS},
+    boundary,
+    limits::{
+        DESCRIPTION_CHARS, DYNAMIC_TOOL_SCHEMA_BYTES, DYNAMIC_TOOLS, DYNAMIC_TOOLS_BYTES, EXPOSED_NAME_CHARS,
+    },
     tools::BUILT_IN_NAMES,
 };
 use api::{Validation, actions::DynamicTool};
@@ -29,6 +32,11 @@ pub fn check_dynamic_tools(tools: &[DynamicTool]) -> Vec<Validation> {
             wrong.push(Validation::new(field(at, "input_schema"), detail));
         }
     }
+    let size = |tool: &DynamicTool| tool.description.len() + tool.input_schema.to_string().len();
+    if tools.iter().map(size).sum::<usize>() > DYNAMIC_TOOLS_BYTES {
+        let detail = format!("Use at most {} KiB in all.", DYNAMIC_TOOLS_BYTES / 1024);
+        wrong.push(Validation::new("unsafe_dynamic_tools", detail));
+    }
     wrong
 }
 
@@ -40,7 +48,7 @@ fn check_name(name: &str) -> Result<(), String> {
     if name.contains("__") {
         return Err("Names with two underscores in a row belong to the tools of servers.".to_owned());
     }
-    if BUILT_IN_NAMES.contains(&name) {
+    if BUILT_IN_NAMES.contains(&name) || [boundary::SUMMARIZED, boundary::CLEARED].contains(&name) {
         return Err("This is the name of a tool of Patchbay.".to_owned());
     }
     Ok(())

@@ -203,6 +203,8 @@ pub const PARKED_SECONDS: u64 = 5 * 60;
 pub const DYNAMIC_TOOLS: usize = 32;
 /// Bytes of the schema of one of them.
 pub const DYNAMIC_TOOL_SCHEMA_BYTES: usize = 32 * 1024;
+/// Bytes of all of them together: they lie in the row of the chat.
+pub const DYNAMIC_TOOLS_BYTES: usize = 64 * 1024;
 /// Results of such tools in one request.
 pub const CLIENT_RESULTS: usize = 128;
 /// Bytes of one such result.

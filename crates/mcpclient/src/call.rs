@@ -178,7 +178,7 @@ pub(crate) async fn call(
                         () = call.cancel.cancelled() => {
                             return Attempt::Ended(CallOutcome::Cancelled { sure: false });
                         }
-                        given = elicit::put_all(&exchange, requests) => match given {
+                        given = elicit::put_all(&exchange, session.channel.secrets(), requests) => match given {
                             Ok(given) => {
                                 answers = Some(given);
                                 None

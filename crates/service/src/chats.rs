@@ -27,6 +27,7 @@ use api::{
 use domain::{
     availability::{Selection, is_forced, servers_for_new_chat},
     dynamic_tools::check_dynamic_tools,
+    files::FILES_PER_CHAT,
     limits::CHAT_SERVERS,
     mcp_server::{ServerRecord, auth_status},
     plan_mode::TurnMode,
@@ -65,6 +66,11 @@ fn text_parts(content: &[InputPart], wrong: &mut Vec<Validation>) -> Vec<Part> {
             "content",
             format!("A message holds at most {} KiB of text.", MESSAGE_BYTES / 1024),
         ));
+    }
+    let files = content.iter().filter(|part| matches!(part, InputPart::File { .. })).count();
+    if i64::try_from(files).is_ok_and(|files| files > FILES_PER_CHAT) {
+        let detail = format!("A message names at most {FILES_PER_CHAT} files.");
+        wrong.push(Validation::new("content", detail));
     }
     let part = |part: &InputPart| match part {
         InputPart::Text { text } => Part::text(text.clone()),
@@ -226,7 +232,7 @@ impl Service {
         }
         chats::chat_insert(&mut write, &record).await?;
         self.plan_mode_audit(&mut write, ctx, &record, PlanMode::Off).await?;
-        self.files_attach(&mut write, owner, record.id, &mut content).await?;
+        self.files_attach(&mut write, (owner, record.id), &mut content, &[]).await?;
         let message = messages::message_insert(&mut write, user_message(&record, content, now)).await?;
         if !self.remember(&mut write, owner, key, &hash, (record.id, Made::Message(message.id))).await? {
             drop(write);

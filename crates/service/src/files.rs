@@ -80,9 +80,9 @@ impl Service {
     pub(crate) async fn files_attach(
         &self,
         write: &mut Write,
-        owner: Uuid,
-        chat: Uuid,
+        (owner, chat): (Uuid, Uuid),
         content: &mut [Part],
+        kept: &[Part],
     ) -> Result<()> {
         let mut wrong = Vec::new();
         let mut any = false;
@@ -90,7 +90,13 @@ impl Service {
             let Part::File(FilePart { file_id, .. }) = part else { continue };
             let id = *file_id;
             any = true;
+            let before = kept.iter().find(|part| matches!(part, Part::File(file) if file.file_id == id));
             let record = stored::file_get(write, owner, id).await?;
+            // One that made room for newer files stays named where it was.
+            if let (None, Some(before)) = (&record, before) {
+                *part = before.clone();
+                continue;
+            }
             match record {
                 Some(record) if stored::file_attach(write, owner, chat, id).await? => {
                     *part = Part::File(record.to_part());

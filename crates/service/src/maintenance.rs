@@ -31,7 +31,9 @@ impl Service {
         changes::changes_sweep(&mut write).await?;
         replicas::replicas_sweep(&mut write).await?;
         write.commit().await?;
-        self.chats_auto_archive().await?;
+        if let Err(error) = self.chats_auto_archive().await {
+            tracing::warn!(%error, "chats could not be archived; the next sweep tries again");
+        }
         self.0.refusals.flush(false).await
     }
 

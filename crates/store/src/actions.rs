@@ -287,6 +287,16 @@ pub async fn actions_cancel(write: &mut Write, chat: Uuid, after: i64) -> Result
     records(fetch_all!(write, ActionRow, sql, chat, after)?)
 }
 
+/// Forgets the answers to questions of the calls of a message: the calls are over, and nobody is told any more.
+///
+/// # Errors
+/// [`StoreError::Unavailable`].
+pub async fn answers_forget(write: &mut Write, chat: Uuid, message_id: i64) -> Result<()> {
+    let sql = "UPDATE chat_actions SET answer = NULL \
+               WHERE chat_id = $1 AND message_id = $2 AND kind = 'elicitation' AND answer IS NOT NULL";
+    execute!(write, sql, chat, message_id).map(|_| ())
+}
+
 /// Forgets an answer that was handed on: it is for the server that asked only.
 ///
 /// # Errors

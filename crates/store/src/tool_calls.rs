@@ -159,7 +159,7 @@ pub struct ResendWrite<'a> {
 pub async fn tool_call_resend(write: &mut Write, again: ResendWrite<'_>) -> Result<Option<i64>> {
     let sql = "UPDATE tool_calls SET attempts = attempts + 1, credential_version = $4, lease_epoch = $5 \
                WHERE chat_id = $1 AND message_id = $2 AND tool_call_id = $3 AND outcome IS NULL AND attempts < $6 \
-               AND EXISTS (SELECT 1 FROM chats c WHERE c.id = $1 AND c.lease_epoch = $5 AND c.status = 'running') \
+               AND EXISTS (SELECT 1 FROM chats c WHERE c.id = $1 AND c.lease_epoch = $5 AND c.status IN ('running', 'requires_action')) \
                RETURNING attempts";
     let counted = fetch_optional!(
         write,

@@ -15,12 +15,15 @@ pub(super) const PASSWORD: &str = "a long password for the drill";
 /// 32 bytes in base64. It protects nothing but this throw-away deployment.
 const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
+/// Where a replica answers, and its process; `None` while it is down.
+type At = Option<(SocketAddr, u32)>;
+
 /// Where replicas answer, and who they are. Clones share it.
 #[derive(Clone, Default)]
-pub(super) struct Addresses(Arc<Mutex<Vec<Option<(SocketAddr, u32)>>>>);
+pub(super) struct Addresses(Arc<Mutex<Vec<At>>>);
 
 impl Addresses {
-    fn all(&self) -> MutexGuard<'_, Vec<Option<(SocketAddr, u32)>>> {
+    fn all(&self) -> MutexGuard<'_, Vec<At>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -46,7 +46,7 @@ fn Form(own: OwnChatSettings) -> impl IntoView {
                 submit();
             }
         >
-            <TextField name="own-compaction" label="Summarise from" value=percent kind="number" mono=true
+            <TextField name="own-compaction" label="Summarise from" value=percent inputmode="numeric" mono=true
                 error=task.error_at("compaction_threshold")
                 hint="Percent of the model's context, 1 to 100; 100: never by itself. Empty: as the admins and the model say."/>
             {move || task.error_beside(&["compaction_threshold"]).map(|error| view! { <ErrorNotice error/> })}
@@ -71,6 +71,7 @@ mod tests {
     #[test]
     fn nothing_is_not_set() {
         assert_eq!((read(" "), read("70"), read("x")), (Some(0), Some(70), None));
+        assert_eq!(read("7e"), None);
         assert_eq!(shown(OwnChatSettings { compaction_threshold: 0 }), "");
     }
 }

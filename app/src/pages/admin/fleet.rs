@@ -240,7 +240,8 @@ fn latency(ms: Option<i64>) -> String {
     ms.map_or_else(|| "–".to_owned(), |ms| format!("{ms} ms"))
 }
 
-#[cfg(all(test, feature = "ssr"))]
+#[cfg(test)]
+#[cfg(feature = "ssr")]
 mod tests {
     use super::*;
     use leptos::reactive::owner::Owner;

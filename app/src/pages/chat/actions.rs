@@ -6,7 +6,10 @@ mod elicitation;
 
 use super::{
     shared::OpenChat,
-    transcript::{Transcript, call::CallView},
+    transcript::{
+        Transcript,
+        call::{CallState, CallView},
+    },
 };
 use crate::{browser, error::UiError};
 use api::{
@@ -28,12 +31,14 @@ const TICK: Duration = Duration::from_secs(1);
 #[component]
 pub(super) fn CallActions(call: Memo<Option<CallView>>, chat: OpenChat) -> impl IntoView {
     let wanted = Memo::new(move |_| {
+        // What is decided stays in sight until the turn goes on.
         let id = call.with(|call| {
-            call.as_ref().filter(|call| call.result.is_none()).map(|call| call.call.tool_call_id.clone())
+            let due = |call: &&CallView| {
+                call.result.is_none() && matches!(call.state, CallState::Waiting | CallState::Running)
+            };
+            call.as_ref().filter(due).map(|call| call.call.tool_call_id.clone())
         });
-        let Some(id) = id.filter(|_| call.with(|call| call.as_ref().is_some_and(|call| call.waits()))) else {
-            return Vec::new();
-        };
+        let Some(id) = id else { return Vec::new() };
         chat.transcript.with(|transcript| {
             transcript
                 .actions()
@@ -149,7 +154,8 @@ pub(super) fn part_id(action: Uuid, part: &str) -> String {
     format!("action-{action}-{part}")
 }
 
-#[cfg(all(test, feature = "ssr"))]
+#[cfg(test)]
+#[cfg(feature = "ssr")]
 mod tests {
     use super::*;
     use leptos::reactive::owner::Owner;

@@ -122,7 +122,8 @@ fn ListChild(child: Chat) -> impl IntoView {
     }
 }
 
-#[cfg(all(test, feature = "ssr"))]
+#[cfg(test)]
+#[cfg(feature = "ssr")]
 mod tests {
     use super::*;
     use api::messages::Part;

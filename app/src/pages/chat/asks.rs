@@ -69,7 +69,8 @@ pub(super) fn AskCard(
     }
 }
 
-#[cfg(all(test, feature = "ssr"))]
+#[cfg(test)]
+#[cfg(feature = "ssr")]
 mod tests {
     use super::*;
     use crate::components::connect::tests::server;

@@ -1,7 +1,7 @@
 //! Where a message is written: the text, the servers, the model, a button that sends and, while a turn runs, one that stops.
 
 use super::{
-    files::{AttachButton, Attachments, Chips},
+    files::{AttachButton, Attachments, Chips, drags_files, dropped_files},
     needs::NeedsYou,
     picker::{Selection, ServerPicker},
     plan::PlanSwitch,
@@ -111,12 +111,16 @@ pub(super) fn Composer(
     view! {
         <form
             class="chat-composer"
-            on:dragover=|event| event.prevent_default()
+            on:dragover=|event| {
+                if drags_files(&event) {
+                    event.prevent_default();
+                }
+            }
             on:drop=move |event| {
+                // Text goes where it is dropped. A browser left alone with a file would leave the page for it.
+                let Some(list) = dropped_files(&event) else { return };
                 event.prevent_default();
-                let dropped = js_sys::Reflect::get(&event, &"dataTransfer".into())
-                    .and_then(|data| js_sys::Reflect::get(&data, &"files".into()));
-                if let Ok(list) = dropped {
+                if !no_model && !draft.sending.get_untracked() {
                     draft.files.take(&list);
                 }
             }

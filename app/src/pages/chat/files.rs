@@ -7,7 +7,7 @@ use api::{
     messages::FilePart,
 };
 use domain::{
-    files::{FILE_BYTES, is_shown},
+    files::{FILE_BYTES, FILES_PER_CHAT, is_shown},
     text::human_bytes,
 };
 use leptos::{html, prelude::*, task::spawn_local};
@@ -54,8 +54,11 @@ impl Attachments {
         self.files.with(|files| files.iter().any(|file| file.state == Upload::Running))
     }
 
-    pub(super) fn clear(self) {
-        self.files.try_set(Vec::new());
+    /// These went with a message; what came meanwhile stays.
+    pub(super) fn sent(self, ids: &[Uuid]) {
+        self.files.try_update(|files| {
+            files.retain(|file| !matches!(&file.state, Upload::Stored(stored) if ids.contains(&stored.id)));
+        });
     }
 
     /// The content of the message: its text, unless there is none, and the stored files.
@@ -94,13 +97,19 @@ impl Attachments {
         let key = self.next.get_value();
         self.next.set_value(key + 1);
         let too_large = size > f64::from(u32::try_from(FILE_BYTES).unwrap_or(u32::MAX));
+        let held = self.files.with_untracked(|files| {
+            files.iter().filter(|file| !matches!(file.state, Upload::Refused(_))).count()
+        });
+        let too_many = i64::try_from(held).unwrap_or(i64::MAX) >= FILES_PER_CHAT;
         let state = if too_large {
             Upload::Refused(format!("It is larger than {}.", human_bytes(FILE_BYTES)))
+        } else if too_many {
+            Upload::Refused(format!("A message takes at most {FILES_PER_CHAT} files."))
         } else {
             Upload::Running
         };
         self.files.update(|files| files.push(Attached { key, name: name.clone(), state }));
-        if too_large {
+        if too_large || too_many {
             return;
         }
         spawn_local(async move {
@@ -115,6 +124,21 @@ impl Attachments {
             });
         });
     }
+}
+
+/// Whether files are dragged, which a browser names only when they are dropped.
+pub(super) fn drags_files(event: &JsValue) -> bool {
+    let types = member(event, "dataTransfer").and_then(|data| member(&data, "types"));
+    types
+        .filter(|types| types.is_object())
+        .is_some_and(|types| js_sys::Array::from(&types).includes(&"Files".into(), 0))
+}
+
+/// The files of a drop, if it has any.
+pub(super) fn dropped_files(event: &JsValue) -> Option<JsValue> {
+    let list = member(event, "dataTransfer").and_then(|data| member(&data, "files"))?;
+    let length = member(&list, "length").and_then(|length| length.as_f64()).unwrap_or_default();
+    (length > 0.0).then_some(list)
 }
 
 fn member(of: &JsValue, name: &str) -> Option<JsValue> {

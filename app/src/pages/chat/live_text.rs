@@ -61,7 +61,8 @@ fn spans(words: Vec<Span>) -> Vec<AnyView> {
         .collect()
 }
 
-#[cfg(all(test, feature = "ssr"))]
+#[cfg(test)]
+#[cfg(feature = "ssr")]
 mod tests {
     use super::*;
     use leptos::reactive::owner::Owner;

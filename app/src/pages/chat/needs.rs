@@ -89,7 +89,8 @@ fn words(server: &McpServer) -> &'static str {
     }
 }
 
-#[cfg(all(test, feature = "ssr"))]
+#[cfg(test)]
+#[cfg(feature = "ssr")]
 mod tests {
     use super::{is_waiting, lost_words, words};
     use crate::components::connect::tests::server;

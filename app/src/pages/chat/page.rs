@@ -27,7 +27,7 @@ use crate::{
 };
 use api::{
     Uuid,
-    chats::{ChatStatus, ChatUpdate, MessageCreate, MessageEdit},
+    chats::{ChatStatus, ChatUpdate, InputPart, MessageCreate, MessageEdit},
 };
 use leptos::{ev, prelude::*, task::spawn_local};
 use leptos_router::hooks::use_params_map;
@@ -79,10 +79,12 @@ fn Chat(opened: ChatOpened) -> impl IntoView {
             .with_queue(page.queued_messages)
             .with_actions(page.actions),
         draft.servers,
+        draft.model,
     );
     let chat = OpenChat { subagent, ..chat };
     let transcript = chat.transcript;
     let archived = Memo::new(move |_| transcript.with(Transcript::archived));
+    let closed = Memo::new(move |_| subagent || archived.get());
     let status = Memo::new(move |_| transcript.with(Transcript::status));
     let title = Memo::new(move |_| transcript.with(|transcript| transcript.title().to_owned()));
     let plan = Memo::new(move |_| transcript.with(|transcript| transcript.plan_mode().is_plan()));
@@ -117,6 +119,13 @@ fn Chat(opened: ChatOpened) -> impl IntoView {
 
     let send = Callback::new(move |()| {
         let Some(content) = draft.message() else { return };
+        let files: Vec<Uuid> = content
+            .iter()
+            .filter_map(|part| match part {
+                InputPart::File { file_id } => Some(*file_id),
+                InputPart::Text { .. } => None,
+            })
+            .collect();
         draft.sending.set(true);
         draft.error.set(None);
         spawn_local(async move {
@@ -135,7 +144,7 @@ fn Chat(opened: ChatOpened) -> impl IntoView {
                         transcript.try_update(|transcript| transcript.sent(message, sent.status));
                     }
                     draft.text.try_set(String::new());
-                    draft.files.clear();
+                    draft.files.sent(&files);
                     view.resume();
                 }
                 Err(refused) => {
@@ -183,7 +192,7 @@ fn Chat(opened: ChatOpened) -> impl IntoView {
     view! {
         <PageTitle text=Signal::derive(move || title.get()) />
         <article class="chat" data-status=move || status.get().as_str()>
-            <ChatHead id title plan transcript busy archived />
+            <ChatHead id title plan transcript busy archived subagent />
             <div class="chat-column">
                 {parent.map(|parent| view! { <SubagentOf mode parent /> })}
                 <Earlier id transcript />
@@ -203,7 +212,9 @@ fn Chat(opened: ChatOpened) -> impl IntoView {
                     <Archived id transcript />
                 </Show>
                 {subagent.then(|| view! { <SubagentFoot busy stopping on_stop=stop /> })}
-                <div hidden=move || subagent || archived.get()>
+                // The composer says it itself, where it is shown.
+                {move || closed.get().then(|| view! { <Refused error=draft.error /> })}
+                <div hidden=move || closed.get()>
                     <Composer draft options last_model asked_above busy stopping on_plan on_send=send on_stop=stop />
                 </div>
             </div>
@@ -221,6 +232,7 @@ fn ChatHead(
     transcript: RwSignal<Transcript>,
     busy: Signal<bool>,
     archived: Memo<bool>,
+    subagent: bool,
 ) -> impl IntoView {
     let editing = RwSignal::new(false);
     let saved = Callback::new(move |title: String| {
@@ -244,13 +256,23 @@ fn ChatHead(
                             <Icon glyph=Glyph::Pencil />
                         </button>
                         {move || plan.get().then(|| view! { <PlanBadge /> })}
-                        <TitleMenu id title transcript busy archived />
+                        <TitleMenu id title transcript busy archived subagent />
                     }
                 }
             >
                 <RenameField id title=title.get_untracked() editing on_saved=saved />
             </Show>
         </header>
+    }
+}
+
+/// What was refused, in a chat without a composer.
+#[component]
+fn Refused(error: RwSignal<Option<UiError>>) -> impl IntoView {
+    view! {
+        <p class="chat-field-error" role="alert">
+            {move || error.get().map(|error| error.field("content").unwrap_or_else(|| error.to_string()))}
+        </p>
     }
 }
 

@@ -109,6 +109,7 @@ pub(super) fn send_from(
     spawn_local(async move {
         let create = MessageCreate {
             content: vec![InputPart::Text { text }],
+            model_config_id: chat.model.get_untracked(),
             mcp_server_ids: chat.servers.outgoing(),
             plan_mode: Some(plan_mode),
             ..MessageCreate::default()

@@ -115,7 +115,8 @@ fn text_of(queued: &QueuedMessage) -> String {
     texts.collect::<Vec<_>>().join(" ")
 }
 
-#[cfg(all(test, feature = "ssr"))]
+#[cfg(test)]
+#[cfg(feature = "ssr")]
 mod tests {
     use super::*;
 

@@ -28,12 +28,14 @@ pub(super) struct OpenChat {
     pub(super) announcement: RwSignal<String>,
     /// The servers on offer: a call may need something of the person's first.
     pub(super) servers: Selection,
+    /// What the composer chose; `None`: the chat's or the default one.
+    pub(super) model: RwSignal<Option<Uuid>>,
     /// A subagent: only its chat writes to it.
     pub(super) subagent: bool,
 }
 
 impl OpenChat {
-    pub(super) fn new(transcript: Transcript, servers: Selection) -> Self {
+    pub(super) fn new(transcript: Transcript, servers: Selection, model: RwSignal<Option<Uuid>>) -> Self {
         let transcript = RwSignal::new(transcript);
         let blocks = Memo::new(move |_| transcript.with(Transcript::blocks));
         Self {
@@ -43,6 +45,7 @@ impl OpenChat {
             now_ms: RwSignal::new(None),
             announcement: RwSignal::new(String::new()),
             servers,
+            model,
             subagent: false,
         }
     }

@@ -16,6 +16,8 @@ pub(super) fn TitleMenu(
     transcript: RwSignal<Transcript>,
     busy: Signal<bool>,
     archived: Memo<bool>,
+    /// Only its chat decides on the context of a subagent.
+    subagent: bool,
 ) -> impl IntoView {
     let toasts = use_toasts();
     let open = RwSignal::new(false);
@@ -63,32 +65,37 @@ pub(super) fn TitleMenu(
                 <Icon glyph=Glyph::Pencil />
                 "Regenerate title"
             </button>
-            <button
-                type="button"
-                class="chat-menu-item"
-                disabled=move || closed.get()
-                on:click=move |_| {
-                    open.set(false);
-                    compact.error.set(None);
-                    compacting.set(true);
-                }
-            >
-                <Icon glyph=Glyph::Archive />
-                "Compact"
-            </button>
-            <button
-                type="button"
-                class="chat-menu-item chat-menu-danger"
-                disabled=move || closed.get()
-                on:click=move |_| {
-                    open.set(false);
-                    clear.error.set(None);
-                    clearing.set(true);
-                }
-            >
-                <Icon glyph=Glyph::Trash />
-                "Clear context"
-            </button>
+            {(!subagent)
+                .then(|| {
+                    view! {
+                        <button
+                            type="button"
+                            class="chat-menu-item"
+                            disabled=move || closed.get()
+                            on:click=move |_| {
+                                open.set(false);
+                                compact.error.set(None);
+                                compacting.set(true);
+                            }
+                        >
+                            <Icon glyph=Glyph::Archive />
+                            "Compact"
+                        </button>
+                        <button
+                            type="button"
+                            class="chat-menu-item chat-menu-danger"
+                            disabled=move || closed.get()
+                            on:click=move |_| {
+                                open.set(false);
+                                clear.error.set(None);
+                                clearing.set(true);
+                            }
+                        >
+                            <Icon glyph=Glyph::Trash />
+                            "Clear context"
+                        </button>
+                    }
+                })}
         </Popover>
         <span class="sr-only" role="status">{move || naming.get().then_some("A title is being made")}</span>
         <ConfirmDialog

@@ -43,7 +43,9 @@ pub(super) fn UserMessage(key: BlockKey, block: Memo<Option<Block>>, chat: OpenC
                         >
                             <Icon glyph=Glyph::Pencil />
                         </button>
-                        <p class="chat-user-text" dir="auto">{move || text.get()}</p>
+                        <p class="chat-user-text" dir="auto" hidden=move || text.with(String::is_empty)>
+                            {move || text.get()}
+                        </p>
                     }
                 }
             >
@@ -68,18 +70,20 @@ fn EditField(message_id: i64, text: String, editing: RwSignal<bool>, chat: OpenC
     });
     let send = move || {
         let words = draft.with_untracked(|draft| draft.trim().to_owned());
-        if words.is_empty() || sending.get_untracked() {
+        // What was attached stays attached.
+        let files = transcript.with_untracked(|transcript| transcript.files_of(message_id));
+        if (words.is_empty() && files.is_empty()) || sending.get_untracked() {
             return;
         }
         sending.set(true);
         refused.set(None);
         let id = transcript.with_untracked(Transcript::chat_id);
-        // What was attached stays attached.
-        let files = transcript.with_untracked(|transcript| transcript.files_of(message_id));
         spawn_local(async move {
             let edit = MessageEdit {
                 content: Some(
-                    std::iter::once(InputPart::Text { text: words })
+                    (!words.is_empty())
+                        .then_some(InputPart::Text { text: words })
+                        .into_iter()
                         .chain(files.into_iter().map(|file_id| InputPart::File { file_id }))
                         .collect(),
                 ),
@@ -155,7 +159,8 @@ fn warning(waiting: usize) -> &'static str {
     }
 }
 
-#[cfg(all(test, feature = "ssr"))]
+#[cfg(test)]
+#[cfg(feature = "ssr")]
 mod tests {
     use super::*;
 

@@ -123,6 +123,10 @@ fn parsed(text: &str) -> Result<Value, String> {
         .map_err(|error| format!("This is no JSON: line {}, column {}.", error.line(), error.column()))
 }
 
+fn names_no_server(document: &Value) -> bool {
+    rows_of(document).is_some_and(|rows| rows.is_empty())
+}
+
 #[component]
 fn Editor(workspace: Option<Workspace>) -> impl IntoView {
     let toasts = use_toasts();
@@ -140,12 +144,15 @@ fn Editor(workspace: Option<Workspace>) -> impl IntoView {
         text: RwSignal::new(String::new()),
         wrong: RwSignal::new(None),
     };
+    // The stored document is lost to us, but not to whoever finds its key again: only another one takes its place.
+    let unreadable = StoredValue::new(workspace.as_ref().is_some_and(|workspace| workspace.unreadable));
     let saved = move |workspace: Workspace| {
         toasts.say(format!("{} is saved", workspace.name));
         if id.is_none() {
             navigate(&format!("{PATH}/{}", workspace.id), Default::default());
             return;
         }
+        unreadable.set_value(workspace.unreadable);
         // What was entered is a placeholder from here on.
         document.rows.show(&workspace.mcp_json);
         let shown = serde_json::to_string_pretty(&workspace.mcp_json).unwrap_or_default();
@@ -157,10 +164,11 @@ fn Editor(workspace: Option<Workspace>) -> impl IntoView {
         let saved = saved.clone();
         match id {
             Some(id) => {
+                let keeps = unreadable.get_value() && names_no_server(&mcp_json);
                 let update = WorkspaceUpdate {
                     name: Some(name),
                     description: Some(description),
-                    mcp_json: Some(mcp_json),
+                    mcp_json: (!keeps).then_some(mcp_json),
                 };
                 task.run(workspace_update(id, update), saved);
             }
@@ -233,6 +241,9 @@ mod tests {
     fn the_place_of_a_mistake_is_named_where_no_form_shows_it() {
         assert_eq!(parsed(" ").unwrap(), serde_json::json!({"mcpServers": {}}));
         assert_eq!(parsed("{\n  nope").unwrap_err(), "This is no JSON: line 2, column 3.");
+        assert!(names_no_server(&parsed(" ").unwrap()) && names_no_server(&serde_json::json!({})));
+        assert!(!names_no_server(&serde_json::json!({"mcpServers": 5})), "to be refused, not left out");
+        assert!(!names_no_server(&serde_json::json!({"mcpServers": {"a": {"url": "https://a.example"}}})));
         let error = || UiError {
             kind: UiErrorKind::Invalid,
             body: ErrorBody {

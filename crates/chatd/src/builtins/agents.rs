@@ -52,7 +52,11 @@ fn as_text(value: &Value) -> Vec<ResultContent> {
 /// nobody would stop what came after that.
 async fn going_on(write: &mut Write, call: &BuiltInCall<'_>) -> Result<ChatRecord, Failed> {
     let chat = chat_get_any(write, call.chat).await?.ok_or(Failed::Lost)?;
-    if chat.status == ChatStatus::Running { Ok(chat) } else { Err(Failed::Stopped) }
+    // A server that asks somebody meanwhile stops nothing.
+    match chat.status {
+        ChatStatus::Running | ChatStatus::RequiresAction => Ok(chat),
+        _ => Err(Failed::Stopped),
+    }
 }
 
 /// A subagent of the chat of this call; that of another chat is none.

@@ -17,6 +17,7 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use uuid::Uuid;
 
 /// As [`super::outbox::Told`] wrote it.
+#[expect(clippy::large_enum_variant, reason = "one lives at a time")]
 enum Heard {
     Event(StreamPayload),
     Message(i64),

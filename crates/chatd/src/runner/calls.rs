@@ -2,7 +2,7 @@
 
 use super::{
     answer::Answer,
-    results::own_result,
+    results::{NO_ROOM, own_result},
     toolbox::{Offered, Toolbox},
     transcript::prompt_arguments,
 };
@@ -169,8 +169,7 @@ pub(super) fn plan(
         .enumerate()
         .map(|(at, raw)| {
             if at >= room {
-                let text = "The call was not run: this turn has reached its limit of tool calls.";
-                let part = own_result(&raw.part, ToolOutcome::Error, text, clock.now());
+                let part = own_result(&raw.part, ToolOutcome::Error, NO_ROOM, clock.now());
                 return Planned { call: raw.part.clone(), action: Action::Answer(part) };
             }
             plan_call(&raw.part, &raw.arguments, at, toolbox, clock, entropy)

@@ -17,7 +17,7 @@ use api::{
 };
 use store::{
     StoreError, Write,
-    actions::{ActionRecord, action_insert, actions_cancel, actions_of, approval_use},
+    actions::{ActionRecord, action_insert, actions_cancel, actions_of, answers_forget, approval_use},
     chats::{
         ChatRecord, LeaseChange, NewBoundary, QueuedRecord, Transition, boundary_insert, chat_get_any,
         chat_transition, compaction_request_delete, queue_head_for_update, queue_list, queue_promote,
@@ -241,6 +241,7 @@ impl Runner {
                 }
                 if self.parked {
                     actions_cancel(&mut write, chat.id, *asked - 1).await?;
+                    answers_forget(&mut write, chat.id, *asked).await?;
                 }
                 Some(message)
             }

@@ -3,7 +3,7 @@
 use super::{
     Runner,
     audit::Actor,
-    calls::{Action, Finished, Planned, Sendable},
+    calls::{Action, Approval, Finished, Planned, Sendable},
     elicit::{Live, Questions},
     permit::Denial,
     refused::{Asking, Final, needs_of, permission_text, rejected_in_workspace, rejected_text},
@@ -250,7 +250,9 @@ impl CallContext {
         let done = self.try_call(call, sendable, at, false).await?;
         let lost = matches!(done, Ok(CallOutcome::Unknown { lost: true, .. }));
         let part = self.part_of(call, done);
-        if lost && self.may_repeat(sendable).await {
+        // An approval is for one sending.
+        let approved = matches!(sendable.approval, Approval::Given(_));
+        if lost && !approved && self.may_repeat(sendable).await {
             return self.call_again(call, sendable, at, part).await;
         }
         Ok(part)

@@ -73,6 +73,11 @@ impl Runner {
     /// Shows a question, or takes note that one is over.
     pub(super) async fn question(&mut self, live: Live) -> Result<(), Exit> {
         match live {
+            Live::Ask(_, shown) if self.is_stopping() => {
+                // A question must not bring a turn back that is being stopped.
+                let _ = shown.send(false);
+                Ok(())
+            }
             Live::Ask(action, shown) => {
                 let step = Transition::to(ChatStatus::RequiresAction, self.shared.deps.clock.now())
                     .lease(LeaseChange::Extend { lasting: self.lease.lasting() });

@@ -50,13 +50,11 @@ impl Files {
                 let size = usize::try_from(file.size).unwrap_or(usize::MAX);
                 let content = match room.checked_sub(size) {
                     None => Content::NoRoom,
+                    Some(_) if is_shown(&file.media_type) && size > IMAGE_TO_MODEL => Content::NoRoom,
                     Some(left) => {
                         let data = file_data_in_chat(session, chat, file.file_id).await?;
-                        let content = data.map_or(Content::Gone, |data| content_of(file, &data));
-                        if matches!(content, Content::Text(_) | Content::Image(_)) {
-                            room = left;
-                        }
-                        content
+                        room = left;
+                        data.map_or(Content::Gone, |data| content_of(file, &data))
                     }
                 };
                 files.0.insert(file.file_id, content);

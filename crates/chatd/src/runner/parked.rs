@@ -11,7 +11,8 @@ use super::{
     calls::{Action, Approval, Planned, hash_of, plan_call},
     commit::{Committed, Content},
     results::{
-        APPROVED_OTHER, CLIENT_CANCELLED, DENIED, NO_CLIENT_RESULT, NOT_APPROVED, client_result, own_result,
+        APPROVED_OTHER, CLIENT_CANCELLED, DENIED, NO_CLIENT_RESULT, NO_ROOM, NOT_APPROVED, client_result,
+        own_result,
     },
     toolbox::Toolbox,
     transcript::{prompt_arguments, tool_calls},
@@ -119,13 +120,16 @@ impl Runner {
     }
 
     /// Answers the calls of `asked`, the newest message, which an earlier runner left: those that waited go on, what was sent is settled.
-    pub(super) async fn take_up(&mut self, asked: &ChatMessage) -> Result<ChatMessage, Exit> {
+    /// At most `room` of them are made, as when they were planned first.
+    pub(super) async fn take_up(&mut self, asked: &ChatMessage, room: usize) -> Result<ChatMessage, Exit> {
         let mut session = self.shared.deps.db.read().await?;
         let actions = actions_of(&mut session, self.chat.id, asked.id).await?;
         let waited = actions.iter().any(|action| action.kind != ActionKind::Elicitation);
         let sent = !store::tool_calls::tool_calls_of(&mut session, self.chat.id, asked.id).await?.is_empty();
         drop(session);
-        if !waited || sent || self.is_stopping() {
+        // What was withdrawn belongs to a turn that has ended: nothing of that step goes out any more.
+        let withdrawn = actions.iter().any(|action| action.state == ActionState::Cancelled);
+        if !waited || sent || withdrawn || self.is_stopping() {
             return self.settle(asked, None).await;
         }
         self.parked = true;
@@ -140,7 +144,7 @@ impl Runner {
         let mut session = self.shared.deps.db.read().await?;
         let actions = actions_of(&mut session, self.chat.id, asked.id).await?;
         drop(session);
-        let calls = self.plan_waited(asked, &actions, &toolbox);
+        let calls = self.plan_waited(asked, &actions, &toolbox, room);
         let step = self.going_on();
         match self.commit(step, Content::Intents { asked, calls: &calls }).await? {
             Committed::Yes(_) => {}
@@ -151,14 +155,23 @@ impl Runner {
     }
 
     /// What becomes of the calls now that all that was waited for is decided.
-    fn plan_waited(&self, asked: &ChatMessage, actions: &[ActionRecord], toolbox: &Toolbox) -> Vec<Planned> {
+    fn plan_waited(
+        &self,
+        asked: &ChatMessage,
+        actions: &[ActionRecord],
+        toolbox: &Toolbox,
+        room: usize,
+    ) -> Vec<Planned> {
         let deps = &self.shared.deps;
         let plan = |(at, call): (usize, &ToolCallPart)| {
             let raw = prompt_arguments(call.args.as_ref());
             let planned = || plan_call(call, &raw, at, toolbox, &*deps.clock, &*deps.entropy);
             let now = deps.clock.now();
-            let Some(action) = call_action(actions, call) else { return planned() };
             let answer = |part| Planned { call: call.clone(), action: Action::Answer(part) };
+            if at >= room {
+                return answer(own_result(call, ToolOutcome::Error, NO_ROOM, now));
+            }
+            let Some(action) = call_action(actions, call) else { return planned() };
             if let Some(part) = waited_result(call, action, now) {
                 return answer(part);
             }

@@ -20,6 +20,8 @@ pub(super) const NEVER_SENT: &str =
     "The call was not sent: Patchbay was restarted. Call the tool again if it is still needed.";
 /// Of a call of Patchbay's own tools that its end did not reach.
 pub(super) const OWN_UNKNOWN: &str = "The turn ended while Patchbay carried this out: it may or may not have happened. Verify before trying again.";
+/// Of a call beyond those that a turn may make.
+pub(super) const NO_ROOM: &str = "The call was not run: this turn has reached its limit of tool calls.";
 /// Of a call that its owner denied.
 pub(super) const DENIED: &str = "The call was not sent: the user denied it. Do not call it again with the same arguments; ask what to do instead.";
 /// Of a call that nobody approved in time.

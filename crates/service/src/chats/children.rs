@@ -58,6 +58,8 @@ impl Service {
             let after = chats::chat_transition(write, &child.fence(), &step).await?;
             if waits {
                 chats::queue_clear(write, child.id).await?;
+                chats::compaction_request_delete(write, child.id).await?;
+                store::actions::actions_cancel(write, child.id, 0).await?;
             }
             moved.extend(after);
         }

@@ -1,6 +1,6 @@
 //! What the model is told of a chat: cleared, summarised; and the chat's title (behaviour 24).
 
-use super::{Error, OpContext, Result, Service, state_of};
+use super::{Error, OpContext, Result, Service, children::not_a_child, state_of};
 use api::{Uuid, chats::Chat};
 use chatd::{TitleRefused, TitleWish};
 use domain::{
@@ -19,6 +19,7 @@ impl Service {
         let now = self.now();
         let mut write = self.db().write().await?;
         let record = chats::chat_get_for_update(&mut write, owner, id).await?.ok_or(Error::NotFound)?;
+        not_a_child(&record)?;
         if record.archived {
             return Err(conflict(ChatConflict::Archived));
         }
@@ -62,6 +63,7 @@ impl Service {
         let now = self.now();
         let mut write = self.db().write().await?;
         let record = chats::chat_get_for_update(&mut write, owner, id).await?.ok_or(Error::NotFound)?;
+        not_a_child(&record)?;
         // The runner is begun as for a turn that goes on: with the history as it is, and what waits keeps waiting.
         let next = transition(state_of(&record), ChatEvent::Retry).map_err(conflict)?;
         if !chats::boundary_is_worthwhile(&mut write, id).await? {

@@ -84,6 +84,10 @@ impl Service {
             not_a_child(&record)?;
             let event = if archived { ChatEvent::Archive } else { ChatEvent::Unarchive };
             let next = transition(state_of(&record), event).map_err(|e| Error::conflict(e.to_string()))?;
+            if record.archived && !next.archived {
+                // It is in use again: its days begin anew.
+                record.updated_at = self.now();
+            }
             record.archived = next.archived;
             children = self.children_archive(ctx, &mut write, id, archived).await?;
         }

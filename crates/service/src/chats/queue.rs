@@ -1,6 +1,11 @@
 //! Messages that wait for the turn before them (behaviour 17 and 18).
 
-use super::{Error, OpContext, Result, Service, children::ChildrenMoved, prompt_text, turns::state_of};
+use super::{
+    Error, OpContext, Result, Service,
+    children::{ChildrenMoved, not_a_child},
+    prompt_text,
+    turns::state_of,
+};
 use api::{
     Timestamp, Uuid,
     chats::{BusyBehavior, Chat, ChatStatus, PlanMode, QueuedMessage},
@@ -110,6 +115,7 @@ impl Service {
             .lease(self.deps().chatd.lease_on_send());
         let mut record = moved(write, &record, &step).await?;
         let planned = record.plan_mode;
+        chats::compaction_request_delete(write, record.id).await?;
         let message = chats::queue_promote(write, &mut record, head, now).await?;
         self.plan_mode_audit(write, ctx, &record, planned).await?;
         let queue = queue_wire(write, record.id).await?;
@@ -145,6 +151,7 @@ impl Service {
         let owner = ctx.require()?.user.id;
         let mut write = self.db().write().await?;
         let record = chats::chat_get_for_update(&mut write, owner, id).await?.ok_or(Error::NotFound)?;
+        not_a_child(&record)?;
         if !chats::queue_remove(&mut write, id, queued).await? {
             return Err(Error::NotFound);
         }
@@ -164,6 +171,7 @@ impl Service {
         let owner = ctx.require()?.user.id;
         let mut write = self.db().write().await?;
         let record = chats::chat_get_for_update(&mut write, owner, id).await?.ok_or(Error::NotFound)?;
+        not_a_child(&record)?;
         let head = chats::queue_get(&mut write, id, queued).await?.ok_or(Error::NotFound)?;
         let next = transition(state_of(&record), ChatEvent::Promote).map_err(conflict)?;
         let now = self.now();

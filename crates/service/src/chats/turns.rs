@@ -60,7 +60,7 @@ impl Service {
         if !wrong.is_empty() {
             return Err(Error::invalid(wrong));
         }
-        self.files_attach(&mut write, owner, id, &mut content).await?;
+        self.files_attach(&mut write, (owner, id), &mut content, &[]).await?;
         let behavior = request.busy_behavior.unwrap_or_default();
         let waits = record.status.is_busy() || record.queue_length > 0 && behavior == BusyBehavior::Queue;
         if waits {
@@ -137,7 +137,7 @@ impl Service {
         }
         let now = self.now();
         if let Some(content) = &mut content {
-            self.files_attach(&mut write, owner, id, content).await?;
+            self.files_attach(&mut write, (owner, id), content, &current.content).await?;
         }
         // The same text again means nothing while it is being answered.
         if content.is_none() && record.status.is_busy() {
@@ -365,6 +365,8 @@ async fn begin_turn(write: &mut Write, mut record: ChatRecord, turn: Turn) -> Re
     let step = Transition::to(next.status, turn.now).lease(turn.lease).queue(next.queued - state.queued);
     let step = if turn.rewrite { step.rewrite() } else { step.history() };
     let moved = chats::chat_transition(write, &record.fence(), &step).await?;
+    // A wish for a summary that nobody carried out must not meet this turn instead.
+    chats::compaction_request_delete(write, record.id).await?;
     moved.ok_or_else(|| Error::conflict("The chat changed meanwhile. Try again."))
 }
 

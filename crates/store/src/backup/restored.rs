@@ -30,7 +30,7 @@ pub async fn restored(write: &mut Write, error: &TurnError, at: Timestamp) -> Re
     let at = Micros::from(at);
     let turns = execute!(
         write,
-        "UPDATE chats SET status = 'error', last_error = $1, lease_holder = NULL, lease_expires_at = NULL, \
+        "UPDATE chats SET status = 'error', last_error = $1, queued_for_capacity = FALSE, lease_holder = NULL, lease_expires_at = NULL, \
          lease_epoch = lease_epoch + 1, history_version = history_version + 1, snapshot_version = snapshot_version + 1, \
          updated_at = $2 WHERE status IN ('running', 'interrupting', 'requires_action')",
         Json(error),
@@ -47,6 +47,13 @@ pub async fn restored(write: &mut Write, error: &TurnError, at: Timestamp) -> Re
          version = version + 1, updated_at = $1 WHERE refresh_token IS NOT NULL",
         at
     )?;
+    // Whoever decided did so in a turn that is no more, and a summary was wished for a chat as it was.
+    execute!(
+        write,
+        "UPDATE chat_actions SET state = 'cancelled', decided_at = $1, answer = NULL WHERE state IN ('open', 'approved')",
+        at
+    )?;
+    execute!(write, "DELETE FROM chat_compaction_requests")?;
     execute!(write, "DELETE FROM mcp_oauth_flows")?;
     let sessions = execute!(write, "DELETE FROM credentials WHERE kind = 'session'")?;
     execute!(write, "DELETE FROM replicas")?;

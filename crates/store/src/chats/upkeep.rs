@@ -23,7 +23,7 @@ pub async fn chat_title_generated(
 }
 
 /// Archives chats that nobody touched since `before`, at most `limit` of them, the oldest first: neither pinned nor busy, and with
-/// nothing waiting. Replicas that do this at once take different chats.
+/// nothing waiting, with the subagents below them, of which none works. Replicas that do this at once take different chats.
 ///
 /// # Errors
 /// [`crate::StoreError::Unavailable`].
@@ -32,8 +32,20 @@ pub async fn chats_auto_archive(write: &mut Write, before: Timestamp, limit: i64
     let sql = sqlx::AssertSqlSafe(format!(
         "UPDATE chats SET archived = TRUE, snapshot_version = snapshot_version + 1 WHERE id IN (SELECT c.id FROM chats c \
          WHERE NOT c.archived AND c.pin_order = 0 AND c.queue_length = 0 AND c.status IN ('waiting', 'error') \
-         AND c.updated_at < $1 ORDER BY c.updated_at LIMIT $2{lock}) RETURNING {COLUMNS}"
+         AND c.updated_at < $1 AND c.parent_chat_id IS NULL AND NOT EXISTS (SELECT 1 FROM chats k WHERE k.parent_chat_id = c.id \
+         AND k.status IN ('running', 'interrupting', 'requires_action')) ORDER BY c.updated_at LIMIT $2{lock}) RETURNING {COLUMNS}"
     ));
     let rows: Vec<ChatRow> = fetch_all!(write, ChatRow, sql, Micros::from(before), limit)?;
-    rows.into_iter().map(TryInto::try_into).collect()
+    let mut archived: Vec<ChatRecord> = rows.into_iter().map(TryInto::try_into).collect::<Result<_>>()?;
+    for at in 0..archived.len() {
+        let sql = sqlx::AssertSqlSafe(format!(
+            "UPDATE chats SET archived = TRUE, snapshot_version = snapshot_version + 1 WHERE parent_chat_id = $1 AND NOT archived \
+             AND status IN ('waiting', 'error') RETURNING {COLUMNS}"
+        ));
+        let below: Vec<ChatRow> = fetch_all!(write, ChatRow, sql, archived[at].id)?;
+        for row in below {
+            archived.push(row.try_into()?);
+        }
+    }
+    Ok(archived)
 }

@@ -16,7 +16,8 @@ mod report;
 mod sample;
 mod save;
 mod sections;
-#[cfg(all(test, feature = "ssr"))]
+#[cfg(test)]
+#[cfg(feature = "ssr")]
 mod tests;
 mod user_headers;
 mod why;

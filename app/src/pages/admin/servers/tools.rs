@@ -10,7 +10,8 @@ mod row;
 #[cfg(test)]
 mod sample;
 mod state;
-#[cfg(all(test, feature = "ssr"))]
+#[cfg(test)]
+#[cfg(feature = "ssr")]
 mod tests;
 mod trial;
 mod trying;

@@ -81,7 +81,8 @@ fn decided_words(state: ActionState) -> &'static str {
     }
 }
 
-#[cfg(all(test, feature = "ssr"))]
+#[cfg(test)]
+#[cfg(feature = "ssr")]
 mod tests {
     use super::super::tests::{action, drawn};
     use super::*;

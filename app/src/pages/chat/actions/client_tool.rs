@@ -91,7 +91,8 @@ pub(super) fn ClientToolCard(chat_id: Uuid, action: ChatAction) -> impl IntoView
     }
 }
 
-#[cfg(all(test, feature = "ssr"))]
+#[cfg(test)]
+#[cfg(feature = "ssr")]
 mod tests {
     use super::super::tests::{action, drawn};
     use super::*;

@@ -241,7 +241,8 @@ fn content(entries: &[Entry]) -> Map<String, Value> {
         .collect()
 }
 
-#[cfg(all(test, feature = "ssr"))]
+#[cfg(test)]
+#[cfg(feature = "ssr")]
 mod tests {
     use super::super::tests::{action, drawn};
     use super::*;

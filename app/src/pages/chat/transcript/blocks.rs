@@ -8,7 +8,7 @@ use super::{
 };
 use api::{
     Uuid,
-    chats::ChatStatus,
+    actions::ActionState,
     check::{ConnectOutcome, ServerOutcome},
     messages::{FilePart, MessageRole, TextPart, ToolCallPart, ToolResultPart},
 };
@@ -348,7 +348,12 @@ impl Builder<'_> {
         });
         let progress =
             self.transcript.progress.get(&call.tool_call_id).filter(|_| runs && result.is_none()).cloned();
-        let waits = runs && result.is_none() && self.transcript.status() == ChatStatus::RequiresAction;
+        // Another call of the same step may be out already.
+        let open = |id: &str| {
+            let mut actions = self.transcript.actions().iter();
+            actions.any(|action| action.state == ActionState::Open && action.tool_call_id == id)
+        };
+        let waits = runs && result.is_none() && open(&call.tool_call_id);
         let view = CallView::committed(ordinal, call, label, result, runs);
         CallView { progress, state: if waits { CallState::Waiting } else { view.state }, ..view }
     }

@@ -27,7 +27,7 @@ pub enum CallState {
     NeedsConnection,
     /// Surely not executed: the server wants more permission than the person gave.
     NeedsPermission,
-    /// Not sent: somebody has to approve it, to run it, or to answer its server.
+    /// Somebody has to approve it, to run it, or to answer its server.
     Waiting,
 }
 
@@ -193,11 +193,6 @@ impl CallView {
         } else {
             "This call was denied."
         }
-    }
-
-    /// It has not gone out: somebody has to decide or to act.
-    pub fn waits(&self) -> bool {
-        self.state == CallState::Waiting
     }
 
     /// What to do next, where there is something.

@@ -47,13 +47,20 @@ impl Committed {
                 value.get("type").and_then(|kind| kind.as_str()).unwrap_or("unnamed").into(),
             ),
         });
+        let mut parts: Vec<_> = parts.collect();
+        // A message of files only: it has a head all the same, and can be edited.
+        let says = parts.iter().any(|part| matches!(part, CommittedPart::Text(_)));
+        let attaches = parts.iter().any(|part| matches!(part, CommittedPart::File(_)));
+        if message.role == MessageRole::User && attaches && !says {
+            parts.insert(0, CommittedPart::Text(Shared::new(TextPart::default())));
+        }
         Self {
             id: message.id,
             role: message.role,
             revision: message.revision,
             interrupted: message.interrupted,
             servers: Shared::new(message.mcp_status.unwrap_or_default()),
-            parts: parts.collect(),
+            parts,
         }
     }
 

@@ -19,8 +19,8 @@ use store::{
     Write,
     chats::{
         ChatRecord, IdempotencyRecord, Made, NewQueued, QueuePlace, QueuedRecord, Transition,
-        chat_get_for_update, chat_transition, idempotency_find, idempotency_put, queue_insert, queue_list,
-        queue_size,
+        chat_get_for_update, chat_transition, compaction_request_delete, idempotency_find, idempotency_put,
+        queue_insert, queue_list, queue_size,
     },
     messages::{NewMessage, message_insert},
 };
@@ -130,6 +130,7 @@ async fn send(
     if !child.status.is_busy() {
         let step = Transition::to(next.status, now).history().lease(call.shared.daemon().lease_on_send());
         let child = chat_transition(write, &child.fence(), &step).await?.ok_or_else(changed)?;
+        compaction_request_delete(write, child.id).await?;
         let message = NewMessage {
             chat_id: child.id,
             role: MessageRole::User,

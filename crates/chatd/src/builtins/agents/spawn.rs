@@ -145,7 +145,10 @@ fn child(
         lease_expires_at: None,
         created_at: now,
         updated_at: now,
-        // Owner, model, and who asked for it.
+        queued_for_capacity: false,
+        // The client runs its tools for the chat that it follows.
+        dynamic_tools: Vec::new(),
+        // Owner, model, workspace, and who asked for it.
         ..parent.clone()
     }
 }

@@ -5,7 +5,8 @@ mod input;
 mod issuers;
 mod rediscover;
 mod report;
-#[cfg(all(test, feature = "ssr"))]
+#[cfg(test)]
+#[cfg(feature = "ssr")]
 mod tests;
 
 use super::{authentication::stored, form::EditorForm};

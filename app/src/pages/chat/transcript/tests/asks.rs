@@ -61,3 +61,29 @@ fn of_the_newest_turn_the_newest_call_of_each_server_asks() {
     assert_eq!(asked(later), [], "what an older turn lacked is asked for at the composer");
     assert_eq!(asked(Vec::new()), []);
 }
+
+#[test]
+fn only_the_call_that_is_asked_about_waits_for_the_person() {
+    let states = |state: &str| {
+        let action: api::actions::ChatAction = serde_json::from_value(json!({
+            "id": Uuid::from_u128(1), "kind": "elicitation", "state": state, "message_id": 2, "tool_call_id": "a",
+            "tool_name": "linear__list", "arguments": {}, "asked_at": at(0), "expires_at": at(300_000),
+        }))
+        .unwrap();
+        let calls = json!([call_part("a", "x", 0), call_part("b", "y", 0)]);
+        let messages = vec![user(1), message(2, "assistant", calls)];
+        let transcript =
+            Transcript::new(&chat("requires_action"), messages, false).with_actions(vec![action]);
+        frame(&transcript).calls.into_iter().map(|call| call.state).collect::<Vec<_>>()
+    };
+    assert_eq!(states("open"), [CallState::Waiting, CallState::Running], "the other one is out already");
+    assert_eq!(states("answered"), [CallState::Running, CallState::Running]);
+}
+
+#[test]
+fn a_message_of_files_only_has_a_head() {
+    let file = |name: &str| json!({"type": "file", "file_id": Uuid::nil(), "name": name, "media_type": "text/plain", "size": 1});
+    let messages = vec![message(1, "user", json!([file("a.txt"), file("b.txt")]))];
+    let transcript = Transcript::new(&chat("waiting"), messages, false);
+    assert_eq!(shape(&transcript), ["user ", "file a.txt", "file b.txt"]);
+}
