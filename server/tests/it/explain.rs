@@ -104,6 +104,9 @@ async fn explanations_are_what_turns_do(server: TestServer) {
     spoil(&server, &ids).await;
     let leave: Vec<&String> = people[1..].iter().map(|person| &person.id).collect();
     server.owner().patch(&members, &json!({"remove_users": leave})).await.expect(200);
+    // Within a second the process hears of the people that were made, and lets their connections go: not between a turn and its
+    // explanation.
+    tokio::time::sleep(std::time::Duration::from_millis(2_500)).await;
     let mut seen = BTreeSet::new();
     for (person, chat_id) in &chats {
         // The turn before has listed the tools of what was chosen; the rest is listed by this one, after it was explained.

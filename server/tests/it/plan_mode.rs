@@ -75,7 +75,9 @@ async fn the_mode_is_kept_and_counts_from_the_next_turn(server: TestServer) {
     llm.push(Reply::text("doing"));
     send(owner, id, &over(words("start"), json!({"plan_mode": ""}))).await;
     let last = || llm.requests().pop().unwrap();
-    assert_eq!(offered_names(&last()), ["ask_user_question", "read_plan", "fake__note"]);
+    let own = ["ask_user_question", "list_agents", "message_agent", "read_plan", "spawn_agent", "wait_agent"];
+    assert_eq!(offered_names(&last())[..6], own);
+    assert_eq!(offered_names(&last())[6..], ["fake__note"]);
     // A turn that runs keeps its mode; a message that waits brings its own.
     llm.push(Reply::Stall(vec!["Let me".to_owned()]));
     let path = format!("{CHATS}/{id}");

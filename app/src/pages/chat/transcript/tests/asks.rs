@@ -82,7 +82,10 @@ fn only_the_call_that_is_asked_about_waits_for_the_person() {
 
 #[test]
 fn a_message_of_files_only_has_a_head() {
-    let file = |name: &str| json!({"type": "file", "file_id": Uuid::nil(), "name": name, "media_type": "text/plain", "size": 1});
+    let file = |name: &str| {
+        let kind = "text/plain";
+        json!({"type": "file", "file_id": Uuid::nil(), "name": name, "media_type": kind, "size": 1})
+    };
     let messages = vec![message(1, "user", json!([file("a.txt"), file("b.txt")]))];
     let transcript = Transcript::new(&chat("waiting"), messages, false);
     assert_eq!(shape(&transcript), ["user ", "file a.txt", "file b.txt"]);
