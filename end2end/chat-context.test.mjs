@@ -24,9 +24,8 @@ describe('what the model is told of a chat', () => {
     await rest(server, owner, 'POST', '/api/v2/models', { provider_id: provider.id, model: 'scripted', display_name: 'Scripted', is_default: true });
     // Titles by the demo model: the same for the same words.
     const demo = await rest(server, owner, 'POST', '/api/v2/providers', { name: 'Demo', type: 'demo' });
-    const models = await rest(server, owner, 'GET', '/api/v2/models');
-    const titles = models.find((one) => one.provider_id === demo.id).id;
-    await rest(server, owner, 'PUT', '/api/experimental/chats/config/title-model', { title_model: titles });
+    const titles = await rest(server, owner, 'POST', '/api/v2/models', { provider_id: demo.id, model: 'demo', display_name: 'Titles' });
+    await rest(server, owner, 'PUT', '/api/experimental/chats/config/title-model', { title_model: titles.id });
     browser = await startBrowser();
     ({ context, page, console } = await openPage(browser));
     await logIn(page, server, OWNER);

@@ -37,6 +37,7 @@ describe('workspaces', () => {
   const said = (text) => page.getByText(text, { exact: false }).first().waitFor();
 
   step('are made of servers, each with its own mistakes', async () => {
+    console.expect(/status of 400/);
     await page.getByRole('link', { name: 'Workspaces' }).click();
     await said('No workspaces yet');
     await page.getByRole('link', { name: 'New workspace' }).first().click();

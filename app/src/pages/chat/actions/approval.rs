@@ -26,7 +26,10 @@ pub(super) fn ApprovalCard(
         refused.set(None);
         spawn_local(async move {
             match approval_decide(chat_id, id, decision).await {
-                Ok(action) => decided.run(action),
+                // The stream may have replaced this card already.
+                Ok(action) => {
+                    let _ = decided.try_run(action);
+                }
                 Err(error) => {
                     refused.try_set(Some(error));
                 }

@@ -45,7 +45,10 @@ pub(super) fn ElicitationCard(
             ElicitationAnswer { action: action.to_owned(), content: content.filter(|map| !map.is_empty()) };
         spawn_local(async move {
             match elicitation_answer(chat_id, id, answer).await {
-                Ok(action) => decided.run(action),
+                // The stream may have replaced this card already.
+                Ok(action) => {
+                    let _ = decided.try_run(action);
+                }
                 Err(error) => {
                     refused.try_set(Some(error));
                 }
