@@ -86,6 +86,7 @@ mod tests {
             ("lab__echo", false),
             ("ä", false),
             (BUILT_IN_NAMES[0], false),
+            (boundary::CLEARED, false),
         ] {
             assert_eq!(check_dynamic_tools(&[tool(name, Value::Null)]).is_empty(), good, "{name}");
         }
@@ -105,6 +106,10 @@ mod tests {
         }
         let large = json!({"type": "object", "description": "x".repeat(DYNAMIC_TOOL_SCHEMA_BYTES)});
         assert_eq!(check_dynamic_tools(&[tool("a", large)]).len(), 1);
+        let half = json!({"type": "object", "description": "x".repeat(DYNAMIC_TOOL_SCHEMA_BYTES - 100)});
+        let heavy: Vec<_> = ["a", "b", "c"].map(|name| tool(name, half.clone())).into();
+        assert!(check_dynamic_tools(&heavy[..1]).is_empty());
+        assert_eq!(check_dynamic_tools(&heavy)[0].field, "unsafe_dynamic_tools", "all of them together too");
         let many: Vec<_> = (0..=DYNAMIC_TOOLS).map(|n| tool(&format!("t{n}"), Value::Null)).collect();
         assert_eq!(check_dynamic_tools(&many)[0].field, "unsafe_dynamic_tools");
     }

@@ -77,6 +77,7 @@ fn Form(values: ChatSettingValues, models: Vec<Model>) -> impl IntoView {
     };
     view! {
         <form
+            class="stack"
             novalidate
             on:submit=move |event| {
                 event.prevent_default();

@@ -89,7 +89,7 @@ fn EditField(message_id: i64, text: String, editing: RwSignal<bool>, chat: OpenC
                 ),
                 mcp_server_ids: chat.servers.outgoing(),
                 plan_mode: Some(chat.servers.plan_mode()),
-                ..MessageEdit::default()
+                model_config_id: chat.model.get_untracked(),
             };
             match message_edit(id, message_id, edit).await {
                 Ok(sent) => {

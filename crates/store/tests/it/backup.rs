@@ -9,7 +9,7 @@ use std::time::Duration;
 use store::{
     Db, DbConfig,
     backup::*,
-    chats::{chat_get_any, lease_claim},
+    chats::{chat_get_any, compaction_request_get, compaction_request_put, lease_claim},
     credentials::{CredentialKind, credential_insert},
 };
 use testkit::{TestDb, both_engines, temp::TempDir};
@@ -38,6 +38,9 @@ both_engines! {
         let idle = insert_chat(&db, ChatStatus::Waiting).await;
         let holder = crate::support::id();
         let held = commit!(&db, |write| lease_claim(write, busy[0].id, holder, Duration::from_secs(10))).unwrap();
+        // One waited for a place, one was to be summarised.
+        db.raw("UPDATE chats SET queued_for_capacity = TRUE WHERE status = 'running'").await.unwrap();
+        commit!(&db, |write| compaction_request_put(write, busy[0].id, false, START));
 
         let now = START.plus_seconds(60);
         let done = commit!(&db, |write| restored(write, &under_way(), now));
@@ -52,6 +55,8 @@ both_engines! {
             assert_eq!((chat.lease_holder, chat.lease_expires_at), (None, None));
         }
         let taken = read!(&db, |session| chat_get_any(session, busy[0].id)).unwrap();
+        assert!(!taken.queued_for_capacity);
+        assert_eq!(read!(&db, |session| compaction_request_get(session, busy[0].id)), None, "nobody wishes it any more");
         assert!(taken.lease_epoch > held.lease_epoch);
         assert_eq!(read!(&db, |session| chat_get_any(session, idle.id)).unwrap(), idle);
         let again = commit!(&db, |write| restored(write, &under_way(), now));

@@ -3,7 +3,7 @@
 use crate::support::{START, chat, commit, insert_chat, insert_user, read, store};
 use api::{
     Timestamp,
-    chats::{ChatStatus, TurnError},
+    chats::{ChatMode, ChatStatus, TurnError},
     messages::{MessageRole, Part},
 };
 use domain::{boundary, chat_settings::ChatSettings};
@@ -141,6 +141,29 @@ both_engines! {
         let second = commit!(db, |write| chats_auto_archive(write, before, 10));
         assert_eq!(second.iter().map(|record| record.id).collect::<Vec<_>>(), expected[1..]);
         assert!(commit!(db, |write| chats_auto_archive(write, before, 10)).is_empty());
+    }
+
+    async fn a_chat_is_archived_with_its_subagents_and_not_while_one_works(db: TestDb) {
+        let owner = insert_user(&db, "owner").await.user.id;
+        let at = |seconds: i64, parent: Option<&ChatRecord>, status: ChatStatus| ChatRecord {
+            parent_chat_id: parent.map(|parent| parent.id),
+            mode: parent.map(|_| ChatMode::General),
+            updated_at: START.plus_seconds(seconds),
+            ..chat(owner, status)
+        };
+        let (idle, waits_for, recent) =
+            (at(-10, None, ChatStatus::Waiting), at(-10, None, ChatStatus::Waiting), at(0, None, ChatStatus::Waiting));
+        let below = [
+            at(0, Some(&idle), ChatStatus::Waiting),
+            at(-10, Some(&waits_for), ChatStatus::Running),
+            at(-10, Some(&recent), ChatStatus::Waiting),
+        ];
+        for record in [&idle, &waits_for, &recent].into_iter().chain(&below) {
+            commit!(db, |write| chat_insert(write, record));
+        }
+        let archived = commit!(db, |write| chats_auto_archive(write, START.plus_seconds(-5), 10));
+        let ids: Vec<_> = archived.iter().map(|record| record.id).collect();
+        assert_eq!(ids, [idle.id, below[0].id], "neither one whose subagent works, nor a subagent alone");
     }
 
     async fn settings_of_chats_are_read_together(db: TestDb) {
